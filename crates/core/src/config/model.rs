@@ -1,0 +1,312 @@
+//! What a sound `cutover.toml` says.
+
+use crate::id::{EnvironmentName, ProjectName, TargetName};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A whole `cutover.toml`, checked.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// The project's name.
+    pub name: ProjectName,
+    /// How a commit becomes an artifact.
+    pub artifact: ArtifactConfig,
+    /// The targets as written, before an environment overrides them.
+    pub targets: BTreeMap<TargetName, TargetConfig>,
+    /// How hosts are reached.
+    pub ssh: SshConfig,
+    /// The environments, each with its own targets already merged.
+    pub environments: BTreeMap<EnvironmentName, EnvironmentConfig>,
+}
+
+/// `[artifact]`: what goes into an artifact.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ArtifactConfig {
+    /// Glob patterns of files to take; `["**"]` by default.
+    pub include: Vec<String>,
+    /// Glob patterns of files to leave out; they win over `include`.
+    pub exclude: Vec<String>,
+    /// A command that runs in a clean checkout before packing.
+    pub build: Option<CommandLine>,
+    /// How long the build may take; 15 minutes by default.
+    pub build_timeout: Duration,
+    /// How many artifacts are kept locally at most; 20 by default.
+    pub keep: u32,
+    /// How long artifacts are kept locally; 30 days by default.
+    pub keep_for: Duration,
+}
+
+/// A command: a string is given to `sh -c` as the user wrote it, a list is run as it stands.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CommandLine {
+    /// One line for `sh -c`.
+    Shell(String),
+    /// A program and its arguments; never empty.
+    Argv(Vec<String>),
+}
+
+/// One target of an environment.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TargetConfig {
+    /// `[targets.NAME.host]`: releases on Linux hosts.
+    Host(HostConfig),
+}
+
+/// `[targets.NAME.host]`: a service in `releases/` on a host.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct HostConfig {
+    /// Absolute directory that holds `releases/`, `current` and `shared/`.
+    pub deploy_to: PathBuf,
+    /// How many good releases to keep, live one included; 3 by default, at least 2.
+    pub keep_releases: u32,
+    /// Directories of `shared/` linked into every release.
+    pub linked_dirs: Vec<PathBuf>,
+    /// Files of `shared/` linked into every release.
+    pub linked_files: Vec<PathBuf>,
+    /// Links made inside a release: link path to the release's file it points to
+    /// (`config.json = "config-prod.json"`).
+    pub config_links: BTreeMap<PathBuf, PathBuf>,
+    /// Path of the env file in a release; the file itself lies in `shared/`. None: no env file is written.
+    pub env_file: Option<PathBuf>,
+    /// How many backups of the env file are kept; 5 by default.
+    pub env_backups: u32,
+    /// Free bytes that must remain after the release is unpacked.
+    pub disk_free_min_bytes: u64,
+    /// Free inodes that must remain; 1000 by default.
+    pub inodes_free_min: u64,
+    /// Python dependencies and smoke imports.
+    pub python: Option<PythonConfig>,
+    /// Commands of the user's own: `[targets.NAME.host.run]`.
+    pub run: RunConfig,
+    /// What runs the release.
+    pub service: Option<ServiceConfig>,
+    /// How health is observed.
+    pub verify: VerifyConfig,
+}
+
+/// `[targets.NAME.host.python]`.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct PythonConfig {
+    /// Requirements file inside the release; None: no virtual environment is built.
+    pub requirements: Option<PathBuf>,
+    /// Directory of wheels inside the release: the install is then offline.
+    pub wheels: Option<PathBuf>,
+    /// Interpreter that builds the environment; `python3` by default.
+    pub interpreter: String,
+    /// Modules that must import before the switch.
+    pub smoke: Vec<String>,
+    /// How long the install may take; 10 minutes by default.
+    pub install_timeout: Duration,
+    /// How long the smoke imports may take; 60 s by default.
+    pub smoke_timeout: Duration,
+}
+
+/// `[targets.NAME.host.run]`: hooks, run in the release directory with the environment's variables.
+#[derive(Debug, Clone, PartialEq, Default, serde::Serialize, serde::Deserialize)]
+pub struct RunConfig {
+    /// Runs before the switch, after dependencies (`npm ci`, `make`).
+    pub install: Option<HookConfig>,
+    /// Runs just before the switch.
+    pub migrate: Option<MigrateConfig>,
+    /// Runs after verification; its failure does not take the release back.
+    pub after: Option<HookConfig>,
+}
+
+/// A hook's command and its time limit.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct HookConfig {
+    /// What to run.
+    pub command: CommandLine,
+    /// 10 minutes by default.
+    pub timeout: Duration,
+}
+
+/// `run.migrate`: changes the database; irreversible unless `down` or `compatible` says otherwise.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct MigrateConfig {
+    /// Applies the migrations; must do nothing when there is nothing to do.
+    pub up: CommandLine,
+    /// Takes them back.
+    pub down: Option<CommandLine>,
+    /// The old release works with the new schema, so there is nothing to take back.
+    pub compatible: bool,
+    /// 10 minutes by default.
+    pub timeout: Duration,
+}
+
+/// `[targets.NAME.host.service]`: what runs the release.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ServiceConfig {
+    /// `unit = "app.service"`, `scope = "system" | "user"`.
+    Systemd {
+        /// Unit name with its suffix.
+        unit: String,
+        /// Whose service manager.
+        scope: SystemdScope,
+        /// How long a stop or start may take; 90 s by default.
+        timeout: Duration,
+    },
+    /// `command = { restart = …, stop = …, status = …, pid_file = … }`.
+    Command {
+        /// Starts the service or restarts it when it runs.
+        restart: CommandLine,
+        /// Stops it; must succeed when it is stopped already.
+        stop: CommandLine,
+        /// Exit 0 when it runs.
+        status: CommandLine,
+        /// File that holds the main process's id; relative paths are under `deploy_to`.
+        pid_file: Option<PathBuf>,
+        /// 90 s by default.
+        timeout: Duration,
+    },
+    /// `process = { command = … }`: Cutover's own supervisor.
+    Process(ProcessConfig),
+}
+
+/// Whose systemd runs a unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SystemdScope {
+    /// `systemctl`, through `sudo -n` when not root.
+    System,
+    /// `systemctl --user`.
+    User,
+}
+
+/// `service.process`: a command kept running by Cutover's own supervisor, in the `current` release.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct ProcessConfig {
+    /// What to run, in the release directory, with the env file's variables.
+    pub command: CommandLine,
+    /// Time between TERM and KILL; 10 s by default.
+    pub stop_timeout: Duration,
+    /// First pause before a crashed process is started again; doubles up to `backoff_max`. 500 ms by default.
+    pub backoff: Duration,
+    /// 30 s by default.
+    pub backoff_max: Duration,
+    /// Size at which the log is rotated (one old file is kept); 10 MiB by default.
+    pub log_max_bytes: u64,
+}
+
+/// `[targets.NAME.host.verify]`.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct VerifyConfig {
+    /// All probes must pass within this time after the restart; 60 s by default.
+    pub within: Duration,
+    /// Pause between attempts; 500 ms by default, and the first attempts come faster.
+    pub interval: Duration,
+    /// How long the service must stay healthy after that; 0 s by default.
+    pub soak: Duration,
+    /// Log patterns that mean failure when seen since the restart.
+    pub fatal: Vec<String>,
+    /// What is observed.
+    pub probes: Vec<ProbeConfig>,
+}
+
+/// One probe.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct ProbeConfig {
+    /// Shown in reports; made from the probe when not given.
+    pub name: String,
+    /// Who must answer.
+    pub owner: ProbeOwner,
+    /// What is done.
+    pub kind: ProbeKind,
+}
+
+/// Whose process must answer a probe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProbeOwner {
+    /// A process of the new release's service (the default).
+    Release,
+    /// Anyone: a proxy, a container engine, another host.
+    Any,
+}
+
+/// What a probe does.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProbeKind {
+    /// `{ http = { url, status, body, headers, latency_max, redirects, timeout } }`.
+    Http {
+        /// `http://` or `https://`.
+        url: String,
+        /// Expected status; 200 by default.
+        status: u16,
+        /// Text that the body must contain.
+        body: Option<String>,
+        /// Response headers that must be there, and the text each must contain.
+        headers: BTreeMap<String, String>,
+        /// Slower answers fail.
+        latency_max: Option<Duration>,
+        /// How many redirects to follow; 0 by default.
+        redirects: u32,
+        /// 5 s by default.
+        timeout: Duration,
+    },
+    /// `{ tcp = { address = "127.0.0.1:5432", timeout } }`: a connection is accepted.
+    Tcp {
+        /// `host:port`.
+        address: String,
+        /// 5 s by default.
+        timeout: Duration,
+    },
+    /// `{ command = { run = …, timeout } }`: exit code 0.
+    Command {
+        /// What to run, in the release directory.
+        run: CommandLine,
+        /// 10 s by default.
+        timeout: Duration,
+    },
+    /// `{ log = { contains = "connected" } }`: a line since the restart.
+    Log {
+        /// Text that a line must contain.
+        contains: String,
+    },
+    /// `{ unit = { stable = "3s" } }`: the service is active and has not restarted for this long.
+    Unit {
+        /// How long without a restart; 0 s by default.
+        stable: Duration,
+    },
+}
+
+/// `[ssh]`: how the user's own OpenSSH client is called.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct SshConfig {
+    /// `ssh -F`; relative to `cutover.toml`.
+    pub config_file: Option<PathBuf>,
+    /// Default user.
+    pub user: Option<String>,
+    /// Default port.
+    pub port: Option<u16>,
+}
+
+/// `[environments.NAME]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EnvironmentConfig {
+    /// Branch that deploys here by itself.
+    pub branch: Option<String>,
+    /// Plain variables.
+    pub env: BTreeMap<String, String>,
+    /// Secret variables and where their values come from.
+    pub secrets: BTreeMap<String, SecretSource>,
+    /// Hosts by target; `"localhost"` is this machine.
+    pub hosts: BTreeMap<TargetName, Vec<String>>,
+    /// This environment's targets: those that `hosts` names, with its overrides merged in.
+    pub targets: BTreeMap<TargetName, TargetConfig>,
+}
+
+/// Where a secret's value comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretSource {
+    /// `secrets = ["NAME"]` or `{ env = "NAME" }`: an environment variable of the CLI.
+    Variable(String),
+    /// `{ file = "path" }`: a file's content without its last newline.
+    File(PathBuf),
+    /// `{ command = ["op", "read", "…"] }`: a command's standard output without its last newline.
+    Command(CommandLine),
+}

@@ -1,0 +1,76 @@
+//! What reporters are told: journal entries, and progress that may be dropped.
+
+use crate::journal::Record;
+use crate::next::DeploymentOutcome;
+use crate::plan::{Plan, StepId};
+use crate::probe::ProbeResult;
+use jiff::Timestamp;
+use serde::Serialize;
+
+/// One thing to tell.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// A deployment begins, or goes on where another process left it.
+    Began {
+        /// What will be done.
+        plan: Box<Plan>,
+        /// Whether it was begun before.
+        resumed: bool,
+        /// When.
+        at: Timestamp,
+    },
+    /// An entry was journaled.
+    Recorded {
+        /// The entry.
+        #[serde(flatten)]
+        record: Record,
+    },
+    /// Part of a step is done.
+    Progressed {
+        /// The step.
+        step: StepId,
+        /// How much.
+        done: u64,
+        /// Of how much; 0 when unknown.
+        total: u64,
+        /// Of what.
+        unit: &'static str,
+    },
+    /// A child process said something, masked already.
+    Output {
+        /// The step.
+        step: StepId,
+        /// The line.
+        line: String,
+    },
+    /// A probe was made.
+    Probed {
+        /// The step.
+        step: StepId,
+        /// What it saw.
+        result: ProbeResult,
+    },
+    /// Someone else's deployment or lock is in the way, and this one waits.
+    Waiting {
+        /// Who holds the lock and why.
+        holder: String,
+        /// How many wait before this one.
+        ahead_count: u32,
+    },
+    /// The deployment ended.
+    Ended {
+        /// How.
+        outcome: DeploymentOutcome,
+        /// When.
+        at: Timestamp,
+        /// How long it took, in milliseconds.
+        elapsed_ms: u64,
+    },
+}
+
+/// Someone who is told. Being told cannot fail: a broken reporter never fails a deployment.
+pub trait Observer: Sync {
+    /// Takes one event.
+    fn event(&self, event: &Event);
+}

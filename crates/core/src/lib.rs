@@ -1,0 +1,19 @@
+//! The words and the law of Cutover.
+//!
+//! Everything here could run with the network unplugged and time frozen: no disk, clock,
+//! environment variable or terminal is touched. Adapters (targets, stores, reporters) depend on
+//! this crate and never on each other.
+
+pub mod artifact;
+pub mod config;
+pub mod engine;
+pub mod event;
+pub mod id;
+pub mod journal;
+pub mod metrics;
+pub mod next;
+pub mod plan;
+pub mod probe;
+pub mod record;
+pub mod secret;
+pub mod target;

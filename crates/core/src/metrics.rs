@@ -1,0 +1,1 @@
+//! What many deployments say together: DORA metrics.

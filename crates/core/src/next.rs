@@ -1,0 +1,167 @@
+//! The law: one pure function decides what happens next.
+
+use crate::journal::Entry;
+use crate::plan::{Phase, Plan, Reversal, StepId};
+use serde::{Deserialize, Serialize};
+
+/// How a deployment ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeploymentOutcome {
+    /// The release is live and verified.
+    Deployed,
+    /// It had reached traffic and was taken back; the release before it is live and verified.
+    RolledBack,
+    /// Nothing that runs was changed, or there was nothing before and there is nothing now.
+    Failed,
+    /// A person is needed.
+    Stuck,
+}
+
+/// What the engine does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Capture what the step replaces and journal `Started`.
+    Start(StepId),
+    /// Apply the step that was started.
+    Apply(StepId),
+    /// Restore the step.
+    Restore(StepId),
+    /// Nothing more is to be done.
+    Done(DeploymentOutcome),
+}
+
+/// How often a step may be taken up again after a crash before it counts as failed.
+///
+/// Without this bound a step that kills its own process would be repeated for ever.
+pub const RESUME_COUNT_MAX: u32 = 3;
+
+/// What the journal says of one step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum StepState {
+    Pending,
+    Started { resume_count: u32 },
+    Applied,
+    Failed,
+    /// Failed while capturing: it never acted, so there is nothing to restore.
+    NeverActed,
+    Restored,
+    RestoreFailed,
+}
+
+/// What the journal says of the whole.
+struct Replay {
+    steps: Vec<StepState>,
+    cancelled: bool,
+}
+
+/// Decides what happens next, from the plan and what was journaled so far. No IO, no clock.
+///
+/// - Forward: each step is started, then applied.
+/// - A failed step of [`Phase::Prepare`] or [`Phase::Live`], or a cancellation before everything
+///   of these phases was applied, unwinds: every step that was started is restored, last first,
+///   the failed one included, for a step that failed half-way changed the world.
+/// - From the first [`Phase::Settle`] step on, nothing unwinds any more.
+/// - A step that cannot be restored ends in `stuck`; a resumption tries it again.
+pub fn next<A>(plan: &Plan<A>, journal: &[Entry]) -> Next {
+    let replay = Replay::of(plan, journal);
+    if replay.unwinds(plan) { unwind(plan, &replay) } else { forward(plan, &replay) }
+}
+
+impl Replay {
+    fn of<A>(plan: &Plan<A>, journal: &[Entry]) -> Self {
+        let mut replay = Self { steps: vec![StepState::Pending; plan.steps.len()], cancelled: false };
+        for entry in journal {
+            replay.take(plan, entry);
+        }
+        replay
+    }
+
+    fn take<A>(&mut self, plan: &Plan<A>, entry: &Entry) {
+        match entry {
+            Entry::Started { step, .. } => self.set(*step, StepState::Started { resume_count: 0 }),
+            Entry::Applied { step, .. } => self.set(*step, StepState::Applied),
+            Entry::Failed { step, .. } => self.fail(*step),
+            Entry::Restored { step, .. } => self.set(*step, StepState::Restored),
+            Entry::RestoreFailed { step, .. } => self.set(*step, StepState::RestoreFailed),
+            // Too late to cancel once the release is verified: what is live is what was wanted.
+            Entry::Cancelled { .. } => self.cancelled |= !self.is_committed(plan),
+            Entry::Resumed { .. } => self.resume(),
+        }
+    }
+
+    fn set(&mut self, step: StepId, state: StepState) {
+        if let Some(slot) = self.steps.get_mut(step.0 as usize) {
+            *slot = state;
+        }
+    }
+
+    fn fail(&mut self, step: StepId) {
+        let started = matches!(self.steps.get(step.0 as usize), Some(StepState::Started { .. }));
+        self.set(step, if started { StepState::Failed } else { StepState::NeverActed });
+    }
+
+    fn resume(&mut self) {
+        for state in &mut self.steps {
+            match state {
+                StepState::Started { resume_count } => *resume_count += 1,
+                // The step keeps needing its restore; only the verdict on the last try is dropped.
+                StepState::RestoreFailed => *state = StepState::Failed,
+                StepState::Pending
+                | StepState::Applied
+                | StepState::Failed
+                | StepState::NeverActed
+                | StepState::Restored => {}
+            }
+        }
+    }
+
+    fn is_committed<A>(&self, plan: &Plan<A>) -> bool {
+        plan.steps.iter().zip(&self.steps).all(|(step, state)| step.phase == Phase::Settle || *state == StepState::Applied)
+    }
+
+    fn unwinds<A>(&self, plan: &Plan<A>) -> bool {
+        let fails = |state: &StepState| match state {
+            StepState::Failed | StepState::NeverActed | StepState::Restored | StepState::RestoreFailed => true,
+            StepState::Started { resume_count } => *resume_count >= RESUME_COUNT_MAX,
+            StepState::Pending | StepState::Applied => false,
+        };
+        self.cancelled || plan.steps.iter().zip(&self.steps).any(|(step, state)| step.phase != Phase::Settle && fails(state))
+    }
+}
+
+fn forward<A>(plan: &Plan<A>, replay: &Replay) -> Next {
+    for (step, state) in plan.steps.iter().zip(&replay.steps) {
+        match state {
+            StepState::Pending => return Next::Start(step.id),
+            StepState::Started { resume_count } if *resume_count < RESUME_COUNT_MAX => return Next::Apply(step.id),
+            // Only a settling step comes here unapplied: it is reported and passed over.
+            StepState::Started { .. }
+            | StepState::Applied
+            | StepState::Failed
+            | StepState::NeverActed
+            | StepState::Restored
+            | StepState::RestoreFailed => {}
+        }
+    }
+    Next::Done(DeploymentOutcome::Deployed)
+}
+
+fn unwind<A>(plan: &Plan<A>, replay: &Replay) -> Next {
+    let mut outcome = DeploymentOutcome::Failed;
+    for (step, state) in plan.steps.iter().zip(&replay.steps).rev() {
+        let irreversible = step.reversal == Reversal::Irreversible;
+        match state {
+            StepState::Pending | StepState::NeverActed => continue,
+            StepState::RestoreFailed => return Next::Done(DeploymentOutcome::Stuck),
+            StepState::Started { .. } | StepState::Applied | StepState::Failed if !irreversible => return Next::Restore(step.id),
+            StepState::Started { .. } | StepState::Applied | StepState::Failed | StepState::Restored => {}
+        }
+        if irreversible {
+            outcome = DeploymentOutcome::Stuck;
+        } else if step.switches && plan.original.is_some() && outcome == DeploymentOutcome::Failed {
+            outcome = DeploymentOutcome::RolledBack;
+        }
+    }
+    Next::Done(outcome)
+}

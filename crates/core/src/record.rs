@@ -1,0 +1,1 @@
+//! What is remembered of a deployment: a summary made from its plan and journal.

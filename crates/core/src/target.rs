@@ -1,0 +1,205 @@
+//! The hands: what every adapter can do with a step.
+
+use crate::plan::Step;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What a step will replace, as its adapter captured it. It holds no secret.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Before(pub serde_json::Value);
+
+impl Before {
+    /// Keeps a typed before-image.
+    pub fn encode(image: &impl Serialize) -> Result<Self, Failure> {
+        serde_json::to_value(image).map(Self).map_err(|e| Failure::new(format!("encode the before-image: {e}")))
+    }
+
+    /// Gives the typed before-image back.
+    pub fn decode<T: DeserializeOwned>(&self) -> Result<T, Failure> {
+        serde_json::from_value(self.0.clone()).map_err(|e| Failure::new(format!("decode the before-image: {e}")))
+    }
+}
+
+/// What a step that was applied did.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Whether anything changed.
+    pub changed: bool,
+    /// One line for people: "12 files, 4.1 MB; 988 already here".
+    pub note: String,
+    /// Things that people should know though nothing failed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+    /// What probes saw.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub probes: Vec<crate::probe::ProbeResult>,
+}
+
+impl Outcome {
+    /// An outcome that changed something.
+    pub fn changed(note: impl Into<String>) -> Self {
+        Self { changed: true, note: note.into(), ..Self::default() }
+    }
+
+    /// An outcome that found everything as wanted.
+    pub fn unchanged(note: impl Into<String>) -> Self {
+        Self { changed: false, note: note.into(), ..Self::default() }
+    }
+}
+
+/// What sort of failure it was, for exit codes and hints.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// The step could not be done.
+    #[default]
+    Failed,
+    /// It took longer than allowed.
+    TimedOut,
+    /// The disk has no room.
+    NoSpace,
+    /// A person or a signal asked to stop.
+    Cancelled,
+    /// The release was observed to be unhealthy.
+    Unhealthy,
+    /// Written by a newer version.
+    #[serde(other)]
+    Unknown,
+}
+
+/// The largest excerpt of a log in a failure, in bytes.
+pub const EXCERPT_BYTES_MAX: usize = 8 * 1024;
+
+/// Why a step failed: what, where, why, and the log's last lines. Secrets are masked before it is made.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Failure {
+    /// What sort it was.
+    #[serde(default)]
+    pub kind: FailureKind,
+    /// A fragment that names its subject: "restart unit app.service: exit code 1".
+    pub message: String,
+    /// What to do about it, when the adapter knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// The last lines of what was said, at most [`EXCERPT_BYTES_MAX`].
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub excerpt: String,
+    /// The whole log's path on the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<String>,
+    /// What probes saw.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub probes: Vec<crate::probe::ProbeResult>,
+}
+
+impl Failure {
+    /// A plain failure.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), ..Self::default() }
+    }
+
+    /// The same failure of another kind.
+    #[must_use]
+    pub fn kind(mut self, kind: FailureKind) -> Self {
+        self.kind = kind;
+        self
+    }
+
+    /// The same failure with advice.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The same failure with the end of a log, cut to [`EXCERPT_BYTES_MAX`] at a line's start.
+    #[must_use]
+    pub fn excerpt(mut self, log: &str) -> Self {
+        self.excerpt = tail(log, EXCERPT_BYTES_MAX).to_owned();
+        self
+    }
+
+    /// The failure of having been asked to stop.
+    pub fn cancelled() -> Self {
+        Self::new("cancelled").kind(FailureKind::Cancelled)
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// The last `bytes_max` bytes of a text, from a line's start where there is one.
+pub fn tail(text: &str, bytes_max: usize) -> &str {
+    if text.len() <= bytes_max {
+        return text;
+    }
+    let mut at = text.len() - bytes_max;
+    while !text.is_char_boundary(at) {
+        at += 1;
+    }
+    let cut = &text[at..];
+    cut.split_once('\n').map_or(cut, |(_, rest)| rest)
+}
+
+/// Why a step is being restored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// A step failed.
+    Failed,
+    /// A person, a signal or a newer deployment asked to stop.
+    Cancelled,
+}
+
+/// Carries "stop" from a signal handler to whatever is at work. Once set it stays set.
+#[derive(Debug, Default)]
+pub struct Cancel(AtomicBool);
+
+impl Cancel {
+    /// A flag that is not set.
+    pub const fn new() -> Self {
+        Self(AtomicBool::new(false))
+    }
+
+    /// Asks to stop.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether stopping was asked for.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// What a step may say while it acts. Progress may be dropped; nothing depends on it.
+pub trait Progress {
+    /// So much of so much is done; `total` 0 means unknown. `unit` is "files", "bytes" …
+    fn advance(&self, done: u64, total: u64, unit: &'static str);
+    /// One line of output of a child process, masked already.
+    fn output(&self, line: &str);
+    /// One probe was made.
+    fn probed(&self, result: &crate::probe::ProbeResult);
+    /// Whether the step should stop early with [`Failure::cancelled`]. Never true while restoring.
+    fn cancelled(&self) -> bool;
+}
+
+/// An adapter: three verbs, each safe to repeat.
+pub trait Target {
+    /// What its steps do.
+    type Action;
+
+    /// Reads what the step would replace; changes nothing.
+    fn capture(&self, step: &Step<Self::Action>) -> Result<Before, Failure>;
+
+    /// Does the step. Twice equals once, also after a half-finished attempt.
+    fn apply(&self, step: &Step<Self::Action>, before: &Before, progress: &dyn Progress) -> Result<Outcome, Failure>;
+
+    /// Brings back what was there, also after a half-finished `apply` or `restore`. Gives a line for people.
+    fn restore(&self, step: &Step<Self::Action>, before: &Before, cause: Cause, progress: &dyn Progress) -> Result<String, Failure>;
+}

@@ -1,0 +1,45 @@
+//! What went wrong on disk, and where.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A file operation that failed: `write /opt/app/release.json`, with the cause as its source.
+#[derive(Debug, thiserror::Error)]
+#[error("{operation} {}", path.display())]
+pub struct DiskError {
+    /// What was attempted: a verb, such as `write` or `rename`.
+    pub operation: &'static str,
+    /// What it was attempted on.
+    pub path: PathBuf,
+    /// Why it failed.
+    pub source: io::Error,
+}
+
+impl DiskError {
+    /// Names the operation and the path of a failure.
+    pub fn new(operation: &'static str, path: &Path, source: impl Into<io::Error>) -> Self {
+        Self { operation, path: path.to_owned(), source: source.into() }
+    }
+
+    /// Whether the file system has no room left, by space, inodes or quota.
+    pub fn is_no_space(&self) -> bool {
+        matches!(self.source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    }
+
+    /// Whether the path does not exist.
+    pub fn is_not_found(&self) -> bool {
+        self.source.kind() == io::ErrorKind::NotFound
+    }
+}
+
+/// Adds operation and path to a result.
+pub(crate) trait Context<T> {
+    /// Turns the error into a [`DiskError`].
+    fn on(self, operation: &'static str, path: &Path) -> Result<T, DiskError>;
+}
+
+impl<T, E: Into<io::Error>> Context<T> for Result<T, E> {
+    fn on(self, operation: &'static str, path: &Path) -> Result<T, DiskError> {
+        self.map_err(|source| DiskError::new(operation, path, source))
+    }
+}

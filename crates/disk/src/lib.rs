@@ -1,0 +1,22 @@
+//! Durable files: atomic writes, links and trees, and the blob store.
+//!
+//! Everything that Cutover must still find after a power cut goes through here, so that the
+//! order of write, sync and rename is decided in one place.
+
+mod blob;
+mod copy;
+mod error;
+mod file;
+mod space;
+mod stamp;
+mod store;
+mod temporary;
+mod tree;
+
+pub use blob::Blob;
+pub use copy::copy_content;
+pub use error::DiskError;
+pub use file::{replace_symlink, sync_dir, sync_file_system, write_atomic};
+pub use space::{FreeSpace, free_space};
+pub use store::{BlobError, BlobState, BlobStore, Linked, Removed};
+pub use tree::remove_tree;
