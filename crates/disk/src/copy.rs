@@ -55,7 +55,9 @@ mod tests {
         let source = dir.path().join("source");
         fs::write(&source, &content).unwrap();
 
-        for (name, copy) in [("any", copy_content as fn(&File, &File) -> _), ("kernel", copy_in_kernel), ("hand", copy_by_hand)] {
+        for (name, copy) in
+            [("any", copy_content as fn(&File, &File) -> _), ("kernel", copy_in_kernel), ("hand", copy_by_hand)]
+        {
             let path = dir.path().join(name);
             let bytes = copy(&File::open(&source).unwrap(), &File::create(&path).unwrap()).unwrap();
             assert_eq!(bytes, content.len() as u64, "{name}");

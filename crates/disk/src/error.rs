@@ -1,5 +1,6 @@
 //! What went wrong on disk, and where.
 
+use cutover_core::artifact::Digest;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -30,6 +31,29 @@ impl DiskError {
     pub fn is_not_found(&self) -> bool {
         self.source.kind() == io::ErrorKind::NotFound
     }
+}
+
+/// A blob that could not be stored or linked.
+#[derive(Debug, thiserror::Error)]
+pub enum BlobError {
+    /// It is not in the store.
+    #[error("blob {} is missing", .0.short())]
+    Missing(Digest),
+    /// Somebody changed it; it has been removed and must be fetched anew.
+    #[error("blob {} was damaged and has been removed", .0.short())]
+    Damaged(Digest),
+    /// The content that was offered is not what was announced.
+    #[error("content offered for blob {} is not what was announced", .0.short())]
+    Mismatch(Digest),
+    /// The content that was offered is larger than allowed.
+    #[error("content has more than {0} bytes")]
+    TooLarge(u64),
+    /// The content could not be read from where it comes from.
+    #[error("read content")]
+    Read(#[from] io::Error),
+    /// The store's own files failed.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
 }
 
 /// Adds operation and path to a result.

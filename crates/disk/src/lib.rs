@@ -4,19 +4,24 @@
 //! order of write, sync and rename is decided in one place.
 
 mod blob;
+mod content;
 mod copy;
 mod error;
 mod file;
+mod link;
 mod space;
 mod stamp;
 mod store;
+mod sweep;
 mod temporary;
 mod tree;
 
 pub use blob::Blob;
 pub use copy::copy_content;
-pub use error::DiskError;
+pub use error::{BlobError, DiskError};
 pub use file::{replace_symlink, sync_dir, sync_file_system, write_atomic};
+pub use link::Linked;
 pub use space::{FreeSpace, free_space};
-pub use store::{BlobError, BlobState, BlobStore, Linked, Removed};
+pub use store::{BlobState, BlobStore};
+pub use sweep::Removed;
 pub use tree::remove_tree;

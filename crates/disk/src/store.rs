@@ -1,22 +1,18 @@
 //! A directory of blobs, each named by the digest of its content.
 
 use crate::blob::Blob;
-use crate::copy::copy_content;
-use crate::error::{Context, DiskError};
+use crate::content::{clone_and_hash, hash, pour};
+use crate::error::{BlobError, Context, DiskError};
 use crate::file::sync_file_system;
-use crate::temporary::{TemporaryFile, is_temporary};
+use crate::link::{Linked, link_or_copy};
+use crate::sweep::{Removed, sweep};
+use crate::temporary::TemporaryFile;
 use cutover_core::artifact::Digest;
-use rustix::io::Errno;
 use std::collections::HashSet;
-use std::ffi::OsStr;
-use std::fs::{self, DirEntry, File, Metadata};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
-
-/// How much is read, hashed and written at once.
-const BUFFER_BYTES: usize = 256 << 10;
+use std::time::SystemTime;
 
 /// A content-addressed store of files that releases are linked from.
 ///
@@ -38,47 +34,6 @@ pub enum BlobState {
     Missing,
     /// Its content was changed by somebody; it has been removed.
     Damaged,
-}
-
-/// How a blob came to its place in a release.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Linked {
-    /// By a hard link: it takes no space.
-    Hard,
-    /// By a copy, where no hard link can be made.
-    Copied,
-}
-
-/// What [`BlobStore::remove_unlinked`] removed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Removed {
-    /// Number of blobs.
-    pub blob_count: u64,
-    /// The sum of their sizes in bytes.
-    pub bytes: u64,
-}
-
-/// A blob that could not be stored or linked.
-#[derive(Debug, thiserror::Error)]
-pub enum BlobError {
-    /// It is not in the store.
-    #[error("blob {} is missing", .0.short())]
-    Missing(Digest),
-    /// Somebody changed it; it has been removed and must be fetched anew.
-    #[error("blob {} was damaged and has been removed", .0.short())]
-    Damaged(Digest),
-    /// The content that was offered is not what was announced.
-    #[error("content offered for blob {} is not what was announced", .0.short())]
-    Mismatch(Digest),
-    /// The content that was offered is larger than allowed.
-    #[error("content has more than {0} bytes")]
-    TooLarge(u64),
-    /// The content could not be read from where it comes from.
-    #[error("read content")]
-    Read(#[source] io::Error),
-    /// The store's own files failed.
-    #[error(transparent)]
-    Disk(#[from] DiskError),
 }
 
 impl BlobStore {
@@ -178,16 +133,7 @@ impl BlobStore {
             BlobState::Missing => return Err(BlobError::Missing(blob.digest)),
             BlobState::Damaged => return Err(BlobError::Damaged(blob.digest)),
         }
-        let source = self.path(&blob.digest, blob.executable);
-        match rustix::fs::link(&source, destination) {
-            Ok(()) => Ok(Linked::Hard),
-            Err(Errno::XDEV | Errno::MLINK | Errno::PERM | Errno::OPNOTSUPP) => {
-                copy_to(&source, destination, blob).map(|()| Linked::Copied)
-            }
-            // Another process may have removed the blob between the look and the link.
-            Err(Errno::NOENT) if !source.exists() => Err(BlobError::Missing(blob.digest)),
-            Err(error) => Err(DiskError::new("link", destination, error).into()),
-        }
+        link_or_copy(blob, &self.path(&blob.digest, blob.executable), destination)
     }
 
     /// Opens a blob for reading, whichever of its two names it has.
@@ -206,19 +152,10 @@ impl BlobStore {
     /// Removes the blobs that no release links to and `keep` does not name, and what a crash left.
     ///
     /// Only those are removed whose inode has not changed since `changed_before` (storing, linking
-    /// and unlinking change it), so that another process's fresh blobs stay.
+    /// and unlinking change it), so that another process's fresh blobs stay; unfinished files stay an
+    /// hour longer.
     pub fn remove_unlinked(&self, keep: &HashSet<Digest>, changed_before: SystemTime) -> Result<Removed, DiskError> {
-        let mut removed = Removed::default();
-        for entry in list(&self.root)? {
-            if is_fan_out(&entry.file_name()) {
-                for blob in list(&entry.path())? {
-                    remove_if_unneeded(&blob, keep, changed_before, &mut removed)?;
-                }
-            } else {
-                remove_if_unneeded(&entry, keep, changed_before, &mut removed)?;
-            }
-        }
-        Ok(removed)
+        sweep(&self.root, keep, changed_before)
     }
 
     /// A temporary file in the directory that the blob will lie in: renaming within one directory
@@ -234,76 +171,35 @@ impl BlobStore {
         }
     }
 
-    fn place(&self, temporary: TemporaryFile, blob: &Blob) -> Result<(), DiskError> {
+    fn place(&self, mut temporary: TemporaryFile, blob: &Blob) -> Result<(), DiskError> {
         let path = self.path(&blob.digest, blob.executable);
         blob.stamp().put_on(&temporary.file).on("set the time and mode of", &path)?;
-        if let Some(dir) = path.parent() {
-            fs::create_dir(dir).or_else(already_there).on("make directory", dir)?;
+        match temporary.place(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                make_parent(&path)?;
+                temporary.place(&path).on("put in place", &path)
+            }
+            other => other.on("put in place", &path),
         }
-        temporary.place(&path).on("put in place", &path)?;
-        Ok(())
     }
 }
 
-fn already_there(error: io::Error) -> io::Result<()> {
-    if error.kind() == io::ErrorKind::AlreadyExists { Ok(()) } else { Err(error) }
+fn make_parent(path: &Path) -> Result<(), DiskError> {
+    path.parent().map_or(Ok(()), |dir| fs::create_dir_all(dir).on("make directory", dir))
 }
 
-/// Reads a blob that does not look untouched: sets right or removes it.
+/// Reads a blob that does not look untouched: sets it right or removes it.
 fn examine(path: &Path, blob: &Blob, metadata: &Metadata) -> Result<BlobState, DiskError> {
     if metadata.is_file() && metadata.len() == blob.bytes {
         let mut file = File::open(path).on("open", path)?;
-        let (digest, _) = hash(&mut file, io::sink()).on("read", path)?;
+        let (digest, _) = hash(&mut file).on("read", path)?;
         if digest == blob.digest {
             blob.stamp().put_on(&file).on("set the time and mode of", path)?;
             return Ok(BlobState::Sound);
         }
     }
-    fs::remove_file(path).on("remove damaged", path)?;
-    Ok(BlobState::Damaged)
-}
-
-/// Copies from a reader to a new file; stops one byte after `bytes_max`, so that more shows.
-fn pour(reader: &mut dyn Read, bytes_max: u64, to: &mut TemporaryFile) -> Result<(Digest, u64), BlobError> {
-    let mut reader = reader.take(bytes_max.saturating_add(1));
-    let mut hasher = blake3::Hasher::new();
-    let mut buffer = vec![0; BUFFER_BYTES.min(usize::try_from(bytes_max).unwrap_or(BUFFER_BYTES).saturating_add(1))];
-    let mut bytes = 0;
-    loop {
-        let count = match reader.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(BlobError::Read(error)),
-        };
-        hasher.update(&buffer[..count]);
-        to.file.write_all(&buffer[..count]).on("write", to.path())?;
-        bytes += count as u64;
-    }
-    Ok((Digest::from_bytes(*hasher.finalize().as_bytes()), bytes))
-}
-
-/// Clones a file, then hashes the clone: what was stored, even if the original changes meanwhile.
-fn clone_and_hash(file: &File, temporary: &TemporaryFile) -> Result<(Digest, u64), BlobError> {
-    copy_content(file, &temporary.file).on("copy to", temporary.path())?;
-    let mut stored = File::open(temporary.path()).on("open", temporary.path())?;
-    Ok(hash(&mut stored, io::sink()).on("read", temporary.path())?)
-}
-
-fn hash(reader: &mut dyn Read, mut copy: impl Write) -> io::Result<(Digest, u64)> {
-    let mut hasher = blake3::Hasher::new();
-    let mut buffer = vec![0; BUFFER_BYTES];
-    let mut bytes = 0;
-    loop {
-        match reader.read(&mut buffer) {
-            Ok(0) => return Ok((Digest::from_bytes(*hasher.finalize().as_bytes()), bytes)),
-            Ok(count) => {
-                hasher.update(&buffer[..count]);
-                copy.write_all(&buffer[..count])?;
-                bytes += count as u64;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(DiskError::new("remove damaged", path, error)),
+        Ok(()) | Err(_) => Ok(BlobState::Damaged),
     }
 }

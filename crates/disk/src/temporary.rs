@@ -37,10 +37,10 @@ impl TemporaryFile {
     }
 
     /// Gives the file its real name, replacing what has it.
-    pub(crate) fn place(mut self, path: &Path) -> io::Result<File> {
+    pub(crate) fn place(&mut self, path: &Path) -> io::Result<()> {
         fs::rename(&self.path, path)?;
         self.placed = true;
-        self.file.try_clone()
+        Ok(())
     }
 }
 
