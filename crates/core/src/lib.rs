@@ -10,6 +10,7 @@ pub mod engine;
 pub mod event;
 pub mod id;
 pub mod journal;
+pub mod mask;
 pub mod metrics;
 pub mod next;
 pub mod plan;
