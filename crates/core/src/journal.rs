@@ -127,6 +127,16 @@ pub enum JournalError {
         /// What is wrong.
         why: String,
     },
+    /// An entry is of a kind that this version does not know.
+    #[error(
+        "journal has an entry {kind:?} at line {line} that this version does not know: it was written by a newer version"
+    )]
+    UnknownEntry {
+        /// Line, counted from 1.
+        line: usize,
+        /// The kind, cut to a printable length.
+        kind: String,
+    },
     /// The journal was written by a newer version.
     #[error("journal has format version {0}; this version reads up to {VERSION}")]
     TooNew(u32),
@@ -185,6 +195,8 @@ impl<A> Recorded<A> {
 }
 
 /// Reads a journal. A torn last line is dropped: it was never acknowledged, so nothing was done on its word.
+/// Who goes on appending must first cut the file to `sound_bytes` (zeros may follow), so that nothing of a torn line
+/// stands behind the next one.
 ///
 /// Ok(None) is a journal whose header was never completed: nothing was done at all.
 pub fn decode<A: DeserializeOwned>(bytes: &[u8]) -> Result<Option<Recorded<A>>, JournalError> {
@@ -197,7 +209,7 @@ pub fn decode<A: DeserializeOwned>(bytes: &[u8]) -> Result<Option<Recorded<A>>, 
     let plan = read_header(json)?;
     let mut records = Vec::new();
     while let Some(json) = lines.next()? {
-        let record: Record = serde_json::from_str(json).map_err(|e| damaged(lines.number, e.to_string()))?;
+        let record: Record = serde_json::from_str(json).map_err(|e| unread(lines.number, json, &e))?;
         let expected = records.len() as u64 + 1;
         if record.seq != expected {
             return Err(damaged(lines.number, format!("entry {} stands where {expected} should", record.seq)));
@@ -225,6 +237,25 @@ fn read_header<A: DeserializeOwned>(json: &str) -> Result<Plan<A>, JournalError>
     Ok(header.plan)
 }
 
+/// The kinds of entries that this version knows, as they are written.
+const KINDS: [&str; 7] = ["started", "applied", "failed", "cancelled", "restored", "restore_failed", "resumed"];
+
+/// Why a line with a sound checksum could not be read: most likely it is newer than this version.
+fn unread(line: usize, json: &str, error: &serde_json::Error) -> JournalError {
+    #[derive(Deserialize)]
+    struct Kind {
+        entry: serde_json::Value,
+    }
+    let entry = serde_json::from_str::<Kind>(json).map(|kind| kind.entry).unwrap_or_default();
+    let kind = entry.as_str().or_else(|| entry.as_object().and_then(|entry| entry.keys().next()).map(String::as_str));
+    match kind {
+        Some(kind) if !KINDS.contains(&kind) => {
+            JournalError::UnknownEntry { line, kind: kind.chars().take(100).collect() }
+        }
+        Some(_) | None => damaged(line, error.to_string()),
+    }
+}
+
 fn damaged(line: usize, why: String) -> JournalError {
     JournalError::Damaged { line, why }
 }
@@ -243,17 +274,37 @@ impl<'a> Lines<'a> {
             return Ok(None);
         }
         self.number += 1;
-        let Some(end) = self.rest.iter().position(|b| *b == b'\n') else { return Ok(None) };
-        let (line, rest) = (&self.rest[..end], &self.rest[end + 1..]);
-        let Some((json, chain)) = self.verified(line) else {
-            // A torn write can leave a newline behind a hole, but never a further line.
-            return if rest.iter().all(|b| *b == 0) { Ok(None) } else { Err(damaged(self.number, "its checksum does not match".to_owned())) };
+        let end = self.rest.iter().position(|b| *b == b'\n').unwrap_or(self.rest.len());
+        let (line, rest) = (&self.rest[..end], self.rest.get(end + 1..));
+        let (Some((json, chain)), Some(rest)) = (self.verified(line), rest) else {
+            return if self.is_torn(line, rest) {
+                Ok(None)
+            } else {
+                Err(damaged(self.number, "its checksum does not match".to_owned()))
+            };
         };
         (self.chain, self.rest, self.sound_bytes) = (chain, rest, self.sound_bytes + end + 1);
         Ok(Some(json))
     }
 
-    fn verified(&self, line: &'a [u8]) -> Option<(&'a str, Chain)> {
+    /// Whether a line can be what an append left that was cut off by a crash: the last one, without its end or,
+    /// since lines are written where zeros were, with a hole of zeros. Everything else was changed after it was written.
+    fn is_torn(&self, line: &[u8], rest: Option<&[u8]>) -> bool {
+        let ends_here = rest.is_none_or(<[u8]>::is_empty);
+        let has_hole = line.contains(&0);
+        ends_here && (rest.is_none() || has_hole) && !self.begins_sound(line)
+    }
+
+    /// Whether a whole sound record stands at the beginning of a longer line: its newline was changed.
+    fn begins_sound(&self, line: &[u8]) -> bool {
+        let Some(json) = line.get(CHECKSUM_LENGTH + 1..) else { return false };
+        let mut values = serde_json::Deserializer::from_slice(json).into_iter::<serde::de::IgnoredAny>();
+        let is_json = values.next().is_some_and(|value| value.is_ok());
+        let end = CHECKSUM_LENGTH + 1 + values.byte_offset();
+        is_json && end < line.len() && self.verified(&line[..end]).is_some()
+    }
+
+    fn verified<'l>(&self, line: &'l [u8]) -> Option<(&'l str, Chain)> {
         let (sum, json) = std::str::from_utf8(line).ok()?.split_once(' ')?;
         let chain = self.chain.next(json);
         (chain.0 == sum).then_some((json, chain))

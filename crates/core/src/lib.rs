@@ -17,4 +17,5 @@ pub mod plan;
 pub mod probe;
 pub mod record;
 pub mod secret;
+pub mod store;
 pub mod target;

@@ -38,21 +38,29 @@ pub const RESUME_COUNT_MAX: u32 = 3;
 
 /// What the journal says of one step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum StepState {
+pub(crate) enum StepState {
+    /// Not begun.
     Pending,
+    /// Begun, and taken up again so often.
     Started { resume_count: u32 },
+    /// Done.
     Applied,
+    /// Failed, perhaps half-way.
     Failed,
     /// Failed while capturing: it never acted, so there is nothing to restore.
     NeverActed,
+    /// What it replaced is back.
     Restored,
+    /// What it replaced could not be brought back.
     RestoreFailed,
 }
 
-/// What the journal says of the whole.
-struct Replay {
-    steps: Vec<StepState>,
-    cancelled: bool,
+/// What the journal says of the whole: shared with the summary, so that both read it alike.
+pub(crate) struct Replay {
+    /// Each step's state, in the plan's order.
+    pub(crate) steps: Vec<StepState>,
+    /// Whether a cancellation came in time.
+    pub(crate) cancelled: bool,
 }
 
 /// Decides what happens next, from the plan and what was journaled so far. No IO, no clock.
@@ -64,20 +72,30 @@ struct Replay {
 /// - From the first [`Phase::Settle`] step on, nothing unwinds any more.
 /// - A step that cannot be restored ends in `stuck`; a resumption tries it again.
 pub fn next<A>(plan: &Plan<A>, journal: &[Entry]) -> Next {
-    let replay = Replay::of(plan, journal);
-    if replay.unwinds(plan) { unwind(plan, &replay) } else { forward(plan, &replay) }
+    Replay::of(plan, journal).next(plan)
 }
 
 impl Replay {
+    /// Nothing happened yet.
+    pub(crate) fn new<A>(plan: &Plan<A>) -> Self {
+        Self { steps: vec![StepState::Pending; plan.steps.len()], cancelled: false }
+    }
+
     fn of<A>(plan: &Plan<A>, journal: &[Entry]) -> Self {
-        let mut replay = Self { steps: vec![StepState::Pending; plan.steps.len()], cancelled: false };
+        let mut replay = Self::new(plan);
         for entry in journal {
             replay.take(plan, entry);
         }
         replay
     }
 
-    fn take<A>(&mut self, plan: &Plan<A>, entry: &Entry) {
+    /// What follows from here.
+    pub(crate) fn next<A>(&self, plan: &Plan<A>) -> Next {
+        if self.unwinds(plan) { unwind(plan, self) } else { forward(plan, self) }
+    }
+
+    /// Takes what happened next.
+    pub(crate) fn take<A>(&mut self, plan: &Plan<A>, entry: &Entry) {
         match entry {
             Entry::Started { step, .. } => self.set(*step, StepState::Started { resume_count: 0 }),
             Entry::Applied { step, .. } => self.set(*step, StepState::Applied),
@@ -117,16 +135,21 @@ impl Replay {
     }
 
     fn is_committed<A>(&self, plan: &Plan<A>) -> bool {
-        plan.steps.iter().zip(&self.steps).all(|(step, state)| step.phase == Phase::Settle || *state == StepState::Applied)
+        plan.steps
+            .iter()
+            .zip(&self.steps)
+            .all(|(step, state)| step.phase == Phase::Settle || *state == StepState::Applied)
     }
 
-    fn unwinds<A>(&self, plan: &Plan<A>) -> bool {
+    /// Whether what was started is being taken back.
+    pub(crate) fn unwinds<A>(&self, plan: &Plan<A>) -> bool {
         let fails = |state: &StepState| match state {
             StepState::Failed | StepState::NeverActed | StepState::Restored | StepState::RestoreFailed => true,
             StepState::Started { resume_count } => *resume_count >= RESUME_COUNT_MAX,
             StepState::Pending | StepState::Applied => false,
         };
-        self.cancelled || plan.steps.iter().zip(&self.steps).any(|(step, state)| step.phase != Phase::Settle && fails(state))
+        self.cancelled
+            || plan.steps.iter().zip(&self.steps).any(|(step, state)| step.phase != Phase::Settle && fails(state))
     }
 }
 
@@ -154,7 +177,9 @@ fn unwind<A>(plan: &Plan<A>, replay: &Replay) -> Next {
         match state {
             StepState::Pending | StepState::NeverActed => continue,
             StepState::RestoreFailed => return Next::Done(DeploymentOutcome::Stuck),
-            StepState::Started { .. } | StepState::Applied | StepState::Failed if !irreversible => return Next::Restore(step.id),
+            StepState::Started { .. } | StepState::Applied | StepState::Failed if !irreversible => {
+                return Next::Restore(step.id);
+            }
             StepState::Started { .. } | StepState::Applied | StepState::Failed | StepState::Restored => {}
         }
         if irreversible {

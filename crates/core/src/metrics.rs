@@ -1,1 +1,0 @@
-//! What many deployments say together: DORA metrics.

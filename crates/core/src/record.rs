@@ -1,1 +1,0 @@
-//! What is remembered of a deployment: a summary made from its plan and journal.

@@ -1,0 +1,88 @@
+//! One line of the history.
+
+use super::deployment::DeploymentRecord;
+use crate::id::{DeploymentId, EnvironmentName, ProjectName, ReleaseId};
+use crate::next::DeploymentOutcome;
+use crate::plan::PlanKind;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// A deployment as the history lists it and the metrics count it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DeploymentRow {
+    /// The deployment.
+    pub deployment: DeploymentId,
+    /// Why its plan was made.
+    pub kind: PlanKind,
+    /// The project.
+    pub project: ProjectName,
+    /// Where it went.
+    pub environment: EnvironmentName,
+    /// The release that it was to make live.
+    pub release: ReleaseId,
+    /// The release that was live before.
+    pub original: Option<ReleaseId>,
+    /// The artifact's id.
+    pub artifact: String,
+    /// Full commit hash; empty when there is none.
+    pub commit: String,
+    /// First line of the commit message.
+    pub subject: String,
+    /// When the commit was made.
+    pub committed_at: Option<Timestamp>,
+    /// Whether uncommitted changes are in it.
+    pub dirty: bool,
+    /// Who asked for it.
+    pub by: String,
+    /// Why, in the asker's words.
+    pub reason: String,
+    /// When its plan was made.
+    pub began_at: Timestamp,
+    /// When it ended; None while it is unfinished.
+    pub ended_at: Option<Timestamp>,
+    /// How it ended; None while it is unfinished.
+    pub outcome: Option<DeploymentOutcome>,
+    /// Whether traffic may have reached the release.
+    pub switched: bool,
+    /// Whether a cancellation stopped it.
+    pub cancelled: bool,
+    /// How long it was at work, in milliseconds.
+    pub elapsed_ms: u64,
+    /// The name of the step that failed.
+    pub failed_step: Option<String>,
+    /// Why it failed, in one line.
+    pub error: Option<String>,
+}
+
+impl From<&DeploymentRecord> for DeploymentRow {
+    fn from(record: &DeploymentRecord) -> Self {
+        let failure = record.failure.as_ref().or(record.restore_failure.as_ref());
+        Self {
+            deployment: record.deployment.clone(),
+            kind: record.kind,
+            project: record.project.clone(),
+            environment: record.environment.clone(),
+            release: record.release.clone(),
+            original: record.original.clone(),
+            artifact: record.artifact.clone(),
+            commit: record.commit.clone(),
+            subject: record.subject.clone(),
+            committed_at: record.committed_at,
+            dirty: record.dirty,
+            by: record.by.clone(),
+            reason: record.reason.clone(),
+            began_at: record.began_at,
+            ended_at: record.ended_at,
+            outcome: record.outcome,
+            switched: record.switched,
+            cancelled: record.cancelled,
+            elapsed_ms: record.elapsed_ms,
+            failed_step: failure.map(|failure| failure.name.clone()),
+            error: failure.map(|failure| first_line(&failure.failure.message)),
+        }
+    }
+}
+
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().to_owned()
+}
