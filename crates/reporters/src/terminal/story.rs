@@ -1,0 +1,233 @@
+//! What a deployment's events say, as lines that stay.
+
+use super::Manner;
+use super::failure;
+use super::line::{Line, Tone};
+use super::summary;
+use super::words::{duration, one_line};
+use cutover_core::event::Event;
+use cutover_core::journal::{Entry, Record};
+use cutover_core::next::DeploymentOutcome;
+use cutover_core::plan::{Phase, Plan, Reversal, Step, StepId};
+use cutover_core::target::{Failure, Outcome};
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// A step that took this much longer than usual, and twice as long, is worth a remark.
+const SLOW_BY_MIN: Duration = Duration::from_secs(1);
+
+/// What is being done now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Running {
+    pub(super) label: String,
+    pub(super) usual: Option<Duration>,
+}
+
+/// Follows a deployment and puts its events into words.
+#[derive(Default)]
+pub(super) struct Story {
+    verbose: bool,
+    usual: BTreeMap<String, Duration>,
+    plan: Option<Box<Plan>>,
+    /// Whether steps were done before this story began.
+    resumed: bool,
+    /// Steps that were started and not taken back, in order.
+    begun: Vec<StepId>,
+    applied: BTreeSet<StepId>,
+    now: Option<Running>,
+    unwinding: bool,
+    last_at: Option<Timestamp>,
+    /// Why a person is needed, when one is.
+    stuck: Vec<String>,
+    warning_count: usize,
+}
+
+impl Story {
+    pub(super) fn new(manner: &Manner) -> Self {
+        Self { verbose: manner.verbose, usual: manner.usual.clone(), ..Self::default() }
+    }
+
+    /// What is being done now, when something is.
+    pub(super) fn running(&self) -> Option<&Running> {
+        self.now.as_ref()
+    }
+
+    /// The lines that an event adds.
+    pub(super) fn tell(&mut self, event: &Event) -> Vec<Line> {
+        match event {
+            Event::Began { plan, resumed, at } => self.began(plan, *resumed, *at),
+            Event::Recorded { record } => self.recorded(record),
+            Event::Output { step, line } if self.verbose => vec![self.said(*step, line)],
+            Event::Probed { step, result } if self.verbose => vec![self.said(*step, &failure::probe(result))],
+            Event::Progressed { .. } | Event::Output { .. } | Event::Probed { .. } => Vec::new(),
+            Event::Waiting { holder, ahead_count } => self.waiting(holder, *ahead_count),
+            Event::Ended { outcome, elapsed_ms, .. } => self.ended(*outcome, Duration::from_millis(*elapsed_ms)),
+        }
+    }
+
+    fn began(&mut self, plan: &Plan, resumed: bool, at: Timestamp) -> Vec<Line> {
+        (self.plan, self.resumed, self.last_at, self.now) = (Some(Box::new(plan.clone())), resumed, Some(at), None);
+        summary::began(plan, resumed)
+    }
+
+    fn waiting(&mut self, holder: &str, ahead_count: u32) -> Vec<Line> {
+        let ahead = if ahead_count == 0 { String::new() } else { format!(" and {ahead_count} in the queue") };
+        let label = format!("waiting for {}{ahead}", one_line(holder));
+        let running = Some(Running { label: label.clone(), usual: None });
+        if self.now == running {
+            return Vec::new();
+        }
+        self.now = running;
+        vec![Line::whole(Tone::Warning, format!("… {label}"))]
+    }
+
+    fn ended(&mut self, outcome: DeploymentOutcome, took: Duration) -> Vec<Line> {
+        self.now = None;
+        let Some(plan) = &self.plan else { return Vec::new() };
+        summary::ended(plan, outcome, took, &self.stuck, self.warning_count)
+    }
+
+    fn recorded(&mut self, record: &Record) -> Vec<Line> {
+        let took = self.last_at.map_or(Duration::ZERO, |last| record.at.duration_since(last).unsigned_abs());
+        self.last_at = Some(record.at);
+        self.now = None;
+        match &record.entry {
+            Entry::Started { step, .. } => self.started(*step),
+            Entry::Applied { step, outcome } => self.applied(*step, outcome, took),
+            Entry::Failed { step, error } => self.failed(*step, error, took),
+            Entry::Cancelled { reason } => self.cancelled(reason),
+            Entry::Restored { step, note } => self.restored(*step, note, took),
+            Entry::RestoreFailed { step, error } => self.restore_failed(*step, error, took),
+            Entry::Resumed { by } => vec![Line::whole(Tone::Plain, format!("… taken up again by {}", one_line(by)))],
+        }
+    }
+
+    fn started(&mut self, step: StepId) -> Vec<Line> {
+        self.begun.push(step);
+        let usual = self.step(step).and_then(|step| self.usual.get(&step.name)).copied();
+        self.now = Some(Running { label: self.label(step), usual });
+        Vec::new()
+    }
+
+    fn applied(&mut self, step: StepId, outcome: &Outcome, took: Duration) -> Vec<Line> {
+        self.applied.insert(step);
+        self.warning_count += outcome.warnings.len();
+        let rest = format!(" {}{}{}", duration(took), self.remark(step, took), note(&outcome.note));
+        let done = Line::headed(Tone::Good, format!("✓ {}", self.label(step)), rest);
+        let warnings =
+            outcome.warnings.iter().map(|warning| Line::whole(Tone::Warning, format!("  ! {}", one_line(warning))));
+        [done].into_iter().chain(warnings).collect()
+    }
+
+    fn failed(&mut self, step: StepId, error: &Failure, took: Duration) -> Vec<Line> {
+        let settles = self.step(step).is_some_and(|step| step.phase == Phase::Settle);
+        let (tone, mark) = if settles { (Tone::Warning, '!') } else { (Tone::Bad, '✗') };
+        let head = format!("{mark} {} {} — {}", self.label(step), duration(took), one_line(&error.message));
+        let mut lines = vec![Line::whole(tone, head)];
+        lines.extend(failure::details(error));
+        if settles {
+            self.warning_count += 1;
+            lines.push(Line::whole(Tone::Plain, "  nothing is taken back: the release is verified"));
+        } else {
+            lines.extend(self.unwind());
+        }
+        lines
+    }
+
+    fn cancelled(&mut self, reason: &str) -> Vec<Line> {
+        if self.unwinding {
+            self.now = self.next_back();
+            return Vec::new();
+        }
+        if self.is_committed() {
+            return vec![Line::whole(Tone::Warning, "! too late to stop: the release is verified and stays live")];
+        }
+        let mut lines = vec![Line::whole(Tone::Bad, format!("✗ stopped — {}", one_line(reason)))];
+        lines.extend(self.unwind());
+        lines
+    }
+
+    fn restored(&mut self, step: StepId, text: &str, took: Duration) -> Vec<Line> {
+        self.unwinding = true;
+        self.begun.retain(|begun| *begun != step);
+        self.now = self.next_back();
+        let head = format!("↩ taken back: {}", self.label(step));
+        vec![Line::headed(Tone::Back, head, format!(" {}{}", duration(took), note(text)))]
+    }
+
+    fn restore_failed(&mut self, step: StepId, error: &Failure, took: Duration) -> Vec<Line> {
+        self.unwinding = true;
+        let why = format!("could not take back {}: {}", self.label(step), one_line(&error.message));
+        let mut lines = vec![Line::whole(Tone::Bad, format!("✗ {why} ({})", duration(took)))];
+        lines.extend(failure::details(error));
+        self.stuck.push(why);
+        lines
+    }
+
+    /// Announces what will be taken back, last first.
+    fn unwind(&mut self) -> Vec<Line> {
+        self.unwinding = true;
+        let irreversible: Vec<StepId> = self.begun.iter().copied().filter(|step| self.is_irreversible(*step)).collect();
+        let why: Vec<String> =
+            irreversible.iter().map(|step| format!("{} cannot be taken back", self.label(*step))).collect();
+        self.stuck.extend(why);
+        self.begun.retain(|step| !irreversible.contains(step));
+        self.now = self.next_back();
+        let mut names: Vec<String> = self.begun.iter().rev().map(|step| self.label(*step)).collect();
+        if self.resumed {
+            names.push("what was done before".to_owned());
+        }
+        if names.is_empty() {
+            Vec::new()
+        } else {
+            vec![Line::whole(Tone::Back, format!("taking back: {}", names.join(", ")))]
+        }
+    }
+
+    fn next_back(&self) -> Option<Running> {
+        let step = self.begun.last()?;
+        Some(Running { label: format!("taking back: {}", self.label(*step)), usual: None })
+    }
+
+    fn said(&self, step: StepId, line: &str) -> Line {
+        Line::headed(Tone::Dim, format!("  {} |", self.label(step)), format!(" {}", one_line(line)))
+    }
+
+    fn step(&self, id: StepId) -> Option<&Step<serde_json::Value>> {
+        self.plan.as_ref()?.step(id)
+    }
+
+    fn is_irreversible(&self, step: StepId) -> bool {
+        self.step(step).is_some_and(|step| step.reversal == Reversal::Irreversible)
+    }
+
+    /// Whether nothing can be taken back any more.
+    fn is_committed(&self) -> bool {
+        let settled = |step: &Step<_>| step.phase == Phase::Settle || self.applied.contains(&step.id);
+        !self.resumed && self.plan.as_ref().is_some_and(|plan| plan.steps.iter().all(settled))
+    }
+
+    /// The step's name, with its place where there are several.
+    fn label(&self, id: StepId) -> String {
+        let Some((plan, step)) = self.plan.as_ref().and_then(|plan| Some((plan, plan.step(id)?))) else {
+            return format!("step {id}");
+        };
+        let alone = plan.steps.iter().all(|other| other.target == step.target && other.host == step.host);
+        if alone {
+            one_line(&step.name)
+        } else {
+            format!("{}/{} {}", step.target, one_line(&step.host), one_line(&step.name))
+        }
+    }
+
+    fn remark(&self, step: StepId, took: Duration) -> String {
+        let usual = self.step(step).and_then(|step| self.usual.get(&step.name)).copied();
+        let slow = |usual: &Duration| took > *usual + SLOW_BY_MIN && took > *usual * 2;
+        usual.filter(slow).map_or_else(String::new, |usual| format!(" (usually {})", duration(usual)))
+    }
+}
+
+fn note(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!(" — {}", one_line(text)) }
+}

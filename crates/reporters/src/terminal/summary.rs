@@ -1,0 +1,93 @@
+//! A deployment's first and last words.
+
+use super::line::{Line, Tone};
+use super::words::{duration, one_line};
+use cutover_core::next::DeploymentOutcome;
+use cutover_core::plan::{Plan, PlanKind};
+use std::time::Duration;
+
+/// How many characters of a commit hash people read.
+const COMMIT_LENGTH: usize = 7;
+
+/// What will be done, and instead of what.
+pub(super) fn began(plan: &Plan, resumed: bool) -> Vec<Line> {
+    let (project, environment, release) = (&plan.project, &plan.environment, &plan.release);
+    let what = match plan.kind {
+        PlanKind::Deploy => format!("Deploying {project} to {environment}: release {release}"),
+        PlanKind::Rollback => format!("Rolling {project} in {environment} back to release {release}"),
+        PlanKind::Restart => format!("Restarting {project} in {environment}: release {release}"),
+    };
+    let again = if resumed { format!(" (goes on with deployment {})", plan.deployment) } else { String::new() };
+    let mut lines = vec![Line::whole(Tone::Strong, what + &again)];
+    lines.extend(commit(plan).map(|commit| Line::headed(Tone::Plain, "  commit ", commit)));
+    if let Some(original) = &plan.original
+        && original != release
+    {
+        lines.push(Line::headed(Tone::Plain, "  live now ", original.to_string()));
+    }
+    lines
+}
+
+fn commit(plan: &Plan) -> Option<String> {
+    let hash: String = plan.commit.chars().take(COMMIT_LENGTH).collect();
+    let dirty = if plan.dirty { " with uncommitted changes" } else { "" };
+    (!hash.is_empty()).then(|| format!("{hash}{dirty} {}", one_line(&plan.subject)).trim_end().to_owned())
+}
+
+/// How it ended, what is live now, and where to read more.
+pub(super) fn ended(
+    plan: &Plan,
+    outcome: DeploymentOutcome,
+    took: Duration,
+    stuck: &[String],
+    warning_count: usize,
+) -> Vec<Line> {
+    let took = duration(took);
+    let (tone, text) = match outcome {
+        DeploymentOutcome::Deployed => (Tone::Good, format!("✓ {}{}", deployed(plan, &took), warned(warning_count))),
+        DeploymentOutcome::RolledBack => (Tone::Back, format!("↩ Rolled back in {took}: {}", rolled_back(plan))),
+        DeploymentOutcome::Failed => (Tone::Bad, format!("✗ Failed after {took}: {}", failed(plan))),
+        DeploymentOutcome::Stuck => (Tone::Bad, format!("✗ Stuck after {took}: a person is needed")),
+    };
+    let mut lines = vec![Line::whole(tone, text)];
+    if outcome == DeploymentOutcome::Stuck {
+        lines.extend(stuck.iter().map(|why| Line::whole(Tone::Plain, format!("  {why}"))));
+        let again = format!("  mend it, then: cutover resume {}", plan.environment);
+        lines.push(Line::whole(Tone::Strong, again));
+    }
+    if outcome != DeploymentOutcome::Deployed {
+        lines.push(Line::whole(Tone::Plain, format!("  read more: cutover logs {}", plan.deployment)));
+    }
+    lines
+}
+
+fn deployed(plan: &Plan, took: &str) -> String {
+    let Plan { project, environment, release, .. } = plan;
+    match plan.kind {
+        PlanKind::Deploy => format!("Deployed in {took}: {project} in {environment} is release {release}"),
+        PlanKind::Rollback => format!("Rolled back in {took}: {project} in {environment} is release {release} again"),
+        PlanKind::Restart => format!("Restarted in {took}: {project} in {environment} is release {release}"),
+    }
+}
+
+fn warned(count: usize) -> String {
+    match count {
+        0 => String::new(),
+        1 => "; there is 1 warning".to_owned(),
+        count => format!("; there are {count} warnings"),
+    }
+}
+
+fn rolled_back(plan: &Plan) -> String {
+    match &plan.original {
+        Some(original) => format!("release {original} is live and healthy again; {} was not kept", plan.release),
+        None => "what was there before is back".to_owned(),
+    }
+}
+
+fn failed(plan: &Plan) -> String {
+    match &plan.original {
+        Some(original) => format!("nothing that runs was changed; release {original} is live"),
+        None => "no release was live before, and none is now".to_owned(),
+    }
+}

@@ -1,0 +1,117 @@
+//! Figures and texts as people read them.
+
+use std::time::Duration;
+
+/// A duration in at most two units: `0.12s`, `12.3s`, `2m 05s`, `1h 02m`.
+pub fn duration(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0..10 => format!("{:.2}s", duration.as_secs_f64()),
+        10..60 => format!("{:.1}s", duration.as_secs_f64()),
+        60..3_600 => format!("{}m {:02}s", seconds / 60, seconds % 60),
+        3_600..86_400 => format!("{}h {:02}m", seconds / 3_600, seconds % 3_600 / 60),
+        86_400.. => format!("{}d {:02}h", seconds / 86_400, seconds % 86_400 / 3_600),
+    }
+}
+
+/// A size in decimal units: `512 B`, `4.1 MB`.
+pub fn bytes(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
+    if bytes < 1_000 {
+        return format!("{bytes} B");
+    }
+    // A figure for people: what f64 loses does not show.
+    let (mut figure, mut unit) = (bytes as f64 / 1e3, 0);
+    while figure >= 999.95 && unit + 1 < UNITS.len() {
+        (figure, unit) = (figure / 1e3, unit + 1);
+    }
+    format!("{figure:.1} {}", UNITS[unit])
+}
+
+/// Progress: `412/1000 files`, `4.1 MB of 12.0 MB`, `412 files` when the total is unknown.
+pub(super) fn progress(done: u64, total: u64, unit: &str) -> String {
+    match (unit, total) {
+        ("bytes", 0) => bytes(done),
+        ("bytes", total) => format!("{} of {}", bytes(done), bytes(total)),
+        (unit, 0) => format!("{done} {unit}"),
+        (unit, total) => format!("{done}/{total} {unit}"),
+    }
+}
+
+/// The text in one line without control characters and terminal escapes, which could rewrite what
+/// was told before. Of a line that a program overwrote with carriage returns, the last state.
+pub fn one_line(text: &str) -> String {
+    let text = text.trim_end_matches(['\r', '\n']);
+    let last_state = text.rsplit_once('\r').map_or(text, |(_, last)| last);
+    let (mut out, mut rest) = (String::with_capacity(last_state.len()), last_state.chars());
+    while let Some(c) = rest.next() {
+        match c {
+            '\x1b' => skip_escape(&mut rest),
+            '\t' | '\n' => out.push(' '),
+            c if c.is_control() || is_direction(c) => {}
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// Skips the rest of an escape sequence as ECMA-48 delimits it: CSI, OSC and its kin, or one letter.
+fn skip_escape(rest: &mut std::str::Chars<'_>) {
+    match rest.next() {
+        Some('[') => {
+            rest.find(|c| ('@'..='~').contains(c));
+        }
+        Some(']' | 'P' | 'X' | '^' | '_') => {
+            rest.find(|c| matches!(c, '\x07' | '\x1b' | '\u{9c}'));
+        }
+        Some(_) | None => {}
+    }
+}
+
+/// Characters that turn the order of what follows around.
+fn is_direction(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}')
+}
+
+/// The text, cut to `width` characters with an ellipsis.
+pub(super) fn cut(text: &str, width: Option<usize>) -> String {
+    match width {
+        Some(width) if text.chars().count() > width => {
+            let kept: String = text.chars().take(width.saturating_sub(1)).collect();
+            format!("{}…", kept.trim_end())
+        }
+        Some(_) | None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_at_most_two_units() {
+        let shown = |ms| duration(Duration::from_millis(ms));
+        assert_eq!([shown(0), shown(124), shown(12_345), shown(125_000)], ["0.00s", "0.12s", "12.3s", "2m 05s"]);
+        assert_eq!([shown(3_725_000), shown(200_000_000)], ["1h 02m", "2d 07h"]);
+    }
+
+    #[test]
+    fn sizes_have_decimal_units() {
+        assert_eq!([bytes(999), bytes(1_000), bytes(4_100_000)], ["999 B", "1.0 kB", "4.1 MB"]);
+        assert_eq!([bytes(999_999), bytes(u64::MAX)], ["1.0 MB", "18446.7 PB"]);
+    }
+
+    #[test]
+    fn what_a_program_says_cannot_steer_the_terminal() {
+        assert_eq!(one_line("\x1b[1;31mred\x1b[0m \x1b]0;title\x07end\x08\u{202e}\n"), "red end");
+        assert_eq!(one_line("10%\r50%\r100%\r\n"), "100%");
+        assert_eq!(one_line("a\tb\nc\x1b"), "a b c");
+    }
+
+    #[test]
+    fn a_long_text_is_cut_between_characters() {
+        assert_eq!(cut("größer als das", Some(7)), "größer…");
+        assert_eq!(cut("kurz", Some(4)), "kurz");
+        assert_eq!(cut("kurz", Some(0)), "…");
+    }
+}
