@@ -1,1 +1,24 @@
-//! artifacts
+//! Packs a commit into an artifact, stores it, exports and imports it.
+//!
+//! An artifact is a manifest (what lies at which path) and blobs (the files' content by digest).
+//! It is packed once and deployed many times; its id is the digest of its manifest.
+
+mod cache;
+mod entries;
+mod error;
+mod export;
+mod filter;
+mod git;
+mod import;
+mod intake;
+mod pack;
+mod parallel;
+mod record;
+mod store;
+mod watchdog;
+
+pub use error::{ArtifactError, BuildError, ImportError};
+pub use filter::Filter;
+pub use pack::{PackObserver, PackRequest, PackSource};
+pub use record::{Artifact, ArtifactRecord};
+pub use store::{ArtifactBlobs, ArtifactStore, ID_PREFIX_LENGTH_MIN, MANIFEST_BYTES_MAX, PruneReport, Retention};

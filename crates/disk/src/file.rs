@@ -13,13 +13,24 @@ use std::path::Path;
 /// On return the content and the name are on disk. `mode` holds the permission bits and is not
 /// narrowed by the umask. A symbolic link at `path` is replaced, not followed.
 pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> Result<(), DiskError> {
-    let dir = parent(path);
-    let mut temporary = TemporaryFile::create(dir)?;
-    temporary.file.write_all(bytes).on("write", path)?;
-    rustix::fs::fchmod(&temporary.file, Mode::from_raw_mode(mode)).on("set the mode of", path)?;
+    let mut temporary = fill(path, bytes, mode)?;
     temporary.file.sync_all().on("sync", path)?;
     temporary.place(path).on("put in place", path)?;
-    sync_dir(dir)
+    sync_dir(parent(path))
+}
+
+/// Writes a whole file in one step like [`write_atomic`], but not durably: after a crash it may be
+/// the old one, the new one or empty. For what can be made again, or what a later
+/// [`sync_file_system`] covers.
+pub fn write_unsynced(path: &Path, bytes: &[u8], mode: u32) -> Result<(), DiskError> {
+    fill(path, bytes, mode)?.place(path).on("put in place", path)
+}
+
+fn fill(path: &Path, bytes: &[u8], mode: u32) -> Result<TemporaryFile, DiskError> {
+    let mut temporary = TemporaryFile::create(parent(path))?;
+    temporary.file.write_all(bytes).on("write", path)?;
+    rustix::fs::fchmod(&temporary.file, Mode::from_raw_mode(mode)).on("set the mode of", path)?;
+    Ok(temporary)
 }
 
 /// Points the symbolic link at `link` to `target` durably.

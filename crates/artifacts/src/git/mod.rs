@@ -1,0 +1,124 @@
+//! Reading a repository with the user's own `git`.
+
+mod command;
+mod objects;
+mod tree;
+
+pub(crate) use objects::{Object, read_objects};
+pub(crate) use tree::{Oid, TreeEntry, TreeKind, utf8};
+
+use crate::error::ArtifactError;
+use crate::record::CommitInfo;
+use command::{Git, failed};
+use jiff::Timestamp;
+use std::io::BufRead;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+/// The longest revision in bytes.
+const REVISION_LENGTH_MAX: usize = 500;
+/// The most output of a command that answers in a few lines.
+const ANSWER_BYTES_MAX: u64 = 1 << 20;
+
+/// A git repository, bare or with a work tree.
+#[derive(Debug, Clone)]
+pub(crate) struct Repository {
+    git: Git,
+}
+
+impl Repository {
+    /// The repository that a directory belongs to; fails at the first command when there is none.
+    pub(crate) fn at(dir: &Path) -> Self {
+        Self { git: Git::in_dir(dir) }
+    }
+
+    /// The full hash of the commit that a revision names.
+    pub(crate) fn resolve(&self, revision: &str) -> Result<String, ArtifactError> {
+        if revision.is_empty() || revision.len() > REVISION_LENGTH_MAX || revision.contains(['\0', '\n']) {
+            return Err(ArtifactError::UnknownRevision(revision.chars().take(100).collect()));
+        }
+        let object = format!("{revision}^{{commit}}");
+        let args = ["rev-parse", "--verify", "--quiet", "--end-of-options", &object];
+        let answer = self.git.answer(&args, ANSWER_BYTES_MAX)?;
+        match (answer.exit_code, last_line(&answer.stdout)) {
+            (Some(0), Some(hash)) if is_hash(hash) => Ok(hash.to_owned()),
+            // 128 is git's code for "not a repository", "not yours" and the like.
+            (Some(128) | None, _) => Err(answer.failure("rev-parse")),
+            (Some(_), _) => Err(ArtifactError::UnknownRevision(revision.to_owned())),
+        }
+    }
+
+    /// What is remembered of a commit; `revision` is how the user named it.
+    pub(crate) fn describe(&self, hash: &str, revision: &str) -> Result<CommitInfo, ArtifactError> {
+        let format = "--format=%an <%ae>%x00%ct%x00%s";
+        let log = ["log", "-1", "--no-show-signature", "--no-color", "--encoding=UTF-8", format, hash, "--"];
+        let text = self.git.answer(&log, ANSWER_BYTES_MAX)?.into_text("log")?;
+        let malformed = || failed("log", &"unexpected output");
+        let mut fields = text.trim_end_matches('\n').splitn(3, '\0');
+        let mut field = || fields.next().ok_or_else(malformed);
+        let (author, seconds, subject) = (field()?.to_owned(), field()?, field()?.to_owned());
+        let seconds = seconds.parse().map_err(|_| malformed())?;
+        let committed_at = Timestamp::from_second(seconds).map_err(|_| malformed())?;
+        Ok(CommitInfo { subject, author, committed_at, branch: self.branch(revision)? })
+    }
+
+    /// The branch that a revision names directly or, as `HEAD`, stands for.
+    fn branch(&self, revision: &str) -> Result<Option<String>, ArtifactError> {
+        let args = ["rev-parse", "--symbolic-full-name", "--end-of-options", revision];
+        let answer = self.git.answer(&args, ANSWER_BYTES_MAX)?;
+        Ok(last_line(&answer.stdout).and_then(|name| name.strip_prefix("refs/heads/")).map(str::to_owned))
+    }
+
+    /// Every file, link and submodule of a commit, in the order of their paths.
+    pub(crate) fn tree(&self, hash: &str) -> Result<Vec<TreeEntry>, ArtifactError> {
+        self.git.records(&["ls-tree", "-r", "-z", "--full-tree", hash], tree::parse)
+    }
+
+    /// The top directory of the work tree.
+    pub(crate) fn top(&self) -> Result<PathBuf, ArtifactError> {
+        let answer = self.git.answer(&["rev-parse", "--show-toplevel"], ANSWER_BYTES_MAX)?;
+        let mut path = answer.into_bytes("rev-parse")?;
+        if path.pop() != Some(b'\n') || path.is_empty() {
+            return Err(failed("rev-parse", &"there is no work tree here"));
+        }
+        Ok(std::ffi::OsString::from_vec(path).into())
+    }
+
+    /// Whether the work tree or the index differs from `HEAD` in anything that is not ignored.
+    pub(crate) fn is_dirty(&self) -> Result<bool, ArtifactError> {
+        let args = ["status", "--porcelain", "-z", "--untracked-files=normal", "--ignore-submodules=none"];
+        // Its first byte says it all: no need to read a million lines.
+        self.git.says_anything(&args)
+    }
+
+    /// The paths of a work tree that are tracked, or neither tracked nor ignored; to be called on
+    /// the top directory. Some may be deleted.
+    pub(crate) fn work_tree_paths(&self) -> Result<Vec<Vec<u8>>, ArtifactError> {
+        let args = ["ls-files", "-z", "-t", "--cached", "--others", "--exclude-standard"];
+        let mut paths = self.git.records(&args, tree::parse_tagged)?;
+        // A file with conflicts comes once per side.
+        paths.sort_unstable();
+        paths.dedup();
+        Ok(paths)
+    }
+}
+
+fn is_hash(text: &str) -> bool {
+    matches!(text.len(), 40 | 64) && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+}
+
+/// The last line: old versions of git print `--end-of-options` as a line of its own first.
+fn last_line(bytes: &[u8]) -> Option<&str> {
+    std::str::from_utf8(bytes).ok()?.lines().next_back()
+}
+
+/// Reads the next part up to a delimiter, without it; `None` at the end. A part may have `max` bytes.
+fn read_part(reader: &mut dyn BufRead, delimiter: u8, max: u64) -> std::io::Result<Option<Vec<u8>>> {
+    let mut part = Vec::new();
+    std::io::Read::take(reader, max + 1).read_until(delimiter, &mut part)?;
+    match part.pop() {
+        None => Ok(None),
+        Some(last) if last == delimiter => Ok(Some(part)),
+        Some(_) => Err(std::io::Error::new(std::io::ErrorKind::InvalidData, "a part is too long or cut off")),
+    }
+}

@@ -1,0 +1,55 @@
+//! The lock that keeps pruning and everything else apart.
+
+use crate::error::ArtifactError;
+use cutover_disk::DiskError;
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How long is waited for a process that prunes.
+const WAIT_MAX: Duration = Duration::from_secs(30);
+const RETRY_INTERVAL: Duration = Duration::from_millis(10);
+
+/// A lock of the kernel: it ends with the process, however that ends.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Shares the store with everything but pruning.
+    pub(crate) fn shared(path: &Path) -> Result<Self, ArtifactError> {
+        let deadline = Instant::now() + WAIT_MAX;
+        loop {
+            if let Some(lock) = Self::attempt(path, FlockOperation::NonBlockingLockShared)? {
+                return Ok(lock);
+            }
+            if Instant::now() >= deadline {
+                return Err(ArtifactError::Locked { path: path.to_owned(), waited: WAIT_MAX });
+            }
+            std::thread::sleep(RETRY_INTERVAL);
+        }
+    }
+
+    /// Has the store alone, or `None` when anybody uses it.
+    pub(crate) fn exclusive(path: &Path) -> Result<Option<Self>, ArtifactError> {
+        Self::attempt(path, FlockOperation::NonBlockingLockExclusive)
+    }
+
+    fn attempt(path: &Path, operation: FlockOperation) -> Result<Option<Self>, ArtifactError> {
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
+        let file = file.map_err(|error| DiskError::new("open", path, error))?;
+        loop {
+            match flock(&file, operation) {
+                Ok(()) => return Ok(Some(Self { _file: file })),
+                Err(Errno::WOULDBLOCK) => return Ok(None),
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(DiskError::new("lock", path, error).into()),
+            }
+        }
+    }
+}
