@@ -1,0 +1,145 @@
+//! The executor: finds the code of each step. It decides nothing.
+
+use super::action::{Action, Work};
+use super::layout::Layout;
+use super::site::{Offer, Site, SupervisorProgram};
+use super::steps::{assemble, dependencies, env_file, hold, hook, link, preflight, prune, receive, restart, settle, smoke, switch, verify};
+use cutover_core::plan::{Plan, Step};
+use cutover_core::target::{Before, Cause, Failure, Outcome, Progress, Target};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+/// A plan for hosts.
+pub type HostPlan = Plan<Action>;
+
+/// This machine, as the target of one plan.
+pub struct LocalHost<'a> {
+    plan: &'a HostPlan,
+    offer: Option<&'a Offer<'a>>,
+    supervisor: &'a SupervisorProgram,
+    layouts: BTreeMap<PathBuf, Layout>,
+    env_files: BTreeMap<PathBuf, PathBuf>,
+    secret_names: BTreeSet<String>,
+}
+
+const NOTHING: &str = "nothing to take back";
+
+impl<'a> LocalHost<'a> {
+    /// This machine for a plan. Without an offer, as in a recovery, only what the host has can be used.
+    pub fn new(plan: &'a HostPlan, offer: Option<&'a Offer<'a>>, supervisor: &'a SupervisorProgram) -> Self {
+        let layouts = plan.steps.iter().map(|step| (step.action.deploy_to.clone(), Layout::new(&step.action.deploy_to)));
+        let mut host =
+            Self { plan, offer, supervisor, layouts: layouts.collect(), env_files: BTreeMap::new(), secret_names: BTreeSet::new() };
+        for step in &plan.steps {
+            host.learn(&step.action);
+        }
+        host
+    }
+
+    /// What one step says about the others' surroundings.
+    fn learn(&mut self, action: &Action) {
+        if let Work::StageEnv(env) = &action.work {
+            self.secret_names.extend(env.secrets.iter().cloned());
+        }
+        if let Work::Link(links) = &action.work {
+            self.env_files.extend(links.env_file.clone().map(|file| (action.deploy_to.clone(), file)));
+        }
+        if let Work::Prune(retention) = &action.work {
+            self.env_files.extend(retention.env.path.clone().map(|file| (action.deploy_to.clone(), file)));
+        }
+    }
+
+    fn site<'s>(&'s self, step: &'s Step<Action>) -> Site<'s> {
+        Site {
+            // Every step's directory was put there by `new`.
+            layout: &self.layouts[&step.action.deploy_to],
+            target: &step.target,
+            release: &self.plan.release,
+            original: self.plan.original.as_ref(),
+            deployment: &self.plan.deployment,
+            kind: self.plan.kind,
+            environment: self.plan.environment.as_str(),
+            commit: &self.plan.commit,
+            subject: &self.plan.subject,
+            by: &self.plan.by,
+            made_at: self.plan.made_at,
+            offer: self.offer,
+            supervisor: self.supervisor,
+            env_file: self.env_files.get(&step.action.deploy_to).cloned(),
+            secret_names: &self.secret_names,
+        }
+    }
+}
+
+impl Target for LocalHost<'_> {
+    type Action = Action;
+
+    fn capture(&self, step: &Step<Action>) -> Result<Before, Failure> {
+        let site = self.site(step);
+        match &step.action.work {
+            Work::Hold(service) => hold::capture(&site, service.as_ref()),
+            Work::Env(env) => env_file::capture(&site, env),
+            Work::Switch => switch::capture(&site),
+            Work::Restart(service) => restart::capture(&site, service),
+            Work::Preflight(_)
+            | Work::Receive(_)
+            | Work::Assemble(_)
+            | Work::Link(_)
+            | Work::StageEnv(_)
+            | Work::Dependencies(_)
+            | Work::Install(_)
+            | Work::Smoke(_)
+            | Work::Migrate(_)
+            | Work::Verify(_)
+            | Work::Settle(_)
+            | Work::After(_)
+            | Work::Prune(_) => Ok(Before::default()),
+        }
+    }
+
+    fn apply(&self, step: &Step<Action>, before: &Before, progress: &dyn Progress) -> Result<Outcome, Failure> {
+        let site = self.site(step);
+        match &step.action.work {
+            Work::Preflight(preflight) => preflight::apply(&site, preflight),
+            Work::Receive(artifact) => receive::apply(&site, artifact, progress),
+            Work::Assemble(assembly) => assemble::apply(&site, assembly, progress),
+            Work::Link(links) => link::apply(&site, links),
+            Work::StageEnv(env) => env_file::stage(&site, env),
+            Work::Dependencies(python) => dependencies::apply(&site, python, progress),
+            Work::Install(hook) | Work::After(hook) => hook::apply(&site, hook, progress),
+            Work::Smoke(smoke) => smoke::apply(&site, smoke, progress),
+            Work::Hold(_) => hold::apply(before),
+            Work::Env(env) => env_file::apply(&site, env, before),
+            Work::Migrate(migration) => hook::migrate(&site, migration, progress),
+            Work::Switch => switch::apply(&site, before),
+            Work::Restart(service) => restart::apply(&site, service, before, progress),
+            Work::Verify(wanted) => verify::apply(&site, wanted, progress),
+            Work::Settle(settlement) => settle::apply(&site, settlement),
+            Work::Prune(retention) => prune::apply(&site, retention),
+        }
+    }
+
+    fn restore(&self, step: &Step<Action>, before: &Before, cause: Cause, progress: &dyn Progress) -> Result<String, Failure> {
+        let site = self.site(step);
+        match &step.action.work {
+            Work::Assemble(_) => assemble::restore(&site),
+            Work::StageEnv(_) => env_file::restore_stage(&site),
+            Work::Dependencies(python) => dependencies::restore(&site, python),
+            Work::Hold(service) => hold::restore(&site, service.as_ref(), before, progress),
+            Work::Env(env) => env_file::restore(&site, env, before),
+            Work::Migrate(migration) => hook::migrate_back(&site, migration, progress),
+            Work::Switch => switch::restore(&site, before, cause),
+            Work::Restart(service) => restart::restore(&site, service, before),
+            // These change nothing, or only the release's own directory, which `assemble` takes away.
+            Work::Preflight(_)
+            | Work::Receive(_)
+            | Work::Link(_)
+            | Work::Install(_)
+            | Work::Smoke(_)
+            | Work::Verify(_)
+            | Work::Settle(_)
+            | Work::After(_)
+            | Work::Prune(_) => Ok(NOTHING.to_owned()),
+        }
+    }
+}

@@ -1,0 +1,377 @@
+//! The lock: a kernel lock that cannot outlive its holder, a queue for those who wait, and the maintenance lock.
+
+use super::layout::Layout;
+use cutover_core::id::DeploymentId;
+use cutover_disk::{DiskError, write_atomic};
+use jiff::Timestamp;
+use rustix::fs::{FlockOperation, flock};
+use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Who holds or waits for a lock, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Holder {
+    /// Who.
+    pub by: String,
+    /// Why: "deploy 4f2c1ab \"Fix the login\"".
+    pub reason: String,
+    /// Their deployment.
+    pub deployment: Option<DeploymentId>,
+    /// Their process on this host.
+    pub pid: u32,
+    /// Since when.
+    pub since: Timestamp,
+    /// Until when, for a maintenance lock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// A waiter that makes older waiters give up.
+    #[serde(default)]
+    pub supersedes: bool,
+}
+
+/// Why the lock was not given.
+#[derive(Debug, thiserror::Error)]
+pub enum LockError {
+    /// Another deployment runs.
+    #[error("locked by {} since {:.0}: {}", .0.by, .0.since, .0.reason)]
+    Held(Box<Holder>),
+    /// Someone wants no deployments for now.
+    #[error("maintenance lock by {} since {:.0}: {}", .0.by, .0.since, .0.reason)]
+    Maintenance(Box<Holder>),
+    /// A newer deployment took this one's place in the queue.
+    #[error("superseded in the queue by {}: {}", .0.by, .0.reason)]
+    Superseded(Box<Holder>),
+    /// Stopping was asked for while waiting.
+    #[error("cancelled while waiting for the lock")]
+    Cancelled,
+    /// It did not come free in time.
+    #[error("still locked after {} s by {}: {}", .waited.as_secs(), .holder.by, .holder.reason)]
+    TimedOut {
+        /// Who holds it.
+        holder: Box<Holder>,
+        /// How long was waited.
+        waited: Duration,
+    },
+    /// The lock's files cannot be used.
+    #[error("{operation} {path}")]
+    Io {
+        /// What was tried.
+        operation: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The lock's files cannot be written.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+}
+
+/// The lock, held. It is given back when this is dropped, or by the kernel when the process ends.
+#[derive(Debug)]
+pub struct Lock {
+    file: File,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // The kernel gives it back in any case; an empty file only spares readers an old name.
+        let _ = self.file.set_len(0);
+        let _ = flock(&self.file, FlockOperation::Unlock);
+    }
+}
+
+/// How long and how to wait for the lock.
+pub struct Waiting<'a> {
+    /// None: not at all.
+    pub limit: Option<Duration>,
+    /// Whether stopping was asked for.
+    pub cancelled: &'a dyn Fn() -> bool,
+    /// Told once per change of who is in the way: the holder, and how many wait before this one.
+    pub told: &'a dyn Fn(&Holder, u32),
+}
+
+const POLL: Duration = Duration::from_millis(50);
+/// A reader takes a shared lock for a moment; a writer that meets it tries again for this long.
+const READER_GRACE: Duration = Duration::from_millis(40);
+
+/// Takes the lock, or says who has it. With a limit it queues up: first come, first served.
+pub fn acquire(layout: &Layout, me: &Holder, waiting: &Waiting<'_>) -> Result<Lock, LockError> {
+    let Some(limit) = waiting.limit else { return try_acquire(layout, me, None) };
+    let ticket = Ticket::draw(&layout.queue(), me)?;
+    let (began, mut told) = (Instant::now(), None);
+    loop {
+        let in_the_way = match try_acquire(layout, me, Some(&ticket)) {
+            Ok(lock) => return Ok(lock),
+            Err(LockError::Held(holder) | LockError::Maintenance(holder)) => holder,
+            Err(other) => return Err(other),
+        };
+        ticket.give_way()?;
+        if (waiting.cancelled)() {
+            return Err(LockError::Cancelled);
+        }
+        if began.elapsed() >= limit {
+            return Err(LockError::TimedOut { holder: in_the_way, waited: limit });
+        }
+        let ahead = u32::try_from(waiters(&layout.queue()).iter().filter(|w| w.number < ticket.number).count()).unwrap_or(u32::MAX);
+        if told.as_ref() != Some(&(in_the_way.clone(), ahead)) {
+            (waiting.told)(&in_the_way, ahead);
+            told = Some((in_the_way, ahead));
+        }
+        std::thread::sleep(POLL);
+    }
+}
+
+/// One try. Those who were here first go first, also before someone who does not wait.
+fn try_acquire(layout: &Layout, me: &Holder, ticket: Option<&Ticket>) -> Result<Lock, LockError> {
+    if let Some(holder) = maintenance(layout, me.since) {
+        return Err(LockError::Maintenance(Box::new(holder)));
+    }
+    let before_me = waiters(&layout.queue()).into_iter().find(|waiter| ticket.is_none_or(|mine| waiter.number < mine.number));
+    if let Some(waiter) = before_me {
+        return Err(LockError::Held(Box::new(waiter.holder)));
+    }
+    let mut file = open(&layout.lock())?;
+    if !lock_with_grace(&file, &layout.lock())? {
+        return Err(LockError::Held(Box::new(read_holder(&mut file).unwrap_or_else(unknown))));
+    }
+    write_holder(&mut file, me).map_err(|source| LockError::Io { operation: "write", path: layout.lock(), source })?;
+    Ok(Lock { file })
+}
+
+fn lock_with_grace(file: &File, path: &Path) -> Result<bool, LockError> {
+    let began = Instant::now();
+    loop {
+        match flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(true),
+            Err(Errno::WOULDBLOCK) if began.elapsed() < READER_GRACE => std::thread::sleep(Duration::from_millis(2)),
+            Err(Errno::WOULDBLOCK) => return Ok(false),
+            Err(errno) => return Err(LockError::Io { operation: "lock", path: path.to_owned(), source: errno.into() }),
+        }
+    }
+}
+
+/// Who holds the lock now; None when it is free.
+pub fn holder(layout: &Layout) -> Option<Holder> {
+    let mut file = File::open(layout.lock()).ok()?;
+    match flock(&file, FlockOperation::NonBlockingLockShared) {
+        Ok(()) => None,
+        Err(_) => Some(read_holder(&mut file).unwrap_or_else(unknown)),
+    }
+}
+
+/// Who waits, first in line first.
+pub fn queue(layout: &Layout) -> Vec<Holder> {
+    waiters(&layout.queue()).into_iter().map(|waiter| waiter.holder).collect()
+}
+
+/// The maintenance lock, unless it has expired.
+pub fn maintenance(layout: &Layout, now: Timestamp) -> Option<Holder> {
+    let text = std::fs::read(layout.maintenance()).ok()?;
+    // A maintenance lock that can't be read is still one: someone meant something by it.
+    let holder: Holder = serde_json::from_slice(&text).unwrap_or_else(|_| unknown());
+    holder.until.is_none_or(|until| until > now).then_some(holder)
+}
+
+/// Sets the maintenance lock; it stays until it expires or is released.
+pub fn set_maintenance(layout: &Layout, holder: &Holder) -> Result<(), LockError> {
+    let json = serde_json::to_vec_pretty(holder).map_err(|e| LockError::Io { operation: "encode", path: layout.maintenance(), source: e.into() })?;
+    Ok(write_atomic(&layout.maintenance(), &json, 0o644)?)
+}
+
+/// Releases the maintenance lock. Gives whether there was one.
+pub fn release_maintenance(layout: &Layout) -> Result<bool, LockError> {
+    match std::fs::remove_file(layout.maintenance()) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(source) => Err(LockError::Io { operation: "remove", path: layout.maintenance(), source }),
+    }
+}
+
+fn unknown() -> Holder {
+    Holder { by: "someone".to_owned(), reason: "no reason was left".to_owned(), deployment: None, pid: 0, since: Timestamp::UNIX_EPOCH, until: None, supersedes: false }
+}
+
+fn open(path: &Path) -> Result<File, LockError> {
+    let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o644).open(path);
+    options.map_err(|source| LockError::Io { operation: "open", path: path.to_owned(), source })
+}
+
+/// The largest holder record that is read, in bytes.
+const HOLDER_BYTES_MAX: u64 = 64 * 1024;
+
+fn read_holder(file: &mut File) -> Option<Holder> {
+    let mut text = Vec::new();
+    file.seek(SeekFrom::Start(0)).ok()?;
+    file.take(HOLDER_BYTES_MAX).read_to_end(&mut text).ok()?;
+    serde_json::from_slice(&text).ok()
+}
+
+fn write_holder(file: &mut File, me: &Holder) -> std::io::Result<()> {
+    file.set_len(0)?;
+    file.seek(SeekFrom::Start(0))?;
+    file.write_all(&serde_json::to_vec(me)?)
+}
+
+/// A place in the queue: a numbered file that its waiter keeps locked, so that a dead waiter is recognised.
+struct Ticket {
+    number: u64,
+    path: PathBuf,
+    _file: File,
+}
+
+struct Waiter {
+    number: u64,
+    holder: Holder,
+}
+
+impl Ticket {
+    fn draw(queue: &Path, me: &Holder) -> Result<Self, LockError> {
+        loop {
+            let number = numbers(queue).last().map_or(1, |(number, _)| number + 1);
+            let path = queue.join(format!("{number:020}.json"));
+            let io = |source| LockError::Io { operation: "queue in", path: path.clone(), source };
+            // Locked and filled under another name first: nobody may see it unlocked and take it for dead.
+            let draft = queue.join(format!(".{}-{}", me.pid, number));
+            let mut file = OpenOptions::new().write(true).read(true).create(true).truncate(true).mode(0o600).open(&draft).map_err(io)?;
+            flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|e| io(e.into()))?;
+            write_holder(&mut file, me).map_err(io)?;
+            let linked = std::fs::hard_link(&draft, &path);
+            std::fs::remove_file(&draft).map_err(io)?;
+            match linked {
+                Ok(()) => return Ok(Self { number, path, _file: file }),
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(io(error)),
+            }
+        }
+    }
+
+    fn give_way(&self) -> Result<(), LockError> {
+        let queue = self.path.parent().map(waiters).unwrap_or_default();
+        match queue.into_iter().find(|waiter| waiter.number > self.number && waiter.holder.supersedes) {
+            Some(newer) => Err(LockError::Superseded(Box::new(newer.holder))),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        // A ticket that stays is recognised as dead by its lock being free.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+fn numbers(queue: &Path) -> Vec<(u64, PathBuf)> {
+    let Ok(directory) = std::fs::read_dir(queue) else { return Vec::new() };
+    let paths = directory.filter_map(|entry| Some(entry.ok()?.path()));
+    let mut found: Vec<_> = paths.filter_map(|path| Some((path.file_stem()?.to_str()?.parse().ok()?, path))).collect();
+    found.sort();
+    found
+}
+
+/// Those who wait, in order; tickets of the dead are removed.
+fn waiters(queue: &Path) -> Vec<Waiter> {
+    let living = |(number, path): (u64, PathBuf)| {
+        let mut file = File::open(&path).ok()?;
+        if flock(&file, FlockOperation::NonBlockingLockShared).is_ok() {
+            // Nobody holds it, so nobody waits behind it. Someone else may have removed it already.
+            let _ = std::fs::remove_file(&path);
+            return None;
+        }
+        Some(Waiter { number, holder: read_holder(&mut file).unwrap_or_else(unknown) })
+    };
+    numbers(queue).into_iter().filter_map(living).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    fn layout() -> (tempfile::TempDir, Layout) {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path());
+        std::fs::create_dir_all(layout.queue()).unwrap();
+        (dir, layout)
+    }
+
+    fn me(by: &str) -> Holder {
+        Holder { by: by.to_owned(), reason: "test".to_owned(), ..unknown() }
+    }
+
+    const AT_ONCE: Waiting<'_> = Waiting { limit: None, cancelled: &|| false, told: &|_, _| {} };
+
+    #[test]
+    fn a_held_lock_names_its_holder_and_is_free_when_dropped() {
+        let (_dir, layout) = layout();
+        let lock = acquire(&layout, &me("ann"), &AT_ONCE).unwrap();
+
+        let refused = acquire(&layout, &me("bob"), &AT_ONCE).unwrap_err();
+
+        assert!(matches!(refused, LockError::Held(holder) if holder.by == "ann"));
+        assert_eq!(holder(&layout).unwrap().by, "ann");
+        drop(lock);
+        assert!(holder(&layout).is_none());
+        acquire(&layout, &me("bob"), &AT_ONCE).unwrap();
+    }
+
+    #[test]
+    fn waiters_are_served_in_their_order_and_nobody_jumps_the_queue() {
+        let (_dir, layout) = layout();
+        let lock = acquire(&layout, &me("ann"), &AT_ONCE).unwrap();
+        let first = Ticket::draw(&layout.queue(), &me("bob")).unwrap();
+        let second = Ticket::draw(&layout.queue(), &me("cid")).unwrap();
+        drop(lock);
+
+        assert!(matches!(try_acquire(&layout, &me("dan"), None), Err(LockError::Held(holder)) if holder.by == "bob"));
+        assert!(matches!(try_acquire(&layout, &me("cid"), Some(&second)), Err(LockError::Held(holder)) if holder.by == "bob"));
+        try_acquire(&layout, &me("bob"), Some(&first)).unwrap();
+        drop(first);
+        try_acquire(&layout, &me("cid"), Some(&second)).unwrap();
+    }
+
+    #[test]
+    fn a_ticket_whose_waiter_died_is_removed() {
+        let (_dir, layout) = layout();
+        std::fs::write(layout.queue().join("00000000000000000001.json"), "{}").unwrap();
+
+        acquire(&layout, &me("ann"), &AT_ONCE).unwrap();
+
+        assert!(numbers(&layout.queue()).is_empty());
+    }
+
+    #[test]
+    fn a_newer_waiter_supersedes_an_older_one_when_it_says_so() {
+        let (_dir, layout) = layout();
+        let _lock = acquire(&layout, &me("ann"), &AT_ONCE).unwrap();
+        let newer = Cell::new(None);
+        let queue_up = |_: &Holder, _: u32| {
+            newer.set(Some(Ticket::draw(&layout.queue(), &Holder { supersedes: true, ..me("cid") }).unwrap()));
+        };
+        let waiting = Waiting { limit: Some(Duration::from_secs(10)), cancelled: &|| false, told: &queue_up };
+
+        let refused = acquire(&layout, &me("bob"), &waiting).unwrap_err();
+
+        assert!(matches!(refused, LockError::Superseded(holder) if holder.by == "cid"));
+    }
+
+    #[test]
+    fn a_maintenance_lock_holds_until_it_expires() {
+        let (_dir, layout) = layout();
+        let until = Timestamp::from_second(100).unwrap();
+        set_maintenance(&layout, &Holder { until: Some(until), ..me("ops") }).unwrap();
+
+        let at = |second| Holder { since: Timestamp::from_second(second).unwrap(), ..me("ann") };
+        assert!(matches!(acquire(&layout, &at(99), &AT_ONCE), Err(LockError::Maintenance(_))));
+        acquire(&layout, &at(101), &AT_ONCE).unwrap();
+        assert!(release_maintenance(&layout).unwrap());
+        assert!(!release_maintenance(&layout).unwrap());
+    }
+}

@@ -1,0 +1,24 @@
+//! Hosts: releases under `deploy_to`, switched by atomic links, on the machine that this code runs on.
+//!
+//! The executor performs steps; [`planner`] makes plans from a config and an artifact;
+//! [`transaction`] holds the lock and drives a plan with its journal to the end.
+
+mod action;
+pub mod env_text;
+mod executor;
+mod journal_file;
+mod layout;
+mod leftovers;
+pub mod lock;
+pub mod planner;
+mod release;
+mod site;
+mod steps;
+pub mod transaction;
+
+pub use action::{Action, Work};
+pub use executor::{HostPlan, LocalHost};
+pub use journal_file::{FileJournal, journal_name, read as read_journal};
+pub use layout::Layout;
+pub use release::{RELEASE_FILE, Release, ReleaseState, linked};
+pub use site::{Offer, SupervisorProgram};

@@ -1,0 +1,370 @@
+//! Makes plans for this machine: what a deployment, a rollback or a restart will do, step by step.
+
+use super::action::{
+    Action, Assembly, EnvFile, Hook, Links, Migration, Preflight, Retention, Settlement, Smoke, Verification, Work,
+};
+use super::env_text;
+use super::executor::HostPlan;
+use super::layout::Layout;
+use super::release::{Release, ReleaseState, linked};
+use cutover_core::artifact::{Digest, Manifest};
+use cutover_core::config::{CommandLine, HostConfig, ServiceConfig};
+use cutover_core::id::{DeploymentId, EnvironmentName, ProjectName, ReleaseId, TargetName};
+use cutover_core::plan::{Phase, Plan, PlanKind, Reversal, Step, StepId};
+use cutover_core::secret::Secret;
+use cutover_core::target::Failure;
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// What stays the same in every kind of plan.
+pub struct Wish<'a> {
+    /// This attempt.
+    pub deployment: DeploymentId,
+    /// The project.
+    pub project: &'a ProjectName,
+    /// Where it goes.
+    pub environment: &'a EnvironmentName,
+    /// Who asks.
+    pub by: &'a str,
+    /// Why.
+    pub reason: &'a str,
+    /// When.
+    pub made_at: Timestamp,
+    /// The targets on this machine.
+    pub targets: BTreeMap<TargetName, &'a HostConfig>,
+    /// The environment's variables and secrets.
+    pub variables: &'a BTreeMap<String, Secret>,
+    /// Which of them are secret.
+    pub secret_names: BTreeSet<String>,
+}
+
+/// What is to be brought live.
+pub struct Subject<'a> {
+    /// The artifact's id.
+    pub artifact: Digest,
+    /// What it holds.
+    pub manifest: &'a Manifest,
+    /// First line of the commit message.
+    pub subject: &'a str,
+    /// When the commit was made.
+    pub committed_at: Option<Timestamp>,
+}
+
+/// The host's name in plans for this machine.
+const LOCALHOST: &str = "localhost";
+/// Inodes that a release takes besides its files: links, `release.json`, directories' room.
+const INODES_SPARE: u64 = 64;
+
+/// The plan that brings an artifact live.
+pub fn deploy(wish: &Wish<'_>, subject: &Subject<'_>) -> Result<HostPlan, Failure> {
+    let release = new_release(wish, &subject.manifest.commit)?;
+    let mut plan = Builder::new(wish, PlanKind::Deploy, release)?;
+    plan.describe(subject);
+    for (target, config) in &wish.targets {
+        plan.prepare(target, config, subject);
+    }
+    for (target, config) in &wish.targets {
+        plan.go_live(target, config);
+    }
+    for (target, config) in &wish.targets {
+        plan.settle(target, config, false);
+        plan.after(target, config);
+    }
+    Ok(plan.finish())
+}
+
+/// The plan that brings an earlier release live again, on every target.
+pub fn rollback(wish: &Wish<'_>, release: &ReleaseId) -> Result<HostPlan, Failure> {
+    let mut plan = Builder::new(wish, PlanKind::Rollback, release.clone())?;
+    let first = wish.targets.values().next().map(|config| Layout::new(&config.deploy_to));
+    let described = first.map(|layout| Release::read(&layout, release)).transpose()?;
+    if let Some(described) = described {
+        plan.plan.artifact = described.artifact.to_string();
+        plan.plan.commit = described.commit;
+        plan.plan.subject = described.subject;
+    }
+    for (target, config) in &wish.targets {
+        let as_it_was = as_it_was(config, release)?;
+        plan.stage_kept_env(target, config, release);
+        plan.go_live_again(target, &as_it_was, release);
+    }
+    for (target, config) in &wish.targets {
+        plan.settle(target, config, true);
+    }
+    Ok(plan.finish())
+}
+
+/// The plan that restarts what is live and verifies it; without `restart` it only looks.
+pub fn restart(wish: &Wish<'_>, release: &ReleaseId, restart: bool) -> Result<HostPlan, Failure> {
+    let kind = if restart { PlanKind::Restart } else { PlanKind::Deploy };
+    let mut plan = Builder::new(wish, kind, release.clone())?;
+    for (target, config) in &wish.targets {
+        let described = Release::read(&Layout::new(&config.deploy_to), release)?;
+        plan.plan.artifact = described.artifact.to_string();
+        plan.plan.commit = described.commit;
+        plan.plan.subject = described.subject;
+        plan.hold(target, config);
+        if restart {
+            plan.restart_and_verify(target, config);
+        }
+    }
+    Ok(plan.finish())
+}
+
+/// The live release, when it is exactly what a deployment of this artifact would make.
+pub fn unchanged(wish: &Wish<'_>, artifact: &Digest) -> Option<ReleaseId> {
+    let mut live = wish.targets.values().map(|config| unchanged_on(wish, config, artifact));
+    let first = live.next()??;
+    live.all(|other| other.as_ref() == Some(&first)).then_some(first)
+}
+
+fn unchanged_on(wish: &Wish<'_>, config: &HostConfig, artifact: &Digest) -> Option<ReleaseId> {
+    let layout = Layout::new(&config.deploy_to);
+    let live = linked(&layout.current()).ok()??;
+    let release = Release::read(&layout, &live).ok()?;
+    let same = release.artifact == *artifact && release.config == Some(digest(config)) && release.state == ReleaseState::Good;
+    (same && env_is_current(wish, config, &layout)).then_some(live)
+}
+
+fn env_is_current(wish: &Wish<'_>, config: &HostConfig, layout: &Layout) -> bool {
+    let Some(path) = config.env_file.as_ref().filter(|_| !wish.variables.is_empty()) else { return true };
+    std::fs::read_to_string(layout.shared().join(path)).is_ok_and(|text| text == env_text::render(wish.variables).expose())
+}
+
+/// The release that a rollback without a name goes to: the last good one before the live one.
+pub fn last_good(config: &HostConfig) -> Result<ReleaseId, Failure> {
+    let layout = Layout::new(&config.deploy_to);
+    let live = linked(&layout.current())?;
+    let releases = Release::list(&layout);
+    let live_seq = live.as_ref().and_then(|live| releases.iter().find(|release| release.id == *live)).map_or(u64::MAX, |release| release.seq);
+    let candidate = releases.iter().rev().find(|release| release.seq < live_seq && release.state == ReleaseState::Good);
+    candidate.map(|release| release.id.clone()).ok_or_else(|| {
+        Failure::new(format!("find a release to go back to in {}: no earlier release was good", layout.releases().display()))
+            .hint("`cutover releases ENV` lists them; name one to go to it in spite of its state")
+    })
+}
+
+/// A release's own service and verification with everything else of the target's config.
+fn as_it_was(config: &HostConfig, release: &ReleaseId) -> Result<HostConfig, Failure> {
+    let described = Release::read(&Layout::new(&config.deploy_to), release)?;
+    let verify = described.verify.unwrap_or_else(|| config.verify.clone());
+    Ok(HostConfig { service: described.service, verify, ..config.clone() })
+}
+
+fn digest(config: &HostConfig) -> Digest {
+    // A config is made of strings, numbers and string keys only, which JSON can always hold.
+    Digest::of(&serde_json::to_vec(config).unwrap_or_default())
+}
+
+/// `20261121101500-a1b2c3d`, with a number behind it when that is taken.
+fn new_release(wish: &Wish<'_>, commit: &str) -> Result<ReleaseId, Failure> {
+    let short = if commit.is_empty() { "nocommit" } else { &commit[..commit.len().min(7)] };
+    let base = format!("{}-{short}", wish.made_at.strftime("%Y%m%d%H%M%S"));
+    let taken = |id: &ReleaseId| wish.targets.values().any(|config| Layout::new(&config.deploy_to).release(id).exists());
+    let names = std::iter::once(base.clone()).chain((2u32..).map(|number| format!("{base}.{number}")));
+    for name in names {
+        let id = ReleaseId::new(name).map_err(|e| Failure::new(e.to_string()))?;
+        if !taken(&id) {
+            return Ok(id);
+        }
+    }
+    Err(Failure::new("name the release: every number is taken"))
+}
+
+struct Builder<'a> {
+    wish: &'a Wish<'a>,
+    plan: HostPlan,
+}
+
+impl<'a> Builder<'a> {
+    fn new(wish: &'a Wish<'a>, kind: PlanKind, release: ReleaseId) -> Result<Self, Failure> {
+        let mut original = None;
+        for config in wish.targets.values() {
+            original = original.or(linked(&Layout::new(&config.deploy_to).current())?);
+        }
+        let plan = Plan {
+            deployment: wish.deployment.clone(),
+            kind,
+            project: wish.project.clone(),
+            environment: wish.environment.clone(),
+            artifact: String::new(),
+            commit: String::new(),
+            subject: String::new(),
+            committed_at: None,
+            dirty: false,
+            release,
+            original,
+            by: wish.by.to_owned(),
+            reason: wish.reason.to_owned(),
+            made_at: wish.made_at,
+            steps: Vec::new(),
+        };
+        Ok(Self { wish, plan })
+    }
+
+    fn describe(&mut self, subject: &Subject<'_>) {
+        self.plan.artifact = subject.artifact.to_string();
+        self.plan.commit.clone_from(&subject.manifest.commit);
+        subject.subject.clone_into(&mut self.plan.subject);
+        self.plan.committed_at = subject.committed_at;
+        self.plan.dirty = subject.manifest.dirty;
+    }
+
+    fn push(&mut self, target: &TargetName, deploy_to: &Path, name: &str, phase: Phase, work: Work) {
+        let irreversible = matches!(&work, Work::Migrate(m) if m.migrate.down.is_none() && !m.migrate.compatible);
+        let step = Step {
+            // A plan has far fewer steps than a u32 counts.
+            id: StepId(u32::try_from(self.plan.steps.len()).unwrap_or(u32::MAX)),
+            target: target.clone(),
+            host: LOCALHOST.to_owned(),
+            name: name.to_owned(),
+            phase,
+            switches: matches!(work, Work::Switch),
+            reversal: if irreversible { Reversal::Irreversible } else { Reversal::Restorable },
+            action: Action { deploy_to: deploy_to.to_owned(), work },
+        };
+        self.plan.steps.push(step);
+    }
+
+    fn prepare(&mut self, target: &TargetName, config: &HostConfig, subject: &Subject<'_>) {
+        let mut push = |name: &str, work: Work| self.push(target, &config.deploy_to, name, Phase::Prepare, work);
+        push("preflight", Work::Preflight(preflight(config, subject)));
+        push("receive", Work::Receive(subject.artifact));
+        push("assemble", Work::Assemble(assembly(config, subject)));
+        if let Some(links) = links(config) {
+            push("link", Work::Link(links));
+        }
+        if !self.wish.variables.is_empty() {
+            let env = self.env(config);
+            self.push(target, &config.deploy_to, "stage-env", Phase::Prepare, Work::StageEnv(env));
+        }
+        self.prepare_code(target, config, subject);
+    }
+
+    fn prepare_code(&mut self, target: &TargetName, config: &HostConfig, subject: &Subject<'_>) {
+        let mut push = |name: &str, work: Work| self.push(target, &config.deploy_to, name, Phase::Prepare, work);
+        if let Some(python) = config.python.as_ref().filter(|python| python.requirements.is_some()) {
+            push("dependencies", Work::Dependencies(python.clone()));
+        }
+        if let Some(hook) = &config.run.install {
+            push("install", Work::Install(Hook { name: "install".to_owned(), hook: hook.clone() }));
+        }
+        if let Some(python) = config.python.as_ref().filter(|python| !python.smoke.is_empty()) {
+            push("smoke", Work::Smoke(Smoke { artifact: subject.artifact, python: python.clone() }));
+        }
+    }
+
+    fn go_live(&mut self, target: &TargetName, config: &HostConfig) {
+        self.hold(target, config);
+        if !self.wish.variables.is_empty() {
+            let env = self.env(config);
+            self.push(target, &config.deploy_to, "env", Phase::Live, Work::Env(env));
+        }
+        if let Some(migrate) = &config.run.migrate {
+            self.push(target, &config.deploy_to, "migrate", Phase::Live, Work::Migrate(Migration { migrate: migrate.clone() }));
+        }
+        self.push(target, &config.deploy_to, "switch", Phase::Live, Work::Switch);
+        self.restart_and_verify(target, config);
+    }
+
+    fn go_live_again(&mut self, target: &TargetName, config: &HostConfig, release: &ReleaseId) {
+        self.hold(target, config);
+        if Layout::new(&config.deploy_to).release_env(release).exists() {
+            let env = self.env(config);
+            self.push(target, &config.deploy_to, "env", Phase::Live, Work::Env(env));
+        }
+        self.push(target, &config.deploy_to, "switch", Phase::Live, Work::Switch);
+        self.restart_and_verify(target, config);
+    }
+
+    fn stage_kept_env(&mut self, target: &TargetName, config: &HostConfig, release: &ReleaseId) {
+        if Layout::new(&config.deploy_to).release_env(release).exists() {
+            let env = self.env(config);
+            self.push(target, &config.deploy_to, "stage-env", Phase::Prepare, Work::StageEnv(env));
+        }
+    }
+
+    fn hold(&mut self, target: &TargetName, config: &HostConfig) {
+        self.push(target, &config.deploy_to, "hold", Phase::Live, Work::Hold(config.service.clone()));
+    }
+
+    fn restart_and_verify(&mut self, target: &TargetName, config: &HostConfig) {
+        if let Some(service) = &config.service {
+            self.push(target, &config.deploy_to, "restart", Phase::Live, Work::Restart(service.clone()));
+        }
+        let wanted = Verification { service: config.service.clone(), verify: config.verify.clone() };
+        self.push(target, &config.deploy_to, "verify", Phase::Live, Work::Verify(wanted));
+    }
+
+    fn settle(&mut self, target: &TargetName, config: &HostConfig, leave_original_bad: bool) {
+        let retention = Retention { releases: config.keep_releases, env: self.env(config) };
+        let mut push = |name: &str, work: Work| self.push(target, &config.deploy_to, name, Phase::Settle, work);
+        push("settle", Work::Settle(Settlement { leave_original_bad }));
+        push("prune", Work::Prune(retention));
+    }
+
+    fn after(&mut self, target: &TargetName, config: &HostConfig) {
+        if let Some(hook) = &config.run.after {
+            self.push(target, &config.deploy_to, "after", Phase::Settle, Work::After(Hook { name: "after".to_owned(), hook: hook.clone() }));
+        }
+    }
+
+    fn env(&self, config: &HostConfig) -> EnvFile {
+        EnvFile { path: config.env_file.clone(), secrets: self.wish.secret_names.clone(), backups: config.env_backups }
+    }
+
+    fn finish(self) -> HostPlan {
+        self.plan
+    }
+}
+
+fn preflight(config: &HostConfig, subject: &Subject<'_>) -> Preflight {
+    Preflight {
+        bytes: subject.manifest.unpacked_bytes(),
+        inodes: subject.manifest.entries.len() as u64 * 2 + INODES_SPARE,
+        bytes_free_min: config.disk_free_min_bytes,
+        inodes_free_min: config.inodes_free_min,
+        programs: programs(config),
+        linked_files: config.linked_files.clone(),
+        service: config.service.clone(),
+    }
+}
+
+/// Programs that the steps will need, as far as the config names them.
+fn programs(config: &HostConfig) -> BTreeSet<String> {
+    let mut programs = BTreeSet::new();
+    programs.extend(config.python.as_ref().map(|python| python.interpreter.clone()));
+    if matches!(config.service, Some(ServiceConfig::Systemd { .. })) {
+        programs.insert("systemctl".to_owned());
+    }
+    let hooks = [config.run.install.as_ref().map(|hook| &hook.command), config.run.migrate.as_ref().map(|migrate| &migrate.up)];
+    programs.extend(hooks.into_iter().flatten().filter_map(|command| match command {
+        // A path may come with the release, so only bare names can be looked for now.
+        CommandLine::Argv(words) => words.first().filter(|word| !word.contains('/')).cloned(),
+        CommandLine::Shell(_) => None,
+    }));
+    programs
+}
+
+fn assembly(config: &HostConfig, subject: &Subject<'_>) -> Assembly {
+    let releases = Release::list(&Layout::new(&config.deploy_to));
+    Assembly {
+        artifact: subject.artifact,
+        seq: releases.iter().map(|release| release.seq).max().unwrap_or(0) + 1,
+        config: digest(config),
+        service: config.service.clone(),
+        verify: config.verify.clone(),
+    }
+}
+
+fn links(config: &HostConfig) -> Option<Links> {
+    let links = Links {
+        dirs: config.linked_dirs.clone(),
+        files: config.linked_files.clone(),
+        env_file: config.env_file.clone(),
+        config: config.config_links.clone(),
+    };
+    let none = links.dirs.is_empty() && links.files.is_empty() && links.env_file.is_none() && links.config.is_empty();
+    (!none).then_some(links)
+}

@@ -1,0 +1,167 @@
+//! Releases on a host: explicit state in `release.json`, never guessed from times or names.
+
+use super::layout::Layout;
+use cutover_core::artifact::Digest;
+use cutover_core::config::{ServiceConfig, VerifyConfig};
+use cutover_core::id::{DeploymentId, ReleaseId};
+use cutover_core::target::Failure;
+use cutover_disk::{DiskError, write_atomic};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// The file in a release that describes it. Artifacts may not have one of that name.
+pub const RELEASE_FILE: &str = "release.json";
+/// The largest release file that is read, in bytes.
+const RELEASE_FILE_BYTES_MAX: u64 = 1 << 20;
+/// The most releases that are listed.
+const RELEASE_COUNT_MAX: usize = 10_000;
+
+/// How far a release has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReleaseState {
+    /// Assembled; never live.
+    Staged,
+    /// Switched to, not verified yet.
+    Live,
+    /// Was live and verified healthy.
+    Good,
+    /// Was live and found unhealthy, or left on purpose.
+    Bad,
+}
+
+/// What `release.json` says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Release {
+    /// Format version, now 1.
+    pub version: u32,
+    /// Its id, and the name of its directory.
+    pub id: ReleaseId,
+    /// Its number in the order of this target's releases.
+    pub seq: u64,
+    /// How far it has come.
+    pub state: ReleaseState,
+    /// Why it is in that state, when there is something to say.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// The artifact it was assembled from.
+    pub artifact: Digest,
+    /// Full commit hash; empty when there is none.
+    pub commit: String,
+    /// First line of the commit message.
+    #[serde(default)]
+    pub subject: String,
+    /// The deployment that made it.
+    pub deployment: DeploymentId,
+    /// Who asked for that.
+    pub by: String,
+    /// When it was assembled.
+    pub created_at: Timestamp,
+    /// Size of its files in bytes; hard links are counted as if they were copies.
+    pub bytes: u64,
+    /// Digest of the target's config that it was made with.
+    #[serde(default)]
+    pub config: Option<Digest>,
+    /// The service that runs it.
+    #[serde(default)]
+    pub service: Option<ServiceConfig>,
+    /// How its health is observed.
+    #[serde(default)]
+    pub verify: Option<VerifyConfig>,
+}
+
+impl Release {
+    /// Reads a release's own description.
+    pub fn read(layout: &Layout, id: &ReleaseId) -> Result<Self, Failure> {
+        let path = layout.release(id).join(RELEASE_FILE);
+        let release: Self = read_json(&path)?;
+        if release.id == *id { Ok(release) } else { Err(Failure::new(format!("read {}: it describes release {}", path.display(), release.id))) }
+    }
+
+    /// Writes the description into a directory, durably.
+    pub fn write(&self, directory: &Path) -> Result<(), Failure> {
+        let json = serde_json::to_vec_pretty(self).map_err(|e| Failure::new(format!("encode {RELEASE_FILE}: {e}")))?;
+        write_atomic(&directory.join(RELEASE_FILE), &json, 0o644).map_err(disk)
+    }
+
+    /// Moves a release to another state, durably.
+    pub fn mark(layout: &Layout, id: &ReleaseId, state: ReleaseState, reason: &str) -> Result<(), Failure> {
+        let mut release = Self::read(layout, id)?;
+        if release.state == state && release.reason == reason {
+            return Ok(());
+        }
+        release.state = state;
+        reason.clone_into(&mut release.reason);
+        release.write(&layout.release(id))
+    }
+
+    /// All releases that can be read, oldest first. Others are passed over: they are no candidates for anything.
+    pub fn list(layout: &Layout) -> Vec<Self> {
+        let Ok(directory) = std::fs::read_dir(layout.releases()) else { return Vec::new() };
+        let names = directory.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        let ids = names.filter_map(|name| ReleaseId::new(name).ok()).take(RELEASE_COUNT_MAX);
+        let mut releases: Vec<Self> = ids.filter_map(|id| Self::read(layout, &id).ok()).collect();
+        releases.sort_by_key(|release| release.seq);
+        releases
+    }
+}
+
+/// The release that a link (`current` or `previous`) names; None when there is no such link.
+pub fn linked(link: &Path) -> Result<Option<ReleaseId>, Failure> {
+    match std::fs::read_link(link) {
+        Ok(target) => release_of_link(link, &target).map(Some),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Failure::new(format!("read link {}: {error}", link.display()))
+            .hint("it must be a symbolic link into releases/; move whatever is there out of the way")),
+    }
+}
+
+fn release_of_link(link: &Path, target: &Path) -> Result<ReleaseId, Failure> {
+    let name = target.strip_prefix("releases").ok().and_then(Path::to_str);
+    name.and_then(|name| ReleaseId::new(name).ok()).ok_or_else(|| {
+        Failure::new(format!("read link {}: it points to {}, which is no release", link.display(), target.display()))
+            .hint("point it to releases/<id>, or remove it to begin anew")
+    })
+}
+
+/// Reads a small JSON file.
+pub(crate) fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Failure> {
+    let failed = |e: &dyn std::fmt::Display| Failure::new(format!("read {}: {e}", path.display()));
+    let bytes = std::fs::metadata(path).map_err(|e| failed(&e))?.len();
+    if bytes > RELEASE_FILE_BYTES_MAX {
+        return Err(failed(&format!("it has {bytes} bytes; the most is {RELEASE_FILE_BYTES_MAX}")));
+    }
+    let text = std::fs::read(path).map_err(|e| failed(&e))?;
+    serde_json::from_slice(&text).map_err(|e| failed(&e))
+}
+
+/// A disk error as a step's failure, with its kind.
+#[allow(clippy::needless_pass_by_value, reason = "so that it fits map_err")]
+pub(crate) fn disk(error: DiskError) -> Failure {
+    let failure = Failure::new(chain(&error));
+    if error.is_no_space() { no_space(failure) } else { failure }
+}
+
+/// An IO error as a step's failure, with its kind.
+pub(crate) fn io(operation: &str, path: &Path, error: &std::io::Error) -> Failure {
+    let failure = Failure::new(format!("{operation} {}: {error}", path.display()));
+    let full = matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded);
+    if full { no_space(failure) } else { failure }
+}
+
+fn no_space(failure: Failure) -> Failure {
+    failure.kind(cutover_core::target::FailureKind::NoSpace).hint("free some space (df -h; df -i), then deploy again")
+}
+
+/// An error and its causes in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

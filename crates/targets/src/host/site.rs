@@ -1,0 +1,119 @@
+//! One target's place on this host, as a step sees it.
+
+use super::layout::Layout;
+use super::release::{Release, ReleaseState};
+use crate::service;
+use cutover_core::artifact::{BlobSource, Digest, Manifest};
+use cutover_core::id::{DeploymentId, ReleaseId, TargetName};
+use cutover_core::mask::Masker;
+use cutover_core::plan::PlanKind;
+use cutover_core::secret::Secret;
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+/// What the client brings for a deployment. A recovery has no offer: it lives on what the host has.
+pub struct Offer<'a> {
+    /// The artifact's id.
+    pub id: Digest,
+    /// What the artifact holds.
+    pub manifest: Manifest,
+    /// Where its blobs can be read.
+    pub blobs: &'a dyn BlobSource,
+    /// The environment's variables and secrets.
+    pub variables: BTreeMap<String, Secret>,
+}
+
+/// The program that supervises `process` services: Cutover itself.
+#[derive(Debug, Clone)]
+pub struct SupervisorProgram {
+    /// The executable.
+    pub program: PathBuf,
+    /// Its arguments before the supervisor's directory.
+    pub arguments: Vec<String>,
+}
+
+/// Marks every command of a deployment, so that a recovery can end what outlived it.
+pub(crate) const DEPLOYMENT_VARIABLE: &str = "CUTOVER_DEPLOYMENT";
+
+/// Everything that a step may look at.
+pub(crate) struct Site<'a> {
+    pub(crate) layout: &'a Layout,
+    pub(crate) target: &'a TargetName,
+    pub(crate) release: &'a ReleaseId,
+    pub(crate) original: Option<&'a ReleaseId>,
+    pub(crate) deployment: &'a DeploymentId,
+    pub(crate) kind: PlanKind,
+    pub(crate) environment: &'a str,
+    pub(crate) commit: &'a str,
+    pub(crate) subject: &'a str,
+    pub(crate) by: &'a str,
+    pub(crate) made_at: Timestamp,
+    pub(crate) offer: Option<&'a Offer<'a>>,
+    pub(crate) supervisor: &'a SupervisorProgram,
+    pub(crate) env_file: Option<PathBuf>,
+    pub(crate) secret_names: &'a BTreeSet<String>,
+}
+
+impl Site<'_> {
+    /// The place as services see it.
+    pub(crate) fn service_site(&self) -> service::Site {
+        service::Site {
+            name: self.target.clone(),
+            deploy_to: self.layout.root().to_owned(),
+            env_file: self.env_file.clone(),
+            supervisor_program: self.supervisor.program.clone(),
+            supervisor_args: self.supervisor.arguments.clone(),
+            masker: self.masker(),
+        }
+    }
+
+    /// The state that the release had before this plan switched to it.
+    pub(crate) fn state_before_switch(&self) -> ReleaseState {
+        match self.kind {
+            PlanKind::Deploy => ReleaseState::Staged,
+            PlanKind::Rollback | PlanKind::Restart => ReleaseState::Good,
+        }
+    }
+
+    /// The release that was live before, as it describes itself.
+    pub(crate) fn original_release(&self) -> Option<Release> {
+        Release::read(self.layout, self.original?).ok()
+    }
+
+    /// The environment's variables as the host has them: staged for this deployment, else live.
+    pub(crate) fn variables(&self) -> BTreeMap<String, Secret> {
+        let staged = self.layout.staged_env(self.deployment);
+        let live = self.env_file.as_ref().map(|file| self.layout.shared().join(file));
+        let text = std::iter::once(staged).chain(live).find_map(|path| read_bounded(&path));
+        text.map(|text| super::env_text::parse(&text)).unwrap_or_default()
+    }
+
+    /// What hooks get besides the environment's variables.
+    pub(crate) fn hook_variables(&self) -> BTreeMap<String, Secret> {
+        let mut variables = self.variables();
+        let own = [
+            ("CUTOVER_ENVIRONMENT", self.environment),
+            ("CUTOVER_TARGET", self.target.as_str()),
+            ("CUTOVER_RELEASE", self.release.as_str()),
+            (DEPLOYMENT_VARIABLE, self.deployment.as_str()),
+            ("CUTOVER_COMMIT", self.commit),
+        ];
+        variables.extend(own.map(|(name, value)| (name.to_owned(), Secret::new(value))));
+        variables
+    }
+
+    /// Masks the secrets that this host knows.
+    pub(crate) fn masker(&self) -> Masker {
+        let variables = self.variables();
+        Masker::new(variables.iter().filter(|(name, _)| self.secret_names.contains(*name)).map(|(name, value)| (name.as_str(), value)))
+    }
+}
+
+/// The largest env file that is read, in bytes.
+const ENV_BYTES_MAX: u64 = 1 << 20;
+
+fn read_bounded(path: &std::path::Path) -> Option<String> {
+    let size = std::fs::metadata(path).ok()?.len();
+    (size <= ENV_BYTES_MAX).then(|| std::fs::read_to_string(path).ok()).flatten()
+}

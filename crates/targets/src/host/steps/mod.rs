@@ -1,0 +1,17 @@
+//! The steps of a host deployment, one module each. None of them asks whether it is first run, resumption or
+//! unwinding: they only know how to capture, apply and restore.
+
+pub(super) mod assemble;
+pub(super) mod dependencies;
+pub(super) mod env_file;
+pub(super) mod hold;
+pub(super) mod hook;
+pub(super) mod link;
+pub(super) mod preflight;
+pub(super) mod prune;
+pub(super) mod receive;
+pub(super) mod restart;
+pub(super) mod settle;
+pub(super) mod smoke;
+pub(super) mod switch;
+pub(super) mod verify;

@@ -1,0 +1,93 @@
+//! Preflight: finds out whether the rest can succeed, before anything is touched.
+
+use super::receive::size;
+use crate::host::action::Preflight;
+use crate::host::release::{Release, disk, io, linked};
+use crate::host::site::Site;
+use crate::service;
+use cutover_core::target::{Failure, FailureKind, Outcome};
+use cutover_disk::free_space;
+use std::path::{Path, PathBuf};
+
+/// Checks everything and reports everything that is wrong at once.
+pub(crate) fn apply(site: &Site<'_>, preflight: &Preflight) -> Result<Outcome, Failure> {
+    linked(&site.layout.current())?;
+    linked(&site.layout.previous())?;
+    let room = check_room(site, preflight)?;
+    let faults: Vec<String> = missing_programs(preflight).chain(missing_files(site, preflight)).chain(unknown_service(site, preflight)).collect();
+    if !faults.is_empty() {
+        return Err(Failure::new(format!("preflight: {}", faults.join("; "))));
+    }
+    let mut outcome = Outcome::unchanged(room);
+    outcome.warnings.extend(clock_warning(site));
+    Ok(outcome)
+}
+
+fn check_room(site: &Site<'_>, preflight: &Preflight) -> Result<String, Failure> {
+    let root = site.layout.root();
+    let free = free_space(root).map_err(disk)?;
+    let (bytes, inodes) = (preflight.bytes.saturating_add(preflight.bytes_free_min), preflight.inodes.saturating_add(preflight.inodes_free_min));
+    let full = |what: String| {
+        Err(Failure::new(format!("preflight: {} has too little room: {what}", root.display()))
+            .kind(FailureKind::NoSpace)
+            .hint("free some space, lower keep_releases, or lower disk_free_min"))
+    };
+    if free.bytes < bytes {
+        return full(format!("{} free, the release takes up to {} and {} must remain", size(free.bytes), size(preflight.bytes), size(preflight.bytes_free_min)));
+    }
+    if free.inodes < inodes {
+        return full(format!("{} inodes free, the release takes up to {} and {} must remain", free.inodes, preflight.inodes, preflight.inodes_free_min));
+    }
+    Ok(format!("{} free", size(free.bytes)))
+}
+
+fn missing_programs(preflight: &Preflight) -> impl Iterator<Item = String> {
+    let missing = preflight.programs.iter().filter(|program| find_program(program).is_none());
+    missing.map(|program| format!("program {program} is not on the PATH"))
+}
+
+/// Where a program lies: as given when it has a slash, else by `PATH`.
+pub(crate) fn find_program(program: &str) -> Option<PathBuf> {
+    if program.contains('/') {
+        return Some(PathBuf::from(program)).filter(|path| is_executable(path));
+    }
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|directory| directory.join(program)).find(|path| is_executable(path))
+}
+
+fn is_executable(path: &Path) -> bool {
+    rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok() && path.is_file()
+}
+
+fn missing_files(site: &Site<'_>, preflight: &Preflight) -> impl Iterator<Item = String> {
+    let shared = site.layout.shared();
+    let missing = preflight.linked_files.iter().map(move |file| shared.join(file)).filter(|file| !file.exists());
+    missing.map(|file| format!("linked file {} is missing: put it there", file.display()))
+}
+
+fn unknown_service(site: &Site<'_>, preflight: &Preflight) -> Option<String> {
+    let service = service::open(preflight.service.as_ref()?, &site.service_site());
+    service.state().err().map(|error| error.message)
+}
+
+/// Releases are ordered by number, so a clock that jumped back harms nothing; people should know, though.
+fn clock_warning(site: &Site<'_>) -> Option<String> {
+    let latest = Release::list(site.layout).into_iter().map(|release| release.created_at).max()?;
+    (latest > site.made_at).then(|| format!("the clock says {:.0}, but a release was made at {latest:.0}: did it jump back?", site.made_at))
+}
+
+/// Makes the directories that everything else relies on.
+pub(crate) fn make_directories(layout: &crate::host::layout::Layout) -> Result<(), Failure> {
+    let own = layout.own();
+    let private = [own.join("env"), own.join("logs"), layout.queue(), layout.open_journals(), layout.done_journals()];
+    let open = [layout.releases(), layout.shared(), own.join("manifests"), own.join("envs")];
+    for directory in open.iter().chain(&private) {
+        std::fs::create_dir_all(directory).map_err(|e| {
+            io("create", directory, &e).hint(format!("{} must exist and belong to the user who deploys", layout.root().display()))
+        })?;
+    }
+    for directory in &private {
+        rustix::fs::chmod(directory, rustix::fs::Mode::from_raw_mode(0o700)).map_err(|e| io("protect", directory, &e.into()))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,99 @@
+//! Receive: the manifest, and the blobs that this host lacks.
+
+use crate::host::release::{chain, disk, io};
+use crate::host::site::Site;
+use cutover_core::artifact::{BlobSource, Digest, Manifest};
+use cutover_core::target::{Failure, Outcome, Progress};
+use cutover_disk::{Blob, BlobStore, write_atomic};
+use std::fs::File;
+
+/// Bytes between two looks at whether stopping was asked for and between two progress reports.
+const REPORT_EVERY: u64 = 64;
+
+/// Gets what this host lacks of an artifact.
+pub(crate) fn apply(site: &Site<'_>, artifact: &Digest, progress: &dyn Progress) -> Result<Outcome, Failure> {
+    let manifest = manifest(site, artifact)?;
+    let store = BlobStore::open(&site.layout.blobs()).map_err(disk)?;
+    let wanted = manifest.entries.values().filter_map(Blob::of_entry).collect::<std::collections::BTreeSet<_>>();
+    let mut lacking = Vec::new();
+    for blob in &wanted {
+        if !store.has(blob).map_err(disk)? {
+            lacking.push(*blob);
+        }
+    }
+    let bytes: u64 = lacking.iter().map(|blob| blob.bytes).sum();
+    for (done, blob) in (0u64..).zip(&lacking) {
+        fetch(site, &store, blob)?;
+        if done % REPORT_EVERY == 0 {
+            progress.advance(done, lacking.len() as u64, "files");
+            stop_if_asked(progress)?;
+        }
+    }
+    if lacking.is_empty() {
+        return Ok(Outcome::unchanged(format!("all {} already here", files(wanted.len()))));
+    }
+    store.sync().map_err(disk)?;
+    Ok(Outcome::changed(format!("{}, {}; {} already here", files(lacking.len()), size(bytes), wanted.len() - lacking.len())))
+}
+
+/// Fails when stopping was asked for.
+pub(crate) fn stop_if_asked(progress: &dyn Progress) -> Result<(), Failure> {
+    if progress.cancelled() { Err(Failure::cancelled()) } else { Ok(()) }
+}
+
+/// The artifact's manifest: the one received before, or the one offered now.
+fn manifest(site: &Site<'_>, artifact: &Digest) -> Result<Manifest, Failure> {
+    if let Ok(manifest) = stored(site, artifact) {
+        return Ok(manifest);
+    }
+    let offered = site.offer.as_ref().filter(|offer| offer.id == *artifact);
+    let offer = offered.ok_or_else(|| Failure::new(format!("receive artifact {}: nobody offers it any more", artifact.short())).hint("deploy again"))?;
+    let path = site.layout.manifest(artifact);
+    write_atomic(&path, &offer.manifest.canonical(), 0o644).map_err(disk)?;
+    Ok(offer.manifest.clone())
+}
+
+/// The manifest of an artifact that was received, checked.
+pub(crate) fn stored(site: &Site<'_>, artifact: &Digest) -> Result<Manifest, Failure> {
+    let path = site.layout.manifest(artifact);
+    let bytes = std::fs::read(&path).map_err(|e| io("read", &path, &e))?;
+    if Digest::of(&bytes) != *artifact {
+        return Err(Failure::new(format!("read {}: its digest is wrong", path.display())));
+    }
+    let manifest: Manifest = serde_json::from_slice(&bytes).map_err(|e| Failure::new(format!("read {}: {e}", path.display())))?;
+    manifest.check().map_err(|e| Failure::new(format!("read {}: {e}", path.display())))?;
+    Ok(manifest)
+}
+
+fn fetch(site: &Site<'_>, store: &BlobStore, blob: &Blob) -> Result<(), Failure> {
+    let failed = |why: String| Failure::new(format!("receive blob {}: {why}", blob.digest.short()));
+    let source: &dyn BlobSource = site.offer.as_ref().map(|offer| offer.blobs).ok_or_else(|| failed("nobody offers it any more".into()).hint("deploy again"))?;
+    let inserted = match source.path(&blob.digest) {
+        Some(path) => {
+            let file = File::open(&path).map_err(|e| io("open", &path, &e))?;
+            store.insert_file(blob, &file)
+        }
+        None => store.insert(blob, &mut source.open(&blob.digest).map_err(|e| failed(e.to_string()))?),
+    };
+    inserted.map_err(|error| match error {
+        cutover_disk::BlobError::Disk(error) => disk(error),
+        other => failed(chain(&other)),
+    })
+}
+
+/// A count of files in words.
+pub(crate) fn files(count: usize) -> String {
+    if count == 1 { "1 file".to_owned() } else { format!("{count} files") }
+}
+
+/// A size in words, in binary units.
+pub(crate) fn size(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut value = bytes as f64;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{bytes} B") } else { format!("{value:.1} {}", UNITS[unit]) }
+}

@@ -1,0 +1,68 @@
+//! Restart: the service is started anew on the release.
+
+use super::hook::log_file;
+use crate::host::release::{disk, read_json};
+use crate::host::site::Site;
+use crate::service::{self, LogMark, ServiceState};
+use cutover_core::config::ServiceConfig;
+use cutover_core::id::DeploymentId;
+use cutover_core::target::{Before, Failure, Outcome, Progress, tail};
+use cutover_disk::write_atomic;
+use serde::{Deserialize, Serialize};
+
+/// What ran, and where its log stood.
+#[derive(Debug, Serialize, Deserialize)]
+struct RestartBefore {
+    service: ServiceState,
+    mark: LogMark,
+}
+
+/// What the verification needs to know of the restart before it.
+#[derive(Debug, Serialize, Deserialize)]
+struct RestartRecord {
+    deployment: DeploymentId,
+    mark: LogMark,
+}
+
+/// The most of a failed start's log that is kept, in bytes.
+const LOG_BYTES_MAX: usize = 1 << 20;
+
+/// Reads what runs and where its log stands.
+pub(crate) fn capture(site: &Site<'_>, config: &ServiceConfig) -> Result<Before, Failure> {
+    let service = service::open(config, &site.service_site());
+    Before::encode(&RestartBefore { service: service.state()?, mark: service.log_mark() })
+}
+
+/// Restarts the service.
+pub(crate) fn apply(site: &Site<'_>, config: &ServiceConfig, before: &Before, progress: &dyn Progress) -> Result<Outcome, Failure> {
+    let before: RestartBefore = before.decode()?;
+    let record = RestartRecord { deployment: site.deployment.clone(), mark: before.mark };
+    let json = serde_json::to_vec(&record).map_err(|e| Failure::new(format!("encode the restart's record: {e}")))?;
+    write_atomic(&site.layout.restart_record(site.target), &json, 0o600).map_err(disk)?;
+    let service = service::open(config, &site.service_site());
+    service.restart(progress)?;
+    Ok(Outcome::changed(service.state()?.description))
+}
+
+/// Where the log stood before this deployment's restart; its end when there was none.
+pub(crate) fn mark(site: &Site<'_>, service: &dyn service::Service) -> LogMark {
+    let record: Result<RestartRecord, Failure> = read_json(&site.layout.restart_record(site.target));
+    match record {
+        Ok(record) if record.deployment == *site.deployment => record.mark,
+        Ok(_) | Err(_) => service.log_mark(),
+    }
+}
+
+/// Keeps the log of the failed start before it is lost. The service itself is brought back by `hold`, once links
+/// and env file are as they were.
+pub(crate) fn restore(site: &Site<'_>, config: &ServiceConfig, before: &Before) -> Result<String, Failure> {
+    let before: RestartBefore = before.decode()?;
+    let service = service::open(config, &site.service_site());
+    let text = site.masker().mask(&service.log_since(&before.mark, LOG_BYTES_MAX));
+    let kept = log_file(site, "service").and_then(|path| {
+        write_atomic(&path, tail(&text, LOG_BYTES_MAX).as_bytes(), 0o600).map_err(disk)?;
+        Ok(path)
+    });
+    // Losing the log on a full disk must not stop the way back.
+    Ok(kept.map_or_else(|error| format!("the log of the failed start could not be kept: {error}"), |path| format!("log kept in {}", path.display())))
+}

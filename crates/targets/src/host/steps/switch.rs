@@ -1,0 +1,72 @@
+//! Switch: two atomic renames make the release `current` and the one before it `previous`.
+
+use crate::host::release::{Release, ReleaseState, disk, io, linked};
+use crate::host::site::Site;
+use cutover_core::id::ReleaseId;
+use cutover_core::target::{Before, Cause, Failure, Outcome};
+use cutover_disk::{replace_symlink, sync_dir};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// Where the links pointed.
+#[derive(Debug, Serialize, Deserialize)]
+struct LinksBefore {
+    current: Option<ReleaseId>,
+    previous: Option<ReleaseId>,
+}
+
+/// Reads where the links point.
+pub(crate) fn capture(site: &Site<'_>) -> Result<Before, Failure> {
+    Before::encode(&LinksBefore { current: linked(&site.layout.current())?, previous: linked(&site.layout.previous())? })
+}
+
+/// Points `previous` to what is live and `current` to the release.
+pub(crate) fn apply(site: &Site<'_>, before: &Before) -> Result<Outcome, Failure> {
+    let before: LinksBefore = before.decode()?;
+    if !site.layout.release(site.release).is_dir() {
+        return Err(Failure::new(format!("switch to release {}: it is not there", site.release)));
+    }
+    // Written first: a release that is current must never look as if it had not been tried.
+    Release::mark(site.layout, site.release, ReleaseState::Live, "")?;
+    match before.current.as_ref().filter(|current| *current != site.release) {
+        Some(current) => point(&site.layout.previous(), Some(current))?,
+        None => point(&site.layout.previous(), before.previous.as_ref())?,
+    }
+    point(&site.layout.current(), Some(site.release))?;
+    Ok(Outcome::changed(match &before.current {
+        Some(current) => format!("{current} → {}", site.release),
+        None => format!("nothing → {}", site.release),
+    }))
+}
+
+/// Points both links to where they pointed, and marks a release that failed.
+pub(crate) fn restore(site: &Site<'_>, before: &Before, cause: Cause) -> Result<String, Failure> {
+    let before: LinksBefore = before.decode()?;
+    point(&site.layout.current(), before.current.as_ref())?;
+    point(&site.layout.previous(), before.previous.as_ref())?;
+    let marked = match cause {
+        Cause::Failed => Release::mark(site.layout, site.release, ReleaseState::Bad, &format!("found unhealthy by deployment {}", site.deployment)),
+        Cause::Cancelled => Release::mark(site.layout, site.release, site.state_before_switch(), ""),
+    };
+    let live = before.current.map_or_else(|| "nothing is live, as before".to_owned(), |id| format!("{id} is current again"));
+    // On a full disk the mark can't be written. The links matter more, and a release that is
+    // only marked `live` is no candidate for a rollback either.
+    Ok(match marked {
+        Ok(()) => live,
+        Err(error) => format!("{live}; release {} could not be marked: {error}", site.release),
+    })
+}
+
+/// Points a link to a release, or removes it. Does nothing when it is so already: a restore must work on a full disk.
+fn point(link: &Path, to: Option<&ReleaseId>) -> Result<(), Failure> {
+    if linked(link)?.as_ref() == to {
+        return Ok(());
+    }
+    match to {
+        Some(id) => replace_symlink(link, &PathBuf::from("releases").join(id.as_str())).map_err(disk),
+        None => {
+            std::fs::remove_file(link).map_err(|e| io("remove", link, &e))?;
+            link.parent().map_or(Ok(()), |parent| sync_dir(parent).map_err(disk))
+        }
+    }
+}

@@ -1,0 +1,32 @@
+//! Verify: the release is observed to be healthy, by its own processes.
+
+use super::restart;
+use crate::host::action;
+use crate::host::site::Site;
+use crate::service::{self, LogMark, LogPlace};
+use crate::verify::{self, Verification};
+use cutover_core::target::{Failure, Outcome, Progress};
+
+/// Observes until healthy, or says why not.
+pub(crate) fn apply(site: &Site<'_>, wanted: &action::Verification, progress: &dyn Progress) -> Result<Outcome, Failure> {
+    let service = wanted.service.as_ref().map(|config| service::open(config, &site.service_site()));
+    let mark = service.as_ref().map_or_else(|| LogMark::now(LogPlace::None), |service| restart::mark(site, service.as_ref()));
+    let verification = Verification {
+        config: &wanted.verify,
+        service: service.as_deref(),
+        mark: &mark,
+        cwd: site.layout.release(site.release),
+        variables: site.hook_variables(),
+        masker: site.masker(),
+    };
+    let probes = verify::verify(&verification, progress)?;
+    Ok(Outcome { note: note(probes.len()), probes, ..Outcome::default() })
+}
+
+fn note(probe_count: usize) -> String {
+    match probe_count {
+        0 => "service is active".to_owned(),
+        1 => "1 probe passed".to_owned(),
+        count => format!("{count} probes passed"),
+    }
+}

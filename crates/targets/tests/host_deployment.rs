@@ -1,0 +1,210 @@
+//! Whole deployments on disk, without a service: what lies where afterwards, whatever happens on the way.
+
+mod support;
+
+use cutover_core::config::{CommandLine, HookConfig, MigrateConfig};
+use cutover_core::next::DeploymentOutcome::{Deployed, Failed, RolledBack, Stuck};
+use cutover_core::secret::Secret;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::time::Duration;
+use support::{Artifact, Place, command_probe};
+
+fn v(number: u32) -> Artifact {
+    let commit = format!("{number}").repeat(40);
+    Artifact::of(&commit, &[("VERSION", &format!("v{number}")), ("bin/run.sh", "#!/bin/sh\n"), ("lib/same.txt", "never changes")])
+}
+
+fn hook(line: &str) -> HookConfig {
+    HookConfig { command: CommandLine::Shell(line.to_owned()), timeout: Duration::from_secs(10) }
+}
+
+#[test]
+fn a_first_deployment_makes_the_release_current() {
+    let place = Place::new();
+
+    let ended = place.deploy(&v(1));
+
+    assert_eq!(ended.outcome, Deployed);
+    assert_eq!(place.read("current/VERSION"), "v1");
+    assert_eq!(place.live().unwrap(), format!("releases/{}", ended.plan.release));
+    assert!(!place.path("previous").exists());
+    let mode = |name| std::fs::metadata(place.path(name)).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode("current/VERSION"), mode("current/bin/run.sh")), (0o444, 0o555));
+    assert!(place.read("current/release.json").contains("\"state\": \"good\""));
+}
+
+#[test]
+fn a_second_deployment_keeps_the_first_as_previous_and_shares_what_is_unchanged() {
+    use std::os::unix::fs::MetadataExt;
+    let place = Place::new();
+    let first = place.deploy(&v(1));
+
+    place.deploy(&v(2));
+
+    assert_eq!(place.read("current/VERSION"), "v2");
+    assert_eq!(place.read("previous/VERSION"), "v1");
+    assert!(place.live().is_some_and(|live| !live.contains(first.plan.release.as_str())));
+    let inode = |name| std::fs::metadata(place.path(name)).unwrap().ino();
+    assert_eq!(inode("current/lib/same.txt"), inode("previous/lib/same.txt"));
+    assert!(place.is_unchanged(&v(2)) && !place.is_unchanged(&v(1)));
+}
+
+#[test]
+fn a_failure_before_the_switch_leaves_everything_as_it_was() {
+    let mut place = Place::new();
+    place.deploy(&v(1));
+    let before = place.picture();
+    place.config.run.install = Some(hook("echo half > done; echo cannot >&2; exit 7"));
+
+    let ended = place.deploy(&v(2));
+
+    assert_eq!(ended.outcome, Failed);
+    assert_eq!(place.picture(), before);
+    let told = format!("{:?}", ended.records);
+    assert!(told.contains("run install: exit code 7") && told.contains("cannot"), "{told}");
+}
+
+#[test]
+fn an_unhealthy_release_is_taken_back_and_marked_bad() {
+    let mut place = Place::new();
+    place.config.verify.within = Duration::from_millis(300);
+    place.config.verify.probes = vec![command_probe("grep -qv v2 VERSION")];
+    place.config.env_file = Some(PathBuf::from(".env"));
+    place.variables.insert("GREETING".into(), Secret::new("one"));
+    place.deploy(&v(1));
+    let before = place.picture();
+    place.variables.insert("GREETING".into(), Secret::new("two"));
+
+    let ended = place.deploy(&v(2));
+
+    assert_eq!(ended.outcome, RolledBack);
+    let bad = ended.plan.release.to_string();
+    let after: std::collections::BTreeMap<_, _> = place.picture().into_iter().filter(|(name, _)| !name.contains(&bad)).collect();
+    assert_eq!(after, before);
+    assert!(place.read(&format!("releases/{bad}/release.json")).contains("\"state\": \"bad\""));
+}
+
+#[test]
+fn a_rollback_goes_to_the_last_good_release_with_the_env_file_it_had() {
+    let mut place = Place::new();
+    place.config.env_file = Some(PathBuf::from(".env"));
+    place.variables.insert("GREETING".into(), Secret::new("one"));
+    place.deploy(&v(1));
+    place.variables.insert("GREETING".into(), Secret::new("two"));
+    let second = place.deploy(&v(2));
+    assert!(place.read("current/.env").contains("GREETING=two"));
+
+    let ended = place.rollback(None);
+
+    assert_eq!(ended.outcome, Deployed);
+    assert_eq!(place.read("current/VERSION"), "v1");
+    assert!(place.read("current/.env").contains("GREETING=one"));
+    assert!(place.read(&format!("releases/{}/release.json", second.plan.release)).contains("left by rollback"));
+    // By name it can be gone back to all the same.
+    assert_eq!(place.rollback(Some(second.plan.release.as_str())).outcome, Deployed);
+    assert_eq!(place.read("current/VERSION"), "v2");
+    assert!(place.read("current/.env").contains("GREETING=two"));
+}
+
+#[test]
+fn an_env_file_is_private_and_its_backups_are_bounded() {
+    let mut place = Place::new();
+    place.config.env_file = Some(PathBuf::from(".env"));
+    place.config.env_backups = 2;
+    for number in 1..=5 {
+        place.variables.insert("N".into(), Secret::new(number.to_string()));
+        assert_eq!(place.deploy(&v(number)).outcome, Deployed);
+    }
+    let names: Vec<String> = place.picture().into_keys().filter(|name| name.starts_with("shared/.env")).collect();
+    assert_eq!(names.iter().filter(|name| name.contains(".bak.")).count(), 2, "{names:?}");
+    for name in names {
+        assert_eq!(std::fs::metadata(place.path(&name)).unwrap().permissions().mode() & 0o777, 0o600, "{name}");
+    }
+}
+
+#[test]
+fn old_releases_are_pruned_and_the_live_ones_never() {
+    let place = Place::new();
+    let first = place.deploy(&v(1));
+    for number in 2..=6 {
+        place.deploy(&v(number));
+    }
+    let releases = std::fs::read_dir(place.path("releases")).unwrap().count();
+    assert_eq!(releases, 3);
+    assert!(!place.path(&format!("releases/{}", first.plan.release)).exists());
+    assert_eq!((place.read("current/VERSION"), place.read("previous/VERSION")), ("v6".into(), "v5".into()));
+}
+
+#[test]
+fn a_failed_deployment_never_evicts_a_good_release() {
+    let mut place = Place::new();
+    place.config.keep_releases = 2;
+    place.config.verify.within = Duration::from_millis(100);
+    place.deploy(&v(1));
+    place.deploy(&v(2));
+    place.config.verify.probes = vec![command_probe("false")];
+    for number in 3..=6 {
+        assert_eq!(place.deploy(&v(number)).outcome, RolledBack);
+    }
+    assert_eq!((place.read("current/VERSION"), place.read("previous/VERSION")), ("v2".into(), "v1".into()));
+}
+
+#[test]
+fn an_irreversible_migration_that_cannot_be_kept_needs_a_person() {
+    let mut place = Place::new();
+    place.deploy(&v(1));
+    let before = place.live();
+    place.config.run.migrate =
+        Some(MigrateConfig { up: CommandLine::Shell("true".into()), down: None, compatible: false, timeout: Duration::from_secs(5) });
+    place.config.verify.within = Duration::from_millis(100);
+    place.config.verify.probes = vec![command_probe("false")];
+
+    assert_eq!(place.deploy(&v(2)).outcome, Stuck);
+
+    assert_eq!(place.live(), before);
+    assert!(std::fs::read_dir(place.path(".cutover/journal/open")).unwrap().next().is_none());
+}
+
+#[test]
+fn a_cancelled_deployment_is_taken_back_without_calling_the_release_bad() {
+    let place = Place::new();
+    place.deploy(&v(1));
+    let before = place.picture();
+    place.cancel.cancel();
+
+    assert_eq!(place.deploy(&v(2)).outcome, Failed);
+
+    assert_eq!(place.picture(), before);
+}
+
+#[test]
+fn a_linked_directory_outlives_releases_and_hides_what_the_artifact_has_there() {
+    let mut place = Place::new();
+    place.config.linked_dirs = vec![PathBuf::from("data"), PathBuf::from("var/cache")];
+    place.deploy(&Artifact::of(&"1".repeat(40), &[("a", "1"), ("data/seed", "hidden")]));
+    std::fs::write(place.path("current/data/kept"), "yes").unwrap();
+    std::fs::write(place.path("current/var/cache/kept"), "yes").unwrap();
+
+    place.deploy(&v(2));
+
+    assert_eq!((place.read("current/data/kept"), place.read("shared/var/cache/kept")), ("yes".into(), "yes".into()));
+    assert!(!place.path("current/data/seed").exists());
+}
+
+#[test]
+fn a_clock_that_jumps_back_changes_no_order() {
+    let place = Place::new();
+    place.deploy(&v(1));
+    // A release that claims to come from the future is still the older one.
+    let file = place.path(&format!("{}/release.json", place.live().unwrap()));
+    let text = std::fs::read_to_string(&file).unwrap();
+    let at = text.find("\"created_at\": \"").unwrap() + "\"created_at\": \"".len();
+    std::fs::write(&file, format!("{}2099{}", &text[..at], &text[at + 4..])).unwrap();
+
+    let second = place.deploy(&v(2));
+
+    assert!(format!("{:?}", second.records).contains("did it jump back?"));
+    assert_eq!(place.rollback(None).outcome, Deployed);
+    assert_eq!(place.read("current/VERSION"), "v1");
+}

@@ -1,0 +1,200 @@
+//! What the tests of host deployments share: artifacts from a few lines, a place to deploy to, and its picture.
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
+
+use cutover_core::artifact::{BlobSource, Digest, Manifest, ManifestEntry, RelativePath};
+use cutover_core::config::{CommandLine, HostConfig, ProbeConfig, ProbeKind, ProbeOwner, RunConfig, VerifyConfig};
+use cutover_core::event::{Event, Observer};
+use cutover_core::id::{DeploymentId, EnvironmentName, ProjectName, ReleaseId, TargetName};
+use cutover_core::secret::Secret;
+use cutover_core::target::Cancel;
+use cutover_targets::host::lock::{Holder, Waiting};
+use cutover_targets::host::planner::{self, Subject, Wish};
+use cutover_targets::host::transaction::{Ended, Recovery, Surroundings, Transaction, TransactionError};
+use cutover_targets::host::{HostPlan, Offer, SupervisorProgram};
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+/// An artifact that exists in memory only.
+pub struct Artifact {
+    pub manifest: Manifest,
+    blobs: HashMap<Digest, Vec<u8>>,
+}
+
+impl Artifact {
+    /// An artifact of these files.
+    pub fn of(commit: &str, files: &[(&str, &str)]) -> Self {
+        let mut artifact = Self {
+            manifest: Manifest { version: 1, project: "demo".into(), commit: commit.into(), dirty: false, entries: BTreeMap::new() },
+            blobs: HashMap::new(),
+        };
+        for (path, content) in files {
+            let digest = Digest::of(content.as_bytes());
+            artifact.blobs.insert(digest, content.as_bytes().to_vec());
+            let entry = ManifestEntry::File { digest, bytes: content.len() as u64, executable: path.ends_with(".sh") };
+            artifact.manifest.entries.insert(RelativePath::new(*path).unwrap(), entry);
+        }
+        artifact
+    }
+}
+
+impl BlobSource for Artifact {
+    fn open(&self, digest: &Digest) -> io::Result<Box<dyn Read + '_>> {
+        let blob = self.blobs.get(digest).ok_or(io::ErrorKind::NotFound)?;
+        Ok(Box::new(blob.as_slice()))
+    }
+
+    fn path(&self, _digest: &Digest) -> Option<PathBuf> {
+        None
+    }
+}
+
+/// Takes every event and says nothing.
+pub struct Silent;
+
+impl Observer for Silent {
+    fn event(&self, _event: &Event) {}
+}
+
+/// A `deploy_to` of its own, with what a deployment there needs.
+pub struct Place {
+    pub dir: tempfile::TempDir,
+    pub config: HostConfig,
+    pub variables: BTreeMap<String, Secret>,
+    pub secret_names: BTreeSet<String>,
+    pub cancel: Cancel,
+    count: AtomicU32,
+}
+
+impl Place {
+    pub fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let config = plain(dir.path());
+        Self { dir, config, variables: BTreeMap::new(), secret_names: BTreeSet::new(), cancel: Cancel::new(), count: AtomicU32::new(0) }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
+    }
+
+    pub fn live(&self) -> Option<String> {
+        std::fs::read_link(self.path("current")).ok().map(|target| target.display().to_string())
+    }
+
+    pub fn deploy(&self, artifact: &Artifact) -> Ended {
+        self.try_deploy(artifact).unwrap()
+    }
+
+    pub fn try_deploy(&self, artifact: &Artifact) -> Result<Ended, TransactionError> {
+        let id = artifact.manifest.id();
+        let offer = Offer { id, manifest: artifact.manifest.clone(), blobs: artifact, variables: self.variables.clone() };
+        let subject = Subject { artifact: id, manifest: &artifact.manifest, subject: "a change", committed_at: None };
+        self.transact(|wish| planner::deploy(wish, &subject).unwrap(), Some(&offer))
+    }
+
+    pub fn rollback(&self, to: Option<&str>) -> Ended {
+        let to = to.map_or_else(|| planner::last_good(&self.config).unwrap(), |name| ReleaseId::new(name).unwrap());
+        self.transact(|wish| planner::rollback(wish, &to).unwrap(), None).unwrap()
+    }
+
+    pub fn is_unchanged(&self, artifact: &Artifact) -> bool {
+        self.with_wish(|wish| planner::unchanged(wish, &artifact.manifest.id()).is_some())
+    }
+
+    fn transact(&self, plan: impl FnOnce(&Wish<'_>) -> HostPlan, offer: Option<&Offer<'_>>) -> Result<Ended, TransactionError> {
+        let supervisor = SupervisorProgram { program: "/nonexistent".into(), arguments: Vec::new() };
+        let surroundings = Surroundings { observer: &Silent, cancel: &self.cancel, by: "ann", supervisor: &supervisor };
+        let transaction = Transaction::begin(&[self.dir.path()], &holder(), &AT_ONCE, &surroundings)?;
+        transaction.recover(Recovery::TakeBack, &|_| None)?;
+        let plan = self.with_wish(plan);
+        transaction.run(plan, offer)
+    }
+
+    fn with_wish<T>(&self, with: impl FnOnce(&Wish<'_>) -> T) -> T {
+        let number = self.count.fetch_add(1, Ordering::Relaxed);
+        let wish = Wish {
+            deployment: DeploymentId::new(format!("20260102T030405-{number:04}")).unwrap(),
+            project: &ProjectName::new("demo").unwrap(),
+            environment: &EnvironmentName::new("production").unwrap(),
+            by: "ann",
+            reason: "",
+            made_at: Timestamp::now(),
+            targets: BTreeMap::from([(TargetName::new("app").unwrap(), &self.config)]),
+            variables: &self.variables,
+            secret_names: self.secret_names.clone(),
+        };
+        with(&wish)
+    }
+
+    /// Everything under `deploy_to` but Cutover's own directory: what a user would see.
+    pub fn picture(&self) -> BTreeMap<String, String> {
+        let mut picture = BTreeMap::new();
+        paint(self.dir.path(), self.dir.path(), &mut picture);
+        picture
+    }
+}
+
+fn paint(root: &Path, dir: &Path, picture: &mut BTreeMap<String, String>) {
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.strip_prefix(root).unwrap().display().to_string();
+        let data = std::fs::symlink_metadata(&path).unwrap();
+        if name == ".cutover" {
+            continue;
+        }
+        let shown = if data.is_symlink() {
+            format!("-> {}", std::fs::read_link(&path).unwrap().display())
+        } else if data.is_dir() {
+            paint(root, &path, picture);
+            "directory".to_owned()
+        } else {
+            format!("{:o} {}", data.permissions().mode() & 0o777, std::fs::read_to_string(&path).unwrap())
+        };
+        picture.insert(name, shown);
+    }
+}
+
+pub fn holder() -> Holder {
+    Holder { by: "ann".into(), reason: "test".into(), deployment: None, pid: std::process::id(), since: Timestamp::now(), until: None, supersedes: false }
+}
+
+pub const AT_ONCE: Waiting<'_> = Waiting { limit: None, cancelled: &|| false, told: &|_, _| {} };
+
+/// A host target without service, environment or probes.
+pub fn plain(deploy_to: &Path) -> HostConfig {
+    HostConfig {
+        deploy_to: deploy_to.to_owned(),
+        keep_releases: 3,
+        linked_dirs: Vec::new(),
+        linked_files: Vec::new(),
+        config_links: BTreeMap::new(),
+        env_file: None,
+        env_backups: 5,
+        disk_free_min_bytes: 0,
+        inodes_free_min: 0,
+        python: None,
+        run: RunConfig::default(),
+        service: None,
+        verify: VerifyConfig {
+            within: Duration::from_secs(5),
+            interval: Duration::from_millis(50),
+            soak: Duration::ZERO,
+            fatal: Vec::new(),
+            probes: Vec::new(),
+        },
+    }
+}
+
+/// A probe that runs a shell line in the release.
+pub fn command_probe(line: &str) -> ProbeConfig {
+    let run = CommandLine::Shell(line.to_owned());
+    ProbeConfig { name: "probe".into(), owner: ProbeOwner::Any, kind: ProbeKind::Command { run, timeout: Duration::from_secs(5) } }
+}
