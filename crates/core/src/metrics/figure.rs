@@ -40,21 +40,27 @@ impl Spread {
     pub fn of(mut samples: Vec<u64>) -> Self {
         samples.sort_unstable();
         let n = samples.len();
-        Self { median: Figure::new(n, median(&samples)), p90: Figure::new(n, p90(&samples)) }
+        let figure =
+            |sample: Option<u64>| sample.map_or(Figure { n, value: None }, |sample| Figure::new(n, sample as f64));
+        Self { median: figure(middle(&samples)), p90: figure(p90(&samples)) }
     }
 }
 
-fn median(sorted: &[u64]) -> f64 {
-    match sorted.len() {
-        0 => 0.0,
-        n if n % 2 == 1 => sorted[n / 2] as f64,
-        n => sorted[n / 2 - 1].midpoint(sorted[n / 2]) as f64,
-    }
+/// The middle sample, or the mean of the two in the middle; None without samples.
+pub fn median(mut samples: Vec<u64>) -> Option<u64> {
+    samples.sort_unstable();
+    middle(&samples)
 }
 
-fn p90(sorted: &[u64]) -> f64 {
+fn middle(sorted: &[u64]) -> Option<u64> {
+    let half = sorted.len() / 2;
+    let upper = sorted.get(half)?;
+    Some(if sorted.len() % 2 == 1 { *upper } else { sorted[half - 1].midpoint(*upper) })
+}
+
+fn p90(sorted: &[u64]) -> Option<u64> {
     let rank = (sorted.len() * 9).div_ceil(10);
-    rank.checked_sub(1).map_or(0.0, |at| sorted[at] as f64)
+    sorted.get(rank.checked_sub(1)?).copied()
 }
 
 #[cfg(test)]

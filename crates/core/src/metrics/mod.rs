@@ -5,5 +5,5 @@
 mod figure;
 mod measure;
 
-pub use figure::{Figure, SAMPLE_COUNT_MIN, Spread};
+pub use figure::{Figure, SAMPLE_COUNT_MIN, Spread, median};
 pub use measure::{Metrics, Window, measure};

@@ -1,0 +1,125 @@
+//! Taking a deployment in, as far as it went.
+
+use crate::fault::Fault;
+use crate::incidents;
+use crate::value::{nanoseconds, signed, word};
+use cutover_core::id::DeploymentId;
+use cutover_core::journal::Record;
+use cutover_core::next::DeploymentOutcome;
+use cutover_core::plan::Plan;
+use cutover_core::record::{DeploymentRecord, DeploymentRow, StepState, summarize};
+use rusqlite::{Connection, OptionalExtension, params};
+
+/// Takes in what is new of a deployment. What is known already, or older than what is known, changes nothing.
+pub(crate) fn ingest(connection: &Connection, plan: &Plan, records: &[Record]) -> Result<(), Fault> {
+    let known = known_entry_count(connection, &plan.deployment)?;
+    if known.is_some_and(|known| known >= records.len()) {
+        return Ok(());
+    }
+    let summary = summarize(plan, records);
+    let number = put_row(connection, &DeploymentRow::from(&summary))?;
+    put_plan(connection, number, plan)?;
+    put_entries(connection, number, &records[known.unwrap_or(0)..])?;
+    put_step_times(connection, number, &summary)?;
+    put_probes(connection, number, &summary)?;
+    incidents::take(connection, number, &summary)
+}
+
+/// How many of its entries are here; None when the deployment is not.
+fn known_entry_count(connection: &Connection, id: &DeploymentId) -> Result<Option<usize>, Fault> {
+    let sql = "SELECT (SELECT count(*) FROM entries WHERE deployment = number) FROM deployments WHERE id = ?1";
+    let count: Option<i64> = connection.prepare(sql)?.query_row([id.as_str()], |row| row.get(0)).optional()?;
+    Ok(count.map(|count| usize::try_from(count).unwrap_or(0)))
+}
+
+fn put_row(connection: &Connection, row: &DeploymentRow) -> Result<i64, Fault> {
+    let sql = "INSERT INTO deployments (id, kind, project, environment, release, original, artifact, commit_hash,
+            subject, committed_at, dirty, asker, reason, began_at, ended_at, outcome, switched, cancelled, elapsed_ms,
+            failed_step, error)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21)
+        ON CONFLICT (id) DO UPDATE SET ended_at = ?15, outcome = ?16, switched = ?17, cancelled = ?18,
+            elapsed_ms = ?19, failed_step = ?20, error = ?21
+        RETURNING number";
+    let values = params![
+        row.deployment.as_str(),
+        word(&row.kind)?,
+        row.project.as_str(),
+        row.environment.as_str(),
+        row.release.as_str(),
+        row.original.as_ref().map(|original| original.as_str()),
+        row.artifact,
+        row.commit,
+        row.subject,
+        row.committed_at.map(nanoseconds),
+        row.dirty,
+        row.by,
+        row.reason,
+        nanoseconds(row.began_at),
+        row.ended_at.map(nanoseconds),
+        row.outcome.as_ref().map(word).transpose()?,
+        row.switched,
+        row.cancelled,
+        signed(row.elapsed_ms),
+        row.failed_step,
+        row.error,
+    ];
+    Ok(connection.prepare(sql)?.query_row(values, |row| row.get(0))?)
+}
+
+fn put_plan(connection: &Connection, number: i64, plan: &Plan) -> Result<(), Fault> {
+    let sql = "INSERT INTO plans (deployment, plan) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+    connection.prepare(sql)?.execute(params![number, serde_json::to_string(plan)?])?;
+    Ok(())
+}
+
+fn put_entries(connection: &Connection, number: i64, records: &[Record]) -> Result<(), Fault> {
+    let sql = "INSERT INTO entries (deployment, seq, at, entry) VALUES (?1, ?2, ?3, ?4)";
+    let mut insert = connection.prepare(sql)?;
+    for record in records {
+        let entry = serde_json::to_string(&record.entry)?;
+        insert.execute(params![number, signed(record.seq), nanoseconds(record.at), entry])?;
+    }
+    Ok(())
+}
+
+/// Only what went well says how long a step usually takes.
+fn put_step_times(connection: &Connection, number: i64, summary: &DeploymentRecord) -> Result<(), Fault> {
+    if summary.outcome != Some(DeploymentOutcome::Deployed) {
+        return Ok(());
+    }
+    let sql =
+        "INSERT OR REPLACE INTO step_times (deployment, step, name, target, elapsed_ms) VALUES (?1, ?2, ?3, ?4, ?5)";
+    let mut insert = connection.prepare(sql)?;
+    for step in summary.steps.iter().filter(|step| step.state == StepState::Applied) {
+        let elapsed_ms = step.elapsed_ms.map(signed).unwrap_or(0);
+        insert.execute(params![number, step.id.0, step.name, step.target.as_str(), elapsed_ms])?;
+    }
+    Ok(())
+}
+
+fn put_probes(connection: &Connection, number: i64, summary: &DeploymentRecord) -> Result<(), Fault> {
+    let sql = "INSERT OR REPLACE INTO probes (deployment, place, step, host, name, endpoint, healthy, code, latency_ms,
+            body, error, pid, attempt_count, at)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+    let mut insert = connection.prepare(sql)?;
+    for (place, probe) in summary.probes.iter().enumerate() {
+        let result = &probe.result;
+        insert.execute(params![
+            number,
+            signed(place as u64),
+            probe.step.0,
+            probe.host,
+            result.name,
+            result.endpoint,
+            result.healthy,
+            result.code,
+            result.latency_ms.map(signed),
+            result.body,
+            result.error,
+            result.pid,
+            result.attempt_count,
+            nanoseconds(result.at),
+        ])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,123 @@
+//! Opening the file, and making it anew from the journals.
+
+use crate::fault::Fault;
+use crate::{SqliteStore, ingest, schema};
+use cutover_core::journal::Record;
+use cutover_core::plan::Plan;
+use cutover_core::store::StoreError;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use std::fs::{self, OpenOptions, Permissions};
+use std::io::ErrorKind;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How long one process waits for another's transaction.
+const BUSY_LIMIT: Duration = Duration::from_secs(10);
+/// How many set-aside files may lie beside the history.
+const ASIDE_COUNT_MAX: u32 = 1_000;
+
+/// Opens the file, makes it where it is missing, and brings an older one up to date.
+pub(crate) fn connect(path: &Path) -> Result<Connection, Fault> {
+    keep_private(path)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_LIMIT)?;
+    connection.execute_batch("PRAGMA foreign_keys = ON; PRAGMA synchronous = NORMAL;")?;
+    match schema::version(&connection)? {
+        schema::VERSION => {}
+        newer if newer > schema::VERSION => return Err(Fault::TooNew(newer)),
+        _ => {
+            use_wal(&connection)?;
+            schema::migrate(&connection)?;
+        }
+    }
+    Ok(connection)
+}
+
+/// Makes the file, or an existing one's mode, such that only its owner reads it; SQLite gives its companions the same mode.
+fn keep_private(path: &Path) -> Result<(), Fault> {
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
+    }
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => tighten(path),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn tighten(path: &Path) -> Result<(), Fault> {
+    let mode = fs::metadata(path)?.permissions().mode();
+    if mode & 0o077 != 0 {
+        fs::set_permissions(path, Permissions::from_mode(0o600))?;
+    }
+    Ok(())
+}
+
+/// Switches the file to WAL, which it stays in. SQLite does not wait for this by itself when two processes do it at once.
+fn use_wal(connection: &Connection) -> Result<(), Fault> {
+    let until = Instant::now() + BUSY_LIMIT;
+    loop {
+        match connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get::<_, String>(0)) {
+            Ok(_) => return Ok(()),
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && Instant::now() < until => {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// A history that was made anew.
+#[derive(Debug)]
+pub struct Rebuilt {
+    /// The new history.
+    pub store: SqliteStore,
+    /// Where the old file lies now, untouched; None when there was none.
+    pub aside: Option<PathBuf>,
+    /// How many deployments were taken in.
+    pub deployment_count: u64,
+}
+
+/// Sets the file at this path aside and makes a new one from these journals, all or nothing.
+///
+/// Releases and artifacts are not in journals: whoever holds them puts them in again.
+///
+/// # Errors
+/// When the old file cannot be moved or the new one not be written.
+pub fn rebuild(path: &Path, journals: impl IntoIterator<Item = (Plan, Vec<Record>)>) -> Result<Rebuilt, StoreError> {
+    let aside = set_aside(path).map_err(|fault| fault.explain("set aside", path))?;
+    let store = SqliteStore::open(path)?;
+    let deployment_count = store.write(|connection| {
+        let mut count = 0;
+        for (plan, records) in journals {
+            ingest::ingest(connection, &plan, &records)?;
+            count += 1;
+        }
+        Ok(count)
+    })?;
+    Ok(Rebuilt { store, aside, deployment_count })
+}
+
+fn set_aside(path: &Path) -> Result<Option<PathBuf>, Fault> {
+    if !path.try_exists()? {
+        return Ok(None);
+    }
+    let beside = |number: u32| with_suffix(path, &format!(".damaged-{number}"));
+    let aside = (1..=ASIDE_COUNT_MAX).map(beside).find(|aside| !aside.exists());
+    let aside = aside.ok_or_else(|| std::io::Error::other("too many set-aside files lie beside it"))?;
+    for suffix in ["-wal", "-shm", ""] {
+        match fs::rename(with_suffix(path, suffix), with_suffix(&aside, suffix)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    Ok(Some(aside))
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
