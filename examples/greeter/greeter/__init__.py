@@ -1,0 +1,3 @@
+"""A small web service that greets."""
+
+VERSION = "1"
