@@ -5,19 +5,13 @@ use cutover_core::artifact::{ENTRY_COUNT_MAX, InvalidManifest, ManifestEntry, Re
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-/// The file that Cutover writes at the top of every release.
-const RESERVED: &str = "release.json";
-
-/// Entries whose paths are safe, not reserved and different.
+/// Entries whose paths are safe and different.
 #[derive(Debug, Default)]
 pub(crate) struct Entries(BTreeMap<RelativePath, ManifestEntry>);
 
 impl Entries {
     pub(crate) fn insert(&mut self, path: &str, entry: ManifestEntry) -> Result<(), ArtifactError> {
         let path = RelativePath::new(path)?;
-        if path.as_str().split('/').next() == Some(RESERVED) {
-            return Err(ArtifactError::Reserved(path.into()));
-        }
         if self.0.len() == ENTRY_COUNT_MAX {
             return Err(InvalidManifest::TooMany(ENTRY_COUNT_MAX + 1).into());
         }

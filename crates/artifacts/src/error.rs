@@ -36,9 +36,6 @@ pub enum ArtifactError {
     /// Two things at one path, which a broken tree can hold.
     #[error("path {0} comes twice")]
     PathTwice(String),
-    /// A file that Cutover itself writes into every release.
-    #[error("{0} is a name that Cutover uses itself in every release")]
-    Reserved(String),
     /// A submodule or a nested repository, whose files are not in this repository.
     #[error("{0} is a repository of its own (a submodule): its files are not part of the commit")]
     Submodule(String),
@@ -153,10 +150,17 @@ pub enum ImportError {
 }
 
 impl ArtifactError {
+    /// Whether the file system has no room left.
+    pub fn is_no_space(&self) -> bool {
+        matches!(self, Self::Disk(error) | Self::Blob(BlobError::Disk(error)) if error.is_no_space())
+    }
+
     /// What a person can do about it, as a sentence's beginning in small letters.
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Reserved(_) => Some("rename it, or leave it out with `exclude` in [artifact]"),
+            Self::Manifest(InvalidManifest::Reserved(_)) => {
+                Some("rename it, or leave it out with `exclude` in [artifact]")
+            }
             Self::Submodule(_) => Some(
                 "leave it out with `exclude` in [artifact], vendor its files into this repository, or fetch them in the `build` command and exclude the path",
             ),

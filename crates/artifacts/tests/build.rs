@@ -228,7 +228,7 @@ fn what_a_build_makes_is_checked_like_a_commit() {
         ("ln -s /bin/sh python", links),
         ("mkdir a && ln -s ../../x a/up", links),
         ("mkfifo pipe", |error| matches!(error, ArtifactError::SpecialFile(path) if path == "pipe")),
-        ("echo > release.json", |error| matches!(error, ArtifactError::Reserved(_))),
+        ("echo > release.json", |error| matches!(error, ArtifactError::Manifest(InvalidManifest::Reserved(_)))),
     ];
     for (line, is_expected) in cases {
         let mut bed = bed();

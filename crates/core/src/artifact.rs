@@ -77,6 +77,8 @@ pub const ENTRY_COUNT_MAX: usize = 1_000_000;
 pub const PATH_LENGTH_MAX: usize = 3_000;
 /// The deepest path in components.
 pub const PATH_DEPTH_MAX: usize = 100;
+/// The file at the top of every release that Cutover writes itself: an artifact cannot hold it.
+pub const RESERVED_NAME: &str = "release.json";
 /// The largest single file in bytes: 16 GiB.
 pub const FILE_BYTES_MAX: u64 = 16 << 30;
 
@@ -250,6 +252,9 @@ pub enum InvalidManifest {
         /// Its size.
         bytes: u64,
     },
+    /// A path that Cutover writes to itself.
+    #[error("{0} is reserved: Cutover writes {RESERVED_NAME} into every release itself")]
+    Reserved(RelativePath),
     /// A path lies beneath a file or a symbolic link.
     #[error("{path} lies beneath {parent}, which is not a directory")]
     BeneathFile {
@@ -299,6 +304,9 @@ impl Manifest {
     }
 
     fn check_entry(&self, path: &RelativePath, entry: &ManifestEntry) -> Result<(), InvalidManifest> {
+        if path.as_str().split('/').next() == Some(RESERVED_NAME) {
+            return Err(InvalidManifest::Reserved(path.clone()));
+        }
         for parent in path.parents() {
             let key = RelativePath(parent.to_owned());
             if self.entries.contains_key(&key) {
@@ -372,6 +380,16 @@ mod tests {
         assert!(link_stays_inside(&path("link"), "dir/./file"));
         for target in ["..", "../x", "/etc", "", "dir/../../x", "other-link/../x"] {
             assert!(!link_stays_inside(&path("link"), target), "{target:?}");
+        }
+    }
+
+    #[test]
+    fn the_file_that_cutover_writes_itself_is_refused_at_the_top_only() {
+        let entry = || ManifestEntry::File { digest: Digest::of(b""), bytes: 0, executable: false };
+        for (text, is_sound) in [("release.json", false), ("release.json/a", false), ("a/release.json", true)] {
+            let entries = BTreeMap::from([(path(text), entry())]);
+            let manifest = Manifest { version: 1, project: "p".into(), commit: String::new(), dirty: false, entries };
+            assert_eq!(manifest.check().is_ok(), is_sound, "{text}");
         }
     }
 
