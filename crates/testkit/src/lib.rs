@@ -11,6 +11,7 @@ pub mod fuzz;
 pub mod journal;
 pub mod observer;
 pub mod plan;
+pub mod story;
 pub mod target;
 
 pub use clock::FrozenClock;
@@ -18,5 +19,6 @@ pub use fuse::{Crash, Fuse, Survived, surviving};
 pub use fuzz::fuzz;
 pub use journal::{JournalFault, MemoryJournal, Moment};
 pub use observer::{NullObserver, RecordingObserver};
-pub use plan::{plan, step};
+pub use plan::{name, plan, step};
+pub use story::{Story, Told, minute};
 pub use target::{FakeTarget, Fault, Slots, Verb, World};

@@ -1,0 +1,194 @@
+//! The file itself: who may read it, who may write it at once, what becomes of it when it is damaged or newer.
+
+#![allow(clippy::unwrap_used)]
+
+use cutover_core::record::summarize;
+use cutover_core::store::{Filter, PAGE_ROWS_MAX, Scope, Store, StoreError};
+use cutover_store::{SqliteStore, rebuild};
+use cutover_testkit::Story;
+use rusqlite::Connection;
+use std::fs;
+use std::ops::ControlFlow;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+fn folder() -> (TempDir, PathBuf) {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("state/history.sqlite");
+    (folder, path)
+}
+
+fn with_deployments(path: &Path, count: i64) -> SqliteStore {
+    let store = SqliteStore::open(path).unwrap();
+    for number in 1..=count {
+        let (plan, records) = Story::new(number).deployed();
+        store.ingest(&plan, &records).unwrap();
+    }
+    store
+}
+
+fn count(store: &SqliteStore) -> usize {
+    let mut count = 0;
+    let show = &mut |_| {
+        count += 1;
+        ControlFlow::Continue(())
+    };
+    store.each(&Filter::default(), show).unwrap();
+    count
+}
+
+#[test]
+fn only_its_owner_can_read_the_file_and_its_companions() {
+    let (_folder, path) = folder();
+    let _store = with_deployments(&path, 1);
+    let names: Vec<_> = fs::read_dir(path.parent().unwrap()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(names.len() >= 2, "the write-ahead log lies beside it: {names:?}");
+    for name in names {
+        assert_eq!(fs::metadata(&name).unwrap().permissions().mode() & 0o777, 0o600, "{name:?}");
+    }
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    drop(SqliteStore::open(&path).unwrap());
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600, "an open file is closed again");
+}
+
+#[test]
+fn a_newer_file_is_refused_and_left_alone() {
+    let (_folder, path) = folder();
+    drop(with_deployments(&path, 1));
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    let bytes = fs::read(&path).unwrap();
+    let error = SqliteStore::open(&path).unwrap_err();
+    assert!(matches!(error, StoreError::TooNew { found: 99, supported: 1, .. }), "{error}");
+    assert_eq!(fs::read(&path).unwrap(), bytes);
+}
+
+#[test]
+fn a_damaged_file_says_so_and_is_rebuilt_without_being_lost() {
+    let (_folder, path) = folder();
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let rubbish = "not a database, ".repeat(1_000);
+    fs::write(&path, &rubbish).unwrap();
+    let error = SqliteStore::open(&path).unwrap_err();
+    assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
+    let journals = [Story::new(1).deployed(), Story::new(2).rolled_back()];
+    let rebuilt = rebuild(&path, journals.clone()).unwrap();
+    assert_eq!((rebuilt.deployment_count, count(&rebuilt.store)), (2, 2));
+    assert_eq!(fs::read_to_string(rebuilt.aside.unwrap()).unwrap(), rubbish);
+    let summary = rebuilt.store.deployment("d-00002").unwrap();
+    assert_eq!(summary, summarize(&journals[1].0, &journals[1].1));
+    drop(rebuilt.store);
+    assert_eq!(rebuild(&path, journals).unwrap().aside.unwrap().extension().unwrap(), "damaged-2");
+}
+
+#[test]
+fn bytes_changed_anywhere_in_the_file_are_an_error_and_never_a_panic() {
+    let (_folder, path) = folder();
+    drop(with_deployments(&path, 20));
+    let sound = fs::read(&path).unwrap();
+    for at in (0..sound.len()).step_by(997) {
+        let mut bytes = sound.clone();
+        let end = bytes.len().min(at + 64);
+        bytes[at..end].fill(0xA5);
+        fs::write(&path, bytes).unwrap();
+        let asked = SqliteStore::open(&path).and_then(|store| {
+            store.deployment("d-00020")?;
+            store.history(&Filter::default(), 50)?;
+            store.incidents(&Scope::default(), None)
+        });
+        if let Err(error) = asked {
+            let plain = matches!(
+                error,
+                StoreError::Damaged { .. }
+                    | StoreError::TooNew { .. }
+                    | StoreError::NotFound { .. }
+                    | StoreError::Failed { .. }
+            );
+            assert!(plain, "{error}");
+        }
+    }
+}
+
+/// Set for the process that [`several_processes_write_at_once`] starts; names the file and the first number.
+const WRITER_VARIABLE: &str = "CUTOVER_TEST_WRITER";
+const WRITER_DEPLOYMENTS: i64 = 25;
+
+#[test]
+fn several_processes_write_at_once() {
+    if let Ok(job) = std::env::var(WRITER_VARIABLE) {
+        return write(&job);
+    }
+    let (_folder, path) = folder();
+    let writer = |first: i64| {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "several_processes_write_at_once", "--nocapture"]);
+        command.env(WRITER_VARIABLE, format!("{first} {}", path.display())).stdout(Stdio::null()).spawn().unwrap()
+    };
+    let writers: Vec<_> = [0, 100, 200, 300].map(writer).into();
+    for mut writer in writers {
+        assert!(writer.wait().unwrap().success());
+    }
+    let store = SqliteStore::open(&path).unwrap();
+    // Each wrote its own and all wrote the shared one.
+    assert_eq!(count(&store), 4 * WRITER_DEPLOYMENTS as usize + 1);
+}
+
+fn write(job: &str) {
+    let (first, path) = job.split_once(' ').unwrap();
+    let first: i64 = first.parse().unwrap();
+    let (shared, records) = Story::new(999).rolled_back();
+    for number in first..first + WRITER_DEPLOYMENTS {
+        // Opened anew each time, as each command does.
+        let store = SqliteStore::open(Path::new(path)).unwrap();
+        let (plan, own) = Story::new(number).deployed();
+        store.ingest(&plan, &own).unwrap();
+        let so_far = usize::try_from(number - first).unwrap().min(records.len());
+        store.ingest(&shared, &records[..so_far]).unwrap();
+    }
+}
+
+#[test]
+fn a_file_of_version_1_is_read() {
+    let (_folder, path) = folder();
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let dump = include_str!("data/history-v1.sql");
+    Connection::open(&path).unwrap().execute_batch(dump).unwrap();
+    let store = SqliteStore::open(&path).unwrap();
+    let (plan, records) = Story::new(2).rolled_back();
+    assert_eq!(store.deployment("d-00002").unwrap(), summarize(&plan, &records));
+    assert_eq!(store.history(&Filter::default(), 10).unwrap().rows.len(), 2);
+    let incidents = store.incidents(&Scope::default(), None).unwrap();
+    assert_eq!(incidents[0].cause, "switch on localhost: probe /health: status 500");
+    assert_eq!(store.releases(&Scope::default()).unwrap().len(), 1);
+    assert_eq!(store.artifacts(&plan.project).unwrap().len(), 1);
+    assert_eq!(store.usual_times(&Scope::default(), None).unwrap()["switch"], 1_000);
+}
+
+/// The newest page of a long history, from opening the file to having the rows. The limit is the whole command's.
+#[test]
+fn the_newest_page_of_100_000_deployments_comes_at_once() {
+    let (_folder, path) = folder();
+    drop(with_deployments(&path, 1));
+    let copies = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000)
+        INSERT INTO deployments (id, kind, project, environment, release, original, artifact, commit_hash, subject,
+            committed_at, dirty, asker, reason, began_at, ended_at, outcome, switched, cancelled, elapsed_ms)
+        SELECT printf('copy-%06d', i), kind, project, environment, release, original, artifact, commit_hash, subject,
+            committed_at, dirty, asker, reason, began_at + i, ended_at + i,
+            CASE i % 50 WHEN 0 THEN 'failed' ELSE outcome END, switched, cancelled, elapsed_ms
+        FROM n, deployments WHERE id = 'd-00001'";
+    Connection::open(&path).unwrap().execute_batch(copies).unwrap();
+    let scope = Scope { project: Some("shop".parse().unwrap()), environment: Some("production".parse().unwrap()) };
+    let filters = [Filter::default(), Filter { scope, ..Filter::default() }];
+    for filter in filters {
+        let began = Instant::now();
+        let page = SqliteStore::open(&path).unwrap().history(&filter, 50).unwrap();
+        assert_eq!(page.rows[0].deployment.as_str(), "copy-100000");
+        let took = began.elapsed();
+        assert!(took < Duration::from_millis(50), "{took:?}");
+    }
+    let store = SqliteStore::open(&path).unwrap();
+    assert_eq!(store.history(&Filter::default(), usize::MAX).unwrap().rows.len(), PAGE_ROWS_MAX);
+    assert_eq!(count(&store), 100_001);
+}
