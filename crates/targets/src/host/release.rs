@@ -4,6 +4,8 @@ use super::layout::Layout;
 use cutover_core::artifact::Digest;
 use cutover_core::config::{ServiceConfig, VerifyConfig};
 use cutover_core::id::{DeploymentId, ReleaseId};
+pub use cutover_core::record::ReleaseState;
+use cutover_core::record::ReleaseRecord;
 use cutover_core::target::Failure;
 use cutover_disk::{DiskError, write_atomic};
 use jiff::Timestamp;
@@ -16,20 +18,6 @@ pub const RELEASE_FILE: &str = "release.json";
 const RELEASE_FILE_BYTES_MAX: u64 = 1 << 20;
 /// The most releases that are listed.
 const RELEASE_COUNT_MAX: usize = 10_000;
-
-/// How far a release has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ReleaseState {
-    /// Assembled; never live.
-    Staged,
-    /// Switched to, not verified yet.
-    Live,
-    /// Was live and verified healthy.
-    Good,
-    /// Was live and found unhealthy, or left on purpose.
-    Bad,
-}
 
 /// What `release.json` says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -94,6 +82,23 @@ impl Release {
         release.state = state;
         reason.clone_into(&mut release.reason);
         release.write(&layout.release(id))
+    }
+
+    /// The release as lists show it.
+    pub fn record(&self, layout: &Layout) -> ReleaseRecord {
+        let is = |link: &Path| linked(link).ok().flatten().as_ref() == Some(&self.id);
+        ReleaseRecord {
+            id: self.id.clone(),
+            artifact: self.artifact.to_string(),
+            commit: self.commit.clone(),
+            state: self.state,
+            seq: self.seq,
+            size_bytes: self.bytes,
+            created_at: self.created_at,
+            deployment: Some(self.deployment.clone()),
+            current: is(&layout.current()),
+            previous: is(&layout.previous()),
+        }
     }
 
     /// All releases that can be read, oldest first. Others are passed over: they are no candidates for anything.

@@ -61,6 +61,8 @@ fn doomed(releases: &[Release], protected: &HashSet<ReleaseId>, keep: usize) -> 
             bad > BAD_COUNT_MAX
         }
         ReleaseState::Staged => true,
+        // What a newer version means by it is for a newer version to remove.
+        ReleaseState::Unknown => false,
     };
     releases.iter().rev().filter(|release| goes(release) && !protected.contains(&release.id)).cloned().collect()
 }
