@@ -1,0 +1,103 @@
+//! What a command says: masked, cut into lines, kept within bounds.
+
+use cutover_core::mask::{Masker, Stream};
+use cutover_core::target::{Progress, tail};
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+/// The longest line that is shown, in bytes; the rest of a longer one goes only to the log.
+const LINE_BYTES_MAX: usize = 16 * 1024;
+/// How much of the end is kept for failures, in bytes.
+const EXCERPT_BYTES_MAX: usize = cutover_core::target::EXCERPT_BYTES_MAX;
+/// How many lines are shown; a command that says more is read on, but only its log has it.
+const LINE_COUNT_MAX: usize = 100_000;
+/// How much one command may append to its log, in bytes.
+const LOG_BYTES_MAX: usize = 64 << 20;
+
+/// Takes output as it comes. Masking comes first, so that no cut can bare a part of a secret.
+pub(super) struct Output<'a> {
+    mask: Stream,
+    masked: Vec<u8>,
+    line: Vec<u8>,
+    line_count: usize,
+    excerpt: String,
+    log: Option<Log>,
+    progress: &'a dyn Progress,
+}
+
+impl<'a> Output<'a> {
+    pub(super) fn new(masker: &Masker, log: Option<&Path>, progress: &'a dyn Progress) -> Self {
+        let (mask, log) = (masker.stream(), log.and_then(Log::open));
+        Self { mask, masked: Vec::new(), line: Vec::new(), line_count: 0, excerpt: String::new(), log, progress }
+    }
+
+    /// Takes the next chunk.
+    pub(super) fn push(&mut self, chunk: &[u8]) {
+        let mut masked = std::mem::take(&mut self.masked);
+        self.mask.push(chunk, &mut masked);
+        self.take(&masked);
+        masked.clear();
+        self.masked = masked;
+    }
+
+    /// Tells what was held back and gives the end of all that was said.
+    pub(super) fn finish(mut self) -> String {
+        let mut masked = Vec::new();
+        self.mask.finish(&mut masked);
+        self.take(&masked);
+        if !self.line.is_empty() {
+            self.end_line();
+        }
+        tail(&self.excerpt, EXCERPT_BYTES_MAX).to_owned()
+    }
+
+    fn take(&mut self, masked: &[u8]) {
+        if let Some(log) = &mut self.log {
+            log.append(masked);
+        }
+        for part in masked.split_inclusive(|byte| *byte == b'\n') {
+            let (text, ends) = part.strip_suffix(b"\n").map_or((part, false), |text| (text, true));
+            let room = LINE_BYTES_MAX.saturating_sub(self.line.len()).min(text.len());
+            self.line.extend_from_slice(&text[..room]);
+            if ends {
+                self.end_line();
+            }
+        }
+    }
+
+    fn end_line(&mut self) {
+        let line = String::from_utf8_lossy(&self.line).trim_end_matches('\r').to_owned();
+        self.line.clear();
+        self.line_count += 1;
+        if self.line_count <= LINE_COUNT_MAX {
+            self.progress.output(&line);
+        }
+        self.excerpt.push_str(&line);
+        self.excerpt.push('\n');
+        if self.excerpt.len() > 4 * EXCERPT_BYTES_MAX {
+            self.excerpt = tail(&self.excerpt, EXCERPT_BYTES_MAX).to_owned();
+        }
+    }
+}
+
+/// A log that may be lost: a full disk must not fail the command that fills it.
+struct Log {
+    file: File,
+    room_bytes: usize,
+}
+
+impl Log {
+    fn open(path: &Path) -> Option<Self> {
+        let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path).ok()?;
+        Some(Self { file, room_bytes: LOG_BYTES_MAX })
+    }
+
+    fn append(&mut self, bytes: &[u8]) {
+        let bytes = &bytes[..bytes.len().min(self.room_bytes)];
+        self.room_bytes -= bytes.len();
+        // Tried again at the next chunk: there may be room by then.
+        let _ = self.file.write_all(bytes);
+    }
+}

@@ -1,0 +1,116 @@
+//! A service that the user's own commands start, stop and look at.
+
+use super::{LogMark, LogPlace, Service, ServiceState, Site};
+use crate::child::{ChildCommand, ChildError, ChildExit, Leftovers, run};
+use crate::process::{ProcessIdentity, descendants, memory_bytes, stat_of};
+use cutover_core::config::CommandLine;
+use cutover_core::target::{Failure, Progress};
+use jiff::{SignedDuration, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The longest pid file that makes sense, in bytes.
+const PID_FILE_BYTES_MAX: u64 = 64;
+/// How long `status` may take.
+const STATUS_TIMEOUT_MAX: Duration = Duration::from_secs(10);
+
+pub(super) struct CommandService {
+    pub(super) restart: CommandLine,
+    pub(super) stop: CommandLine,
+    pub(super) status: CommandLine,
+    pub(super) pid_file: Option<PathBuf>,
+    pub(super) timeout: Duration,
+    pub(super) site: Site,
+}
+
+impl CommandService {
+    fn run(&self, command: &CommandLine, timeout: Duration, progress: &dyn Progress) -> Result<ChildExit, ChildError> {
+        let (current, variables) = (self.site.current(), BTreeMap::new());
+        // Before the first release is live there is no `current`, and a service may have to be stopped all the same.
+        let cwd = if current.is_dir() { &current } else { &self.site.deploy_to };
+        let masker = &self.site.masker;
+        let leftovers = Leftovers::Leave;
+        run(&ChildCommand { command, cwd, variables: &variables, timeout, log: None, masker, leftovers }, progress)
+    }
+
+    fn act(&self, verb: &str, command: &CommandLine, progress: &dyn Progress) -> Result<(), Failure> {
+        let subject = format!("{verb} service {}", self.site.name);
+        self.run(command, self.timeout, progress).map_err(|e| e.failure(&subject))?.success(&subject)
+    }
+
+    fn main(&self) -> Option<ProcessIdentity> {
+        ProcessIdentity::of(read_pid(self.pid_file.as_deref()?)?)
+    }
+}
+
+/// Reads the number in a pid file; the first process's is not believed.
+fn read_pid(path: &Path) -> Option<u32> {
+    let mut text = String::new();
+    File::open(path).ok()?.take(PID_FILE_BYTES_MAX).read_to_string(&mut text).ok()?;
+    text.trim().parse().ok().filter(|pid| *pid > 1)
+}
+
+impl Service for CommandService {
+    fn state(&self) -> Result<ServiceState, Failure> {
+        let subject = format!("look at service {}", self.site.name);
+        let exit = self.run(&self.status, self.timeout.min(STATUS_TIMEOUT_MAX), &Silent);
+        let exit = exit.map_err(|e| e.failure(&subject))?;
+        let main = self.main();
+        // Where a pid file is configured, its process must be there whatever the status command says.
+        let active = exit.code == 0 && (self.pid_file.is_none() || main.is_some());
+        let description = match (exit.code, active) {
+            (0, true) => "active".to_owned(),
+            (0, false) => "its pid file names no living process".to_owned(),
+            (code, _) => format!("inactive: its status command ended with exit code {code}"),
+        };
+        let uptime = main.as_ref().and_then(|main| SignedDuration::try_from(main.age()).ok());
+        Ok(ServiceState {
+            active,
+            failed: false,
+            description,
+            restart_count: 0,
+            since: uptime.and_then(|uptime| Timestamp::now().checked_sub(uptime).ok()),
+            memory_bytes: main.as_ref().and_then(|main| memory_bytes(main.pid)),
+            cpu_ms: main.as_ref().and_then(|main| stat_of(main.pid)).map(|stat| stat.cpu_ms()),
+            main,
+        })
+    }
+
+    fn restart(&self, progress: &dyn Progress) -> Result<(), Failure> {
+        self.act("restart", &self.restart, progress)
+    }
+
+    fn stop(&self, progress: &dyn Progress) -> Result<(), Failure> {
+        self.act("stop", &self.stop, progress)
+    }
+
+    fn processes(&self) -> Result<BTreeSet<u32>, Failure> {
+        let Some(main) = self.main() else { return Ok(BTreeSet::new()) };
+        let mut all = descendants(main.pid);
+        all.insert(main.pid);
+        Ok(all)
+    }
+
+    fn log_mark(&self) -> LogMark {
+        LogMark::now(LogPlace::None)
+    }
+
+    fn log_since(&self, _mark: &LogMark, _bytes_max: usize) -> String {
+        String::new()
+    }
+}
+
+/// Nobody is told what a look at the state says.
+pub(super) struct Silent;
+
+impl Progress for Silent {
+    fn advance(&self, _done: u64, _total: u64, _unit: &'static str) {}
+    fn output(&self, _line: &str) {}
+    fn probed(&self, _result: &cutover_core::probe::ProbeResult) {}
+    fn cancelled(&self) -> bool {
+        false
+    }
+}

@@ -1,0 +1,105 @@
+//! What runs a release: a systemd unit, commands of the user's own, or Cutover's own supervisor.
+
+mod command;
+mod journal;
+mod log;
+mod process;
+mod systemd;
+
+pub(crate) use log::rotated;
+pub use log::{LogMark, LogPlace};
+pub(crate) use process::CRASH_LOOP_COUNT;
+
+use crate::process::ProcessIdentity;
+use cutover_core::config::ServiceConfig;
+use cutover_core::id::TargetName;
+use cutover_core::mask::Masker;
+use cutover_core::target::{Failure, Progress};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+/// What a service is seen to be doing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ServiceState {
+    /// Whether it runs.
+    pub active: bool,
+    /// Whether it ended and nothing will start it again.
+    pub failed: bool,
+    /// In words: "active (running)", "failed: exit code 1", "crash loop".
+    pub description: String,
+    /// Its main process, when it runs and is known.
+    pub main: Option<ProcessIdentity>,
+    /// How often it was started again by itself.
+    pub restart_count: u64,
+    /// Since when it runs.
+    pub since: Option<Timestamp>,
+    /// Memory of all its processes in bytes.
+    pub memory_bytes: Option<u64>,
+    /// Processor time of all its processes in milliseconds.
+    pub cpu_ms: Option<u64>,
+}
+
+/// Something that runs a release.
+pub trait Service: Send + Sync {
+    /// What it is seen to be doing now.
+    fn state(&self) -> Result<ServiceState, Failure>;
+
+    /// Starts it, or stops and starts it; returns when it is started.
+    fn restart(&self, progress: &dyn Progress) -> Result<(), Failure>;
+
+    /// Stops it; stopped already is fine.
+    fn stop(&self, progress: &dyn Progress) -> Result<(), Failure>;
+
+    /// Its living processes. Empty when they cannot be known.
+    fn processes(&self) -> Result<BTreeSet<u32>, Failure>;
+
+    /// The present end of its log; to be taken before a restart.
+    fn log_mark(&self) -> LogMark;
+
+    /// What its log says since then, the last `bytes_max` bytes of it. **Not masked.**
+    fn log_since(&self, mark: &LogMark, bytes_max: usize) -> String;
+}
+
+/// Where a service is, and what Cutover may use to run it.
+#[derive(Debug, Clone)]
+pub struct Site {
+    /// The target's name.
+    pub name: TargetName,
+    /// The directory that holds `releases/` and `current`.
+    pub deploy_to: PathBuf,
+    /// Path of the env file in a release.
+    pub env_file: Option<PathBuf>,
+    /// Cutover's own binary, for the supervisor.
+    pub supervisor_program: PathBuf,
+    /// Its arguments that make it the supervisor; the supervisor's directory follows them.
+    pub supervisor_args: Vec<String>,
+    /// Hides secrets in what commands say.
+    pub masker: Masker,
+}
+
+impl Site {
+    /// The link to the live release.
+    pub(crate) fn current(&self) -> PathBuf {
+        self.deploy_to.join("current")
+    }
+}
+
+/// The service that the configuration names.
+pub fn open(config: &ServiceConfig, site: &Site) -> Box<dyn Service> {
+    match config {
+        ServiceConfig::Systemd { unit, scope, timeout } => {
+            Box::new(systemd::Systemd::new(unit.clone(), *scope, *timeout, site.masker.clone()))
+        }
+        ServiceConfig::Command { restart, stop, status, pid_file, timeout } => Box::new(command::CommandService {
+            restart: restart.clone(),
+            stop: stop.clone(),
+            status: status.clone(),
+            pid_file: pid_file.as_ref().map(|path| site.deploy_to.join(path)),
+            timeout: *timeout,
+            site: site.clone(),
+        }),
+        ServiceConfig::Process(config) => Box::new(process::ProcessService::new(config.clone(), site.clone())),
+    }
+}

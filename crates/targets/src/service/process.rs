@@ -1,0 +1,112 @@
+//! A service that Cutover's own supervisor keeps running.
+
+use super::log::{end_of, read_since};
+use super::{LogMark, LogPlace, Service, ServiceState, Site};
+use crate::process::{ProcessIdentity, descendants, memory_bytes, stat_of};
+use crate::supervisor::{self, Launch, Phase, Place, Spec, SupervisorState};
+use cutover_core::config::ProcessConfig;
+use cutover_core::target::{Failure, Progress};
+use std::collections::BTreeSet;
+
+/// From so many restarts on, a service that ended again is in a crash loop.
+pub(crate) const CRASH_LOOP_COUNT: u64 = 3;
+
+pub(super) struct ProcessService {
+    spec: Spec,
+    place: Place,
+    site: Site,
+}
+
+impl ProcessService {
+    pub(super) fn new(config: ProcessConfig, site: Site) -> Self {
+        let dir = site.deploy_to.join(".cutover/process").join(site.name.as_str());
+        let spec = Spec { config, deploy_to: site.deploy_to.clone(), env_file: site.env_file.clone() };
+        Self { spec, place: Place::new(dir), site }
+    }
+
+    fn told(&self) -> Result<Option<SupervisorState>, Failure> {
+        supervisor::state(self.place.dir()).map_err(|e| e.failure(&format!("look at service {}", self.site.name)))
+    }
+
+    fn living_supervisor(&self) -> Result<Option<u32>, Failure> {
+        Ok(self.told()?.filter(|told| told.supervisor.is_alive()).map(|told| told.supervisor.pid))
+    }
+}
+
+impl Service for ProcessService {
+    fn state(&self) -> Result<ServiceState, Failure> {
+        let Some(told) = self.told()? else { return Ok(inactive("never started", false)) };
+        if !told.supervisor.is_alive() {
+            let stopped = told.phase == Phase::Stopped;
+            return Ok(inactive(if stopped { "stopped" } else { "its supervisor is gone" }, !stopped));
+        }
+        let main = told.child.clone().filter(|child| told.phase == Phase::Running && child.is_alive());
+        let family = descendants(told.supervisor.pid);
+        Ok(ServiceState {
+            active: main.is_some(),
+            failed: false,
+            description: describe(&told, main.as_ref()),
+            main,
+            restart_count: told.restart_count,
+            since: told.started_at,
+            memory_bytes: Some(family.iter().filter_map(|pid| memory_bytes(*pid)).sum()),
+            cpu_ms: Some(family.iter().filter_map(|pid| stat_of(*pid)).map(|stat| stat.cpu_ms()).sum()),
+        })
+    }
+
+    fn restart(&self, _progress: &dyn Progress) -> Result<(), Failure> {
+        let launch = Launch { program: &self.site.supervisor_program, args: &self.site.supervisor_args };
+        supervisor::spawn(self.place.dir(), launch, &self.spec)
+            .map(drop)
+            .map_err(|e| e.failure(&format!("start service {}", self.site.name)))
+    }
+
+    fn stop(&self, _progress: &dyn Progress) -> Result<(), Failure> {
+        supervisor::stop(self.place.dir()).map_err(|e| e.failure(&format!("stop service {}", self.site.name)))
+    }
+
+    fn processes(&self) -> Result<BTreeSet<u32>, Failure> {
+        Ok(self.living_supervisor()?.map(descendants).unwrap_or_default())
+    }
+
+    fn log_mark(&self) -> LogMark {
+        LogMark::now(end_of(&self.place.service_log()))
+    }
+
+    fn log_since(&self, mark: &LogMark, bytes_max: usize) -> String {
+        let (inode, offset_bytes) = match mark.place {
+            LogPlace::File { inode, offset_bytes } => (inode, offset_bytes),
+            LogPlace::Cursor(_) | LogPlace::Time | LogPlace::None => (0, 0),
+        };
+        read_since(&self.place.service_log(), inode, offset_bytes, bytes_max)
+    }
+}
+
+fn inactive(description: &str, failed: bool) -> ServiceState {
+    let (main, since, memory_bytes, cpu_ms) = (None, None, None, None);
+    ServiceState {
+        active: false,
+        failed,
+        description: description.to_owned(),
+        main,
+        restart_count: 0,
+        since,
+        memory_bytes,
+        cpu_ms,
+    }
+}
+
+fn describe(told: &SupervisorState, main: Option<&ProcessIdentity>) -> String {
+    let why = told.last_exit.as_deref().unwrap_or("it ended");
+    match told.phase {
+        Phase::Starting => "starting".to_owned(),
+        Phase::Running if main.is_some() => "active (running)".to_owned(),
+        Phase::Running => "it has just ended".to_owned(),
+        Phase::Waiting if told.restart_count >= CRASH_LOOP_COUNT => {
+            format!("crash loop: {why} (started again {} times)", told.restart_count)
+        }
+        Phase::Waiting => format!("waiting to be started again: {why}"),
+        Phase::Stopping => "stopping".to_owned(),
+        Phase::Stopped => "stopped".to_owned(),
+    }
+}

@@ -1,0 +1,62 @@
+//! Starting the service's process in the live release.
+
+use super::SERVICE_MARK;
+use super::dotenv::parse_env;
+use super::place::Spec;
+use crate::child;
+use crate::process::ProcessIdentity;
+use cutover_core::secret::Secret;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, PipeWriter, Read};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+/// The largest env file that is read, in bytes.
+const ENV_BYTES_MAX: u64 = 1 << 20;
+
+/// A service's main process.
+pub(super) struct ServiceProcess {
+    pub(super) identity: ProcessIdentity,
+    pub(super) release: PathBuf,
+    /// Readable once it ended; None on kernels without such a thing (before Linux 5.3).
+    pub(super) ended: Option<OwnedFd>,
+}
+
+/// Starts the service in the release that `current` points to now, or says in words why not.
+///
+/// The process is not reaped here: whoever called reaps all children.
+pub(super) fn start(spec: &Spec, dir: &Path, output: &PipeWriter) -> Result<ServiceProcess, String> {
+    let current = spec.deploy_to.join("current");
+    let release = fs::canonicalize(&current)
+        .map_err(|e| format!("find the release that {} points to: {e}", current.display()))?;
+    let mut command = child::command(&spec.config.command, &release);
+    let program = command.get_program().to_string_lossy().into_owned();
+    for (name, value) in read_env(spec, &release)? {
+        command.env(name, value.expose());
+    }
+    let clone = || output.try_clone().map_err(|e| format!("give {program} its output: {e}"));
+    command.env(SERVICE_MARK, dir).stdout(clone()?).stderr(clone()?);
+    let child = command.spawn().map_err(|e| explain(&program, &e))?;
+    let ended = pidfd_open(Pid::from_child(&child), PidfdFlags::empty()).ok();
+    // Known even if it ended already, for nobody has reaped it.
+    let identity =
+        ProcessIdentity::of_child(&child).ok_or_else(|| format!("start {program}: it is not to be seen in /proc"))?;
+    Ok(ServiceProcess { identity, release, ended })
+}
+
+fn explain(program: &str, error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => format!("start {program}: there is no such program"),
+        _ => format!("start {program}: {error}"),
+    }
+}
+
+fn read_env(spec: &Spec, release: &Path) -> Result<BTreeMap<String, Secret>, String> {
+    let Some(path) = spec.env_file.as_ref().map(|path| release.join(path)) else { return Ok(BTreeMap::new()) };
+    let mut text = String::new();
+    let read = File::open(&path).and_then(|file| file.take(ENV_BYTES_MAX).read_to_string(&mut text));
+    read.map_err(|e| format!("read env file {}: {e}", path.display()))?;
+    parse_env(&text).map_err(|e| format!("read env file {}: {e}", path.display()))
+}

@@ -1,0 +1,59 @@
+//! Whether a command ends with exit code 0.
+
+use super::Verification;
+use super::observe::Observation;
+use crate::child::{ChildCommand, ChildError, Leftovers, run};
+use cutover_core::config::CommandLine;
+use cutover_core::probe::ProbeResult;
+use cutover_core::target::Progress;
+use std::time::{Duration, Instant};
+
+/// The longest command line that is shown, in characters.
+const ENDPOINT_LENGTH_MAX: usize = 200;
+
+/// Runs the command in the release directory with the environment's variables.
+pub(super) fn observe(
+    command: &CommandLine,
+    limit: Duration,
+    asked: &Verification<'_>,
+    progress: &dyn Progress,
+) -> Observation {
+    let (cwd, variables, masker) = (asked.release, asked.variables, asked.masker);
+    let child = ChildCommand { command, cwd, variables, timeout: limit, log: None, masker, leftovers: Leftovers::Kill };
+    let began = Instant::now();
+    let ended = run(&child, &Quiet(progress));
+    let mut seen = Observation::at(shown(command));
+    seen.latency = Some(began.elapsed());
+    match ended {
+        Ok(exit) => {
+            seen.code = Some(exit.code);
+            seen.body = exit.excerpt.into_bytes();
+            if exit.code == 0 { seen } else { seen.fault(format!("exit code {}", exit.code)) }
+        }
+        Err(ChildError::TimedOut { excerpt, .. }) => {
+            seen.body = excerpt.into_bytes();
+            seen.fault(format!("did not end within {limit:?}"))
+        }
+        Err(e) => seen.fault(e.to_string()),
+    }
+}
+
+fn shown(command: &CommandLine) -> String {
+    let line = match command {
+        CommandLine::Shell(line) => line.clone(),
+        CommandLine::Argv(argv) => argv.join(" "),
+    };
+    line.chars().take(ENDPOINT_LENGTH_MAX).collect()
+}
+
+/// What a probe says is kept in its result and not told line by line.
+struct Quiet<'a>(&'a dyn Progress);
+
+impl Progress for Quiet<'_> {
+    fn advance(&self, _done: u64, _total: u64, _unit: &'static str) {}
+    fn output(&self, _line: &str) {}
+    fn probed(&self, _result: &ProbeResult) {}
+    fn cancelled(&self) -> bool {
+        self.0.cancelled()
+    }
+}

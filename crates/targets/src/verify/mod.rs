@@ -1,0 +1,191 @@
+//! Whether a release is seen to be healthy: by its service, by every probe, and for how long.
+
+mod command;
+mod http;
+mod observe;
+mod owner;
+mod tcp;
+mod watch;
+
+use crate::service::{LogMark, Service};
+use cutover_core::config::VerifyConfig;
+use cutover_core::mask::Masker;
+use cutover_core::probe::ProbeResult;
+use cutover_core::secret::Secret;
+use cutover_core::target::{EXCERPT_BYTES_MAX, Failure, FailureKind, Progress};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use watch::Watch;
+
+/// Pause after the first attempt; it doubles up to the configured interval.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+/// How long a service must run when nothing else is asked of it.
+const SETTLE: Duration = Duration::from_millis(300);
+/// How often cancellation and the main process are looked at.
+const TICK: Duration = Duration::from_millis(20);
+/// How often the service's state is asked for while it soaks.
+const LOOK_INTERVAL_MAX: Duration = Duration::from_millis(250);
+
+/// What is to be verified.
+#[derive(Clone, Copy)]
+pub struct Verification<'a> {
+    /// The probes and their bounds.
+    pub config: &'a VerifyConfig,
+    /// What runs the release; None when nothing does.
+    pub service: Option<&'a dyn Service>,
+    /// The moment before the restart.
+    pub mark: &'a LogMark,
+    /// Whether the service was restarted after the mark: then only processes that began since may answer.
+    pub restarted: bool,
+    /// The release's own directory (not the link to it), which command probes run in.
+    pub release: &'a Path,
+    /// The environment's variables, for command probes.
+    pub variables: &'a BTreeMap<String, Secret>,
+    /// Hides secrets in everything that probes and logs say.
+    pub masker: &'a Masker,
+}
+
+/// Waits until every probe passes, then watches the service for the soak time.
+///
+/// Gives the last result of each probe, in the configured order. Fails with
+/// [`FailureKind::Unhealthy`], the probes' last results and the end of the service's log when
+/// something was seen to be wrong: at once when the service has failed for good, is in a crash loop
+/// or logs a fatal pattern, else when `within` is over.
+pub fn verify(verification: &Verification<'_>, progress: &dyn Progress) -> Result<Vec<ProbeResult>, Failure> {
+    let watch = Watch::new(verification);
+    let mut verifier = Verifier { asked: verification, progress, watch, results: Vec::new(), attempt_count: 0 };
+    verifier.until_healthy()?;
+    verifier.soak()?;
+    Ok(verifier.results)
+}
+
+struct Verifier<'a> {
+    asked: &'a Verification<'a>,
+    progress: &'a dyn Progress,
+    watch: Watch<'a>,
+    results: Vec<ProbeResult>,
+    attempt_count: u32,
+}
+
+impl Verifier<'_> {
+    fn until_healthy(&mut self) -> Result<(), Failure> {
+        let config = self.asked.config;
+        let deadline = Instant::now() + config.within;
+        let mut pause = FIRST_PAUSE;
+        loop {
+            self.look()?;
+            self.attempt(deadline)?;
+            if self.probe_fault().is_none() && self.is_running_on()? {
+                return Ok(());
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                let why = self.probe_fault().unwrap_or_else(|| self.watch.fault());
+                return Err(self.unhealthy(&format!("not healthy within {:?}: {why}", config.within)));
+            }
+            self.rest(pause.min(config.interval).min(left))?;
+            pause = pause.saturating_mul(2);
+        }
+    }
+
+    /// Whether the service is active and the same process ran all through the attempt.
+    fn is_running_on(&mut self) -> Result<bool, Failure> {
+        let before = self.watch.run();
+        self.look()?;
+        Ok(self.watch.is_active() && self.watch.run() == before)
+    }
+
+    fn soak(&mut self) -> Result<(), Failure> {
+        let config = self.asked.config;
+        let nothing_asked = config.soak.is_zero() && config.probes.is_empty();
+        let soak = if nothing_asked && self.asked.service.is_some() { SETTLE } else { config.soak };
+        if soak.is_zero() {
+            return Ok(());
+        }
+        let (run, until) = (self.watch.run(), Instant::now() + soak);
+        let mut next_attempt = Instant::now() + config.interval;
+        loop {
+            self.rest(until.saturating_duration_since(Instant::now()).min(config.interval).min(LOOK_INTERVAL_MAX))?;
+            let is_over = Instant::now() >= until;
+            self.look()?;
+            if !self.watch.is_active() || self.watch.run() != run {
+                return Err(self.unhealthy(&format!("did not stay healthy for {soak:?}: {}", self.watch.fault())));
+            }
+            if is_over || Instant::now() >= next_attempt {
+                self.soak_attempt(soak)?;
+                next_attempt = Instant::now() + config.interval;
+            }
+            if is_over {
+                // The probes themselves took time: it must still be the same run.
+                return if self.is_running_on()? && self.watch.run() == run { Ok(()) } else { continue };
+            }
+        }
+    }
+
+    fn soak_attempt(&mut self, soak: Duration) -> Result<(), Failure> {
+        let no_deadline = Instant::now() + Duration::from_secs(24 * 3600);
+        self.attempt(no_deadline)?;
+        match self.probe_fault() {
+            None => Ok(()),
+            Some(why) => Err(self.unhealthy(&format!("did not stay healthy for {soak:?}: {why}"))),
+        }
+    }
+
+    /// Makes every probe once, each within its own time and what is left of the whole.
+    fn attempt(&mut self, deadline: Instant) -> Result<(), Failure> {
+        self.attempt_count = self.attempt_count.saturating_add(1);
+        let mut results = Vec::with_capacity(self.asked.config.probes.len());
+        for probe in &self.asked.config.probes {
+            let seen = observe::observe(probe, self.asked, &self.watch, deadline, self.progress);
+            let result = seen.result(probe, self.attempt_count, self.asked.masker);
+            self.stop_when_cancelled()?;
+            self.progress.probed(&result);
+            results.push(result);
+        }
+        self.results = results;
+        Ok(())
+    }
+
+    /// What is wrong with the first probe that does not pass.
+    fn probe_fault(&self) -> Option<String> {
+        let failed = self.results.iter().find(|result| !result.healthy)?;
+        Some(format!("probe {}: {}", failed.name, failed.error))
+    }
+
+    /// Looks at the service; fails when waiting longer cannot help.
+    fn look(&mut self) -> Result<(), Failure> {
+        self.stop_when_cancelled()?;
+        match self.watch.look() {
+            None => Ok(()),
+            Some(verdict) => Err(self.unhealthy(&verdict)),
+        }
+    }
+
+    fn stop_when_cancelled(&self) -> Result<(), Failure> {
+        if self.progress.cancelled() { Err(Failure::cancelled()) } else { Ok(()) }
+    }
+
+    /// Waits, but not past a wish to stop or the main process's end.
+    fn rest(&self, pause: Duration) -> Result<(), Failure> {
+        let until = Instant::now() + pause;
+        loop {
+            self.stop_when_cancelled()?;
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() || self.watch.has_main_ended() {
+                // Its end is looked at soon, but not again and again.
+                std::thread::sleep(left.min(TICK));
+                return Ok(());
+            }
+            std::thread::sleep(left.min(TICK));
+        }
+    }
+
+    fn unhealthy(&self, why: &str) -> Failure {
+        let log = self.asked.service.map(|service| service.log_since(self.asked.mark, 2 * EXCERPT_BYTES_MAX));
+        let log = self.asked.masker.mask(&log.unwrap_or_default());
+        let mut failure = Failure::new(self.asked.masker.mask(why)).kind(FailureKind::Unhealthy).excerpt(&log);
+        failure.probes.clone_from(&self.results);
+        failure
+    }
+}
