@@ -14,7 +14,7 @@ pub enum Severity {
 }
 
 /// One finding about a `cutover.toml`, pointing at its exact place.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
 pub struct Diagnostic {
     /// How grave it is.
     pub severity: Severity,

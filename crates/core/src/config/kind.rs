@@ -37,6 +37,11 @@ pub(super) trait TextKind {
     /// Reads the text.
     fn parse(text: &str) -> Result<Self::Out, Fault>;
 
+    /// What to do about a value that is no string.
+    fn type_hint() -> String {
+        format!("write it like {:?}", Self::EXAMPLE)
+    }
+
     /// JSON Schema of the string.
     fn text_schema() -> Value {
         json!({ "type": "string", "examples": [Self::EXAMPLE] })
@@ -47,12 +52,14 @@ impl<T: TextKind> Kind for T {
     type Out = T::Out;
 
     fn schema() -> Value {
-        T::text_schema()
+        let mut schema = T::text_schema();
+        schema["title"] = json!(T::WHAT);
+        schema
     }
 
     fn decode(node: &Node<'_>, sink: &mut Sink) -> Option<T::Out> {
         let Some(text) = node.get_ref().as_str() else {
-            wrong_type(node, T::WHAT, Some(format!("write it like {:?}", T::EXAMPLE)), sink);
+            wrong_type(node, T::WHAT, Some(T::type_hint()), sink);
             return None;
         };
         match T::parse(text) {
@@ -171,7 +178,11 @@ impl<N: TextKind<Out: Ord>, K: Kind> Kind for MapOf<N, K> {
     }
 }
 
-fn entry<N: TextKind, K: Kind>(key: &Spanned<impl AsRef<str>>, item: &Node<'_>, sink: &mut Sink) -> Option<(N::Out, K::Out)> {
+fn entry<N: TextKind, K: Kind>(
+    key: &Spanned<impl AsRef<str>>,
+    item: &Node<'_>,
+    sink: &mut Sink,
+) -> Option<(N::Out, K::Out)> {
     let text = key.get_ref().as_ref();
     sink.within(text, |sink| {
         let name = N::parse(text).map_err(|fault| sink.fault(key.span(), &format!("expected {}", N::WHAT), fault));
@@ -199,7 +210,7 @@ impl<K: TextKind<Out: Ord + Clone>> Kind for OneOrMore<K> {
         let mut list = ListOf::<K>::schema();
         list["minItems"] = json!(1);
         list["uniqueItems"] = json!(true);
-        json!({ "anyOf": [list, K::text_schema()] })
+        json!({ "anyOf": [list, K::schema()] })
     }
 
     fn decode(node: &Node<'_>, sink: &mut Sink) -> Option<Self::Out> {

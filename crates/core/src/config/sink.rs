@@ -1,11 +1,11 @@
 //! Where the decoder's diagnostics gather.
 
 use super::diagnostic::{Diagnostic, Severity};
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::ops::Range;
 
 /// The most diagnostics that are told; a text with more is not worth reading to its end.
-const DIAGNOSTIC_COUNT_MAX: usize = 100;
+pub(super) const DIAGNOSTIC_COUNT_MAX: usize = 100;
 /// The longest key that is compared with the valid ones; the comparison is quadratic.
 const GUESS_LENGTH_MAX: usize = 64;
 /// How alike two keys must be (Jaro-Winkler) for a "did you mean".
@@ -14,9 +14,10 @@ const GUESS_LIKENESS_MIN: f64 = 0.82;
 /// Gathers diagnostics and knows the path of the key that is being decoded.
 #[derive(Default)]
 pub(super) struct Sink {
-    found: BTreeSet<Diagnostic>,
+    found: HashSet<Diagnostic>,
     path: Vec<String>,
     omitted: usize,
+    partial: bool,
 }
 
 /// What is wrong with a value, to follow its key in a sentence: "must be absolute".
@@ -38,6 +39,18 @@ impl Fault {
 }
 
 impl Sink {
+    /// A sink for what could be read of a text with syntax errors: that something is missing is not told.
+    pub(super) fn partial() -> Self {
+        Self { partial: true, ..Self::default() }
+    }
+
+    /// Adds an error that something is missing.
+    pub(super) fn absent(&mut self, span: Range<usize>, message: String, label: &str, hint: Option<String>) {
+        if !self.partial {
+            self.error(span, message, label, hint);
+        }
+    }
+
     /// Runs `work` one key deeper.
     pub(super) fn within<T>(&mut self, key: &str, work: impl FnOnce(&mut Self) -> T) -> T {
         let dot = if self.path.is_empty() { "" } else { "." };
@@ -78,7 +91,7 @@ impl Sink {
     }
 
     /// Keeps it once: a target is decoded again for each environment.
-    fn add(&mut self, diagnostic: Diagnostic) {
+    pub(super) fn add(&mut self, diagnostic: Diagnostic) {
         if self.found.len() < DIAGNOSTIC_COUNT_MAX {
             self.found.insert(diagnostic);
         } else if !self.found.contains(&diagnostic) {
@@ -119,10 +132,10 @@ pub(super) fn guess<'a>(word: &str, valid: impl IntoIterator<Item = &'a str>) ->
 }
 
 /// "did you mean …", or all that would be valid.
-pub(super) fn suggest<'a>(word: &str, valid: impl Iterator<Item = &'a str> + Clone) -> String {
-    match guess(word, valid.clone()) {
+pub(super) fn suggest(word: &str, valid: &[&str]) -> String {
+    match guess(word, valid.iter().copied()) {
         Some(meant) => format!("did you mean `{}`?", show(meant)),
-        None => format!("valid here: {}", valid.map(show).collect::<Vec<_>>().join(", ")),
+        None => format!("valid here: {}", valid.iter().map(|key| show(key)).collect::<Vec<_>>().join(", ")),
     }
 }
 

@@ -15,8 +15,7 @@ const DURATION_MAX: u64 = 3_650 * DAY;
 /// The longest time limit in milliseconds: a week.
 const LIMIT_MAX: u64 = 7 * DAY;
 
-const DURATION_UNITS: [(&str, u64); 5] =
-    [("d", DAY), ("h", HOUR), ("m", MINUTE), ("s", SECOND), ("ms", MILLISECOND)];
+const DURATION_UNITS: [(&str, u64); 5] = [("d", DAY), ("h", HOUR), ("m", MINUTE), ("s", SECOND), ("ms", MILLISECOND)];
 
 const SIZE_UNITS: [(&str, u64); 9] = [
     ("B", 1),
@@ -39,8 +38,9 @@ impl TextKind for Time {
     const EXAMPLE: &'static str = "30s";
 
     fn parse(text: &str) -> Result<Duration, Fault> {
-        let milliseconds = milliseconds(text)
-            .ok_or_else(|| Fault::hinted("is not a duration", "write it like \"30s\", \"5m\", \"1h30m\" or \"500ms\""))?;
+        let milliseconds = milliseconds(text).ok_or_else(|| {
+            Fault::hinted("is not a duration", "write it like \"30s\", \"5m\", \"1h30m\" or \"500ms\"")
+        })?;
         if milliseconds > DURATION_MAX {
             return Err(Fault::new("must be at most \"3650d\""));
         }
@@ -80,10 +80,13 @@ fn duration_schema() -> serde_json::Value {
 
 /// Reads `1h30m`: every unit at most once, the largest first.
 fn milliseconds(text: &str) -> Option<u64> {
+    if text.is_empty() {
+        return None;
+    }
     let mut rest = text;
     let mut units = DURATION_UNITS.iter();
     let mut total: u64 = 0;
-    while !rest.is_empty() || total == 0 && rest == text {
+    while !rest.is_empty() {
         let (number, after) = leading_number(rest)?;
         let end = after.find(|c: char| !c.is_ascii_lowercase()).unwrap_or(after.len());
         let (_, factor) = units.find(|(unit, _)| *unit == &after[..end])?;
@@ -141,7 +144,9 @@ mod tests {
         assert_eq!(ms("1h30m"), Some(5_400_000));
         assert_eq!(ms("1m5s20ms"), Some(65_020));
         assert_eq!(ms("30d"), Some(2_592_000_000));
-        for text in ["", "30", "s", "-1s", "1 s", "30m1h", "1s1s", "1.5s", "٣s", "99999999999999999999s", "9999d", "0s x"] {
+        for text in
+            ["", "30", "s", "-1s", "1 s", "30m1h", "1s1s", "1.5s", "٣s", "99999999999999999999s", "9999d", "0s x"]
+        {
             assert_eq!(ms(text), None, "{text:?}");
         }
     }

@@ -1,0 +1,156 @@
+//! `cutover.toml` as users write it: what is accepted, and what is told when it is wrong.
+
+#![allow(clippy::unwrap_used, reason = "a test that panics fails")]
+
+use cutover_core::config::{Config, Diagnostic, Position, Severity};
+use std::fmt::Write as _;
+
+const SAMPLE: &str = include_str!("data/host.toml");
+const EVERYTHING: &str = include_str!("data/everything.toml");
+const MISTAKES: &str = include_str!("data/mistakes.toml");
+const BROKEN: &str = include_str!("data/broken.toml");
+
+/// The diagnostics as a reader would check them: place, what is meant, words.
+fn told(text: &str) -> String {
+    let mut out = String::new();
+    for Diagnostic { severity, message, span, label, hint } in Config::check(text).diagnostics {
+        let Position { line, column } = Position::of(text, span.start);
+        let meant = text[span].lines().next().unwrap_or_default();
+        writeln!(out, "{line}:{column} {severity:?}: {message}\n    {meant}  <- {label}").unwrap();
+        if let Some(hint) = hint {
+            writeln!(out, "    hint: {hint}").unwrap();
+        }
+    }
+    out
+}
+
+/// The only diagnostic of a text, with the text that it points to.
+fn only(text: &str) -> (String, &str) {
+    let mut found = Config::check(text).diagnostics;
+    assert_eq!(found.len(), 1, "{found:#?}");
+    let found = found.remove(0);
+    (found.message, &text[found.span])
+}
+
+fn host(keys: &str) -> String {
+    format!("name = \"x\"\n[targets.app.host]\ndeploy_to = \"/opt/x\"\n{keys}\n")
+}
+
+#[test]
+fn the_sample_is_accepted_as_it_stands() {
+    insta::assert_debug_snapshot!(Config::parse(SAMPLE).unwrap());
+    assert_eq!(Config::check(SAMPLE).diagnostics, []);
+}
+
+#[test]
+fn every_form_of_every_key_is_accepted() {
+    insta::assert_debug_snapshot!(Config::parse(EVERYTHING).unwrap());
+    assert_eq!(Config::check(EVERYTHING).diagnostics, []);
+}
+
+#[test]
+fn all_mistakes_are_told_at_once() {
+    insta::assert_snapshot!(told(MISTAKES));
+}
+
+#[test]
+fn syntax_errors_are_told_together_with_what_they_did_not_cause() {
+    insta::assert_snapshot!(told(BROKEN));
+}
+
+#[test]
+fn an_environment_has_only_the_targets_that_it_has_hosts_for() {
+    let config = Config::parse(EVERYTHING).unwrap();
+    let targets = |name: &str| {
+        let environment = &config.environments[&name.parse().unwrap()];
+        environment.targets.keys().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(targets("production"), ["api", "worker"]);
+    assert_eq!(targets("test"), ["api"]);
+    assert_eq!(targets("nowhere"), Vec::<String>::new());
+}
+
+#[test]
+fn a_mistake_in_an_override_is_told_at_the_override_and_once() {
+    let text = SAMPLE.replace("keep_releases = 2", "keep_releases = 1");
+    assert_eq!(only(&text), ("`targets.app.host.keep_releases` must be from 2 to 1000".to_owned(), "1"));
+    let text = SAMPLE.replace("keep_releases = 2", "keep_release = 2");
+    assert_eq!(only(&text), ("unknown key `keep_release` in `targets.app.host`".to_owned(), "keep_release"));
+}
+
+#[test]
+fn a_mistake_in_a_target_is_told_once_however_many_environments_use_it() {
+    let text = SAMPLE.replace("\"100 MiB\"", "\"100 MB/s\"");
+    assert_eq!(only(&text), ("`targets.app.host.disk_free_min` is not a size".to_owned(), "\"100 MB/s\""));
+}
+
+#[test]
+fn an_override_that_brings_a_collision_is_told_at_the_override() {
+    let text = format!("{SAMPLE}linked_files = [\"data/x\"]\n");
+    let (message, meant) = only(&text);
+    assert_eq!(message, "`targets.app.host` uses the path \"data/x\", which lies beneath \"data\"");
+    assert_eq!(meant, "\"data/x\"");
+}
+
+#[test]
+fn an_override_without_hosts_is_a_warning_and_its_mistakes_are_errors() {
+    let text = SAMPLE.replace("app = [\"deploy@10.213.7.12\"]", "");
+    let found = Config::check(&text);
+    assert!(found.config.is_some());
+    assert_eq!(found.diagnostics[0].severity, Severity::Warning);
+    assert_eq!(found.diagnostics[0].message, "`environments.staging.targets.app` has no effect");
+    assert!(Config::parse(&text.replace("keep_releases = 2", "keep_releases = 0")).is_err());
+}
+
+#[test]
+fn a_missing_key_points_to_the_header_of_its_table() {
+    let text = "name = \"x\"\n[targets.app.host]\nkeep_releases = 3\n";
+    assert_eq!(only(text), ("`targets.app.host` lacks the key `deploy_to`".to_owned(), "[targets.app.host]"));
+    assert_eq!(only("").0, "the file lacks the key `name`");
+}
+
+#[test]
+fn a_service_is_exactly_one_thing() {
+    let none = host("[targets.app.host.service]\ntimeout = \"5s\"");
+    assert_eq!(only(&none).0, "`targets.app.host.service` lacks one of `unit`, `command`, `process`");
+    let two = host("[targets.app.host.service]\nunit = \"x.service\"\nprocess = { command = \"x\" }");
+    assert_eq!(only(&two), ("`targets.app.host.service` has both `unit` and `process`".to_owned(), "process"));
+    let mixed = host("[targets.app.host.service]\nscope = \"user\"\nprocess = { command = \"x\" }");
+    let why = "`targets.app.host.service` has `scope`, which goes with `unit` only";
+    assert_eq!(only(&mixed), (why.to_owned(), "scope"));
+}
+
+#[test]
+fn paths_that_cutover_makes_itself_are_reserved() {
+    for path in [".venv", ".venv/lib", "release.json"] {
+        let text = host(&format!("linked_files = [\"{path}\"]"));
+        assert_eq!(only(&text).1, format!("\"{path}\""));
+    }
+    for keys in ["linked_dirs = [\"a\"]\nenv_file = \"a/.env\"", "config_links = { a = \"b\" }\nlinked_files = [\"a\"]"]
+    {
+        assert_eq!(Config::check(&host(keys)).diagnostics.len(), 1, "{keys}");
+    }
+    assert!(Config::parse(&host("linked_dirs = [\"a\", \"a-b\", \"ab\"]\nenv_file = \".env\"")).is_ok());
+}
+
+#[test]
+fn hostile_sizes_are_refused_quickly() {
+    let large = format!("name = \"x\"\n#{}", "x".repeat(1 << 20));
+    assert!(only(&large).0.contains("the most is 1048576"));
+    let nested = format!("name = {}", "[".repeat(100_000));
+    assert!(Config::parse(&nested).is_err());
+    let unknown: String = (0..50_000).map(|n| format!("k{n} = 1\n")).collect();
+    assert_eq!(Config::check(&unknown).diagnostics.len(), 101);
+    let targets: String = (0..101).map(|n| format!("t{n} = 1\n")).collect();
+    assert!(told(&format!("name = \"x\"\n[targets]\n{targets}")).contains("`targets` has 101 entries"));
+}
+
+#[test]
+fn a_value_is_never_repeated_in_a_message() {
+    let text = "name = \"x\"\n[environments.production]\nenv = { \"A B\" = \"hush-7\", C = \"hu\\u0000sh-8\" }\nsecrets = [\"hush 9\"]\n";
+    let found = Config::parse(text).unwrap_err();
+    assert_eq!(found.len(), 3);
+    assert!(
+        !format!("{:?}", found.iter().map(|d| (&d.message, &d.hint, &d.label)).collect::<Vec<_>>()).contains("sh-")
+    );
+}
