@@ -1,1 +1,61 @@
-fn main(){}
+//! From git push to healthy in production, and back by itself when it is not.
+
+mod cli;
+mod commands;
+mod context;
+mod diagnostics;
+mod error;
+mod exit;
+mod output;
+mod panic;
+
+use clap::Parser;
+use cli::{Cli, ColorChoice, GlobalArgs};
+use context::Context;
+use error::{CommandError, ErrorKind};
+use exit::Exit;
+use output::Output;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    panic::keep();
+    match Cli::try_parse() {
+        Ok(cli) => run(&cli).into(),
+        Err(error) => refuse(&error).into(),
+    }
+}
+
+fn run(cli: &Cli) -> Exit {
+    let output = Output::new(&cli.global);
+    // Nothing of the command is used after a panic but the message that it left behind.
+    let ended = catch_unwind(AssertUnwindSafe(|| perform(cli, output.clone())));
+    let result = ended.unwrap_or_else(|_| Err(CommandError::bug(panic::last())));
+    result.unwrap_or_else(|error| error.tell(&output))
+}
+
+fn perform(cli: &Cli, output: Output) -> Result<Exit, CommandError> {
+    if let Some(directory) = &cli.global.directory {
+        std::env::set_current_dir(directory).map_err(|error| {
+            CommandError::new(ErrorKind::Usage, format!("change to directory {}", directory.display())).because(&error)
+        })?;
+    }
+    cli.command.run(&Context::new(&cli.global, output))
+}
+
+/// Tells what is wrong with the command line, or the help that was asked for.
+fn refuse(error: &clap::Error) -> Exit {
+    if !error.use_stderr() {
+        // Help that nobody reads any more is no failure.
+        let _printed = error.print();
+        return Exit::Done;
+    }
+    if std::env::args_os().any(|argument| argument == "--json") {
+        let global = GlobalArgs { json: true, verbose: 0, color: ColorChoice::Never, directory: None, config: None };
+        let message = error.to_string();
+        let message = message.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        return CommandError::new(ErrorKind::Usage, message).tell(&Output::new(&global));
+    }
+    let _printed = error.print();
+    Exit::Usage
+}

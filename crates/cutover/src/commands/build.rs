@@ -1,0 +1,100 @@
+//! `cutover build`
+
+use super::packing::pack;
+use super::words;
+use crate::context::Context;
+use crate::error::{CommandError, ErrorKind};
+use crate::exit::Exit;
+use clap::Args;
+use cutover_artifacts::{Artifact, ArtifactStore, PackSource};
+use cutover_reporters::bytes;
+use serde_json::json;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+/// Pack a commit into an artifact and print its id
+///
+/// An artifact is what one commit builds to: the files that `include` and `exclude` of [artifact]
+/// choose, after the `build` command ran in a clean checkout, when there is one. It is packed once
+/// and deployed many times; packing the same commit again gives the same id. `cutover deploy` packs
+/// by itself, so this is for CI jobs that build before they deploy, and to see what would go out.
+///
+/// The id goes to the standard output, everything else to the standard error.
+///
+/// Examples:
+///   cutover build                             # HEAD, whatever the work tree looks like
+///   cutover build --commit v1.4.2             # a tag, a branch or a hash
+///   cutover build --dirty                     # with uncommitted changes; marked as such
+///   cutover build --output shop.cutover       # also as one file, for another machine
+///   cutover deploy staging --artifact "$(cutover build)"
+///
+/// With --json: {"v":1,"artifact":{"id":…,"commit":…,"file_count":…,"bytes":…},"exported":…}.
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct BuildArgs {
+    /// The commit to pack: a branch, a tag or a hash
+    #[arg(long, value_name = "REV", default_value = "HEAD", conflicts_with = "dirty")]
+    commit: String,
+
+    /// Pack the work tree with its uncommitted changes, without ignored files
+    #[arg(long)]
+    dirty: bool,
+
+    /// Also write the artifact to this file, replacing it
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// Pack and build even if this commit was packed before in the same way
+    #[arg(long)]
+    again: bool,
+}
+
+impl BuildArgs {
+    pub(super) fn run(&self, context: &Context) -> Result<Exit, CommandError> {
+        let artifact = pack(context, &self.source(), self.again)?;
+        if let Some(path) = &self.output {
+            export(&context.artifacts()?, &artifact, path)?;
+        }
+        self.tell(context, &artifact)?;
+        Ok(Exit::Done)
+    }
+
+    fn source(&self) -> PackSource {
+        if self.dirty { PackSource::WorkTree } else { PackSource::Commit(self.commit.clone()) }
+    }
+
+    fn tell(&self, context: &Context, artifact: &Artifact) -> Result<(), CommandError> {
+        let output = &context.output;
+        if output.json {
+            return output.json(&json!({ "v": 1, "artifact": artifact.record, "exported": self.output }));
+        }
+        let about = &artifact.record;
+        let commit = words::commit(&about.commit, about.dirty);
+        let size = bytes(about.bytes);
+        output.error(&format!("packed {commit} {}: {} files, {size}\n", about.subject, about.file_count))?;
+        output.text(&format!("{}\n", artifact.id))
+    }
+}
+
+/// Writes the artifact beside the file first, so that the file is never half an artifact.
+fn export(artifacts: &ArtifactStore, artifact: &Artifact, path: &Path) -> Result<(), CommandError> {
+    let mut partial = path.as_os_str().to_owned();
+    partial.push(format!(".partial-{}", std::process::id()));
+    let partial = PathBuf::from(partial);
+    let written = write(artifacts, artifact, &partial, path);
+    if written.is_err() {
+        // It may not even have been made; the error that matters is on its way.
+        let _removed = fs::remove_file(&partial);
+    }
+    written
+}
+
+fn write(artifacts: &ArtifactStore, artifact: &Artifact, partial: &Path, path: &Path) -> Result<(), CommandError> {
+    let failed =
+        |error: io::Error| CommandError::new(ErrorKind::Failed, format!("write {}", path.display())).because(&error);
+    let mut file = BufWriter::new(File::create_new(partial).map_err(failed)?);
+    artifacts.export(&artifact.id, &mut file)?;
+    file.flush().and_then(|()| file.get_ref().sync_all()).map_err(failed)?;
+    fs::rename(partial, path).map_err(failed)
+}

@@ -1,0 +1,180 @@
+//! `cutover deploy`.
+
+use crate::context::Context;
+use crate::deployments::{Begun, Session};
+use crate::error::CommandError;
+use crate::exit::Exit;
+use clap::Args;
+use cutover_artifacts::{Artifact, ArtifactStore, PackObserver, PackRequest, PackSource};
+use cutover_core::mask::Masker;
+use cutover_targets::host::HostPlan;
+use cutover_targets::host::planner::{self, Subject};
+use cutover_targets::host::transaction::Recovery;
+use std::time::Duration;
+
+/// Brings an artifact live in an environment, and takes it back by itself when it is not healthy.
+///
+/// Packs the commit (HEAD unless told otherwise), takes the environment's lock, puts the release
+/// together beside the live one, switches `current` atomically, restarts the service, and watches
+/// its health. Up to the switch a failure touches nothing that runs. From the switch on, a failure
+/// brings back links, env file and service together, and the old release is seen healthy before
+/// anything is called rolled back.
+///
+/// A deployment that was killed half-way is taken back first. When nothing changed since the last
+/// deployment, it says so and restarts nothing.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  cutover deploy production                     deploy HEAD
+  cutover deploy production --commit v1.4.0     deploy a tag, a branch or a hash
+  cutover deploy production --artifact 3fa9c1   deploy what was built before, byte for byte
+  cutover deploy production --dry-run           check everything that changes nothing live
+  cutover deploy production --wait              queue up behind a running deployment")]
+pub(crate) struct DeployArgs {
+    /// The environment in cutover.toml
+    #[arg(value_name = "ENV")]
+    environment: String,
+    #[command(flatten)]
+    what: WhatArgs,
+    /// Check everything that changes nothing live, show what would be done, and stop
+    #[arg(long)]
+    dry_run: bool,
+    /// Restart the service even when nothing changed
+    #[arg(long)]
+    restart: bool,
+    #[command(flatten)]
+    waiting: WaitArgs,
+    /// Why, for the history
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    reason: String,
+}
+
+/// Which artifact is meant.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub(crate) struct WhatArgs {
+    /// An artifact by its id or the beginning of it
+    #[arg(long, value_name = "ID")]
+    artifact: Option<String>,
+    /// A commit: a branch, a tag, a hash
+    #[arg(long, value_name = "REV")]
+    commit: Option<String>,
+    /// The work tree with its uncommitted changes; the release is marked dirty
+    #[arg(long)]
+    dirty: bool,
+}
+
+/// Whether and how to wait for the lock.
+#[derive(Debug, Args)]
+pub(crate) struct WaitArgs {
+    /// Queue up when the environment is locked, for at most so many seconds (an hour when no number is given)
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "3600")]
+    wait: Option<u64>,
+    /// Make older deployments in the queue give up in favour of this one
+    #[arg(long, requires = "wait")]
+    supersede: bool,
+}
+
+impl WaitArgs {
+    /// How long to wait.
+    pub(crate) fn limit(&self) -> Option<Duration> {
+        self.wait.map(Duration::from_secs)
+    }
+
+    /// Whether older waiters give up.
+    pub(crate) fn supersede(&self) -> bool {
+        self.supersede
+    }
+}
+
+impl DeployArgs {
+    /// Deploys.
+    pub(crate) fn run(&self, context: &Context) -> Result<Exit, CommandError> {
+        let mut session = Session::open(context, &self.environment)?;
+        session.reason.clone_from(&self.reason);
+        session.wait = self.waiting.limit();
+        session.supersede = self.waiting.supersede();
+        let artifacts = context.artifacts()?;
+        let artifact = find_artifact(context, &artifacts, &self.what, &session)?;
+        if self.dry_run {
+            return super::plan::rehearse(context, &session, &artifact);
+        }
+        let purpose = format!("deploy {} {}", short(&artifact.record.commit), artifact.record.subject);
+        session.change(purpose.trim(), Recovery::TakeBack, |begun| {
+            begun.refuse_if_stuck()?;
+            let plan = self.plan(begun, &artifact)?;
+            Ok(Some(begun.run(plan, Some((&artifact.manifest, &artifacts.blobs()?)))?))
+        })
+    }
+
+    fn plan(&self, begun: &Begun<'_>, artifact: &Artifact) -> Result<HostPlan, CommandError> {
+        let by = crate::deployments::asker();
+        let wish = begun.wish(&by);
+        match planner::unchanged(&wish, &artifact.id) {
+            Some(live) => Ok(planner::restart(&wish, &live, self.restart || !begun.is_serving())?),
+            None => Ok(planner::deploy(&wish, &subject(artifact))?),
+        }
+    }
+}
+
+/// An artifact as plans describe it.
+pub(crate) fn subject(artifact: &Artifact) -> Subject<'_> {
+    Subject {
+        artifact: artifact.id,
+        manifest: &artifact.manifest,
+        subject: &artifact.record.subject,
+        committed_at: Some(artifact.record.committed_at),
+    }
+}
+
+/// The first characters of a commit's hash.
+pub(crate) fn short(commit: &str) -> &str {
+    &commit[..commit.len().min(7)]
+}
+
+/// The artifact that is meant: found by its id, or packed now.
+pub(crate) fn find_artifact(
+    context: &Context,
+    artifacts: &ArtifactStore,
+    what: &WhatArgs,
+    session: &Session<'_>,
+) -> Result<Artifact, CommandError> {
+    if let Some(id) = &what.artifact {
+        return Ok(artifacts.get(id)?);
+    }
+    let project = context.project()?;
+    let source = match &what.commit {
+        _ if what.dirty => PackSource::WorkTree,
+        Some(revision) => PackSource::Commit(revision.clone()),
+        None => PackSource::Commit("HEAD".to_owned()),
+    };
+    let request = PackRequest {
+        repository: &project.dir,
+        project: &project.config.name,
+        source: &source,
+        config: &project.config.artifact,
+        now: context.now(),
+        again: false,
+    };
+    let mut told = Told { context, masker: Masker::new(session.variables.secrets()) };
+    Ok(artifacts.pack(&request, &mut told)?)
+}
+
+/// Shows what the build command says, masked, to those who want to see it.
+struct Told<'a> {
+    context: &'a Context,
+    masker: Masker,
+}
+
+impl PackObserver for Told<'_> {
+    fn build_output(&mut self, line: &[u8]) {
+        if self.context.output.verbose && !self.context.output.json {
+            let text = self.masker.mask(&String::from_utf8_lossy(line));
+            // The build goes on when nobody can read what it says.
+            let _told = self.context.output.error(&format!("{}\n", cutover_reporters::one_line(&text)));
+        }
+    }
+
+    fn is_cancelled(&self) -> bool {
+        crate::deployments::CANCEL.is_cancelled()
+    }
+}

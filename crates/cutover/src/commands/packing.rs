@@ -1,0 +1,138 @@
+//! Packing an artifact, for `build` and for whatever deploys a commit.
+
+use crate::context::{Context, Project};
+use crate::error::CommandError;
+use crate::output::Output;
+use cutover_artifacts::{Artifact, ArtifactError, ArtifactStore, PackObserver, PackRequest, PackSource, Retention};
+use cutover_core::artifact::Digest;
+use cutover_core::config::SecretSource;
+use cutover_core::mask::Masker;
+use cutover_core::record;
+use cutover_core::secret::Secret;
+use cutover_core::store::{Scope, Store};
+use cutover_reporters::one_line;
+use cutover_store::SqliteStore;
+use std::collections::{HashSet, VecDeque};
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+/// How many of the build command's last lines an error shows.
+const EXCERPT_LINES_MAX: usize = 20;
+/// The largest secret file whose content is masked, in bytes; no env file takes a larger value.
+const SECRET_BYTES_MAX: u64 = 128 << 10;
+
+/// Packs what is asked for, or finds that it was packed before; then remembers it and removes
+/// artifacts that are too many or too old.
+pub(super) fn pack(context: &Context, source: &PackSource, again: bool) -> Result<Artifact, CommandError> {
+    let project = context.project()?;
+    let artifacts = context.artifacts()?;
+    let request = PackRequest {
+        repository: &project.dir,
+        project: &project.config.name,
+        source,
+        config: &project.config.artifact,
+        now: context.now(),
+        again,
+    };
+    let mut listener = Listener::new(&context.output, known_secrets(project));
+    let artifact = artifacts.pack(&request, &mut listener).map_err(|error| listener.explain(error))?;
+    // The artifact is there; what fails from here on costs order, not the build.
+    if let Err(error) = tidy(context, &artifacts, &artifact) {
+        context.output.warn(&format!("the artifact is packed, but not remembered: {}", error.message()));
+    }
+    Ok(artifact)
+}
+
+fn tidy(context: &Context, artifacts: &ArtifactStore, artifact: &Artifact) -> Result<(), CommandError> {
+    let project = context.project()?;
+    let store = context.store()?;
+    store.put_artifact(&remembered(project, artifact))?;
+    let pinned = pinned(&store, project, artifact)?;
+    let retention = Retention {
+        project: &project.config.name,
+        now: context.now(),
+        keep: project.config.artifact.keep,
+        keep_for: project.config.artifact.keep_for,
+        pinned: &pinned,
+    };
+    artifacts.prune(&retention)?;
+    Ok(())
+}
+
+/// What this build made and what any place still holds: a rollback may want it.
+fn pinned(store: &SqliteStore, project: &Project, artifact: &Artifact) -> Result<HashSet<Digest>, CommandError> {
+    let scope = Scope { project: Some(project.config.name.clone()), environment: None };
+    let held = store.releases(&scope)?.into_iter().filter_map(|(_, release)| release.artifact.parse().ok());
+    Ok(held.chain([artifact.id]).collect())
+}
+
+fn remembered(project: &Project, artifact: &Artifact) -> record::ArtifactRecord {
+    let about = &artifact.record;
+    record::ArtifactRecord {
+        id: artifact.id.to_string(),
+        project: project.config.name.clone(),
+        commit: about.commit.clone(),
+        subject: about.subject.clone(),
+        dirty: about.dirty,
+        file_count: about.file_count,
+        size_bytes: about.bytes,
+        packed_at: about.packed_at,
+    }
+}
+
+/// Masks the secrets that a build command may see: those in our own environment and in files. No
+/// command is run for the others: a build does not need them.
+fn known_secrets(project: &Project) -> Masker {
+    let sources = project.config.environments.values().flat_map(|environment| &environment.secrets);
+    let known: Vec<(&str, Secret)> =
+        sources.filter_map(|(name, source)| Some((name.as_str(), value(project, source)?))).collect();
+    Masker::new(known.iter().map(|(name, secret)| (*name, secret)))
+}
+
+fn value(project: &Project, source: &SecretSource) -> Option<Secret> {
+    match source {
+        SecretSource::Variable(name) => std::env::var(name).ok().map(Secret::new),
+        SecretSource::File(path) => read(&project.dir.join(path)).ok().map(Secret::new),
+        SecretSource::Command(_) => None,
+    }
+}
+
+fn read(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(SECRET_BYTES_MAX).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// Shows what the build command says when that is wanted, and keeps its end for an error.
+struct Listener<'a> {
+    output: &'a Output,
+    masker: Masker,
+    last: VecDeque<String>,
+}
+
+impl<'a> Listener<'a> {
+    fn new(output: &'a Output, masker: Masker) -> Self {
+        Self { output, masker, last: VecDeque::new() }
+    }
+
+    fn explain(&self, error: ArtifactError) -> CommandError {
+        let lines: Vec<&str> = self.last.iter().map(String::as_str).collect();
+        CommandError::from(error).excerpt(lines.join("\n"))
+    }
+}
+
+impl PackObserver for Listener<'_> {
+    fn build_output(&mut self, line: &[u8]) {
+        let line = one_line(&self.masker.mask(&String::from_utf8_lossy(line)));
+        if self.output.verbose {
+            // Telling never fails a build.
+            let _told =
+                self.output.error(&format!("{}\n", self.output.paint_errors().dim(format!("  build | {line}"))));
+        }
+        if self.last.len() == EXCERPT_LINES_MAX {
+            self.last.pop_front();
+        }
+        self.last.push_back(line);
+    }
+}

@@ -1,0 +1,51 @@
+//! `cutover resume`.
+
+use crate::context::Context;
+use crate::deployments::Session;
+use crate::error::CommandError;
+use crate::exit::Exit;
+use clap::Args;
+use cutover_targets::host::transaction::Recovery;
+
+/// Takes up a deployment whose process died, and tells how it ended.
+///
+/// It goes on where the journal stops: forward, or with taking everything back when that had begun.
+/// A stuck deployment's failed restore is tried again: put right what it names first. With --abandon
+/// nothing is tried any more, and the deployment is closed as it stands.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  cutover resume production             go on
+  cutover resume production --abandon   close a stuck deployment that was put right by hand")]
+pub(crate) struct ResumeArgs {
+    /// The environment in cutover.toml
+    #[arg(value_name = "ENV")]
+    environment: String,
+    /// Close what is stuck without trying again
+    #[arg(long)]
+    abandon: bool,
+}
+
+impl ResumeArgs {
+    /// Resumes.
+    pub(crate) fn run(&self, context: &Context) -> Result<Exit, CommandError> {
+        let session = Session::open_without_variables(context, &self.environment)?;
+        if self.abandon {
+            return self.abandon(context, &session);
+        }
+        session.change("resume", Recovery::GoOn, |begun| Ok(begun.recovered.last().cloned()))
+    }
+
+    fn abandon(&self, context: &Context, session: &Session<'_>) -> Result<Exit, CommandError> {
+        let abandoned = session.abandon()?;
+        if context.output.json {
+            context.output.json(&serde_json::json!({ "v": 1, "abandoned": abandoned }))?;
+        } else if abandoned.is_empty() {
+            context.output.text("nothing is unfinished\n")?;
+        } else {
+            for id in &abandoned {
+                context.output.text(&format!("closed deployment {id}; it stays as it is\n"))?;
+            }
+        }
+        Ok(Exit::Done)
+    }
+}

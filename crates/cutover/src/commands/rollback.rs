@@ -1,0 +1,68 @@
+//! `cutover rollback`.
+
+use super::deploy::WaitArgs;
+use crate::context::Context;
+use crate::deployments::{Begun, Session};
+use crate::error::{CommandError, ErrorKind};
+use crate::exit::Exit;
+use clap::Args;
+use cutover_core::id::ReleaseId;
+use cutover_targets::host::HostPlan;
+use cutover_targets::host::planner;
+use cutover_targets::host::transaction::Recovery;
+
+/// Brings an earlier release live again, with the env file that it had, and sees it healthy.
+///
+/// Without a release it goes to the last good one before the live one, by the order in which
+/// releases were made, never by times. The release that is left is marked bad, so that no later
+/// rollback chooses it by itself; it can still be named. Nothing is built or received, so it takes
+/// about as long as the service's restart. A release that turns out not to be healthy is taken
+/// back, and what was live before the rollback is live again.
+#[derive(Debug, Args)]
+#[command(after_long_help = "Examples:
+  cutover rollback production                          to the last good release
+  cutover rollback production 20261121101500-a1b2c3d   to this one
+  cutover releases production                          which there are")]
+pub(crate) struct RollbackArgs {
+    /// The environment in cutover.toml
+    #[arg(value_name = "ENV")]
+    environment: String,
+    /// The release to go to; the last good one when none is named
+    #[arg(value_name = "RELEASE")]
+    release: Option<ReleaseId>,
+    #[command(flatten)]
+    waiting: WaitArgs,
+    /// Why, for the history
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    reason: String,
+}
+
+impl RollbackArgs {
+    /// Rolls back.
+    pub(crate) fn run(&self, context: &Context) -> Result<Exit, CommandError> {
+        let mut session = Session::open_without_variables(context, &self.environment)?;
+        session.reason.clone_from(&self.reason);
+        session.wait = self.waiting.limit();
+        session.supersede = self.waiting.supersede();
+        session.change("rollback", Recovery::TakeBack, |begun| {
+            begun.refuse_if_stuck()?;
+            let plan = self.plan(begun)?;
+            Ok(Some(begun.run(plan, None)?))
+        })
+    }
+
+    fn plan(&self, begun: &Begun<'_>) -> Result<HostPlan, CommandError> {
+        let by = crate::deployments::asker();
+        let wish = begun.wish(&by);
+        let release = match (&self.release, wish.targets.values().next()) {
+            (Some(release), _) => release.clone(),
+            (None, Some(config)) => planner::last_good(config)?,
+            (None, None) => return Err(CommandError::new(ErrorKind::Config, "the environment has no targets")),
+        };
+        if begun.live().as_ref() == Some(&release) {
+            return Err(CommandError::new(ErrorKind::Usage, format!("release {release} is live already"))
+                .state("nothing was changed"));
+        }
+        Ok(planner::rollback(&wish, &release)?)
+    }
+}

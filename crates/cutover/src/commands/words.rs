@@ -1,0 +1,60 @@
+//! Words that several commands use for the same thing.
+
+use cutover_core::next::DeploymentOutcome;
+use cutover_core::plan::PlanKind;
+use cutover_reporters::duration;
+use jiff::Timestamp;
+use std::time::Duration;
+
+/// How many characters of a commit hash people read.
+const COMMIT_LENGTH: usize = 7;
+
+/// How a deployment ended, with its symbol.
+pub(super) fn outcome(outcome: Option<DeploymentOutcome>) -> &'static str {
+    match outcome {
+        Some(DeploymentOutcome::Deployed) => "✓ deployed",
+        Some(DeploymentOutcome::RolledBack) => "↩ rolled back",
+        Some(DeploymentOutcome::Failed) => "✗ failed",
+        Some(DeploymentOutcome::Stuck) => "✗ stuck",
+        None => "… unfinished",
+    }
+}
+
+/// What a deployment was made for.
+pub(super) fn kind(kind: PlanKind) -> &'static str {
+    match kind {
+        PlanKind::Deploy => "deploy",
+        PlanKind::Rollback => "rollback",
+        PlanKind::Restart => "restart",
+    }
+}
+
+/// A commit as people read it, and whether more than the commit was packed.
+pub(super) fn commit(hash: &str, dirty: bool) -> String {
+    let short: String = hash.chars().take(COMMIT_LENGTH).collect();
+    match (short.is_empty(), dirty) {
+        (true, _) => "no commit".to_owned(),
+        (false, true) => short + " with uncommitted changes",
+        (false, false) => short,
+    }
+}
+
+/// How long ago, in one unit: "3h ago"; a clock that jumped back gives "just now".
+pub(super) fn ago(at: Timestamp, now: Timestamp) -> String {
+    match now.duration_since(at).as_secs() {
+        ..60 => "just now".to_owned(),
+        seconds @ 60..3_600 => format!("{}m ago", seconds / 60),
+        seconds @ 3_600..172_800 => format!("{}h ago", seconds / 3_600),
+        seconds @ 172_800.. => format!("{}d ago", seconds / 86_400),
+    }
+}
+
+/// A moment to the second, in UTC.
+pub(super) fn moment(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+}
+
+/// Milliseconds as people read them.
+pub(super) fn took(elapsed_ms: u64) -> String {
+    duration(Duration::from_millis(elapsed_ms))
+}

@@ -1,0 +1,175 @@
+//! Where a command works: the project, its config, and what is remembered of it.
+
+use crate::cli::GlobalArgs;
+use crate::diagnostics::ConfigFindings;
+use crate::error::{CommandError, ErrorKind};
+use crate::output::Output;
+use cutover_artifacts::ArtifactStore;
+use cutover_core::artifact::Digest;
+use cutover_core::config::{Checked, Config, EnvironmentConfig, TEXT_BYTES_MAX};
+use cutover_core::id::EnvironmentName;
+use cutover_core::store::Scope;
+use cutover_store::SqliteStore;
+use jiff::Timestamp;
+use std::cell::OnceCell;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::{env, path};
+
+/// The config's name.
+pub(crate) const CONFIG_NAME: &str = "cutover.toml";
+/// How many characters of the hash of a repository's path keep projects of the same name apart.
+const PLACE_LENGTH: usize = 12;
+
+/// What a command knows before it begins. Nothing is read before it is asked for.
+pub(crate) struct Context {
+    /// How to print.
+    pub(crate) output: Output,
+    config: Option<PathBuf>,
+    project: OnceCell<Project>,
+}
+
+/// A project on this machine.
+#[derive(Debug)]
+pub(crate) struct Project {
+    /// What its `cutover.toml` says.
+    pub(crate) config: Config,
+    /// The directory of its `cutover.toml`, absolute.
+    pub(crate) dir: PathBuf,
+    /// Where its artifacts and its history lie.
+    pub(crate) data_dir: PathBuf,
+}
+
+impl Context {
+    /// A context for these flags, in the current directory.
+    pub(crate) fn new(global: &GlobalArgs, output: Output) -> Self {
+        Self { output, config: global.config.clone(), project: OnceCell::new() }
+    }
+
+    /// The time now.
+    pub(crate) fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    /// The project whose `cutover.toml` is in this directory or the nearest above.
+    pub(crate) fn project(&self) -> Result<&Project, CommandError> {
+        if let Some(project) = self.project.get() {
+            return Ok(project);
+        }
+        let project = self.read_project()?;
+        Ok(self.project.get_or_init(|| project))
+    }
+
+    fn read_project(&self) -> Result<Project, CommandError> {
+        let path = self.config_path()?;
+        let config = self.read_config(&path)?;
+        // A found config has a directory: the path ends with the file's name.
+        let dir = path.parent().unwrap_or(&path).to_owned();
+        let data_dir = home()?.join("projects").join(place(&config, &dir));
+        Ok(Project { config, dir, data_dir })
+    }
+
+    fn config_path(&self) -> Result<PathBuf, CommandError> {
+        let here = env::current_dir().map_err(|error| failed("find the current directory", &error))?;
+        if let Some(path) = &self.config {
+            return Ok(here.join(path));
+        }
+        let found = here.ancestors().map(|dir| dir.join(CONFIG_NAME)).find(|path| path.is_file());
+        found.ok_or_else(|| {
+            CommandError::new(ErrorKind::Config, format!("no {CONFIG_NAME} in {} or above", here.display()))
+                .hint("`cutover init` writes one")
+        })
+    }
+
+    fn read_config(&self, path: &Path) -> Result<Config, CommandError> {
+        let shown = shown(path);
+        let text = read_text(path).map_err(|error| {
+            CommandError::new(ErrorKind::Config, format!("read {shown}")).because(&error).state("nothing was changed")
+        })?;
+        let Checked { config, diagnostics } = Config::check(&text);
+        let findings = ConfigFindings::new(shown, text, diagnostics);
+        let Some(config) = config else { return Err(CommandError::config(findings)) };
+        if !findings.is_empty() && !self.output.json {
+            // A warning that cannot be written stops nothing.
+            let _told = self.output.error(&findings.render(self.output.paint_errors(), self.output.width));
+        }
+        Ok(config)
+    }
+
+    /// One of the project's environments.
+    pub(crate) fn environment(&self, name: &str) -> Result<(&EnvironmentName, &EnvironmentConfig), CommandError> {
+        let environments = &self.project()?.config.environments;
+        environments.iter().find(|(known, _)| known.as_str() == name).ok_or_else(|| {
+            let known: Vec<&str> = environments.keys().map(EnvironmentName::as_str).collect();
+            CommandError::new(ErrorKind::Usage, format!("no environment {name:?} in {CONFIG_NAME}"))
+                .hint(format!("there are: {}", known.join(", ")))
+        })
+    }
+
+    /// The project's deployments, all or those of one environment, which may be gone from the config.
+    pub(crate) fn scope(&self, environment: Option<&EnvironmentName>) -> Result<Scope, CommandError> {
+        let project = self.project()?.config.name.clone();
+        Ok(Scope { project: Some(project), environment: environment.cloned() })
+    }
+
+    /// The project's artifacts on this machine.
+    pub(crate) fn artifacts(&self) -> Result<ArtifactStore, CommandError> {
+        Ok(ArtifactStore::open(&self.data_dir()?.join("artifacts"))?)
+    }
+
+    /// The project's history on this machine.
+    pub(crate) fn store(&self) -> Result<SqliteStore, CommandError> {
+        Ok(SqliteStore::open(&self.data_dir()?.join("history.db"))?)
+    }
+
+    /// The directory of what is remembered, made when it is missing. Only its owner can read it.
+    fn data_dir(&self) -> Result<&Path, CommandError> {
+        let dir = &self.project()?.data_dir;
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
+        made.map_err(|error| {
+            failed(&format!("make directory {}", dir.display()), &error).hint("CUTOVER_HOME can name another place")
+        })?;
+        Ok(dir)
+    }
+}
+
+/// `$CUTOVER_HOME`, or `cutover` in the user's data directory as the XDG base directories say.
+fn home() -> Result<PathBuf, CommandError> {
+    let variable = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let data = || variable("XDG_DATA_HOME").filter(|path| path.is_absolute());
+    let user = || variable("HOME").map(|home| home.join(".local/share"));
+    let home = variable("CUTOVER_HOME").or_else(|| Some(data().or_else(user)?.join("cutover")));
+    let home = home.ok_or_else(|| {
+        CommandError::new(ErrorKind::Usage, "find the home directory: HOME is not set")
+            .hint("set CUTOVER_HOME to the directory that shall hold artifacts and history")
+    })?;
+    path::absolute(&home).map_err(|error| failed("find the current directory", &error))
+}
+
+/// The project's directory name: its name, and what keeps apart two repositories with that name.
+fn place(config: &Config, dir: &Path) -> String {
+    let repository = dir.ancestors().find(|dir| dir.join(".git").exists()).unwrap_or(dir);
+    let canonical = repository.canonicalize().unwrap_or_else(|_| repository.to_owned());
+    let digest = Digest::of(canonical.as_os_str().as_encoded_bytes()).to_string();
+    format!("{}-{}", config.name, &digest[..PLACE_LENGTH])
+}
+
+/// The path as the user would type it: relative where it lies below the current directory.
+fn shown(path: &Path) -> String {
+    let here = env::current_dir().ok();
+    let below = here.as_ref().and_then(|here| path.strip_prefix(here).ok());
+    below.unwrap_or(path).display().to_string()
+}
+
+/// Reads a text, but never more than a sound config can have.
+fn read_text(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(TEXT_BYTES_MAX as u64 + 1).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+fn failed(what: &str, error: &io::Error) -> CommandError {
+    CommandError::new(ErrorKind::Failed, what).because(error)
+}

@@ -1,0 +1,241 @@
+//! The one place where errors become words, hints and exit codes.
+//!
+//! Libraries say what failed; here it is said what that means for the user: what stands now, and
+//! what to do. To add a library's error: add a `From` below.
+
+use crate::diagnostics::ConfigFindings;
+use crate::exit::Exit;
+use crate::output::Output;
+use cutover_artifacts::{ArtifactError, BuildError};
+use cutover_core::id::InvalidId;
+use cutover_core::store::StoreError;
+use cutover_disk::DiskError;
+use cutover_reporters::one_line;
+use serde::Serialize;
+use std::error::Error;
+use std::io;
+
+/// The version of the JSON that errors are told in.
+const VERSION: u32 = 1;
+/// The most causes of an error that are told.
+const CAUSE_COUNT_MAX: usize = 20;
+
+/// What sort of error it is; decides the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ErrorKind {
+    /// The command line is wrong, or names something that does not exist.
+    Usage,
+    /// `cutover.toml` is missing or wrong.
+    Config,
+    /// It could not be done; nothing was switched.
+    Failed,
+    /// Another deployment or a lock is in the way.
+    Locked,
+    /// A person is needed.
+    Stuck,
+    /// Cutover itself is wrong.
+    Bug,
+    /// Whoever read our output went away.
+    OutputClosed,
+}
+
+impl ErrorKind {
+    fn exit(self) -> Exit {
+        match self {
+            Self::Usage | Self::Config => Exit::Usage,
+            Self::Failed | Self::Bug => Exit::Failed,
+            Self::Locked => Exit::Locked,
+            Self::Stuck => Exit::Stuck,
+            // `cutover history | head` is no failure.
+            Self::OutputClosed => Exit::Done,
+        }
+    }
+}
+
+/// An error as it is told.
+#[derive(Debug, Serialize)]
+pub(crate) struct CommandError {
+    kind: ErrorKind,
+    /// What failed.
+    message: String,
+    /// Why, outermost first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    causes: Vec<String>,
+    /// What stands now, where that is in question.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<String>,
+    /// What to do.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    hints: Vec<String>,
+    /// The last lines of what a command said.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    excerpt: String,
+    /// What is wrong in `cutover.toml`, and where.
+    #[serde(flatten)]
+    findings: Option<Box<ConfigFindings>>,
+}
+
+impl CommandError {
+    /// An error with a message that completes "cutover could not: …".
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self { kind, message, causes: Vec::new(), state: None, hints: Vec::new(), excerpt: String::new(), findings: None }
+    }
+
+    /// The same error with the chain of errors that led to it.
+    #[must_use]
+    pub(crate) fn because(mut self, cause: &dyn Error) -> Self {
+        let mut next = Some(cause);
+        while let Some(error) = next.filter(|_| self.causes.len() < CAUSE_COUNT_MAX) {
+            self.causes.push(error.to_string());
+            next = error.source();
+        }
+        self
+    }
+
+    /// The same error with what stands now: "nothing was changed".
+    #[must_use]
+    pub(crate) fn state(mut self, state: impl Into<String>) -> Self {
+        self.state = Some(state.into());
+        self
+    }
+
+    /// The same error with advice.
+    #[must_use]
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// The same error with the end of what a command said, masked already.
+    #[must_use]
+    pub(crate) fn excerpt(mut self, excerpt: impl Into<String>) -> Self {
+        self.excerpt = excerpt.into();
+        self
+    }
+
+    /// What failed, for a warning about it.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The findings in a `cutover.toml` that is not sound.
+    pub(crate) fn config(findings: ConfigFindings) -> Self {
+        let mut error = Self::new(ErrorKind::Config, findings.summary()).state("nothing was changed");
+        error.findings = Some(Box::new(findings));
+        error
+    }
+
+    /// A panic: a mistake in Cutover, not in its use.
+    pub(crate) fn bug(what: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Bug, format!("this is a bug in Cutover: {}", what.into()))
+            .state("what a deployment had done is in its journal, under .cutover/ in its deploy_to")
+            .hint("`cutover resume ENV` takes up a deployment that was not finished")
+            .hint("please report this message")
+    }
+
+    fn of(kind: ErrorKind, error: &dyn Error) -> Self {
+        let told = Self::new(kind, error.to_string());
+        error.source().map_or_else(|| Self::new(kind, error.to_string()), |source| told.because(source))
+    }
+
+    /// Tells the error: on the standard error for people, as one JSON object on the standard output
+    /// for machines. Returns how the process ends.
+    pub(crate) fn tell(&self, output: &Output) -> Exit {
+        let exit = self.kind.exit();
+        if self.kind != ErrorKind::OutputClosed {
+            // When even this cannot be written, the exit code still says it.
+            let _told = if output.json { self.tell_json(output, exit) } else { output.error(&self.text(output)) };
+        }
+        exit
+    }
+
+    fn tell_json(&self, output: &Output, exit: Exit) -> Result<(), CommandError> {
+        output.json(&serde_json::json!({ "v": VERSION, "exit_code": exit as u8, "error": self }))
+    }
+
+    fn text(&self, output: &Output) -> String {
+        let paint = output.paint_errors();
+        let mut text = self.findings.as_ref().map_or_else(String::new, |findings| findings.render(paint, output.width));
+        text += &format!("{} {}\n", paint.bad("error:"), one_line(&self.message));
+        text.extend(self.causes.iter().map(|cause| format!("  because: {}\n", one_line(cause))));
+        text.extend(self.excerpt.lines().map(|line| format!("    | {}\n", one_line(line))));
+        text.extend(self.state.iter().map(|state| format!("  state: {}\n", one_line(state))));
+        text.extend(self.hints.iter().map(|hint| format!("  {} {}\n", paint.strong("hint:"), one_line(hint))));
+        text
+    }
+}
+
+impl From<ArtifactError> for CommandError {
+    fn from(error: ArtifactError) -> Self {
+        let kind = match &error {
+            ArtifactError::UnknownRevision(_)
+            | ArtifactError::NotFound(_)
+            | ArtifactError::Ambiguous { .. }
+            | ArtifactError::InvalidId(_) => ErrorKind::Usage,
+            ArtifactError::Locked { .. } => ErrorKind::Locked,
+            ArtifactError::Git { .. }
+            | ArtifactError::Pattern { .. }
+            | ArtifactError::Path(_)
+            | ArtifactError::PathNotUtf8(_)
+            | ArtifactError::PathTwice(_)
+            | ArtifactError::Submodule(_)
+            | ArtifactError::LfsPointer(_)
+            | ArtifactError::Sparse(_)
+            | ArtifactError::SpecialFile(_)
+            | ArtifactError::Manifest(_)
+            | ArtifactError::Build(_)
+            | ArtifactError::Disk(_)
+            | ArtifactError::Blob(_)
+            | ArtifactError::Damaged { .. }
+            | ArtifactError::Import(_)
+            | ArtifactError::Export { .. } => ErrorKind::Failed,
+        };
+        let told = Self::of(kind, &error).state("nothing was deployed");
+        let told = error.hint().into_iter().fold(told, Self::hint);
+        if matches!(error, ArtifactError::Build(BuildError::ExitCode(_))) { told.hint("-v shows all that it says") } else { told }
+    }
+}
+
+impl From<StoreError> for CommandError {
+    fn from(error: StoreError) -> Self {
+        let (kind, hint) = match &error {
+            StoreError::NotFound { .. } => (ErrorKind::Usage, Some("`cutover history` lists what is remembered")),
+            StoreError::Ambiguous { .. } => (ErrorKind::Usage, Some("give more of its id")),
+            StoreError::TooNew { .. } => (ErrorKind::Failed, Some("a newer Cutover wrote it: use that one here too")),
+            StoreError::Damaged { .. } => {
+                (ErrorKind::Failed, Some("move it away: what the hosts' journals know comes back by itself"))
+            }
+            StoreError::Failed { .. } => (ErrorKind::Failed, None),
+        };
+        hint.into_iter().fold(Self::of(kind, &error), Self::hint)
+    }
+}
+
+impl From<DiskError> for CommandError {
+    fn from(error: DiskError) -> Self {
+        Self::of(ErrorKind::Failed, &error)
+    }
+}
+
+impl From<InvalidId> for CommandError {
+    fn from(error: InvalidId) -> Self {
+        Self::of(ErrorKind::Usage, &error)
+    }
+}
+
+impl From<serde_json::Error> for CommandError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::bug(format!("something cannot be told as JSON: {error}"))
+    }
+}
+
+/// An error of writing to the standard output or error.
+pub(crate) fn output_failed(error: &io::Error) -> CommandError {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => CommandError::new(ErrorKind::OutputClosed, "the output was closed"),
+        _ => CommandError::new(ErrorKind::Failed, "write the output").because(error),
+    }
+}
+
