@@ -7,6 +7,9 @@ use jiff::SignedDuration;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
+/// The most entries of one journal: an engine that goes round in circles is found out.
+const ENTRY_COUNT_MAX: usize = 100_000;
+
 /// When, around an append's effect, something goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moment {
@@ -73,6 +76,7 @@ impl MemoryJournal {
 
     fn keep(&self, entry: Entry) -> Record {
         let mut kept = self.kept();
+        assert!(kept.len() < ENTRY_COUNT_MAX, "the engine never ends");
         let seq = kept.len() as u64 + 1;
         let at = start() + SignedDuration::from_secs(i64::try_from(seq).expect("tests keep few entries"));
         let record = Record { seq, at, entry };
