@@ -3,6 +3,7 @@
 use super::layout::Layout;
 use super::release::{Release, ReleaseState};
 use crate::service;
+use crate::supervisor::parse_env;
 use cutover_core::artifact::{BlobSource, Digest, Manifest};
 use cutover_core::id::{DeploymentId, ReleaseId, TargetName};
 use cutover_core::mask::Masker;
@@ -65,6 +66,7 @@ impl Site<'_> {
             supervisor_program: self.supervisor.program.clone(),
             supervisor_args: self.supervisor.arguments.clone(),
             masker: self.masker(),
+            secret_names: self.secret_names.clone(),
         }
     }
 
@@ -86,7 +88,8 @@ impl Site<'_> {
         let staged = self.layout.staged_env(self.deployment);
         let live = self.env_file.as_ref().map(|file| self.layout.shared().join(file));
         let text = std::iter::once(staged).chain(live).find_map(|path| read_bounded(&path));
-        text.map(|text| super::env_text::parse(&text)).unwrap_or_default()
+        // A file that a person wrote for another reader is that reader's business.
+        text.and_then(|text| parse_env(&text).ok()).unwrap_or_default()
     }
 
     /// What hooks get besides the environment's variables.

@@ -3,7 +3,7 @@
 
 use crate::host::release::{Release, linked};
 use crate::host::site::Site;
-use crate::service::{self, LogMark, Service, ServiceState};
+use crate::service::{self, Service, ServiceState};
 use crate::verify::{self, Verification};
 use cutover_core::config::ServiceConfig;
 use cutover_core::id::ReleaseId;
@@ -60,18 +60,17 @@ fn revive(site: &Site<'_>, service: &dyn Service, live: &ReleaseId, progress: &d
     service.restart(progress).map_err(advise)?;
     let release = Release::read(site.layout, live)?;
     let Some(config) = release.verify else { return Ok(format!("{live} restarted")) };
-    verify::verify(&verification(site, service, live, &config, &mark), progress).map_err(advise)?;
+    let verification = Verification {
+        config: &config,
+        service: Some(service),
+        mark: &mark,
+        restarted: true,
+        release: &site.layout.release(live),
+        variables: &site.hook_variables(),
+        masker: &site.masker(),
+    };
+    verify::verify(&verification, progress).map_err(advise)?;
     Ok(format!("{live} is back and healthy"))
-}
-
-fn verification<'a>(
-    site: &'a Site<'_>,
-    service: &'a dyn Service,
-    live: &ReleaseId,
-    config: &'a cutover_core::config::VerifyConfig,
-    mark: &'a LogMark,
-) -> Verification<'a> {
-    Verification { config, service: Some(service), mark, cwd: site.layout.release(live), variables: site.hook_variables(), masker: site.masker() }
 }
 
 /// The service as the live release has it; as the new one has it when nothing is live.

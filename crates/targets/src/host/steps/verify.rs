@@ -15,9 +15,10 @@ pub(crate) fn apply(site: &Site<'_>, wanted: &action::Verification, progress: &d
         config: &wanted.verify,
         service: service.as_deref(),
         mark: &mark,
-        cwd: site.layout.release(site.release),
-        variables: site.hook_variables(),
-        masker: site.masker(),
+        restarted: service.is_some(),
+        release: &site.layout.release(site.release),
+        variables: &site.hook_variables(),
+        masker: &site.masker(),
     };
     let probes = verify::verify(&verification, progress)?;
     Ok(Outcome { note: note(probes.len()), probes, ..Outcome::default() })
