@@ -2,10 +2,10 @@
 
 use crate::event::{Event, Observer};
 use crate::journal::{Entry, Journal, JournalError, Record};
-use crate::next::{DeploymentOutcome, Next, next};
+use crate::next::{DeploymentOutcome, Next, cause, next};
 use crate::plan::{Phase, Plan, Step, StepId};
 use crate::probe::ProbeResult;
-use crate::target::{Before, Cancel, Cause, FailureKind, Progress, Target};
+use crate::target::{Before, Cancel, FailureKind, Progress, Target};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -103,14 +103,16 @@ where
         let told = Told { step: id, observer: self.observer, cancel: (!settles).then_some(self.cancel) };
         match self.target.apply(self.step(id), &before(id, entries), &told) {
             Ok(outcome) => Entry::Applied { step: id, outcome },
-            Err(error) if error.kind == FailureKind::Cancelled && !settles => Entry::Cancelled { reason: error.message },
+            Err(error) if error.kind == FailureKind::Cancelled && !settles => {
+                Entry::Cancelled { reason: error.message }
+            }
             Err(error) => Entry::Failed { step: id, error },
         }
     }
 
     fn restore(&self, id: StepId, entries: &[Entry]) -> Entry {
         let told = Told { step: id, observer: self.observer, cancel: None };
-        match self.target.restore(self.step(id), &before(id, entries), cause(entries), &told) {
+        match self.target.restore(self.step(id), &before(id, entries), cause(self.plan, entries), &told) {
             Ok(note) => Entry::Restored { step: id, note },
             Err(error) => Entry::RestoreFailed { step: id, error },
         }
@@ -147,11 +149,6 @@ fn before(id: StepId, entries: &[Entry]) -> Before {
         | Entry::Resumed { .. } => None,
     });
     captured.unwrap_or_default()
-}
-
-fn cause(entries: &[Entry]) -> Cause {
-    let failed = entries.iter().any(|entry| matches!(entry, Entry::Failed { .. }));
-    if failed { Cause::Failed } else { Cause::Cancelled }
 }
 
 /// Passes on what a step says while it acts.

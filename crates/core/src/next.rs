@@ -2,6 +2,7 @@
 
 use crate::journal::Entry;
 use crate::plan::{Phase, Plan, Reversal, StepId};
+use crate::target::Cause;
 use serde::{Deserialize, Serialize};
 
 /// How a deployment ended.
@@ -73,6 +74,19 @@ pub(crate) struct Replay {
 /// - A step that cannot be restored ends in `stuck`; a resumption tries it again.
 pub fn next<A>(plan: &Plan<A>, journal: &[Entry]) -> Next {
     Replay::of(plan, journal).next(plan)
+}
+
+/// Why everything is being taken back: what first made it so. What came later, like a "stop" while unwinding
+/// from a failure, changes nothing about it.
+pub fn cause<A>(plan: &Plan<A>, journal: &[Entry]) -> Cause {
+    let mut replay = Replay::new(plan);
+    for entry in journal {
+        replay.take(plan, entry);
+        if replay.unwinds(plan) {
+            return if matches!(entry, Entry::Cancelled { .. }) { Cause::Cancelled } else { Cause::Failed };
+        }
+    }
+    Cause::Failed
 }
 
 impl Replay {
