@@ -3,6 +3,8 @@
 //! Libraries say what failed; here it is said what that means for the user: what stands now, and
 //! what to do. To add a library's error: add a `From` below.
 
+mod deployments;
+
 use crate::diagnostics::ConfigFindings;
 use crate::exit::Exit;
 use crate::output::Output;

@@ -13,7 +13,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-/// Pack a commit into an artifact and print its id
+/// Packs a commit into an artifact and prints its id.
 ///
 /// An artifact is what one commit builds to: the files that `include` and `exclude` of [artifact]
 /// choose, after the `build` command ran in a clean checkout, when there is one. It is packed once
@@ -22,16 +22,14 @@ use std::path::{Path, PathBuf};
 ///
 /// The id goes to the standard output, everything else to the standard error.
 ///
-/// Examples:
-///   cutover build                             # HEAD, whatever the work tree looks like
-///   cutover build --commit v1.4.2             # a tag, a branch or a hash
-///   cutover build --dirty                     # with uncommitted changes; marked as such
-///   cutover build --output shop.cutover       # also as one file, for another machine
-///   cutover deploy staging --artifact "$(cutover build)"
-///
 /// With --json: {"v":1,"artifact":{"id":…,"commit":…,"file_count":…,"bytes":…},"exported":…}.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_long_help = "Examples:
+  cutover build                         HEAD, whatever the work tree looks like
+  cutover build --commit v1.4.2         a tag, a branch or a hash
+  cutover build --dirty                 with uncommitted changes; marked as such
+  cutover build --output shop.cutover   also as one file, for another machine
+  cutover deploy staging --artifact \"$(cutover build)\"")]
 pub(crate) struct BuildArgs {
     /// The commit to pack: a branch, a tag or a hash
     #[arg(long, value_name = "REV", default_value = "HEAD", conflicts_with = "dirty")]

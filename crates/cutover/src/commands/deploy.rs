@@ -1,18 +1,19 @@
 //! `cutover deploy`.
 
+use super::packing::pack;
+use super::words;
 use crate::context::Context;
 use crate::deployments::{Begun, Session};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use clap::Args;
-use cutover_artifacts::{Artifact, ArtifactStore, PackObserver, PackRequest, PackSource};
-use cutover_core::mask::Masker;
+use cutover_artifacts::{Artifact, PackSource};
 use cutover_targets::host::HostPlan;
 use cutover_targets::host::planner::{self, Subject};
 use cutover_targets::host::transaction::Recovery;
 use std::time::Duration;
 
-/// Brings an artifact live in an environment, and takes it back by itself when it is not healthy.
+/// Bring a commit live, and take it back by itself when it is not healthy
 ///
 /// Packs the commit (HEAD unless told otherwise), takes the environment's lock, puts the release
 /// together beside the live one, switches `current` atomically, restarts the service, and watches
@@ -22,13 +23,15 @@ use std::time::Duration;
 ///
 /// A deployment that was killed half-way is taken back first. When nothing changed since the last
 /// deployment, it says so and restarts nothing.
+///
+/// Examples:
+///   cutover deploy production                     # HEAD
+///   cutover deploy production --commit v1.4.0     # a tag, a branch or a hash
+///   cutover deploy production --artifact 3fa9c1   # what was built before, byte for byte
+///   cutover deploy production --dry-run           # check everything that changes nothing live
+///   cutover deploy production --wait              # queue up behind a running deployment
 #[derive(Debug, Args)]
-#[command(after_long_help = "Examples:
-  cutover deploy production                     deploy HEAD
-  cutover deploy production --commit v1.4.0     deploy a tag, a branch or a hash
-  cutover deploy production --artifact 3fa9c1   deploy what was built before, byte for byte
-  cutover deploy production --dry-run           check everything that changes nothing live
-  cutover deploy production --wait              queue up behind a running deployment")]
+#[command(verbatim_doc_comment)]
 pub(crate) struct DeployArgs {
     /// The environment in cutover.toml
     #[arg(value_name = "ENV")]
@@ -93,12 +96,12 @@ impl DeployArgs {
         session.reason.clone_from(&self.reason);
         session.wait = self.waiting.limit();
         session.supersede = self.waiting.supersede();
-        let artifacts = context.artifacts()?;
-        let artifact = find_artifact(context, &artifacts, &self.what, &session)?;
+        let artifact = find_artifact(context, &self.what)?;
         if self.dry_run {
             return super::plan::rehearse(context, &session, &artifact);
         }
-        let purpose = format!("deploy {} {}", short(&artifact.record.commit), artifact.record.subject);
+        let artifacts = context.artifacts()?;
+        let purpose = format!("deploy {} {}", words::commit(&artifact.record.commit, artifact.record.dirty), artifact.record.subject);
         session.change(purpose.trim(), Recovery::TakeBack, |begun| {
             begun.refuse_if_stuck()?;
             let plan = self.plan(begun, &artifact)?;
@@ -126,55 +129,13 @@ pub(crate) fn subject(artifact: &Artifact) -> Subject<'_> {
     }
 }
 
-/// The first characters of a commit's hash.
-pub(crate) fn short(commit: &str) -> &str {
-    &commit[..commit.len().min(7)]
-}
-
 /// The artifact that is meant: found by its id, or packed now.
-pub(crate) fn find_artifact(
-    context: &Context,
-    artifacts: &ArtifactStore,
-    what: &WhatArgs,
-    session: &Session<'_>,
-) -> Result<Artifact, CommandError> {
-    if let Some(id) = &what.artifact {
-        return Ok(artifacts.get(id)?);
-    }
-    let project = context.project()?;
-    let source = match &what.commit {
-        _ if what.dirty => PackSource::WorkTree,
-        Some(revision) => PackSource::Commit(revision.clone()),
-        None => PackSource::Commit("HEAD".to_owned()),
+pub(crate) fn find_artifact(context: &Context, what: &WhatArgs) -> Result<Artifact, CommandError> {
+    let source = match (&what.artifact, &what.commit) {
+        (Some(id), _) => return Ok(context.artifacts()?.get(id)?),
+        (None, _) if what.dirty => PackSource::WorkTree,
+        (None, Some(revision)) => PackSource::Commit(revision.clone()),
+        (None, None) => PackSource::Commit("HEAD".to_owned()),
     };
-    let request = PackRequest {
-        repository: &project.dir,
-        project: &project.config.name,
-        source: &source,
-        config: &project.config.artifact,
-        now: context.now(),
-        again: false,
-    };
-    let mut told = Told { context, masker: Masker::new(session.variables.secrets()) };
-    Ok(artifacts.pack(&request, &mut told)?)
-}
-
-/// Shows what the build command says, masked, to those who want to see it.
-struct Told<'a> {
-    context: &'a Context,
-    masker: Masker,
-}
-
-impl PackObserver for Told<'_> {
-    fn build_output(&mut self, line: &[u8]) {
-        if self.context.output.verbose && !self.context.output.json {
-            let text = self.masker.mask(&String::from_utf8_lossy(line));
-            // The build goes on when nobody can read what it says.
-            let _told = self.context.output.error(&format!("{}\n", cutover_reporters::one_line(&text)));
-        }
-    }
-
-    fn is_cancelled(&self) -> bool {
-        crate::deployments::CANCEL.is_cancelled()
-    }
+    pack(context, &source, false)
 }

@@ -13,21 +13,19 @@ use cutover_core::record::DeploymentRow;
 use cutover_core::store::{Filter, Page, Standing, Store};
 use cutover_reporters::one_line;
 
-/// List past deployments, newest first
+/// Lists past deployments, newest first.
 ///
 /// Shows what this machine remembers of the project: every attempt, how it ended, how long it took,
 /// who asked for it and what it brought. `cutover logs DEPLOYMENT` tells the whole story of one.
 ///
-/// Examples:
-///   cutover history                               # the last 20, of all environments
-///   cutover history production --since 30d        # one environment's last month
-///   cutover history --outcome rolled-back         # what did not stay
-///   cutover history --search "cart"               # by subject, error, reason, asker, commit
-///   cutover history --limit 100 --json | jq '.deployments[].release'
-///
 /// With --json: {"v":1,"deployments":[…],"next":"…"}; give "next" to --before for the next page.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_long_help = "Examples:
+  cutover history                          the last 20, of all environments
+  cutover history production --since 30d   one environment's last month
+  cutover history --outcome rolled-back    what did not stay
+  cutover history --search \"cart\"          by subject, error, reason, asker, commit
+  cutover history --limit 100 --json | jq '.deployments[].release'")]
 pub(crate) struct HistoryArgs {
     /// Only this environment
     environment: Option<EnvironmentName>,

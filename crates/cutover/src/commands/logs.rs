@@ -21,20 +21,18 @@ use std::path::Path;
 /// How much of a kept log's end is shown, in bytes.
 const LOG_BYTES_MAX: u64 = 64 << 10;
 
-/// Tell the whole story of one deployment
+/// Tells the whole story of one deployment.
 ///
 /// Who asked for it and why, each step with its time and what it did, what failed and what the log
 /// said, what was taken back, every probe, and where the kept log files lie. DEPLOYMENT is an id
 /// from `cutover history`, or a beginning of one that no other has.
 ///
-/// Examples:
-///   cutover logs 20261121T101500-7f3a
-///   cutover logs 20261121T1015 --step verify      # one step, with the end of its log file
-///   cutover logs 20261121T1015 --json | jq '.entries[].entry'
-///
 /// With --json: {"v":1,"deployment":{…},"entries":[…]}: the summary, and the journal as recorded.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_long_help = "Examples:
+  cutover logs 20261121T101500-7f3a
+  cutover logs 20261121T1015 --step verify   one step, with the end of its log file
+  cutover logs 20261121T1015 --json | jq '.entries[].entry'")]
 pub(crate) struct LogsArgs {
     /// The deployment, or the beginning of its id
     deployment: String,

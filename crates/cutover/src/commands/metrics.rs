@@ -13,21 +13,19 @@ use cutover_core::record::DeploymentRow;
 use cutover_core::store::{Filter, Store};
 use std::ops::ControlFlow;
 
-/// Measure how deployments go: frequency, lead time, failures, recovery
+/// Measures how deployments go: frequency, lead time, failures, recovery.
 ///
 /// The four DORA metrics and a few more, from what this machine remembers. Each figure says on how
 /// many samples (n) it rests; under five there is "not enough data", which is more than a number
 /// from two lucky deployments would say. docs/metrics.md defines each one.
 ///
-/// Examples:
-///   cutover metrics production               # the last 30 days
-///   cutover metrics --since 12w              # all environments, a quarter
-///   cutover metrics production --json | jq '.metrics.change_failure_rate'
-///
 /// With --json: {"v":1,"environment":…,"metrics":{…}}; a figure is {"n":…,"value":…}, its value null
 /// when there is not enough data. Times are milliseconds, rates are from 0 to 1.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_long_help = "Examples:
+  cutover metrics production    the last 30 days
+  cutover metrics --since 12w   all environments, a quarter
+  cutover metrics production --json | jq '.metrics.change_failure_rate'")]
 pub(crate) struct MetricsArgs {
     /// Only this environment
     environment: Option<EnvironmentName>,

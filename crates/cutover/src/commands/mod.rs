@@ -10,6 +10,16 @@ mod schema;
 mod since;
 mod table;
 mod words;
+mod supervise;
+mod status;
+mod rollback;
+mod resume;
+mod releases;
+mod plan;
+mod lock;
+mod env;
+mod deploy;
+mod app;
 
 use crate::context::Context;
 use crate::error::CommandError;
@@ -19,6 +29,17 @@ use clap::Subcommand;
 /// What can be asked for.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Plan(plan::PlanArgs),
+    Deploy(deploy::DeployArgs),
+    Rollback(rollback::RollbackArgs),
+    Resume(resume::ResumeArgs),
+    Status(status::StatusArgs),
+    Releases(releases::ReleasesArgs),
+    Lock(lock::LockArgs),
+    App(app::AppArgs),
+    Env(env::EnvArgs),
+    #[command(hide = true)]
+    Supervise(supervise::SuperviseArgs),
     Build(build::BuildArgs),
     History(history::HistoryArgs),
     Logs(logs::LogsArgs),
@@ -30,6 +51,16 @@ impl Command {
     /// Does what was asked for.
     pub(crate) fn run(&self, context: &Context) -> Result<Exit, CommandError> {
         match self {
+            Self::Plan(args) => args.run(context),
+            Self::Deploy(args) => args.run(context),
+            Self::Rollback(args) => args.run(context),
+            Self::Resume(args) => args.run(context),
+            Self::Status(args) => args.run(context),
+            Self::Releases(args) => args.run(context),
+            Self::Lock(args) => args.run(context),
+            Self::App(args) => args.run(context),
+            Self::Env(args) => args.run(context),
+            Self::Supervise(args) => args.run(),
             Self::Build(args) => args.run(context),
             Self::History(args) => args.run(context),
             Self::Logs(args) => args.run(context),

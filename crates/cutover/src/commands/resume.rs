@@ -7,15 +7,17 @@ use crate::exit::Exit;
 use clap::Args;
 use cutover_targets::host::transaction::Recovery;
 
-/// Takes up a deployment whose process died, and tells how it ended.
+/// Take up a deployment whose process died, and tell how it ended
 ///
 /// It goes on where the journal stops: forward, or with taking everything back when that had begun.
 /// A stuck deployment's failed restore is tried again: put right what it names first. With --abandon
 /// nothing is tried any more, and the deployment is closed as it stands.
+///
+/// Examples:
+///   cutover resume production             # go on
+///   cutover resume production --abandon   # close a stuck deployment that was put right by hand
 #[derive(Debug, Args)]
-#[command(after_long_help = "Examples:
-  cutover resume production             go on
-  cutover resume production --abandon   close a stuck deployment that was put right by hand")]
+#[command(verbatim_doc_comment)]
 pub(crate) struct ResumeArgs {
     /// The environment in cutover.toml
     #[arg(value_name = "ENV")]
@@ -28,7 +30,8 @@ pub(crate) struct ResumeArgs {
 impl ResumeArgs {
     /// Resumes.
     pub(crate) fn run(&self, context: &Context) -> Result<Exit, CommandError> {
-        let session = Session::open_without_variables(context, &self.environment)?;
+        // Values that can't be had now may not be needed any more; a step that needs them says so.
+        let session = Session::open(context, &self.environment).or_else(|_| Session::open_without_variables(context, &self.environment))?;
         if self.abandon {
             return self.abandon(context, &session);
         }

@@ -11,18 +11,20 @@ use cutover_targets::host::HostPlan;
 use cutover_targets::host::planner;
 use cutover_targets::host::transaction::Recovery;
 
-/// Brings an earlier release live again, with the env file that it had, and sees it healthy.
+/// Bring an earlier release live again, with the env file that it had
 ///
 /// Without a release it goes to the last good one before the live one, by the order in which
 /// releases were made, never by times. The release that is left is marked bad, so that no later
 /// rollback chooses it by itself; it can still be named. Nothing is built or received, so it takes
 /// about as long as the service's restart. A release that turns out not to be healthy is taken
 /// back, and what was live before the rollback is live again.
+///
+/// Examples:
+///   cutover rollback production                          # to the last good release
+///   cutover rollback production 20261121101500-a1b2c3d   # to this one
+///   cutover releases production                          # which there are
 #[derive(Debug, Args)]
-#[command(after_long_help = "Examples:
-  cutover rollback production                          to the last good release
-  cutover rollback production 20261121101500-a1b2c3d   to this one
-  cutover releases production                          which there are")]
+#[command(verbatim_doc_comment)]
 pub(crate) struct RollbackArgs {
     /// The environment in cutover.toml
     #[arg(value_name = "ENV")]

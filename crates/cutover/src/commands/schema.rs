@@ -6,18 +6,15 @@ use crate::exit::Exit;
 use clap::Args;
 use cutover_core::config::{json_schema, reference};
 
-/// Print the JSON Schema of cutover.toml, for editors
+/// Prints the JSON Schema of cutover.toml, for editors.
 ///
-/// Editors that know JSON Schema complete keys and mark mistakes while you type. With the Even
-/// Better TOML extension, or any editor that uses taplo, the first line of cutover.toml can be:
-///
-///   #:schema ./cutover.schema.json
-///
-/// Examples:
-///   cutover schema > cutover.schema.json
-///   cutover schema --reference | less     # every key, its default and its meaning
+/// Editors that know JSON Schema complete keys and mark mistakes while you type. Where the editor
+/// uses taplo, as Even Better TOML does, let the first line of cutover.toml be
+/// `#:schema ./cutover.schema.json`.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
+#[command(after_long_help = "Examples:
+  cutover schema > cutover.schema.json
+  cutover schema --reference | less   every key, its default and its meaning")]
 pub(crate) struct SchemaArgs {
     /// Print the reference of all keys as Markdown instead
     #[arg(long)]

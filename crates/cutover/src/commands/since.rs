@@ -35,6 +35,11 @@ impl FromStr for Since {
     }
 }
 
+/// A span alone, for times ahead: `30m`, `2h`, `3d`.
+pub(super) fn span(text: &str) -> Result<SignedDuration, String> {
+    ago(text).ok_or_else(|| "use a span like 30m, 2h, 3d or 1w".to_owned())
+}
+
 fn ago(text: &str) -> Option<SignedDuration> {
     let unit = text.chars().next_back()?;
     let seconds: u64 = match unit {

@@ -71,6 +71,15 @@ impl<'a> LocalHost<'a> {
     }
 }
 
+/// Makes the checks of a plan's preflight steps without a deployment; nothing is changed.
+pub fn check_preflight(plan: &HostPlan, supervisor: &SupervisorProgram) -> Result<(), Failure> {
+    let host = LocalHost::new(plan, None, supervisor);
+    plan.steps.iter().try_for_each(|step| match &step.action.work {
+        Work::Preflight(wanted) => preflight::apply(&host.site(step), wanted).map(|_| ()),
+        _ => Ok(()),
+    })
+}
+
 impl Target for LocalHost<'_> {
     type Action = Action;
 

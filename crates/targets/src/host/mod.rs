@@ -17,8 +17,9 @@ mod steps;
 pub mod transaction;
 
 pub use action::{Action, Work};
-pub use executor::{HostPlan, LocalHost};
+pub use executor::{HostPlan, LocalHost, check_preflight};
 pub use journal_file::{FileJournal, journal_name, read as read_journal};
 pub use layout::Layout;
 pub use release::{RELEASE_FILE, Release, ReleaseState, linked};
 pub use site::{Offer, SupervisorProgram};
+pub use steps::preflight::make_directories as prepare_directories;

@@ -77,7 +77,7 @@ fn clock_warning(site: &Site<'_>) -> Option<String> {
 }
 
 /// Makes the directories that everything else relies on.
-pub(crate) fn make_directories(layout: &crate::host::layout::Layout) -> Result<(), Failure> {
+pub fn make_directories(layout: &crate::host::layout::Layout) -> Result<(), Failure> {
     let own = layout.own();
     let private = [own.join("env"), own.join("logs"), layout.queue(), layout.open_journals(), layout.done_journals()];
     let open = [layout.releases(), layout.shared(), own.join("manifests"), own.join("envs")];

@@ -1,0 +1,40 @@
+//! Who asks, and the names of their attempts.
+
+use cutover_core::id::{DeploymentId, InvalidId};
+use jiff::Timestamp;
+use std::hash::{BuildHasher, Hasher};
+
+/// The longest name of an asker in characters.
+const ASKER_LENGTH_MAX: usize = 100;
+
+/// A new deployment's id: the time, and four random characters for those who begin in the same second.
+pub(crate) fn deployment_id(now: Timestamp) -> Result<DeploymentId, InvalidId> {
+    // The standard library's hasher is seeded at random for every process; the counterpart that matters
+    // here is another process in the same second.
+    let random = std::hash::RandomState::new().build_hasher().finish() & 0xffff;
+    DeploymentId::new(format!("{}-{random:04x}", now.strftime("%Y%m%dT%H%M%S")))
+}
+
+/// Who asks: what CI says, else the user and the machine.
+pub(crate) fn asker() -> String {
+    let variable = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
+    let named = variable("CUTOVER_BY").or_else(|| variable("GITHUB_ACTOR"));
+    let name = named.unwrap_or_else(|| {
+        let user = variable("SUDO_USER").or_else(|| variable("USER")).or_else(|| variable("LOGNAME")).unwrap_or_else(|| "unknown".to_owned());
+        format!("{user}@{}", rustix::system::uname().nodename().to_string_lossy())
+    });
+    name.chars().filter(|c| !c.is_control()).take(ASKER_LENGTH_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_sort_by_time_and_differ_within_a_second() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let ids: Vec<_> = (0..8).map(|_| deployment_id(at(1_800_000_000)).unwrap()).collect();
+        assert!(ids.iter().collect::<std::collections::HashSet<_>>().len() > 1);
+        assert!(deployment_id(at(1_800_000_001)).unwrap() > ids[0]);
+    }
+}

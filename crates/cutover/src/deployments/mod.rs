@@ -1,0 +1,15 @@
+//! What every command that changes an environment shares: who asks, which targets, which variables, the lock,
+//! recovery, the run itself and its way into the history.
+
+mod identity;
+mod memory;
+mod place;
+mod session;
+mod signals;
+mod variables;
+
+pub(crate) use identity::{asker, deployment_id};
+pub(crate) use memory::remember_all;
+pub(crate) use place::{Place, PlaceError};
+pub(crate) use session::{Begun, RunError, Session};
+pub(crate) use variables::{Variables, VariablesError};

@@ -1,0 +1,84 @@
+//! What the errors of deployments mean for the user.
+
+use super::{CommandError, ErrorKind};
+use crate::deployments::{PlaceError, RunError, VariablesError};
+use cutover_core::target::Failure;
+use cutover_targets::host::lock::LockError;
+use cutover_targets::host::transaction::TransactionError;
+
+const NOTHING_CHANGED: &str = "nothing was changed";
+
+impl From<PlaceError> for CommandError {
+    fn from(error: PlaceError) -> Self {
+        let told = Self::of(ErrorKind::Config, &error).state(NOTHING_CHANGED);
+        match error {
+            PlaceError::Empty(name) => told.hint(format!("add [environments.{name}.hosts] with a line like: app = [\"localhost\"]")),
+            PlaceError::Remote { .. } => told.hint("run cutover on that host itself, with \"localhost\" as the host"),
+            PlaceError::Shared { .. } => told.hint("give every target a deploy_to of its own"),
+        }
+    }
+}
+
+impl From<VariablesError> for CommandError {
+    fn from(error: VariablesError) -> Self {
+        Self::of(ErrorKind::Config, &error).state(NOTHING_CHANGED).hint("secrets come from where `secrets` of the environment says")
+    }
+}
+
+impl From<Failure> for CommandError {
+    fn from(failure: Failure) -> Self {
+        let told = Self::new(ErrorKind::Failed, &failure.message).state(NOTHING_CHANGED).excerpt(failure.excerpt);
+        failure.hint.into_iter().fold(told, Self::hint)
+    }
+}
+
+impl From<RunError> for CommandError {
+    fn from(error: RunError) -> Self {
+        match error {
+            RunError::Transaction(error) => error.into(),
+            RunError::Plan(failure) => failure.into(),
+            RunError::Id(error) => error.into(),
+            RunError::Stuck { .. } => Self::of(ErrorKind::Stuck, &error)
+                .state("the newer deployment was not begun")
+                .hint("put right what it says, then run `cutover resume ENV`")
+                .hint("if it has been put right by hand, `cutover resume ENV --abandon` closes it"),
+        }
+    }
+}
+
+impl From<TransactionError> for CommandError {
+    fn from(error: TransactionError) -> Self {
+        let (kind, state, hint) = match error {
+            TransactionError::Lock(error) => return error.into(),
+            TransactionError::Place(failure) => return failure.into(),
+            TransactionError::Begin(_) => {
+                (ErrorKind::Failed, NOTHING_CHANGED, "nothing is done that cannot be recorded: make room, or make .cutover/ writable, then try again")
+            }
+            TransactionError::Read { .. } => {
+                (ErrorKind::Stuck, "the deployment that it belongs to is left as it is", "see docs/operations.md on journals that cannot be read")
+            }
+            TransactionError::Interrupted { .. } => {
+                (ErrorKind::Stuck, "what was begun stays as it is", "make the journal writable, then run `cutover resume ENV`")
+            }
+            TransactionError::Finish { .. } => {
+                (ErrorKind::Failed, "the deployment itself has ended", "the next command that acts on this environment files it")
+            }
+        };
+        Self::of(kind, &error).state(state).hint(hint)
+    }
+}
+
+impl From<LockError> for CommandError {
+    fn from(error: LockError) -> Self {
+        let kind = match &error {
+            LockError::Held(_) | LockError::Maintenance(_) | LockError::Superseded(_) | LockError::TimedOut { .. } => ErrorKind::Locked,
+            LockError::Cancelled | LockError::Io { .. } | LockError::Disk(_) => ErrorKind::Failed,
+        };
+        let told = Self::of(kind, &error).state(NOTHING_CHANGED);
+        match error {
+            LockError::Held(_) => told.hint("--wait queues up behind it; `cutover lock ENV status` shows who waits"),
+            LockError::Maintenance(_) => told.hint("`cutover lock ENV release` ends it"),
+            LockError::Superseded(_) | LockError::TimedOut { .. } | LockError::Cancelled | LockError::Io { .. } | LockError::Disk(_) => told,
+        }
+    }
+}

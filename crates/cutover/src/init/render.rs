@@ -1,0 +1,252 @@
+//! A commented `cutover.toml` from what was found.
+
+use super::Findings;
+use super::stack::Language;
+use super::text::one_line;
+use cutover_core::config::{CommandLine, SystemdScope};
+
+/// Writes a commented `cutover.toml`. It is sound whatever was found; what was not found stands in
+/// it as comments.
+pub(crate) fn render(findings: &Findings) -> String {
+    let sections = [
+        head(findings),
+        artifact(findings),
+        host(findings),
+        python(findings),
+        run(findings),
+        service(findings),
+        verify(findings),
+        production(findings),
+        staging(findings),
+    ];
+    sections.join("\n")
+}
+
+/// A TOML string.
+fn quote(text: &str) -> String {
+    // JSON's escapes are TOML's, but for DEL, which TOML wants escaped.
+    serde_json::Value::from(text).to_string().replace('\u{7f}', "\\u007f")
+}
+
+fn list<T: AsRef<str>>(texts: &[T]) -> String {
+    format!("[{}]", texts.iter().map(|text| quote(text.as_ref())).collect::<Vec<_>>().join(", "))
+}
+
+fn command(command: &CommandLine) -> String {
+    match command {
+        CommandLine::Shell(line) => quote(line),
+        CommandLine::Argv(words) => list(words),
+    }
+}
+
+/// A table's header under the target, which has the project's name; `inspect` leaves no dots in it.
+fn table(findings: &Findings, path: &str) -> String {
+    format!("[targets.{}.host{path}]", findings.name)
+}
+
+fn head(findings: &Findings) -> String {
+    let mut text = "# How this project is deployed. Written by `cutover init`; yours to change.\n#\n".to_owned();
+    match findings.evidence() {
+        found if found.is_empty() => {
+            text.push_str("# Nothing was recognised here: the lines to fill in are comments below.\n")
+        }
+        found => text.push_str(&format!("# Found: {}.\n", found.join("; "))),
+    }
+    if let Some(workflow) = &findings.deploying_workflow {
+        text.push_str(&format!("# {} seems to deploy already: let only one of the two do it.\n", one_line(workflow)));
+    }
+    text.push_str("#\n# Next: `cutover plan production` shows what would happen and changes nothing,\n");
+    text.push_str("# `cutover deploy production` does it, `cutover rollback production` takes it back.\n");
+    format!("{text}name = {}\n", quote(findings.name.as_str()))
+}
+
+fn artifact(findings: &Findings) -> String {
+    let stack = &findings.stack;
+    let mut text = "[artifact]\n".to_owned();
+    if let Some((build, why)) = &stack.build {
+        text.push_str(&format!("# {why}\nbuild = {}\n", quote(build)));
+    }
+    text.push_str("# What hosts get. Only committed files are taken, and what `build` makes.\n");
+    text.push_str(&format!("include = {}\n", list(&stack.include)));
+    let exclude: Vec<&String> = stack.exclude.iter().chain(&findings.left_out).collect();
+    // Nothing need be left out of a list of single files.
+    if stack.include == ["**"] && !exclude.is_empty() {
+        text.push_str(&format!("exclude = {}\n", list(&exclude)));
+    }
+    if stack.build.is_none() {
+        text.push_str("# A command that runs in a clean checkout before packing:\n# build = \"make\"\n");
+    }
+    text
+}
+
+fn host(findings: &Findings) -> String {
+    let directory = findings.unit.as_ref().and_then(|unit| unit.directory.as_ref());
+    let default = format!("/opt/{}", findings.name);
+    let deploy_to = directory.map_or(&default, |(releases, _)| releases);
+    let mut text = format!("{}\n", table(findings, ""));
+    text.push_str("# Holds releases/, current and shared/. The deploying user must be able to write here.\n");
+    text.push_str(&format!("deploy_to = {}\nkeep_releases = 3\n", quote(deploy_to)));
+    if findings.written.is_empty() {
+        text.push_str("# Directories and files that outlive releases; they lie in shared/:\n");
+        text.push_str("# linked_dirs = [\"data\"]\n# linked_files = [\"settings.local.json\"]\n");
+    } else {
+        text.push_str(
+            "# Directories that outlive releases; they lie in shared/. Ignored by git, so the service writes there.\n",
+        );
+        text.push_str(&format!("linked_dirs = {}\n", list(&findings.written)));
+    }
+    text.push_str("# Written from the environment's variables and secrets, mode 0600; the old one is kept.\nenv_file = \".env\"\n");
+    text
+}
+
+fn python(findings: &Findings) -> String {
+    let stack = &findings.stack;
+    if stack.language != Language::Python {
+        return String::new();
+    }
+    let mut text = format!("{}\n", table(findings, ".python"));
+    match &stack.requirements {
+        Some(file) => {
+            text.push_str("# The virtual environment of a release, `.venv`; built anew only when this file changes.\n");
+            text.push_str(&format!("requirements = {}\n", quote(file)));
+        }
+        None => text.push_str(
+            "# No requirements file was found: nothing is installed.\n# requirements = \"requirements.txt\"\n",
+        ),
+    }
+    text.push_str("# Imported with the release's own interpreter before anything live is touched.\n");
+    if stack.smoke.is_empty() {
+        text.push_str("# smoke = [\"app\"]\n");
+    } else {
+        text.push_str(&format!("smoke = {}\n", list(&stack.smoke)));
+    }
+    text
+}
+
+fn run(findings: &Findings) -> String {
+    let stack = &findings.stack;
+    let mut text = String::new();
+    if let Some(install) = &stack.install {
+        text.push_str(&format!("# In the new release, before the switch.\ninstall = {}\n", quote(install)));
+    }
+    if let Some(migrate) = &stack.migrate {
+        text.push_str(
+            "# Just before the switch. It cannot be taken back, so a rollback past it needs a person, unless you\n",
+        );
+        text.push_str(
+            "# say how (`down = …`), or that the old release works with the new schema too (`compatible = true`).\n",
+        );
+        text.push_str(&format!("migrate = {{ up = {} }}\n", command(migrate)));
+    }
+    if text.is_empty() {
+        let header = table(findings, ".run");
+        return format!(
+            "# Commands of your own, run in the new release before the switch:\n# {header}\n# install = \"make install\"\n# migrate = \"./migrate\"\n"
+        );
+    }
+    format!("{}\n{text}", table(findings, ".run"))
+}
+
+fn service(findings: &Findings) -> String {
+    if let Some(unit) = &findings.unit {
+        let scope = match unit.scope {
+            SystemdScope::System => "system",
+            SystemdScope::User => "user",
+        };
+        let mut text = format!("{}\n# The unit of {}. ", table(findings, ".service"), one_line(&unit.file));
+        text.push_str(&match &unit.directory {
+            Some((releases, said)) if releases == said => {
+                format!("It runs in {said}: let it run in {said}/current, so that it follows the switch.\n")
+            }
+            Some((_, said)) => format!("It runs in {said}.\n"),
+            None => {
+                "Let its WorkingDirectory be `current` under deploy_to, so that it follows the switch.\n".to_owned()
+            }
+        });
+        return format!("{text}unit = {}\nscope = \"{scope}\"\n", quote(&unit.name));
+    }
+    let header = table(findings, ".service.process");
+    let systemd = format!("unit = \"{}.service\"", findings.name);
+    match &findings.stack.command {
+        Some(found) => format!(
+            "# Cutover's own supervisor keeps this running in `current`, with the variables of the env file.\n\
+             # With systemd instead: {} {systemd}\n{header}\ncommand = {}\n",
+            table(findings, ".service"),
+            command(found)
+        ),
+        None => format!(
+            "# What runs a release was not found. Without a service, files are only put in place.\n\
+             # {header}\n# command = [\"./serve\"]\n# With systemd instead: {} {systemd}\n",
+            table(findings, ".service")
+        ),
+    }
+}
+
+fn verify(findings: &Findings) -> String {
+    let mut text = format!("{}\n", table(findings, ".verify"));
+    text.push_str("# Every probe must pass within this time after the restart, else the release is taken back,\n");
+    text.push_str("# and the service must stay healthy for the soak time.\nwithin = \"60s\"\nsoak = \"5s\"\n");
+    match (findings.has_service(), findings.port(), &findings.health) {
+        (true, Some(port), Some((route, _))) => {
+            let url = quote(&format!("http://127.0.0.1:{port}{route}"));
+            text.push_str(&format!(
+                "probes = [\n  {{ http = {{ url = {url}, status = 200, latency_max = \"2s\" }} }},\n]\n"
+            ));
+        }
+        (true, Some(port), None) => {
+            text.push_str(&format!("probes = [\n  {{ tcp = {{ address = \"127.0.0.1:{port}\" }} }},\n"));
+            text.push_str("  # A route that answers only when all is well says more:\n");
+            text.push_str(&format!(
+                "  # {{ http = {{ url = \"http://127.0.0.1:{port}/health\", body = \"ok\" }} }},\n]\n"
+            ));
+        }
+        (true, None, _) => {
+            text.push_str(
+                "probes = [\n  # It runs and has not restarted for this long.\n  { unit = { stable = \"3s\" } },\n",
+            );
+            text.push_str("  # { log = { contains = \"ready\" } },\n  # { http = { url = \"http://127.0.0.1:8000/health\" } },\n]\n");
+        }
+        (false, _, _) => text.push_str(
+            "# probes = [\n#   { http = { url = \"https://example.org/\", status = 200 }, owner = \"any\" },\n# ]\n",
+        ),
+    }
+    text
+}
+
+fn production(findings: &Findings) -> String {
+    let mut text = format!("[environments.production]\nbranch = {}\n", quote(&findings.branch));
+    let plain = &findings.variables.plain;
+    let own = findings.stack.variables.iter().filter(|(name, _)| !plain.contains_key(name));
+    let own = own.filter(|(name, _)| !findings.variables.secret.contains(name));
+    let entries: Vec<String> = own.chain(plain).map(|(name, value)| format!("{name} = {}", quote(value))).collect();
+    match entries.is_empty() {
+        true => text.push_str("# env = { LOG_LEVEL = \"INFO\" }\n"),
+        false => text.push_str(&format!("env = {{ {} }}\n", entries.join(", "))),
+    }
+    text.push_str("# Secrets are named here; their values come from the environment of `cutover deploy`.\n");
+    match findings.variables.secret.is_empty() {
+        true => text.push_str("# secrets = [\"APP_TOKEN\"]\n"),
+        false => text.push_str(&format!("secrets = {}\n", list(&findings.variables.secret))),
+    }
+    let name = &findings.name;
+    text.push_str("\n[environments.production.hosts]\n");
+    text.push_str(&format!(
+        "{name} = [\"localhost\"] # this machine\n# Over ssh: {name} = [\"deploy@web-1.example.org\"]\n"
+    ));
+    text
+}
+
+fn staging(findings: &Findings) -> String {
+    let (name, branch) = (&findings.name, findings.staging_branch.as_deref().unwrap_or("staging"));
+    let lines = [
+        "# Another environment; what it does not override is as above.".to_owned(),
+        "# [environments.staging]".to_owned(),
+        format!("# branch = {}", quote(branch)),
+        "# env = { LOG_LEVEL = \"DEBUG\" }".to_owned(),
+        "# [environments.staging.hosts]".to_owned(),
+        format!("# {name} = [\"deploy@staging.example.org\"]"),
+        format!("# [environments.staging.targets.{name}.host]"),
+        "# keep_releases = 2".to_owned(),
+    ];
+    format!("{}\n", lines.join("\n"))
+}

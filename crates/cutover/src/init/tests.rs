@@ -1,0 +1,260 @@
+use super::{inspect, render};
+use cutover_core::config::{CommandLine, Config, HostConfig, ProbeKind, ServiceConfig, SystemdScope, TargetConfig};
+use proptest::prelude::*;
+use std::fs;
+use std::path::Path;
+
+/// A repository with these files; the directory is called `sample`.
+fn repository(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    for (path, text) in files {
+        let path = directory.path().join("sample").join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    fs::create_dir_all(directory.path().join("sample")).unwrap();
+    directory
+}
+
+/// What is written for the repository; it must be sound without any diagnostic.
+fn written_for(directory: &Path) -> String {
+    let text = render(&inspect(&directory.join("sample")));
+    assert_eq!(Config::check(&text).diagnostics, [], "{text}");
+    text
+}
+
+fn written(files: &[(&str, &str)]) -> String {
+    written_for(repository(files).path())
+}
+
+/// The one target's host of production, which is this machine.
+fn host(text: &str) -> HostConfig {
+    let config = Config::parse(text).unwrap();
+    let production = &config.environments[&"production".parse().unwrap()];
+    assert_eq!(production.hosts.values().flatten().collect::<Vec<_>>(), ["localhost"]);
+    let TargetConfig::Host(host) = production.targets.values().next().unwrap();
+    host.clone()
+}
+
+/// The command of the supervised process.
+fn process(host: &HostConfig) -> String {
+    match host.service.as_ref().unwrap() {
+        ServiceConfig::Process(process) => match &process.command {
+            CommandLine::Argv(words) => words.join(" "),
+            CommandLine::Shell(line) => format!("sh: {line}"),
+        },
+        other => panic!("{other:?} is no process"),
+    }
+}
+
+fn probe_url(host: &HostConfig) -> &str {
+    match &host.verify.probes[0].kind {
+        ProbeKind::Http { url, .. } => url,
+        other => panic!("{other:?} is no http probe"),
+    }
+}
+
+const FASTAPI: [(&str, &str); 6] = [
+    ("pyproject.toml", "[project]\nname = \"Webhook Relay\"\ndependencies = [\"fastapi\", \"uvicorn\"]\n"),
+    ("uv.lock", "version = 1\n"),
+    (
+        "src/relay/main.py",
+        "from fastapi import FastAPI\n\napp = FastAPI(title=\"x\")\n\n@app.get(\"/health\")\ndef health(): ...\n",
+    ),
+    ("tests/test_main.py", "def test_x(): ...\n"),
+    (".env.example", "LOG_LEVEL=INFO\n# the token\nWEBHOOK_TOKEN=change-me\nEMPTY=\n"),
+    (".gitignore", "/data/\n.venv\n"),
+];
+
+#[test]
+fn a_fastapi_project_with_a_lock_file() {
+    let text = written(&FASTAPI);
+    insta::assert_snapshot!(text);
+    let host = host(&text);
+    assert_eq!(process(&host), ".venv/bin/python -m uvicorn relay.main:app --host 127.0.0.1 --port 8000");
+    assert_eq!(probe_url(&host), "http://127.0.0.1:8000/health");
+    assert_eq!(host.python.unwrap().smoke, ["relay.main"]);
+    assert!(!text.contains("change-me"), "the example of a secret is no value");
+}
+
+#[test]
+fn a_python_script_with_requirements() {
+    let text = written(&[("requirements.txt", "requests\n"), ("bot.py", "print('ready')\n")]);
+    let host = host(&text);
+    assert_eq!(process(&host), ".venv/bin/python -u bot.py");
+    assert_eq!(host.python.unwrap().requirements.unwrap(), Path::new("requirements.txt"));
+    assert!(matches!(host.verify.probes[0].kind, ProbeKind::Unit { .. }));
+}
+
+#[test]
+fn a_flask_project_with_a_procfile() {
+    let text = written(&[
+        ("requirements.txt", "flask\ngunicorn\n"),
+        ("app.py", "from flask import Flask\napp = Flask(__name__)\n@app.route('/healthz')\ndef h(): ...\n"),
+        ("Procfile", "web: gunicorn app:app --bind 0.0.0.0:$PORT\n"),
+        ("Dockerfile", "FROM python\nEXPOSE 9000\n"),
+    ]);
+    let config = Config::parse(&text).unwrap();
+    assert_eq!(config.environments[&"production".parse().unwrap()].env["PORT"], "9000");
+    let host = host(&text);
+    assert_eq!(process(&host), "sh: .venv/bin/python -m gunicorn app:app --bind 0.0.0.0:$PORT");
+    assert_eq!(probe_url(&host), "http://127.0.0.1:9000/healthz");
+}
+
+#[test]
+fn a_django_project_migrates() {
+    let text = written(&[
+        ("requirements.txt", "django\ngunicorn\n"),
+        ("manage.py", "#!/usr/bin/env python\n"),
+        ("shop/wsgi.py", "application = get_wsgi_application()\n"),
+    ]);
+    let host = host(&text);
+    assert_eq!(process(&host), ".venv/bin/python -m gunicorn shop.wsgi:application --bind 127.0.0.1:8000");
+    let migrate = host.run.migrate.unwrap();
+    assert!(!migrate.compatible && migrate.down.is_none(), "nothing is promised for a person");
+}
+
+#[test]
+fn a_node_project() {
+    let text = written(&[
+        (
+            "package.json",
+            r#"{ "name": "@shop/web", "scripts": { "start": "node dist/server.js --port 3100", "build": "tsc" }, "dependencies": { "express": "5" } }"#,
+        ),
+        ("package-lock.json", "{}"),
+        ("src/server.ts", "app.get('/healthz', ok)\n"),
+        (".github/workflows/deploy.yml", "name: Deploy\n"),
+    ]);
+    insta::assert_snapshot!(text);
+    assert_eq!(process(&host(&text)), "node dist/server.js --port 3100");
+    assert_eq!(probe_url(&host(&text)), "http://127.0.0.1:3100/healthz");
+}
+
+#[test]
+fn a_rust_project() {
+    let text = written(&[
+        ("Cargo.toml", "[package]\nname = \"relay\"\nversion = \"0.1.0\"\n"),
+        ("src/main.rs", "fn main() { TcpListener::bind(\"0.0.0.0:7000\"); }\n"),
+        ("migrations/1.sql", ""),
+    ]);
+    let config = Config::parse(&text).unwrap();
+    assert_eq!(config.artifact.include, ["target/release/relay", "migrations/**"]);
+    assert_eq!(process(&host(&text)), "target/release/relay");
+    assert!(text.contains("127.0.0.1:7000"));
+}
+
+#[test]
+fn a_go_project() {
+    let text = written(&[
+        ("go.mod", "module example.org/shop/api/v2\n\ngo 1.24\n"),
+        ("cmd/api/main.go", "package main\nfunc main() { http.ListenAndServe(\":8081\", nil) }\n"),
+    ]);
+    let config = Config::parse(&text).unwrap();
+    let build = "CGO_ENABLED=0 go build -trimpath -o bin/api ./cmd/api";
+    assert_eq!(config.artifact.build, Some(CommandLine::Shell(build.to_owned())));
+    assert_eq!(process(&host(&text)), "bin/api");
+}
+
+#[test]
+fn an_empty_repository() {
+    let text = written(&[]);
+    insta::assert_snapshot!(text);
+    assert_eq!(Config::parse(&text).unwrap().name.as_str(), "sample");
+    assert!(host(&text).service.is_none());
+}
+
+#[test]
+fn a_unit_file_says_what_runs_and_where() {
+    let unit = "[Service]\nWorkingDirectory=/srv/relay/current\nExecStart=/srv/relay/current/run --port 8123\n[Install]\nWantedBy=default.target\n";
+    let text = written(&[("deploy/relay.service", unit), ("requirements.txt", ""), ("main.py", "x = '/health'\n")]);
+    let host = host(&text);
+    assert_eq!(host.deploy_to, Path::new("/srv/relay"));
+    assert!(matches!(host.service.as_ref().unwrap(),
+        ServiceConfig::Systemd { unit, scope: SystemdScope::User, .. } if unit == "relay.service"));
+    assert_eq!(probe_url(&host), "http://127.0.0.1:8123/health");
+}
+
+#[test]
+fn branches_are_read_from_the_repository() {
+    let head = (".git/HEAD", "ref: refs/heads/trunk\n");
+    assert!(written(&[head]).contains("branch = \"trunk\""));
+    let packed = (".git/packed-refs", "# pack-refs\n0000 refs/remotes/origin/master\n0000 refs/heads/develop\n");
+    let text = written(&[head, packed]);
+    assert!(text.contains("\nbranch = \"master\"\n") && text.contains("# branch = \"develop\""), "{text}");
+}
+
+#[test]
+fn links_out_of_the_repository_are_not_followed() {
+    let directory = repository(&[]);
+    fs::write(directory.path().join("outside.toml"), "[project]\nname = \"outside\"\n").unwrap();
+    let link = directory.path().join("sample/pyproject.toml");
+    std::os::unix::fs::symlink(directory.path().join("outside.toml"), link).unwrap();
+    assert!(!written_for(directory.path()).contains("outside"));
+}
+
+/// The examples as a newcomer would find them in a comment: once uncommented, they must be sound too.
+#[test]
+fn the_commented_lines_are_sound_too() {
+    let text = written(&[]);
+    let known =
+        |line: &str| line.starts_with("# [") || line.starts_with("# {") || line.contains(" = ") && !line.contains(": ");
+    let uncommented: Vec<&str> = text
+        .lines()
+        .map(|line| if known(line) { line.trim_start_matches("# ").trim_start_matches('#') } else { line })
+        .filter(|line| !line.starts_with('#'))
+        .collect();
+    let uncommented = uncommented.join("\n").replace("]\n#]", "]\n]");
+    assert!(uncommented.contains("\nlinked_dirs ="), "{uncommented}");
+    assert_eq!(Config::check(&uncommented).diagnostics, [], "{uncommented}");
+}
+
+const NAMES: [&str; 16] = [
+    "pyproject.toml",
+    "requirements.txt",
+    "uv.lock",
+    "manage.py",
+    "app.py",
+    "src/a b/main.py",
+    "x/wsgi.py",
+    "package.json",
+    "Cargo.toml",
+    "src/main.rs",
+    "go.mod",
+    "main.go",
+    "Procfile",
+    "Dockerfile",
+    ".env.example",
+    "we\"ird [x].service",
+];
+const TEXTS: [&str; 18] = [
+    "",
+    "\u{0}\u{7f}\n",
+    "[project]\nname = \"..\"\n",
+    "[project]\nname = \"a\\\"]\\n\"\ndependencies = [\"x\"]\n",
+    "app = FastAPI()\n'/health'",
+    "é = Flask()\n",
+    "[package]\nname = \"--x\"\n",
+    "[package]\nname = \"a b\"\n",
+    "{\"name\": \"../../x\", \"scripts\": {\"start\": \"node x.js \\\"a\\\" \\u007f\"}}",
+    "{\"main\": 7, \"scripts\": []}",
+    "module \"x y\"/v2\n",
+    "module example.org/-x\n",
+    "web: python \"a\" \\ 'b' $PORT\u{7f}\n",
+    "web: gunicorn a:b\n",
+    "EXPOSE 99999\nEXPOSE 81",
+    "A=\"x\\y\"\nB_TOKEN=1\nA_B='\u{7f}'\nPORT=1\n",
+    "[Service]\nExecStart=/x -p 80000\nWorkingDirectory=/a/../b\n",
+    "[Service]\nExecStart=/x\nWorkingDirectory=/\n",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn whatever_lies_in_the_repository_what_is_written_is_sound(
+        files in prop::collection::vec((prop::sample::select(&NAMES[..]), prop::sample::select(&TEXTS[..])), 0..8),
+    ) {
+        let text = written(&files);
+        prop_assert!(text.ends_with('\n'));
+    }
+}

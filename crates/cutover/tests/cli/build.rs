@@ -1,0 +1,79 @@
+//! `cutover build`
+
+use crate::sandbox::{CONFIG, Sandbox};
+use insta::assert_snapshot;
+use std::hash::{BuildHasher, RandomState};
+
+#[test]
+fn the_same_commit_gives_the_same_id_whatever_the_work_tree_looks_like() {
+    let sandbox = Sandbox::new();
+    let first = sandbox.run(&["build"]);
+    sandbox.write("app.py", "print('not committed')\n");
+    let again = sandbox.run(&["build", "--again"]);
+    assert_eq!((first.code, &first.stdout), (0, &again.stdout));
+    assert_eq!(first.stdout.trim().len(), 64, "only the id is printed: {first:?}");
+    assert!(first.stderr.starts_with("packed ") && first.stderr.contains(" Sell things: 2 files, "), "{first:?}");
+}
+
+#[test]
+fn uncommitted_changes_are_packed_only_when_asked_for_and_then_said() {
+    let sandbox = Sandbox::new();
+    sandbox.write("app.py", "print('not committed')\n");
+    let clean = sandbox.run(&["build"]);
+    let dirty = sandbox.run(&["build", "--dirty"]);
+    assert_ne!(clean.stdout, dirty.stdout);
+    assert!(dirty.stderr.contains("with uncommitted changes"), "{dirty:?}");
+}
+
+#[test]
+fn an_earlier_commit_can_be_packed_and_an_unknown_one_is_a_usage_error() {
+    let sandbox = Sandbox::new();
+    let first = sandbox.run(&["build"]);
+    sandbox.write("app.py", "print('v2')\n");
+    sandbox.commit("Sell more");
+    assert_ne!(sandbox.run(&["build"]).stdout, first.stdout);
+    assert_eq!(sandbox.run(&["build", "--commit", "HEAD~1"]).stdout, first.stdout);
+    assert_snapshot!(sandbox.run(&["build", "--commit", "no-such"]).told(), @"");
+}
+
+#[test]
+fn machines_are_told_everything_in_one_object() {
+    let sandbox = Sandbox::new();
+    let ran = sandbox.run(&["build", "--json", "--output", "shop.cutover"]);
+    let told = ran.json();
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
+    assert_eq!((&told["v"], &told["artifact"]["file_count"]), (&1.into(), &2.into()));
+    assert_eq!(told["exported"], "shop.cutover");
+    assert!(sandbox.repo().join("shop.cutover").metadata().unwrap().len() > 0);
+}
+
+#[test]
+fn an_export_that_fails_leaves_nothing_behind() {
+    let sandbox = Sandbox::new();
+    let ran = sandbox.run(&["build", "--output", "nowhere/shop.cutover"]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.stderr.contains("write nowhere/shop.cutover"), "{ran:?}");
+}
+
+#[test]
+fn a_build_command_that_fails_is_quoted_without_its_secrets() {
+    let sandbox = Sandbox::new();
+    let secret = format!("{:016x}", RandomState::new().hash_one("build"));
+    sandbox.write(
+        "cutover.toml",
+        &format!("{CONFIG}\n[environments.production]\nsecrets = [\"TOKEN\"]\n\n[artifact]\nbuild = \"echo token is $TOKEN; exit 3\"\n"),
+    );
+    sandbox.commit("Build");
+    let ran = sandbox.run_with(&["build", "-v"], &[("TOKEN", &secret)]);
+    assert!(!ran.stderr.contains(&secret) && !ran.stdout.contains(&secret), "{ran:?}");
+    assert_snapshot!(ran.told(), @"");
+}
+
+#[test]
+fn the_artifact_is_remembered() {
+    let sandbox = Sandbox::new();
+    let id = sandbox.run(&["build"]).stdout.trim().to_owned();
+    let store = cutover_store::SqliteStore::open(&sandbox.data_dir().join("history.db")).unwrap();
+    let artifacts = cutover_core::store::Store::artifacts(&store, &cutover_testkit::name("shop")).unwrap();
+    assert_eq!(artifacts.iter().map(|artifact| artifact.id.clone()).collect::<Vec<_>>(), [id]);
+}

@@ -1,0 +1,126 @@
+//! A repository and a home of their own, cut off from this machine's settings.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use tempfile::TempDir;
+
+/// A config that every command accepts.
+pub(crate) const CONFIG: &str = r#"name = "shop"
+
+[targets.api.host]
+deploy_to = "/srv/shop"
+
+[environments.production.hosts]
+api = ["localhost"]
+"#;
+
+/// A temporary directory with `repo/` and `home/`.
+pub(crate) struct Sandbox {
+    dir: TempDir,
+}
+
+/// How a process ended, with the sandbox's path replaced by `DIR`.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Ran {
+    /// Everything that was printed, the standard error below a line of its own.
+    pub(crate) fn told(&self) -> String {
+        let errors = if self.stderr.is_empty() { String::new() } else { format!("--- stderr\n{}", self.stderr) };
+        format!("exit {}\n{}{errors}", self.code, self.stdout)
+    }
+
+    /// The standard output as one JSON object.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+impl Sandbox {
+    /// A repository with one commit.
+    pub(crate) fn new() -> Self {
+        let sandbox = Self { dir: TempDir::new().unwrap() };
+        for name in ["repo", "home"] {
+            fs::create_dir(sandbox.path().join(name)).unwrap();
+        }
+        sandbox.git(&["init", "--quiet", "--initial-branch", "main"]);
+        sandbox.write("cutover.toml", CONFIG);
+        sandbox.write("app.py", "print('v1')\n");
+        sandbox.commit("Sell things");
+        sandbox
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub(crate) fn repo(&self) -> PathBuf {
+        self.path().join("repo")
+    }
+
+    /// The directory where the project's artifacts and history lie; there is only one project.
+    pub(crate) fn data_dir(&self) -> PathBuf {
+        let projects = fs::read_dir(self.path().join("home/cutover/projects")).unwrap();
+        let dirs: Vec<PathBuf> = projects.map(|entry| entry.unwrap().path()).collect();
+        assert_eq!(dirs.len(), 1, "{dirs:?}");
+        dirs.into_iter().next().unwrap()
+    }
+
+    pub(crate) fn write(&self, path: &str, text: &str) {
+        let path = self.repo().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    pub(crate) fn commit(&self, message: &str) {
+        self.git(&["add", "--all"]);
+        self.git(&["commit", "--quiet", "--message", message]);
+    }
+
+    fn git(&self, args: &[&str]) {
+        let status = self.command("git").args(args).status().unwrap();
+        assert!(status.success(), "git {args:?}");
+    }
+
+    /// Runs `cutover` in the repository.
+    pub(crate) fn run(&self, args: &[&str]) -> Ran {
+        self.run_with(args, &[])
+    }
+
+    /// Runs `cutover` in the repository with these variables in addition.
+    pub(crate) fn run_with(&self, args: &[&str], variables: &[(&str, &str)]) -> Ran {
+        let output = self.cutover(args).envs(variables.iter().copied()).output().unwrap();
+        self.ran(&output)
+    }
+
+    /// A `cutover` that was not started yet.
+    pub(crate) fn cutover(&self, args: &[&str]) -> Command {
+        let mut command = self.command(env!("CARGO_BIN_EXE_cutover"));
+        command.args(args);
+        command
+    }
+
+    pub(crate) fn ran(&self, output: &Output) -> Ran {
+        let here = self.path().canonicalize().unwrap().display().to_string();
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap().replace(&here, "DIR");
+        Ran { code: output.status.code().unwrap_or(-1), stdout: text(&output.stdout), stderr: text(&output.stderr) }
+    }
+
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(self.repo()).stdin(Stdio::null()).env_clear();
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", self.path().join("home"));
+        command.env("CUTOVER_HOME", self.path().join("home/cutover"));
+        command.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", "/dev/null");
+        for who in ["AUTHOR", "COMMITTER"] {
+            command.env(format!("GIT_{who}_NAME"), "Ada").env(format!("GIT_{who}_EMAIL"), "ada@example.org");
+            command.env(format!("GIT_{who}_DATE"), "2026-11-20T09:00:00Z");
+        }
+        command
+    }
+}
