@@ -1,15 +1,17 @@
 //! Where a command works: the project, its config, and what is remembered of it.
 
 use crate::cli::GlobalArgs;
+use crate::deployments::catch_up;
 use crate::diagnostics::ConfigFindings;
 use crate::error::{CommandError, ErrorKind};
 use crate::output::Output;
 use cutover_artifacts::ArtifactStore;
 use cutover_core::artifact::Digest;
-use cutover_core::config::{Checked, Config, EnvironmentConfig, TEXT_BYTES_MAX};
+use cutover_core::config::{Checked, Config, EnvironmentConfig, TEXT_BYTES_MAX, TargetConfig};
 use cutover_core::id::EnvironmentName;
 use cutover_core::store::Scope;
 use cutover_store::SqliteStore;
+use cutover_targets::host::Layout;
 use jiff::Timestamp;
 use std::cell::OnceCell;
 use std::fs::{self, File};
@@ -122,6 +124,17 @@ impl Context {
     /// The project's history on this machine.
     pub(crate) fn store(&self) -> Result<SqliteStore, CommandError> {
         Ok(SqliteStore::open(&self.data_dir()?.join("history.db"))?)
+    }
+
+    /// The history, after it has caught up with the journals of this machine's targets.
+    pub(crate) fn history(&self) -> Result<SqliteStore, CommandError> {
+        let store = self.store()?;
+        for environment in self.project()?.config.environments.values() {
+            for TargetConfig::Host(host) in environment.targets.values() {
+                catch_up(&store, &Layout::new(&host.deploy_to))?;
+            }
+        }
+        Ok(store)
     }
 
     /// The directory of what is remembered, made when it is missing. Only its owner can read it.

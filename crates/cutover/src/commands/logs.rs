@@ -66,7 +66,7 @@ impl LogsArgs {
     }
 
     fn read(&self, context: &Context) -> Result<Story, CommandError> {
-        let store = context.store()?;
+        let store = context.history()?;
         let record = store.deployment(&self.deployment)?;
         let plan = store.plan(&record.deployment)?;
         let entries = store.entries(&record.deployment)?;

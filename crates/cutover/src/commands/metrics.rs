@@ -51,7 +51,7 @@ impl MetricsArgs {
     /// Everything that is remembered is looked at: a commit that was live before is not new, and a
     /// change of the window may be taken back after it.
     fn measure(&self, context: &Context, window: Window) -> Result<Metrics, CommandError> {
-        let store = context.store()?;
+        let store = context.history()?;
         let scope = context.scope(self.environment.as_ref())?;
         let incidents = store.incidents(&scope, None)?;
         let mut rows: Vec<DeploymentRow> = Vec::new();

@@ -9,7 +9,7 @@ mod signals;
 mod variables;
 
 pub(crate) use identity::{asker, deployment_id};
-pub(crate) use memory::remember_all;
+pub(crate) use memory::catch_up;
 pub(crate) use place::{Place, PlaceError};
 pub(crate) use session::{Begun, RunError, Session};
 pub(crate) use variables::{Variables, VariablesError};

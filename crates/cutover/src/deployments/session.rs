@@ -1,6 +1,7 @@
 //! One change of an environment: lock, recover, plan, run, remember, tell.
 
 use super::identity::{asker, deployment_id};
+use super::memory::remember_releases;
 use super::signals::{self, CANCEL};
 use super::{Place, Variables};
 use crate::context::Context;
@@ -188,7 +189,8 @@ impl<'a> Session<'a> {
     fn remember(&self, ended: &Ended) {
         let Some(store) = &self.store else { return };
         let written = ended.plan.erased().map_err(CommandError::from).and_then(|plan| Ok(store.ingest(&plan, &ended.records)?));
-        if written.is_err() {
+        let mut listed = self.place.layouts().map(|(target, _, layout)| remember_releases(store, self.project, self.place.name, target, &layout));
+        if written.is_err() || listed.any(|result| result.is_err()) {
             self.context.output.warn("the history was not written; it will catch up later");
         }
     }

@@ -13,6 +13,7 @@ const COMMIT_LENGTH: usize = 7;
 pub(super) fn began(plan: &Plan, resumed: bool) -> Vec<Line> {
     let (project, environment, release) = (&plan.project, &plan.environment, &plan.release);
     let what = match plan.kind {
+        PlanKind::Deploy if plan.original.as_ref() == Some(release) => format!("Looking at {project} in {environment}: release {release}"),
         PlanKind::Deploy => format!("Deploying {project} to {environment}: release {release}"),
         PlanKind::Rollback => format!("Rolling {project} in {environment} back to release {release}"),
         PlanKind::Restart => format!("Restarting {project} in {environment}: release {release}"),
@@ -63,7 +64,9 @@ pub(super) fn ended(
 
 fn deployed(plan: &Plan, took: &str) -> String {
     let Plan { project, environment, release, .. } = plan;
+    let already_live = plan.original.as_ref() == Some(release);
     match plan.kind {
+        PlanKind::Deploy if already_live => format!("Nothing changed: {project} in {environment} is release {release} already"),
         PlanKind::Deploy => format!("Deployed in {took}: {project} in {environment} is release {release}"),
         PlanKind::Rollback => format!("Rolled back in {took}: {project} in {environment} is release {release} again"),
         PlanKind::Restart => format!("Restarted in {took}: {project} in {environment} is release {release}"),
