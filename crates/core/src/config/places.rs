@@ -102,7 +102,7 @@ fn printable(text: &str) -> Result<(), Fault> {
     Ok(())
 }
 
-/// A glob pattern over the paths of a commit.
+/// A glob pattern over the paths of a commit; as in `.gitignore`, it may begin with '/'.
 pub(super) struct GlobPattern;
 
 impl TextKind for GlobPattern {
@@ -115,8 +115,14 @@ impl TextKind for GlobPattern {
         if text.is_empty() || text.len() > GLOB_LENGTH_MAX {
             return Err(Fault::new(format!("must have 1 to {GLOB_LENGTH_MAX} bytes")));
         }
-        if text.starts_with('/') || text.starts_with("./") || text.split('/').any(|part| part == "..") {
-            return Err(Fault::hinted("must be relative to the repository", "write it as in \"tests/**\""));
+        if text.split('/').any(|part| part == "..") {
+            return Err(Fault::hinted("must not leave the repository", "write it as in \"tests/**\""));
+        }
+        if text.starts_with('!') {
+            return Err(Fault::hinted("must not begin with '!'", "put the pattern into the other list"));
+        }
+        if matches!(text.trim_matches('/'), "" | ".") {
+            return Err(Fault::hinted("names nothing", "write \"**\" for everything"));
         }
         match globset::Glob::new(text) {
             Ok(_) => Ok(text.to_owned()),
@@ -292,6 +298,9 @@ mod tests {
 
     #[test]
     fn globs() {
-        assert_all::<GlobPattern>(&["**", "src/*.{py,toml}", "[ab]"], &["", "/x", "../x", "./x", "a[", "a{b", "a\0"]);
+        assert_all::<GlobPattern>(
+            &["**", "src/*.{py,toml}", "[ab]", "/tests", "./a"],
+            &["", "/", "./", "../x", "!x", "a[", "a{b", "a\0"],
+        );
     }
 }

@@ -30,6 +30,7 @@ pub(super) fn detect(tree: &Tree) -> Option<Stack> {
     let project = tree.read("pyproject.toml").unwrap_or_default();
     stack.name = project_name(&project);
     find_requirements(tree, &project, &mut stack);
+    stack.wheels = wheels(tree);
     find_entry(tree, &mut stack);
     Some(stack)
 }
@@ -73,6 +74,12 @@ fn find_requirements(tree: &Tree, project: &str, stack: &mut Stack) {
         None
     };
     stack.requirements = stack.build.as_ref().map(|_| "requirements.txt".to_owned());
+}
+
+/// The directory of the first wheel that the repository ships.
+fn wheels(tree: &Tree) -> Option<String> {
+    let wheels = tree.ending(&[".whl"]);
+    wheels.first()?.rsplit_once('/').map(|(directory, _)| directory.to_owned())
 }
 
 /// The interpreter that a command starts with.

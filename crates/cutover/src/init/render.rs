@@ -4,6 +4,7 @@ use super::Findings;
 use super::stack::Language;
 use super::text::one_line;
 use cutover_core::config::{CommandLine, SystemdScope};
+use std::collections::BTreeMap;
 
 /// Writes a commented `cutover.toml`. It is sound whatever was found; what was not found stands in
 /// it as comments.
@@ -19,7 +20,7 @@ pub(crate) fn render(findings: &Findings) -> String {
         production(findings),
         staging(findings),
     ];
-    sections.join("\n")
+    sections.into_iter().filter(|section| !section.is_empty()).collect::<Vec<_>>().join("\n")
 }
 
 /// A TOML string.
@@ -113,6 +114,10 @@ fn python(findings: &Findings) -> String {
         None => text.push_str(
             "# No requirements file was found: nothing is installed.\n# requirements = \"requirements.txt\"\n",
         ),
+    }
+    if let (Some(wheels), Some(_)) = (&stack.wheels, &stack.requirements) {
+        text.push_str("# Shipped wheels: the install is offline, so every requirement must lie here.\n");
+        text.push_str(&format!("wheels = {}\n", quote(wheels)));
     }
     text.push_str("# Imported with the release's own interpreter before anything live is touched.\n");
     if stack.smoke.is_empty() {
@@ -215,10 +220,10 @@ fn verify(findings: &Findings) -> String {
 
 fn production(findings: &Findings) -> String {
     let mut text = format!("[environments.production]\nbranch = {}\n", quote(&findings.branch));
-    let plain = &findings.variables.plain;
-    let own = findings.stack.variables.iter().filter(|(name, _)| !plain.contains_key(name));
-    let own = own.filter(|(name, _)| !findings.variables.secret.contains(name));
-    let entries: Vec<String> = own.chain(plain).map(|(name, value)| format!("{name} = {}", quote(value))).collect();
+    let own = findings.stack.variables.iter().cloned();
+    let mut variables: BTreeMap<String, String> = own.chain(findings.variables.plain.clone()).collect();
+    variables.retain(|name, _| !findings.variables.secret.contains(name));
+    let entries: Vec<String> = variables.iter().map(|(name, value)| format!("{name} = {}", quote(value))).collect();
     match entries.is_empty() {
         true => text.push_str("# env = { LOG_LEVEL = \"INFO\" }\n"),
         false => text.push_str(&format!("env = {{ {} }}\n", entries.join(", "))),

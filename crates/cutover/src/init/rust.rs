@@ -40,7 +40,7 @@ fn binary_name(manifest: &str) -> Option<String> {
     let (table, _) = DeTable::parse_recoverable(manifest);
     let table = table.get_ref();
     let name = |value: &DeValue<'_>| value.get("name").and_then(|name| name.get_ref().as_str().map(str::to_owned));
-    let binary = table.get("bin").and_then(|bins| name(bins.get_ref().as_array()?.get(0)?.get_ref()));
+    let binary = table.get("bin").and_then(|bins| name(bins.get_ref().as_array()?.first()?.get_ref()));
     let found = binary.or_else(|| name(table.get("package")?.get_ref()))?;
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     (!found.starts_with('-') && found.chars().all(plain)).then_some(found)

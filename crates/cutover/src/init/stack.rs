@@ -36,6 +36,8 @@ pub(crate) struct Stack {
     pub(super) exclude: Vec<String>,
     /// Requirements file that the virtual environment is built from.
     pub(super) requirements: Option<String>,
+    /// Directory of wheels that the repository ships.
+    pub(super) wheels: Option<String>,
     /// Modules for the smoke import.
     pub(super) smoke: Vec<String>,
     /// `run.install`.
@@ -61,6 +63,7 @@ impl Stack {
             include: vec!["**".to_owned()],
             exclude: Vec::new(),
             requirements: None,
+            wheels: None,
             smoke: Vec::new(),
             install: None,
             migrate: None,

@@ -69,15 +69,16 @@ fn is_own_directory(text: &str) -> bool {
 
 /// Lays what a Procfile and a Dockerfile say over what the language's files say.
 pub(super) fn overlay(tree: &Tree, stack: &mut Stack) {
+    let exposed = tree.read("Dockerfile").as_deref().and_then(exposed_port);
+    if let Some(port) = exposed {
+        stack.evidence.push(format!("a Dockerfile that exposes port {port}"));
+    }
     if let Some(line) = tree.read("Procfile").as_deref().and_then(procfile_web) {
         stack.evidence.push("the web process of the Procfile".to_owned());
-        stack.port = port_in_command(&line).or(stack.port);
+        stack.port = port_in_command(&line).or(exposed).or(stack.port);
         stack.command = Some(command_line(&in_environment(&line, stack)));
     }
-    if let Some(exposed) = tree.read("Dockerfile").as_deref().and_then(exposed_port) {
-        stack.evidence.push(format!("a Dockerfile that exposes port {exposed}"));
-        stack.port = stack.port.or(Some(exposed));
-    }
+    stack.port = stack.port.or(exposed);
     if wants_port_variable(stack) {
         let port = *stack.port.get_or_insert(8000);
         stack.variables.push(("PORT".to_owned(), port.to_string()));

@@ -79,10 +79,13 @@ fn a_fastapi_project_with_a_lock_file() {
 
 #[test]
 fn a_python_script_with_requirements() {
-    let text = written(&[("requirements.txt", "requests\n"), ("bot.py", "print('ready')\n")]);
+    let wheel = ("wheels/requests-2-py3-none-any.whl", "");
+    let text = written(&[("requirements.txt", "requests\n"), ("bot.py", "print('ready')\n"), wheel]);
     let host = host(&text);
     assert_eq!(process(&host), ".venv/bin/python -u bot.py");
-    assert_eq!(host.python.unwrap().requirements.unwrap(), Path::new("requirements.txt"));
+    let python = host.python.unwrap();
+    assert_eq!(python.requirements.unwrap(), Path::new("requirements.txt"));
+    assert_eq!(python.wheels.unwrap(), Path::new("wheels"));
     assert!(matches!(host.verify.probes[0].kind, ProbeKind::Unit { .. }));
 }
 
@@ -196,14 +199,14 @@ fn links_out_of_the_repository_are_not_followed() {
 #[test]
 fn the_commented_lines_are_sound_too() {
     let text = written(&[]);
-    let known =
-        |line: &str| line.starts_with("# [") || line.starts_with("# {") || line.contains(" = ") && !line.contains(": ");
+    let keys = |line: &str| line.contains(" = ") && !line.contains(": ");
+    let known = |line: &str| line.starts_with("# [") || line == "# ]" || line.starts_with('#') && keys(line);
     let uncommented: Vec<&str> = text
         .lines()
         .map(|line| if known(line) { line.trim_start_matches("# ").trim_start_matches('#') } else { line })
         .filter(|line| !line.starts_with('#'))
         .collect();
-    let uncommented = uncommented.join("\n").replace("]\n#]", "]\n]");
+    let uncommented = uncommented.join("\n");
     assert!(uncommented.contains("\nlinked_dirs ="), "{uncommented}");
     assert_eq!(Config::check(&uncommented).diagnostics, [], "{uncommented}");
 }
