@@ -77,6 +77,8 @@ pub struct Site {
     pub supervisor_args: Vec<String>,
     /// Hides secrets in what commands say.
     pub masker: Masker,
+    /// Variables of the env file whose values the supervisor hides in the service's log.
+    pub secret_names: BTreeSet<String>,
 }
 
 impl Site {

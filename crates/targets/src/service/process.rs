@@ -7,9 +7,15 @@ use crate::supervisor::{self, Launch, Phase, Place, Spec, SupervisorState};
 use cutover_core::config::ProcessConfig;
 use cutover_core::target::{Failure, Progress};
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 /// From so many restarts on, a service that ended again is in a crash loop.
 pub(crate) const CRASH_LOOP_COUNT: u64 = 3;
+
+/// How long a supervisor is given to notice that its service ended.
+const SETTLE_MAX: Duration = Duration::from_millis(200);
+/// How often it is asked meanwhile.
+const SETTLE_INTERVAL: Duration = Duration::from_millis(5);
 
 pub(super) struct ProcessService {
     spec: Spec,
@@ -20,12 +26,25 @@ pub(super) struct ProcessService {
 impl ProcessService {
     pub(super) fn new(config: ProcessConfig, site: Site) -> Self {
         let dir = site.deploy_to.join(".cutover/process").join(site.name.as_str());
-        let spec = Spec { config, deploy_to: site.deploy_to.clone(), env_file: site.env_file.clone() };
+        let (deploy_to, env_file) = (site.deploy_to.clone(), site.env_file.clone());
+        let spec = Spec { config, deploy_to, env_file, secret_names: site.secret_names.clone() };
         Self { spec, place: Place::new(dir), site }
     }
 
     fn told(&self) -> Result<Option<SupervisorState>, Failure> {
         supervisor::state(self.place.dir()).map_err(|e| e.failure(&format!("look at service {}", self.site.name)))
+    }
+
+    /// What the supervisor told. When the service has ended since, its supervisor is about to say how.
+    fn settled(&self) -> Result<Option<SupervisorState>, Failure> {
+        let deadline = Instant::now() + SETTLE_MAX;
+        loop {
+            let told = self.told()?;
+            if !told.as_ref().is_some_and(is_outdated) || Instant::now() >= deadline {
+                return Ok(told);
+            }
+            std::thread::sleep(SETTLE_INTERVAL);
+        }
     }
 
     fn living_supervisor(&self) -> Result<Option<u32>, Failure> {
@@ -35,7 +54,7 @@ impl ProcessService {
 
 impl Service for ProcessService {
     fn state(&self) -> Result<ServiceState, Failure> {
-        let Some(told) = self.told()? else { return Ok(inactive("never started", false)) };
+        let Some(told) = self.settled()? else { return Ok(inactive("never started", false)) };
         if !told.supervisor.is_alive() {
             let stopped = told.phase == Phase::Stopped;
             return Ok(inactive(if stopped { "stopped" } else { "its supervisor is gone" }, !stopped));
@@ -80,6 +99,12 @@ impl Service for ProcessService {
         };
         read_since(&self.place.service_log(), inode, offset_bytes, bytes_max)
     }
+}
+
+/// Whether the supervisor has not noticed yet that its service ended.
+fn is_outdated(told: &SupervisorState) -> bool {
+    let ended = told.child.as_ref().is_some_and(|child| !child.is_alive());
+    told.phase == Phase::Running && ended && told.supervisor.is_alive()
 }
 
 fn inactive(description: &str, failed: bool) -> ServiceState {

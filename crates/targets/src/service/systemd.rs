@@ -18,6 +18,8 @@ use std::time::Duration;
 
 /// How long `systemctl show` may take.
 const SHOW_TIMEOUT: Duration = Duration::from_secs(10);
+/// The result of a unit that systemd refuses to start for now.
+const START_LIMIT: &str = "start-limit-hit";
 /// What is asked for.
 const PROPERTIES: &str = "LoadState,ActiveState,SubState,Result,MainPID,ExecMainCode,ExecMainStatus,NRestarts,\
                           ActiveEnterTimestampMonotonic,MemoryCurrent,CPUUsageNSec,ControlGroup";
@@ -80,12 +82,13 @@ impl Service for Systemd {
     }
 
     fn restart(&self, progress: &dyn Progress) -> Result<(), Failure> {
-        let state = self.state()?;
-        if state.failed {
-            // A unit that failed too often is not started again before this. Where it is not allowed, restarting tells.
-            let _ = self.act("reset-failed", progress);
+        let first = self.act("restart", progress);
+        let is_refused = first.is_err() && self.state().is_ok_and(|state| state.description.contains(START_LIMIT));
+        // A unit that failed too often is not started again before it is forgiven.
+        if is_refused && self.act("reset-failed", progress).is_ok() {
+            return self.act("restart", progress);
         }
-        self.act("restart", progress)
+        first
     }
 
     fn stop(&self, progress: &dyn Progress) -> Result<(), Failure> {

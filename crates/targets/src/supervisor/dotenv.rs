@@ -46,7 +46,7 @@ impl Reader<'_> {
     fn skip_to_name(&mut self) -> bool {
         while let Some(next) = self.rest.peek() {
             if *next == '#' {
-                self.to_line_end();
+                self.rest_of_line();
             } else if next.is_whitespace() {
                 self.next();
             } else {
@@ -61,9 +61,9 @@ impl Reader<'_> {
         let value = match self.rest.peek() {
             Some('\'') => self.quoted('\'')?,
             Some('"') => self.quoted('"')?,
-            Some(_) | None => return Ok((name, self.to_line_end().trim().to_owned())),
+            Some(_) | None => return Ok((name, self.rest_of_line().trim().to_owned())),
         };
-        let behind = self.to_line_end();
+        let behind = self.rest_of_line();
         let is_comment = behind.trim().is_empty() || behind.trim_start().starts_with('#');
         if is_comment { Ok((name, value)) } else { Err("has text behind a quoted value") }
     }
@@ -107,7 +107,7 @@ impl Reader<'_> {
     }
 
     /// The rest of the line, without its end.
-    fn to_line_end(&mut self) -> String {
+    fn rest_of_line(&mut self) -> String {
         let mut text = String::new();
         while let Some(next) = self.rest.next_if(|c| *c != '\n') {
             text.push(next);

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use rustix::fs::{CWD, Mode, OFlags};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, OpenOptionsExt};
@@ -24,6 +25,8 @@ pub struct Spec {
     pub deploy_to: PathBuf,
     /// Path of the env file in a release.
     pub env_file: Option<PathBuf>,
+    /// Variables of the env file whose values are hidden in the service's log.
+    pub secret_names: BTreeSet<String>,
 }
 
 /// What a supervisor is at.

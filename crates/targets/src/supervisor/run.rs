@@ -6,6 +6,7 @@ use super::rolling_log::RollingLog;
 use super::service_process::{ServiceProcess, start};
 use crate::child::{make_nonblocking, signal_name};
 use crate::process::{ProcessIdentity, descendants, signal, signal_group};
+use cutover_core::mask::{Masker, Stream};
 use cutover_core::target::Cancel;
 use jiff::Timestamp;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -52,6 +53,7 @@ struct Supervisor<'a> {
     /// Kept open, so that the pipe never ends.
     input: PipeWriter,
     log: RollingLog,
+    mask: Stream,
     state: SupervisorState,
     /// Whether `state` is not on disk yet.
     untold: bool,
@@ -82,6 +84,7 @@ impl<'a> Supervisor<'a> {
         // The first word must come through: a supervisor that cannot tell of itself could not be stopped.
         place.write_state(&state)?;
         let log = RollingLog::new(&place.service_log(), spec.config.log_max_bytes);
+        let mask = Masker::new([]).stream();
         let (pause, started) = (spec.config.backoff, Instant::now());
         Ok(Self {
             place,
@@ -91,6 +94,7 @@ impl<'a> Supervisor<'a> {
             output,
             input,
             log,
+            mask,
             state,
             untold: false,
             running: None,
@@ -126,6 +130,7 @@ impl<'a> Supervisor<'a> {
                 self.state.child = Some(process.identity.clone());
                 self.state.release = Some(process.release.clone());
                 self.state.started_at = Some(Timestamp::now());
+                self.mask = process.masker.stream();
                 self.running = Some(process);
                 self.tell();
             }
@@ -141,11 +146,7 @@ impl<'a> Supervisor<'a> {
         }
         self.due = Some(Instant::now() + self.pause);
         self.pause = self.pause.saturating_mul(2).min(config.backoff_max.max(config.backoff));
-        self.state.phase = Phase::Waiting;
-        self.state.child = None;
-        self.state.started_at = None;
-        self.state.last_exit = Some(why);
-        self.tell();
+        self.tell_ended(why);
     }
 
     fn tell(&mut self) {
@@ -179,15 +180,27 @@ impl<'a> Supervisor<'a> {
 
     /// Takes what the service says, without waiting for more.
     fn pump(&mut self) {
-        let mut chunk = [0; CHUNK_BYTES];
+        let (mut chunk, mut masked) = ([0; CHUNK_BYTES], Vec::new());
         for _ in 0..CHUNK_COUNT_MAX {
             match self.output.read(&mut chunk) {
                 Ok(0) => return,
-                Ok(count) => self.log.append(&chunk[..count]),
+                Ok(count) => {
+                    masked.clear();
+                    self.mask.push(&chunk[..count], &mut masked);
+                    self.log.append(&masked);
+                }
                 // Empty for now; anything else cannot happen to our own pipe.
                 Err(_) => return,
             }
         }
+    }
+
+    /// Takes the rest of what an ended service said.
+    fn flush(&mut self) {
+        self.pump();
+        let mut masked = Vec::new();
+        self.mask.finish(&mut masked);
+        self.log.append(&masked);
     }
 
     /// Takes the exit status of every child that ended, adopted ones included.
@@ -202,20 +215,31 @@ impl<'a> Supervisor<'a> {
     }
 
     fn on_exit(&mut self, how: String) {
+        self.flush();
         if self.state.phase == Phase::Stopping {
             self.state.last_exit = Some(how);
             return;
         }
+        // Told at once: ending what it left may take its time.
+        self.tell_ended(how.clone());
         // Workers of a crashed master would hold its port.
         let left = self.end_descendants();
         self.wait_to_start(if left.is_empty() { how } else { format!("{how}; processes {left:?} cannot be killed") });
+    }
+
+    fn tell_ended(&mut self, why: String) {
+        self.state.phase = Phase::Waiting;
+        self.state.child = None;
+        self.state.started_at = None;
+        self.state.last_exit = Some(why);
+        self.tell();
     }
 
     fn end(&mut self) -> Result<(), SupervisorError> {
         self.state.phase = Phase::Stopping;
         self.tell();
         let left = self.end_descendants();
-        self.pump();
+        self.flush();
         self.state.phase = Phase::Stopped;
         self.state.child = None;
         self.state.started_at = None;
@@ -237,6 +261,8 @@ impl<'a> Supervisor<'a> {
             let alive = descendants(std::process::id());
             let now = Instant::now();
             if alive.is_empty() || now >= give_up_at {
+                // The last one may have ended since.
+                self.reap_quietly();
                 return alive;
             }
             for pid in &alive {

@@ -5,6 +5,7 @@ use super::dotenv::parse_env;
 use super::place::Spec;
 use crate::child;
 use crate::process::ProcessIdentity;
+use cutover_core::mask::Masker;
 use cutover_core::secret::Secret;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::collections::BTreeMap;
@@ -20,6 +21,8 @@ const ENV_BYTES_MAX: u64 = 1 << 20;
 pub(super) struct ServiceProcess {
     pub(super) identity: ProcessIdentity,
     pub(super) release: PathBuf,
+    /// Hides the values of the service's secrets in what it says.
+    pub(super) masker: Masker,
     /// Readable once it ended; None on kernels without such a thing (before Linux 5.3).
     pub(super) ended: Option<OwnedFd>,
 }
@@ -33,9 +36,8 @@ pub(super) fn start(spec: &Spec, dir: &Path, output: &PipeWriter) -> Result<Serv
         .map_err(|e| format!("find the release that {} points to: {e}", current.display()))?;
     let mut command = child::command(&spec.config.command, &release);
     let program = command.get_program().to_string_lossy().into_owned();
-    for (name, value) in read_env(spec, &release)? {
-        command.env(name, value.expose());
-    }
+    let variables = read_env(spec, &release)?;
+    command.envs(variables.iter().map(|(name, value)| (name, value.expose())));
     let clone = || output.try_clone().map_err(|e| format!("give {program} its output: {e}"));
     command.env(SERVICE_MARK, dir).stdout(clone()?).stderr(clone()?);
     let child = command.spawn().map_err(|e| explain(&program, &e))?;
@@ -43,7 +45,9 @@ pub(super) fn start(spec: &Spec, dir: &Path, output: &PipeWriter) -> Result<Serv
     // Known even if it ended already, for nobody has reaped it.
     let identity =
         ProcessIdentity::of_child(&child).ok_or_else(|| format!("start {program}: it is not to be seen in /proc"))?;
-    Ok(ServiceProcess { identity, release, ended })
+    let secrets = variables.iter().filter(|(name, _)| spec.secret_names.contains(*name));
+    let masker = Masker::new(secrets.map(|(name, value)| (name.as_str(), value)));
+    Ok(ServiceProcess { identity, release, masker, ended })
 }
 
 fn explain(program: &str, error: &io::Error) -> String {

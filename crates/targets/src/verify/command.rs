@@ -32,7 +32,7 @@ pub(super) fn observe(
         }
         Err(ChildError::TimedOut { excerpt, .. }) => {
             seen.body = excerpt.into_bytes();
-            seen.fault(format!("did not end within {limit:?}"))
+            seen.fault(format!("did not end within {limit:.1?}"))
         }
         Err(e) => seen.fault(e.to_string()),
     }

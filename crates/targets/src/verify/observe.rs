@@ -20,12 +20,20 @@ const MARGIN: Duration = Duration::from_millis(100);
 /// The longest error that is kept, in characters.
 const ERROR_LENGTH_MAX: usize = 600;
 
+/// An attempt that had this long and no answer tells something; a shorter one does not.
+const TELLING: Duration = Duration::from_secs(1);
+/// What is wrong with an answer that came from no socket of this machine.
+const UNSEEN: &str = "something answers, but no process of this machine listens there (a forwarded port?); \
+                      if that is meant, set owner = \"any\"";
+
 /// What one probe saw, before it is masked.
 #[derive(Debug, Default)]
 pub(super) struct Observation {
     /// What was wrong; None when it passed.
     pub(super) fault: Option<String>,
     pub(super) endpoint: String,
+    /// Whether it was given less than its own time and did not get to an end.
+    pub(super) is_cut_short: bool,
     /// What should be known about the endpoint although it passed.
     pub(super) note: Option<String>,
     pub(super) code: Option<i32>,
@@ -89,6 +97,29 @@ pub(super) fn observe(
     progress: &dyn Progress,
 ) -> Observation {
     let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+    let own = own_timeout(&probe.kind).unwrap_or_default();
+    let began = Instant::now();
+    let mut seen = make(probe, asked, watch, left, progress);
+    seen.is_cut_short = left < own.min(TELLING) && began.elapsed() >= left;
+    seen
+}
+
+fn own_timeout(kind: &ProbeKind) -> Option<Duration> {
+    match kind {
+        ProbeKind::Http { timeout, .. } | ProbeKind::Tcp { timeout, .. } | ProbeKind::Command { timeout, .. } => {
+            Some(*timeout)
+        }
+        ProbeKind::Log { .. } | ProbeKind::Unit { .. } => None,
+    }
+}
+
+fn make(
+    probe: &ProbeConfig,
+    asked: &Verification<'_>,
+    watch: &Watch<'_>,
+    left: Duration,
+    progress: &dyn Progress,
+) -> Observation {
     match &probe.kind {
         ProbeKind::Http { url, status, body, headers, latency_max, redirects, timeout } => {
             let expected = http::Expected {
@@ -137,7 +168,7 @@ fn bounded(
 }
 
 pub(super) fn timed_out(limit: Duration) -> String {
-    format!("no answer within {limit:?}")
+    format!("no answer within {limit:.1?}")
 }
 
 /// Adds whose process answered; an answer of somebody else's is not healthy whatever it says.
@@ -152,6 +183,8 @@ fn with_owner(mut seen: Observation, probe: &ProbeConfig, asked: &Verification<'
     match owner::who_answers(&seen.answered_at, service, asked, watch.main()) {
         owner::Answer::Release { pid, note } => (seen.pid, seen.note) = (pid, note),
         owner::Answer::Foreign { pid, why } => (seen.pid, seen.fault) = (pid, Some(why)),
+        // Forwarded by the kernel to another network namespace, or gone since it answered.
+        owner::Answer::Nobody => seen.fault = seen.fault.or_else(|| Some(UNSEEN.to_owned())),
     }
     seen
 }

@@ -15,6 +15,8 @@ pub(super) enum Answer {
         /// What could not be made sure of.
         note: Option<String>,
     },
+    /// No socket of this machine that could be seen.
+    Nobody,
     /// Somebody else, or nobody knows who.
     Foreign { pid: Option<u32>, why: String },
 }
@@ -36,8 +38,7 @@ pub(super) fn who_answers(
         Ok(members) => members,
         Err(failure) => return Answer::Foreign { pid: None, why: failure.message },
     };
-    let mut found =
-        Answer::Release { pid: None, note: Some("owner not seen: nobody listens there any more".to_owned()) };
+    let mut found = Answer::Nobody;
     for (address, listener) in addresses.iter().flat_map(|a| listeners_at(*a).into_iter().map(move |l| (a, l))) {
         found = owner_of(*address, &listener, &members, asked, main);
         if matches!(found, Answer::Foreign { .. }) {
@@ -60,7 +61,7 @@ fn owner_of(
     }
     let (others, _) = holders(listener.inode, None);
     if members.is_empty()
-        && let Some(pid) = others.iter().find(|pid| cwd_of(**pid).is_some_and(|cwd| cwd.starts_with(asked.release)))
+        && let Some(pid) = others.iter().find(|pid| runs_in_release(**pid, asked))
     {
         // A service without a pid file is known only by the directory that it runs in.
         return Answer::Release { pid: Some(*pid), note: Some("weaker: owner known by its directory only".to_owned()) };
@@ -72,11 +73,19 @@ fn owner_of(
     foreign(address, listener, others.first().copied())
 }
 
+fn runs_in_release(pid: u32, asked: &Verification<'_>) -> bool {
+    let release = std::fs::canonicalize(asked.release).unwrap_or_else(|_| asked.release.to_owned());
+    is_fresh(pid, asked) && cwd_of(pid).is_some_and(|cwd| cwd.starts_with(release))
+}
+
+/// Whether a process began with the run that is verified.
+fn is_fresh(pid: u32, asked: &Verification<'_>) -> bool {
+    !asked.restarted || ProcessIdentity::of(pid).is_some_and(|process| asked.mark.clock.is_before(&process))
+}
+
 /// Of the processes that hold the socket, at least one must have begun with this run.
 fn fresh(address: SocketAddr, ours: &BTreeSet<u32>, asked: &Verification<'_>) -> Answer {
-    let began = |pid: &&u32| ProcessIdentity::of(**pid).is_some_and(|it| asked.mark.clock.is_before(&it));
-    let newest = if asked.restarted { ours.iter().find(began) } else { ours.first() };
-    match newest {
+    match ours.iter().find(|pid| is_fresh(**pid, asked)) {
         Some(pid) => Answer::Release { pid: Some(*pid), note: None },
         None => Answer::Foreign {
             pid: ours.first().copied(),

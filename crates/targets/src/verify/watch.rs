@@ -124,8 +124,10 @@ impl<'a> Watch<'a> {
         self.main.as_ref()
     }
 
+    /// Whether the main process has ended since the last look, when it was alive.
     pub(super) fn has_main_ended(&self) -> bool {
-        self.main.as_ref().is_some_and(|main| !main.is_alive())
+        let main = self.state.as_ref().and_then(|state| state.main.as_ref());
+        main.is_some_and(|main| !main.is_alive())
     }
 
     pub(super) fn has_logged(&self, text: &str) -> bool {

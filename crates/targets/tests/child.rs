@@ -1,0 +1,217 @@
+//! Commands of the user's own, run for real.
+#![allow(clippy::unwrap_used, reason = "a test may panic, and so may what it is made of")]
+
+mod service_support;
+
+use cutover_core::config::CommandLine;
+use cutover_core::mask::Masker;
+use cutover_core::secret::Secret;
+use cutover_core::target::FailureKind;
+use cutover_targets::child::{ChildCommand, ChildError, ChildExit, Leftovers, run};
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+use service_support::{Told, wait_for, written_pid};
+
+/// A command with its surroundings, to be changed by each test.
+struct Case {
+    dir: tempfile::TempDir,
+    command: CommandLine,
+    variables: BTreeMap<String, Secret>,
+    timeout: Duration,
+    masker: Masker,
+    leftovers: Leftovers,
+    log: Option<std::path::PathBuf>,
+    told: Told,
+}
+
+impl Case {
+    fn shell(script: &str) -> Self {
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+            command: CommandLine::Shell(script.to_owned()),
+            variables: BTreeMap::new(),
+            timeout: Duration::from_secs(30),
+            masker: Masker::new([]),
+            leftovers: Leftovers::Kill,
+            log: None,
+            told: Told::default(),
+        }
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn run(&self) -> Result<ChildExit, ChildError> {
+        let command = ChildCommand {
+            command: &self.command,
+            cwd: self.dir.path(),
+            variables: &self.variables,
+            timeout: self.timeout,
+            log: self.log.as_deref(),
+            masker: &self.masker,
+            leftovers: self.leftovers,
+        };
+        run(&command, &self.told)
+    }
+}
+
+#[test]
+fn output_of_both_kinds_is_told_line_by_line_with_the_exit_code() {
+    let case = Case::shell("echo one; echo two >&2; printf three; exit 7");
+    let exit = case.run().unwrap();
+    assert_eq!((exit.code, exit.excerpt.as_str()), (7, "one\ntwo\nthree\n"));
+    assert_eq!(case.told.lines(), ["one", "two", "three"]);
+    let failure = exit.success("install").unwrap_err();
+    assert_eq!((failure.message.as_str(), failure.excerpt.as_str()), ("install: exit code 7", "one\ntwo\nthree\n"));
+}
+
+#[test]
+fn only_given_and_harmless_variables_reach_the_command() {
+    let mut case = Case::shell("env");
+    case.variables.insert("GIVEN".into(), Secret::new("yes"));
+    case.run().unwrap();
+    let lines = case.told.lines();
+    assert!(lines.contains(&"GIVEN=yes".to_owned()));
+    assert!(lines.iter().any(|line| line.starts_with("PATH=")));
+    assert!(!lines.iter().any(|line| line.starts_with("CARGO")), "{lines:?}");
+}
+
+#[test]
+fn a_program_is_found_in_the_working_directory_and_given_its_arguments_as_they_stand() {
+    let mut case = Case::shell("");
+    fs::write(case.path("tool"), "#!/bin/sh\nprintf '<%s>' \"$@\"\n").unwrap();
+    fs::set_permissions(case.path("tool"), fs::Permissions::from_mode(0o755)).unwrap();
+    case.command = CommandLine::Argv(["./tool", "a b", "$HOME", "*"].map(str::to_owned).to_vec());
+    assert_eq!(case.run().unwrap().excerpt, "<a b><$HOME><*>\n");
+}
+
+#[test]
+fn a_secret_is_hidden_in_lines_and_log_also_when_it_comes_in_pieces() {
+    let secret = format!("s3cret-{:x}", std::process::id() as u64 * 7_919_000_003);
+    let mut case = Case::shell("printf %s \"${TOKEN%????}\"; sleep 0.1; printf '%s\\n' \"${TOKEN#\"${TOKEN%????}\"}\"");
+    case.variables.insert("TOKEN".into(), Secret::new(&secret));
+    case.masker = Masker::new([("TOKEN", &Secret::new(&secret))]);
+    case.log = Some(case.path("log"));
+    let exit = case.run().unwrap();
+    assert_eq!(case.told.lines(), ["***"]);
+    assert_eq!(exit.excerpt, "***\n");
+    assert_eq!(fs::read_to_string(case.path("log")).unwrap(), "***\n");
+    assert_eq!(fs::metadata(case.path("log")).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn endless_lines_and_much_output_stay_within_bounds() {
+    let case = Case::shell("head -c 3000000 /dev/zero | tr '\\0' x; echo; yes 12345678 | head -n 50000; echo end");
+    let exit = case.run().unwrap();
+    assert!(exit.excerpt.len() <= 8 * 1024 && exit.excerpt.ends_with("end\n"));
+    assert!(case.told.lines()[0].len() <= 16 * 1024);
+}
+
+#[test]
+fn a_log_that_cannot_be_written_does_not_fail_the_command() {
+    for log in ["/dev/full", "/nonexistent/dir/log"] {
+        let mut case = Case::shell("yes | head -n 100000");
+        case.log = Some(log.into());
+        assert_eq!(case.run().unwrap().code, 0, "{log}");
+    }
+}
+
+#[test]
+fn a_program_or_directory_that_is_missing_is_named() {
+    let mut case = Case::shell("");
+    case.command = CommandLine::Argv(vec!["no-such-program".into()]);
+    let failure = case.run().unwrap_err().failure("install");
+    assert!(failure.message.starts_with("install: start no-such-program: "), "{}", failure.message);
+    assert!(failure.hint.unwrap().contains("PATH"));
+
+    let command = ChildCommand {
+        command: &CommandLine::Shell("true".into()),
+        cwd: Path::new("/no/such/dir"),
+        variables: &case.variables,
+        timeout: case.timeout,
+        log: None,
+        masker: &case.masker,
+        leftovers: Leftovers::Kill,
+    };
+    let failure = run(&command, &case.told).unwrap_err().failure("install");
+    assert_eq!(failure.message, "install: directory /no/such/dir does not exist");
+}
+
+#[test]
+fn death_by_a_signal_is_a_failure_that_names_it() {
+    let case = Case::shell("echo last words; kill -SEGV $$");
+    let failure = case.run().unwrap_err().failure("migrate");
+    assert_eq!(failure.message, "migrate: killed by SIGSEGV");
+    assert_eq!(failure.excerpt, "last words\n");
+}
+
+#[test]
+fn a_timeout_ends_the_whole_group() {
+    let mut case = Case::shell("sleep 1000 & echo $! > pid; wait");
+    case.timeout = Duration::from_millis(300);
+    let began = Instant::now();
+    let failure = case.run().unwrap_err().failure("install");
+    assert_eq!(failure.kind, FailureKind::TimedOut);
+    assert!(began.elapsed() < Duration::from_secs(4), "TERM was enough");
+    let pid = fs::read_to_string(case.path("pid")).unwrap().trim().parse().unwrap();
+    wait_for("the grandchild is gone", || cutover_targets::process::ProcessIdentity::of(pid).is_none());
+}
+
+#[test]
+fn a_group_that_ignores_term_is_killed() {
+    let mut case = Case::shell(
+        "trap '' TERM; (trap '' TERM; echo $$; while :; do sleep 1; done) & echo $! > pid; while :; do sleep 1; done",
+    );
+    case.timeout = Duration::from_millis(300);
+    let began = Instant::now();
+    assert!(matches!(case.run(), Err(ChildError::TimedOut { .. })));
+    assert!(began.elapsed() < Duration::from_secs(12), "{:?}", began.elapsed());
+    let pid = fs::read_to_string(case.path("pid")).unwrap().trim().parse().unwrap();
+    wait_for("the grandchild is gone", || cutover_targets::process::ProcessIdentity::of(pid).is_none());
+}
+
+#[test]
+fn cancelling_ends_the_command() {
+    let case = Case::shell("echo begun; sleep 1000");
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            wait_for("the command began", || !case.told.lines().is_empty());
+            case.told.cancel.cancel();
+        });
+        assert!(matches!(case.run(), Err(ChildError::Cancelled)));
+    });
+}
+
+#[test]
+fn what_a_hook_leaves_behind_is_killed_and_cannot_hang_the_reader() {
+    let case = Case::shell("(sleep 1000 & echo $! > pid); echo done");
+    let began = Instant::now();
+    assert_eq!(case.run().unwrap().code, 0);
+    assert!(began.elapsed() < Duration::from_secs(5));
+    let pid = fs::read_to_string(case.path("pid")).unwrap().trim().parse().unwrap();
+    wait_for("the leftover is gone", || cutover_targets::process::ProcessIdentity::of(pid).is_none());
+}
+
+#[test]
+fn what_leaves_the_group_with_the_pipe_cannot_hang_the_reader() {
+    let case = Case::shell("setsid sh -c 'echo $$ > pid; exec sleep 1000' & while ! [ -s pid ]; do sleep 0.01; done");
+    let began = Instant::now();
+    assert_eq!(case.run().unwrap().code, 0);
+    assert!(began.elapsed() < Duration::from_secs(5));
+    let escaped = written_pid(&case.path("pid"));
+    cutover_targets::process::signal(escaped.pid, rustix::process::Signal::KILL);
+}
+
+#[test]
+fn a_service_that_a_command_starts_may_stay() {
+    let mut case = Case::shell("sleep 1000 > /dev/null 2>&1 & echo $! > pid");
+    case.leftovers = Leftovers::Leave;
+    assert_eq!(case.run().unwrap().code, 0);
+    let service = written_pid(&case.path("pid"));
+    assert!(service.is_alive());
+    cutover_targets::process::signal(service.pid, rustix::process::Signal::KILL);
+}

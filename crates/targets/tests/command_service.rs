@@ -1,0 +1,72 @@
+//! A service that the user's own commands run.
+#![allow(clippy::unwrap_used, reason = "a test may panic, and so may what it is made of")]
+
+mod service_support;
+
+use cutover_core::config::{CommandLine, ServiceConfig};
+use cutover_core::target::FailureKind;
+use cutover_targets::service::{Service, open};
+use std::time::Duration;
+use service_support::{Place, Told};
+
+fn service(place: &Place, restart: &str, pid_file: Option<&str>) -> Box<dyn Service> {
+    let config = ServiceConfig::Command {
+        restart: CommandLine::Shell(restart.to_owned()),
+        stop: CommandLine::Shell("kill $(cat app.pid) 2>/dev/null; rm -f app.pid".into()),
+        status: CommandLine::Shell("kill -0 $(cat app.pid)".into()),
+        pid_file: pid_file.map(Into::into),
+        timeout: Duration::from_millis(2000),
+    };
+    open(&config, &place.site)
+}
+
+const START: &str = "sh -c 'sleep 1000 & wait' > /dev/null 2>&1 & echo $! > app.pid";
+
+#[test]
+fn commands_start_find_and_stop_the_service() {
+    let place = Place::new();
+    let service = service(&place, START, Some("current/app.pid"));
+    assert!(!service.state().unwrap().active);
+
+    service.restart(&Told::default()).unwrap();
+
+    let state = service.state().unwrap();
+    assert!(state.active && state.since.is_some(), "{state:?}");
+    let main = state.main.unwrap();
+    service_support::wait_for("its child is seen", || service.processes().unwrap().len() == 2);
+    let processes = service.processes().unwrap();
+    assert!(processes.contains(&main.pid));
+
+    service.stop(&Told::default()).unwrap();
+    service_support::wait_for("it is gone", || !main.is_alive());
+    assert!(!service.state().unwrap().active);
+    service.stop(&Told::default()).unwrap();
+    processes.iter().for_each(|pid| cutover_targets::process::signal(*pid, rustix::process::Signal::KILL));
+}
+
+#[test]
+fn a_status_that_is_contradicted_by_the_pid_file_is_not_believed() {
+    let place = Place::new();
+    let config = ServiceConfig::Command {
+        restart: CommandLine::Shell("true".into()),
+        stop: CommandLine::Shell("true".into()),
+        status: CommandLine::Shell("true".into()),
+        pid_file: Some("app.pid".into()),
+        timeout: Duration::from_secs(5),
+    };
+    let state = open(&config, &place.site).state().unwrap();
+    assert_eq!((state.active, state.description.as_str()), (false, "its pid file names no living process"));
+}
+
+#[test]
+fn a_restart_that_fails_or_hangs_says_so() {
+    let place = Place::new();
+    let told = Told::default();
+    let failure = service(&place, "echo no config; exit 4", None).restart(&told).unwrap_err();
+    assert_eq!(failure.message, "restart service app: exit code 4");
+    assert_eq!(failure.excerpt, "no config\n");
+    assert_eq!(told.lines(), ["no config"]);
+
+    let failure = service(&place, "sleep 1000", None).restart(&Told::default()).unwrap_err();
+    assert_eq!(failure.kind, FailureKind::TimedOut, "{failure}");
+}
