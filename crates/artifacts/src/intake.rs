@@ -9,8 +9,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Larger files go to the store without being held in memory.
 pub(crate) const MEMORY_BYTES_MAX: u64 = 1 << 20;
-/// How many contents wait at most: 64 MiB of them.
-const QUEUE_LENGTH: usize = 64;
+/// Small contents are handed over together: waking a thread costs as much as hashing one.
+const BATCH_LENGTH: usize = 16;
+const BATCH_BYTES: usize = 256 << 10;
+/// How many batches wait at most: with all of them as large as they can be, 20 MiB.
+const QUEUE_LENGTH: usize = 16;
 
 /// A content on its way, with what it is known as.
 type Item<K> = (K, Vec<u8>, bool);
@@ -18,20 +21,38 @@ type Item<K> = (K, Vec<u8>, bool);
 /// Takes contents while worker threads hash and store them.
 pub(crate) struct Intake<'a, K> {
     store: &'a BlobStore,
-    queue: Option<SyncSender<Item<K>>>,
+    /// `None`: contents are stored at once, on this thread.
+    queue: Option<SyncSender<Vec<Item<K>>>>,
+    batch: Vec<Item<K>>,
+    batch_bytes: usize,
     stored: Vec<(K, Blob)>,
 }
 
-impl<K: Send> Intake<'_, K> {
+impl<'a, K: Send> Intake<'a, K> {
+    fn new(store: &'a BlobStore, queue: Option<SyncSender<Vec<Item<K>>>>) -> Self {
+        Self { store, queue, batch: Vec::new(), batch_bytes: 0, stored: Vec::new() }
+    }
+
     /// Takes a content; `key` comes back with its blob.
     pub(crate) fn push(&mut self, key: K, content: Vec<u8>, executable: bool) -> Result<(), ArtifactError> {
-        let item = (key, content, executable);
-        match &self.queue {
-            // It fails only when every worker has stopped; their errors are returned in the end.
-            Some(queue) => drop(queue.send(item)),
-            None => self.stored.push(store_item(self.store, item)?),
+        if self.queue.is_none() {
+            self.stored.push(store_item(self.store, (key, content, executable))?);
+            return Ok(());
+        }
+        self.batch_bytes += content.len();
+        self.batch.push((key, content, executable));
+        if self.batch.len() == BATCH_LENGTH || self.batch_bytes >= BATCH_BYTES {
+            self.hand_over();
         }
         Ok(())
+    }
+
+    fn hand_over(&mut self) {
+        self.batch_bytes = 0;
+        if let Some(queue) = &self.queue {
+            // It fails only when every worker has stopped; their errors are returned in the end.
+            let _ = queue.send(std::mem::take(&mut self.batch));
+        }
     }
 }
 
@@ -43,20 +64,22 @@ pub(crate) fn take_in<K: Send>(
 ) -> Result<Vec<(K, Blob)>, ArtifactError> {
     let worker_count = thread_count(item_count);
     if worker_count == 1 {
-        let mut intake = Intake { store, queue: None, stored: Vec::new() };
+        let mut intake = Intake::new(store, None);
         feed(&mut intake)?;
         return Ok(intake.stored);
     }
     std::thread::scope(|scope| {
-        let (queue, items) = sync_channel(QUEUE_LENGTH);
-        let items = Arc::new(Mutex::new(items));
-        let workers: Vec<_> = (0..worker_count)
-            .map(|_| Arc::clone(&items))
-            .map(|items| scope.spawn(move || work(store, &items)))
-            .collect();
+        let (queue, batches) = sync_channel(QUEUE_LENGTH);
+        let batches = Arc::new(Mutex::new(batches));
+        let start = |batches: Arc<_>| scope.spawn(move || work(store, &batches));
+        let workers: Vec<_> = (0..worker_count).map(|_| start(Arc::clone(&batches))).collect();
         // Only the workers may hold the receiving end: when all have failed, sending must fail too.
-        drop(items);
-        let fed = feed(&mut Intake { store, queue: Some(queue), stored: Vec::new() });
+        drop(batches);
+        let mut intake = Intake::new(store, Some(queue));
+        let fed = feed(&mut intake);
+        intake.hand_over();
+        // Closes the queue, which ends the workers.
+        drop(intake);
         let mut stored = Vec::new();
         for worker in workers {
             stored.extend(worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
@@ -65,13 +88,13 @@ pub(crate) fn take_in<K: Send>(
     })
 }
 
-fn work<K>(store: &BlobStore, items: &Mutex<Receiver<Item<K>>>) -> Result<Vec<(K, Blob)>, ArtifactError> {
+fn work<K>(store: &BlobStore, batches: &Mutex<Receiver<Vec<Item<K>>>>) -> Result<Vec<(K, Blob)>, ArtifactError> {
     let mut stored = Vec::new();
     loop {
-        let item = items.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        match item {
-            Ok(item) => stored.push(store_item(store, item)?),
-            Err(_) => return Ok(stored),
+        let batch = batches.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(batch) = batch else { return Ok(stored) };
+        for item in batch {
+            stored.push(store_item(store, item)?);
         }
     }
 }

@@ -27,8 +27,12 @@ pub(crate) fn pack_commit(
     blobs: &BlobStore,
     cache: &Path,
 ) -> Result<Entries, ArtifactError> {
-    let mut known = OidCache::load(cache);
-    let tree = taken(repository.tree(hash)?, filter)?;
+    let (mut known, tree) = std::thread::scope(|scope| {
+        let known = scope.spawn(|| OidCache::load(cache));
+        let tree = repository.tree(hash).and_then(|tree| taken(tree, filter));
+        (known.join().unwrap_or_default(), tree)
+    });
+    let tree = tree?;
     let mut stored = look_up(&tree, &known, blobs)?;
     let missing = missing(&tree, &stored);
     fetch(repository, &missing, blobs, &mut known, &mut stored)?;

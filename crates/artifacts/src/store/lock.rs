@@ -16,7 +16,7 @@ const RETRY_INTERVAL: Duration = Duration::from_millis(10);
 /// A lock of the kernel: it ends with the process, however that ends.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _file: File,
+    file: File,
 }
 
 impl Lock {
@@ -45,11 +45,19 @@ impl Lock {
         let file = file.map_err(|error| DiskError::new("open", path, error))?;
         loop {
             match flock(&file, operation) {
-                Ok(()) => return Ok(Some(Self { _file: file })),
+                Ok(()) => return Ok(Some(Self { file })),
                 Err(Errno::WOULDBLOCK) => return Ok(None),
                 Err(Errno::INTR) => {}
                 Err(error) => return Err(DiskError::new("lock", path, error).into()),
             }
         }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing is not enough: a child that another thread is just starting holds a copy of the
+        // descriptor until it executes its program, and with it the lock.
+        let _ = flock(&self.file, FlockOperation::Unlock);
     }
 }
