@@ -44,13 +44,10 @@ pub(crate) fn apply(site: &Site<'_>, config: &ServiceConfig, before: &Before, pr
     Ok(Outcome::changed(service.state()?.description))
 }
 
-/// Where the log stood before this deployment's restart; its end when there was none.
-pub(crate) fn mark(site: &Site<'_>, service: &dyn service::Service) -> LogMark {
-    let record: Result<RestartRecord, Failure> = read_json(&site.layout.restart_record(site.target));
-    match record {
-        Ok(record) if record.deployment == *site.deployment => record.mark,
-        Ok(_) | Err(_) => service.log_mark(),
-    }
+/// Where the log stood before this deployment restarted the service; None when it did not.
+pub(crate) fn mark(site: &Site<'_>) -> Option<LogMark> {
+    let record: RestartRecord = read_json(&site.layout.restart_record(site.target)).ok()?;
+    (record.deployment == *site.deployment).then_some(record.mark)
 }
 
 /// Keeps the log of the failed start before it is lost. The service itself is brought back by `hold`, once links

@@ -10,12 +10,14 @@ use cutover_core::target::{Failure, Outcome, Progress};
 /// Observes until healthy, or says why not.
 pub(crate) fn apply(site: &Site<'_>, wanted: &action::Verification, progress: &dyn Progress) -> Result<Outcome, Failure> {
     let service = wanted.service.as_ref().map(|config| service::open(config, &site.service_site()));
-    let mark = service.as_ref().map_or_else(|| LogMark::now(LogPlace::None), |service| restart::mark(site, service.as_ref()));
+    let restarted = restart::mark(site);
+    let now = || service.as_ref().map_or_else(|| LogMark::now(LogPlace::None), |service| service.log_mark());
+    let mark = restarted.clone().unwrap_or_else(now);
     let verification = Verification {
         config: &wanted.verify,
         service: service.as_deref(),
         mark: &mark,
-        restarted: service.is_some(),
+        restarted: restarted.is_some(),
         release: &site.layout.release(site.release),
         variables: &site.hook_variables(),
         masker: &site.masker(),
