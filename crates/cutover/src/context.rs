@@ -149,7 +149,7 @@ impl Context {
 }
 
 /// `$CUTOVER_HOME`, or `cutover` in the user's data directory as the XDG base directories say.
-fn home() -> Result<PathBuf, CommandError> {
+pub(crate) fn home() -> Result<PathBuf, CommandError> {
     let variable = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let data = || variable("XDG_DATA_HOME").filter(|path| path.is_absolute());
     let user = || variable("HOME").map(|home| home.join(".local/share"));

@@ -66,7 +66,7 @@ fn collect(schema: &Value, found: &mut BTreeSet<String>) {
     for form in schema["anyOf"].as_array().into_iter().flatten() {
         collect(form, found);
     }
-    for nested in [&schema["additionalProperties"], &schema["items"]] {
+    for nested in [&schema["additionalProperties"], &schema["items"]].into_iter().filter(|nested| nested.is_object()) {
         collect(nested, found);
     }
 }

@@ -22,6 +22,7 @@ mod deploy;
 mod app;
 
 use crate::context::Context;
+use crate::demo::DemoArgs;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use clap::Subcommand;
@@ -29,6 +30,7 @@ use clap::Subcommand;
 /// What can be asked for.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Demo(DemoArgs),
     Plan(plan::PlanArgs),
     Deploy(deploy::DeployArgs),
     Rollback(rollback::RollbackArgs),
@@ -51,6 +53,7 @@ impl Command {
     /// Does what was asked for.
     pub(crate) fn run(&self, context: &Context) -> Result<Exit, CommandError> {
         match self {
+            Self::Demo(args) => args.run(context),
             Self::Plan(args) => args.run(context),
             Self::Deploy(args) => args.run(context),
             Self::Rollback(args) => args.run(context),
