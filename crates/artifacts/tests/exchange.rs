@@ -16,6 +16,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::time::{Duration, Instant};
+use tempfile::TempDir;
 
 const LIMIT: u64 = 1 << 30;
 
@@ -71,6 +72,11 @@ fn file(content: &[u8]) -> ManifestEntry {
 
 fn import(store: &ArtifactStore, bytes: &[u8]) -> Result<Artifact, ArtifactError> {
     store.import(&mut &bytes[..], LIMIT, later())
+}
+
+/// A directory in memory where there is one: thousands of imports sync thousands of times.
+fn fuzz_dir() -> TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
 /// How long the random tests go on: a moment, or as long as `CUTOVER_FUZZ_SECONDS` says.
@@ -289,9 +295,8 @@ fn check_import(dir: &Path, expected: Option<&Artifact>, bytes: &[u8]) {
 
 #[test]
 fn a_mutated_export_is_refused_or_harmless() {
-    let (bed, artifact, file) = exported();
-    let dir = bed.dir.path().join("fuzz");
-    fs::create_dir(&dir).unwrap();
+    let (_bed, artifact, file) = exported();
+    let dir = fuzz_dir();
     let change = (any::<prop::sample::Index>(), any::<u8>(), 0..4u8);
     let mut refused = 0;
     fuzz(&prop::collection::vec(change, 1..6), |changes| {
@@ -306,16 +311,15 @@ fn a_mutated_export_is_refused_or_harmless() {
             }
         }
         refused += u32::from(bytes != file);
-        check_import(&dir, Some(&artifact), &bytes);
+        check_import(dir.path(), Some(&artifact), &bytes);
     });
     assert!(refused > 200);
 }
 
 #[test]
 fn a_mutated_manifest_in_a_sound_frame_is_refused_or_harmless() {
-    let (bed, artifact, _) = exported();
-    let dir = bed.dir.path().join("fuzz");
-    fs::create_dir(&dir).unwrap();
+    let (_bed, artifact, _) = exported();
+    let dir = fuzz_dir();
     let canonical = artifact.manifest.canonical();
     let texts =
         ["..", "/", "\\u0000", "\"", "{", "}", "a/b", "-1", "1e99", ",", "symlink", "file", "link/x", "\\ud800"];
@@ -328,15 +332,14 @@ fn a_mutated_manifest_in_a_sound_frame_is_refused_or_harmless() {
             text.splice(at..end, replacement.bytes());
         }
         let contents: [(u64, &[u8]); 2] = [(0, b""), (900, &b"print(1)\n".repeat(100))];
-        check_import(&dir, None, &forge(&text, &record(&artifact), &contents));
+        check_import(dir.path(), None, &forge(&text, &record(&artifact), &contents));
     });
 }
 
 #[test]
 fn random_bytes_in_every_part_are_refused_or_harmless() {
-    let (bed, artifact, _) = exported();
-    let dir = bed.dir.path().join("fuzz");
-    fs::create_dir(&dir).unwrap();
+    let (_bed, artifact, _) = exported();
+    let dir = fuzz_dir();
     let good = manifest(&[("a", file(b"content"))]).canonical();
     let bytes = || prop::collection::vec(any::<u8>(), 0..200);
     fuzz(&(bytes(), bytes(), any::<u64>(), 0..4u8), |(part, content, length, kind)| {
@@ -346,7 +349,7 @@ fn random_bytes_in_every_part_are_refused_or_harmless() {
             2 => forge(&good, &part, &[(7, b"content")]),
             _ => forge(&good, &record(&artifact), &[(length % 16, &content)]),
         };
-        check_import(&dir, None, &file);
+        check_import(dir.path(), None, &file);
     });
 }
 
@@ -361,25 +364,26 @@ fn evil_entries() -> impl Strategy<Value = BTreeMap<String, ManifestEntry>> {
 
 #[test]
 fn whatever_is_imported_stays_inside_when_it_is_laid_out() {
-    let (bed, artifact, _) = exported();
+    let (_bed, artifact, _) = exported();
+    let dir = fuzz_dir();
     let mut accepted = 0;
     fuzz(&evil_entries(), |entries| {
         let entries = serde_json::to_string(&entries).unwrap();
         let text = format!(r#"{{"version":1,"project":"p","commit":"","dirty":false,"entries":{entries}}}"#);
-        let store = bed.other_store("other");
+        let store = ArtifactStore::open(&dir.path().join("store")).unwrap();
         let contents: &[(u64, &[u8])] = if text.contains("\"file\"") { &[(7, b"content")] } else { &[] };
         if let Ok(imported) = import(&store, &forge(text.as_bytes(), &record(&artifact), contents)) {
             accepted += 1;
             lay_out_and_check(&imported.manifest);
         }
-        fs::remove_dir_all(bed.dir.path().join("other")).unwrap();
+        fs::remove_dir_all(dir.path().join("store")).unwrap();
     });
     assert!(accepted > 0, "the test tries something");
 }
 
 /// Lays a manifest out without any check of its own and demands that every path really lies inside.
 fn lay_out_and_check(manifest: &Manifest) {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = fuzz_dir();
     let root = dir.path().join("outer/root");
     fs::create_dir_all(&root).unwrap();
     let root = root.canonicalize().unwrap();
