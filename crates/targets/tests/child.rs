@@ -8,12 +8,12 @@ use cutover_core::mask::Masker;
 use cutover_core::secret::Secret;
 use cutover_core::target::FailureKind;
 use cutover_targets::child::{ChildCommand, ChildError, ChildExit, Leftovers, run};
+use service_support::{Told, wait_for, written_pid};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use service_support::{Told, wait_for, written_pid};
 
 /// A command with its surroundings, to be changed by each test.
 struct Case {

@@ -6,8 +6,8 @@ mod service_support;
 use cutover_core::config::{CommandLine, ServiceConfig};
 use cutover_core::target::FailureKind;
 use cutover_targets::service::{Service, open};
-use std::time::Duration;
 use service_support::{Place, Told};
+use std::time::Duration;
 
 fn service(place: &Place, restart: &str, pid_file: Option<&str>) -> Box<dyn Service> {
     let config = ServiceConfig::Command {

@@ -12,7 +12,10 @@ use support::{Artifact, Place, command_probe};
 
 fn v(number: u32) -> Artifact {
     let commit = format!("{number}").repeat(40);
-    Artifact::of(&commit, &[("VERSION", &format!("v{number}")), ("bin/run.sh", "#!/bin/sh\n"), ("lib/same.txt", "never changes")])
+    Artifact::of(
+        &commit,
+        &[("VERSION", &format!("v{number}")), ("bin/run.sh", "#!/bin/sh\n"), ("lib/same.txt", "never changes")],
+    )
 }
 
 fn hook(line: &str) -> HookConfig {
@@ -80,7 +83,8 @@ fn an_unhealthy_release_is_taken_back_and_marked_bad() {
 
     assert_eq!(ended.outcome, RolledBack);
     let bad = ended.plan.release.to_string();
-    let after: std::collections::BTreeMap<_, _> = place.picture().into_iter().filter(|(name, _)| !name.contains(&bad)).collect();
+    let after: std::collections::BTreeMap<_, _> =
+        place.picture().into_iter().filter(|(name, _)| !name.contains(&bad)).collect();
     assert_eq!(after, before);
     assert!(place.read(&format!("releases/{bad}/release.json")).contains("\"state\": \"bad\""));
 }
@@ -155,8 +159,12 @@ fn an_irreversible_migration_that_cannot_be_kept_needs_a_person() {
     let mut place = Place::new();
     place.deploy(&v(1));
     let before = place.live();
-    place.config.run.migrate =
-        Some(MigrateConfig { up: CommandLine::Shell("true".into()), down: None, compatible: false, timeout: Duration::from_secs(5) });
+    place.config.run.migrate = Some(MigrateConfig {
+        up: CommandLine::Shell("true".into()),
+        down: None,
+        compatible: false,
+        timeout: Duration::from_secs(5),
+    });
     place.config.verify.within = Duration::from_millis(100);
     place.config.verify.probes = vec![command_probe("false")];
 
@@ -207,4 +215,20 @@ fn a_clock_that_jumps_back_changes_no_order() {
     assert!(format!("{:?}", second.records).contains("did it jump back?"));
     assert_eq!(place.rollback(None).outcome, Deployed);
     assert_eq!(place.read("current/VERSION"), "v1");
+}
+
+#[test]
+fn a_cancelled_rollback_to_a_bad_release_leaves_it_bad() {
+    let place = Place::new();
+    place.deploy(&v(1));
+    let second = place.deploy(&v(2));
+    place.rollback(None);
+    let state = || place.read(&format!("releases/{}/release.json", second.plan.release));
+    let before = state();
+    place.cancel.cancel();
+
+    assert_eq!(place.rollback(Some(second.plan.release.as_str())).outcome, Failed);
+
+    assert!(before.contains("\"state\": \"bad\""));
+    assert_eq!(state(), before);
 }

@@ -10,11 +10,11 @@ use cutover_core::secret::Secret;
 use cutover_core::target::{Failure, FailureKind};
 use cutover_targets::service::{LogMark, LogPlace, Service};
 use cutover_targets::verify::{Verification, verify};
+use service_support::{PATIENCE, Place, Told, free_port, process, wait_for};
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use service_support::{PATIENCE, Place, Told, free_port, process, wait_for};
 
 const SERVER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/service_support/server.py");
 

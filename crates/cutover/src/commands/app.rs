@@ -81,7 +81,9 @@ fn logs(context: &Context, session: &Session<'_>, lines: usize, target: Option<&
         let all: Vec<&str> = masked.lines().collect();
         let last = all[all.len().saturating_sub(lines)..].join("\n");
         if context.output.json {
-            context.output.json(&serde_json::json!({ "v": 1, "target": name, "lines": last.lines().collect::<Vec<_>>() }))?;
+            context
+                .output
+                .json(&serde_json::json!({ "v": 1, "target": name, "lines": last.lines().collect::<Vec<_>>() }))?;
         } else {
             context.output.text(&format!("{last}\n"))?;
         }
@@ -93,7 +95,9 @@ fn logs(context: &Context, session: &Session<'_>, lines: usize, target: Option<&
 fn live_masker(session: &Session<'_>, layout: &cutover_targets::host::Layout) -> Masker {
     let variables = session.live_variables(layout);
     let secret_names = &session.variables.secret_names;
-    Masker::new(variables.iter().filter(|(name, _)| secret_names.contains(*name)).map(|(name, value)| (name.as_str(), value)))
+    Masker::new(
+        variables.iter().filter(|(name, _)| secret_names.contains(*name)).map(|(name, value)| (name.as_str(), value)),
+    )
 }
 
 fn exec(session: &Session<'_>, target: Option<&str>, command: &[String]) -> Result<Exit, CommandError> {
@@ -101,20 +105,24 @@ fn exec(session: &Session<'_>, target: Option<&str>, command: &[String]) -> Resu
     let (Some((_, _, layout)), None) = (places.next(), places.next()) else {
         return Err(CommandError::new(ErrorKind::Usage, "name one target with --target"));
     };
-    let (program, arguments) = command.split_first().ok_or_else(|| CommandError::new(ErrorKind::Usage, "name a command"))?;
+    let (program, arguments) =
+        command.split_first().ok_or_else(|| CommandError::new(ErrorKind::Usage, "name a command"))?;
     let mut child = Command::new(program);
     child.args(arguments).current_dir(layout.current());
     child.envs(session.live_variables(&layout).iter().map(|(name, value)| (name, value.expose())));
     // From here on this process is the command: terminal, signals and exit code are its own.
     let error = child.exec();
-    Err(CommandError::new(ErrorKind::Failed, format!("run {program} in {}", layout.current().display())).because(&error))
+    Err(CommandError::new(ErrorKind::Failed, format!("run {program} in {}", layout.current().display()))
+        .because(&error))
 }
 
 fn restart(mut session: Session<'_>, reason: &str) -> Result<Exit, CommandError> {
     reason.clone_into(&mut session.reason);
     session.change("restart", Recovery::TakeBack, |begun| {
         begun.refuse_if_stuck()?;
-        let live = begun.live().ok_or_else(|| CommandError::new(ErrorKind::Usage, "nothing is live yet").hint("`cutover deploy` comes first"))?;
+        let live = begun.live().ok_or_else(|| {
+            CommandError::new(ErrorKind::Usage, "nothing is live yet").hint("`cutover deploy` comes first")
+        })?;
         let by = asker();
         let plan = planner::restart(&begun.wish(&by), &live, true)?;
         Ok(Some(begun.run(plan, None)?))

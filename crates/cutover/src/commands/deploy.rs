@@ -101,7 +101,11 @@ impl DeployArgs {
             return super::plan::rehearse(context, &session, &artifact);
         }
         let artifacts = context.artifacts()?;
-        let purpose = format!("deploy {} {}", words::commit(&artifact.record.commit, artifact.record.dirty), artifact.record.subject);
+        let purpose = format!(
+            "deploy {} {}",
+            words::commit(&artifact.record.commit, artifact.record.dirty),
+            artifact.record.subject
+        );
         session.change(purpose.trim(), Recovery::TakeBack, |begun| {
             begun.refuse_if_stuck()?;
             let plan = self.plan(begun, &artifact)?;

@@ -43,7 +43,8 @@ impl EnvArgs {
     fn diff(&self, context: &Context) -> Result<Exit, CommandError> {
         let session = Session::open(context, &self.environment)?;
         let wanted = &session.variables.values;
-        let changes = session.place.targets.iter().map(|(name, config)| (name.to_string(), VariableChanges::of(config, wanted)));
+        let changes =
+            session.place.targets.iter().map(|(name, config)| (name.to_string(), VariableChanges::of(config, wanted)));
         if context.output.json {
             let targets: serde_json::Map<_, _> = changes.map(|(name, changes)| (name, json!(changes))).collect();
             context.output.json(&json!({ "v": 1, "targets": targets }))?;

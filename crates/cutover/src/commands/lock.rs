@@ -77,7 +77,15 @@ impl LockArgs {
         }
         prepare_directories(layout)?;
         let until = self.expires.and_then(|span| now.checked_add(span).ok());
-        let holder = Holder { by: asker(), reason: self.reason.clone(), deployment: None, pid: std::process::id(), since: now, until, supersedes: false };
+        let holder = Holder {
+            by: asker(),
+            reason: self.reason.clone(),
+            deployment: None,
+            pid: std::process::id(),
+            since: now,
+            until,
+            supersedes: false,
+        };
         lock::set_maintenance(layout, &holder)?;
         tell(context, layout)
     }
@@ -92,9 +100,12 @@ fn release(context: &Context, layout: &Layout) -> Result<(), CommandError> {
 }
 
 fn tell(context: &Context, layout: &Layout) -> Result<(), CommandError> {
-    let (deployment, maintenance, queue) = (lock::holder(layout), lock::maintenance(layout, context.now()), lock::queue(layout));
+    let (deployment, maintenance, queue) =
+        (lock::holder(layout), lock::maintenance(layout, context.now()), lock::queue(layout));
     if context.output.json {
-        return context.output.json(&json!({ "v": 1, "deployment": deployment, "maintenance": maintenance, "queue": queue }));
+        return context
+            .output
+            .json(&json!({ "v": 1, "deployment": deployment, "maintenance": maintenance, "queue": queue }));
     }
     let mut text = String::new();
     text.extend(maintenance.iter().map(|holder| line("maintenance lock", holder)));

@@ -140,9 +140,15 @@ impl Preview {
 
     fn text(&self, context: &Context) -> String {
         if self.unchanged {
-            return format!("nothing changed: {} is live with the same artifact, configuration and variables\n", self.release);
+            return format!(
+                "nothing changed: {} is live with the same artifact, configuration and variables\n",
+                self.release
+            );
         }
-        let from = self.original.as_ref().map_or_else(|| "nothing is live yet".to_owned(), |original| format!("{original} is live"));
+        let from = self
+            .original
+            .as_ref()
+            .map_or_else(|| "nothing is live yet".to_owned(), |original| format!("{original} is live"));
         let mut text = format!("would make {} live ({}); {from}\n\n", self.release, words::commit(&self.commit, false));
         text += &self.step_table(context);
         for (target, changes) in &self.files {
@@ -217,7 +223,10 @@ impl FileChanges {
 
 impl VariableChanges {
     /// Compares what would be written with what is live.
-    pub(super) fn of(config: &cutover_core::config::HostConfig, wanted: &BTreeMap<String, cutover_core::secret::Secret>) -> Self {
+    pub(super) fn of(
+        config: &cutover_core::config::HostConfig,
+        wanted: &BTreeMap<String, cutover_core::secret::Secret>,
+    ) -> Self {
         let Some(path) = config.env_file.as_ref().filter(|_| !wanted.is_empty()) else { return Self::default() };
         let text = std::fs::read_to_string(Layout::new(&config.deploy_to).shared().join(path)).unwrap_or_default();
         let live = cutover_targets::supervisor::parse_env(&text).unwrap_or_default();
@@ -236,7 +245,11 @@ impl VariableChanges {
     /// In words: names, never values.
     pub(super) fn words(&self) -> String {
         let part = |verb: &str, names: &[String]| (!names.is_empty()).then(|| format!("{verb} {}", names.join(", ")));
-        let parts: Vec<String> = [part("add", &self.added), part("change", &self.changed), part("remove", &self.removed)].into_iter().flatten().collect();
+        let parts: Vec<String> =
+            [part("add", &self.added), part("change", &self.changed), part("remove", &self.removed)]
+                .into_iter()
+                .flatten()
+                .collect();
         if parts.is_empty() { "unchanged".to_owned() } else { parts.join("; ") }
     }
 }

@@ -35,9 +35,11 @@ impl ReleasesArgs {
     pub(super) fn run(&self, context: &Context) -> Result<Exit, CommandError> {
         let (name, environment) = context.environment(&self.environment)?;
         let place = Place::of(name, environment)?;
-        let targets: Vec<(String, Vec<ReleaseRecord>)> = place.layouts().map(|(name, _, layout)| (name.to_string(), newest_first(&layout))).collect();
+        let targets: Vec<(String, Vec<ReleaseRecord>)> =
+            place.layouts().map(|(name, _, layout)| (name.to_string(), newest_first(&layout))).collect();
         if context.output.json {
-            let by_name: serde_json::Map<_, _> = targets.iter().map(|(name, releases)| (name.clone(), json!(releases))).collect();
+            let by_name: serde_json::Map<_, _> =
+                targets.iter().map(|(name, releases)| (name.clone(), json!(releases))).collect();
             context.output.json(&json!({ "v": 1, "targets": by_name }))?;
             return Ok(Exit::Done);
         }

@@ -31,7 +31,8 @@ impl ResumeArgs {
     /// Resumes.
     pub(crate) fn run(&self, context: &Context) -> Result<Exit, CommandError> {
         // Values that can't be had now may not be needed any more; a step that needs them says so.
-        let session = Session::open(context, &self.environment).or_else(|_| Session::open_without_variables(context, &self.environment))?;
+        let session = Session::open(context, &self.environment)
+            .or_else(|_| Session::open_without_variables(context, &self.environment))?;
         if self.abandon {
             return self.abandon(context, &session);
         }

@@ -73,7 +73,8 @@ impl StatusArgs {
             Some(name) => vec![context.environment(name)?],
             None => context.project()?.config.environments.iter().collect(),
         };
-        let statuses: Vec<EnvironmentStatus> = environments.into_iter().map(|(name, config)| look(context, name, config)).collect();
+        let statuses: Vec<EnvironmentStatus> =
+            environments.into_iter().map(|(name, config)| look(context, name, config)).collect();
         if context.output.json {
             context.output.json(&serde_json::json!({ "v": 1, "environments": statuses }))?;
         } else {
@@ -87,7 +88,10 @@ impl StatusArgs {
 fn look(context: &Context, name: &EnvironmentName, config: &EnvironmentConfig) -> EnvironmentStatus {
     match Place::of(name, config) {
         Ok(place) => {
-            let targets = place.layouts().map(|(target, config, layout)| TargetStatus::of(context, target, config, &layout)).collect();
+            let targets = place
+                .layouts()
+                .map(|(target, config, layout)| TargetStatus::of(context, target, config, &layout))
+                .collect();
             EnvironmentStatus { name: name.clone(), targets, error: None }
         }
         Err(error) => EnvironmentStatus { name: name.clone(), targets: Vec::new(), error: Some(error.to_string()) },
@@ -113,7 +117,10 @@ impl TargetStatus {
             lock: lock::holder(layout),
             maintenance: lock::maintenance(layout, context.now()),
             queue: lock::queue(layout),
-            unfinished: transaction::open_journals(layout).iter().filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned())).collect(),
+            unfinished: transaction::open_journals(layout)
+                .iter()
+                .filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()))
+                .collect(),
         }
     }
 }
@@ -144,15 +151,31 @@ impl TargetStatus {
     fn text(&self, context: &Context) -> String {
         let paint = context.output.paint();
         let mut lines = vec![format!("{} in {}", self.name, self.deploy_to)];
-        lines.push(self.release.as_ref().map_or_else(|| "nothing is live yet".to_owned(), |release| release.text(context)));
+        lines.push(
+            self.release.as_ref().map_or_else(|| "nothing is live yet".to_owned(), |release| release.text(context)),
+        );
         lines.extend(self.previous.iter().map(|id| format!("before it: {id}")));
-        lines.extend(self.service.iter().map(|state| if state.active { paint.good(service_text(state)) } else { paint.bad(service_text(state)) }));
+        lines.extend(
+            self.service.iter().map(|state| {
+                if state.active { paint.good(service_text(state)) } else { paint.bad(service_text(state)) }
+            }),
+        );
         lines.extend(self.service_error.iter().map(|error| paint.bad(format!("service cannot be seen: {error}"))));
-        lines.extend(self.maintenance.iter().map(|holder| paint.warning(format!("maintenance lock by {}: {}", holder.by, holder.reason))));
-        lines.extend(self.lock.iter().map(|holder| paint.warning(format!("locked by {}: {}", holder.by, holder.reason))));
+        lines.extend(
+            self.maintenance
+                .iter()
+                .map(|holder| paint.warning(format!("maintenance lock by {}: {}", holder.by, holder.reason))),
+        );
+        lines.extend(
+            self.lock.iter().map(|holder| paint.warning(format!("locked by {}: {}", holder.by, holder.reason))),
+        );
         lines.extend(self.queue.iter().map(|holder| format!("waiting: {}: {}", holder.by, holder.reason)));
         if self.lock.is_none() {
-            lines.extend(self.unfinished.iter().map(|id| paint.warning(format!("deployment {id} is unfinished: `cutover resume` takes it up"))));
+            lines.extend(
+                self.unfinished
+                    .iter()
+                    .map(|id| paint.warning(format!("deployment {id} is unfinished: `cutover resume` takes it up"))),
+            );
         }
         lines.iter().enumerate().map(|(at, line)| format!("{}{line}\n", if at == 0 { "  " } else { "    " })).collect()
     }
@@ -160,7 +183,9 @@ impl TargetStatus {
 
 impl ReleaseStatus {
     fn text(&self, context: &Context) -> String {
-        let Some(release) = &self.release else { return format!("live: {} (without a readable release.json)", self.id) };
+        let Some(release) = &self.release else {
+            return format!("live: {} (without a readable release.json)", self.id);
+        };
         let commit = words::commit(&release.commit, false);
         format!("live: {} · {commit} {} · {}", self.id, release.subject, words::ago(release.created_at, context.now()))
     }

@@ -21,7 +21,9 @@ pub(crate) struct SuperviseArgs {
 
 impl SuperviseArgs {
     pub(super) fn run(&self) -> Result<Exit, CommandError> {
-        let failed = |error: &dyn std::error::Error| CommandError::new(ErrorKind::Failed, format!("supervise {}", self.directory.display())).because(error);
+        let failed = |error: &dyn std::error::Error| {
+            CommandError::new(ErrorKind::Failed, format!("supervise {}", self.directory.display())).because(error)
+        };
         let stop = stop_on_signals().map_err(|error| failed(&error))?;
         supervise(&self.directory, stop).map_err(|error| failed(&error))?;
         Ok(Exit::Done)

@@ -20,7 +20,10 @@ pub(crate) fn asker() -> String {
     let variable = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
     let named = variable("CUTOVER_BY").or_else(|| variable("GITHUB_ACTOR"));
     let name = named.unwrap_or_else(|| {
-        let user = variable("SUDO_USER").or_else(|| variable("USER")).or_else(|| variable("LOGNAME")).unwrap_or_else(|| "unknown".to_owned());
+        let user = variable("SUDO_USER")
+            .or_else(|| variable("USER"))
+            .or_else(|| variable("LOGNAME"))
+            .unwrap_or_else(|| "unknown".to_owned());
         format!("{user}@{}", rustix::system::uname().nodename().to_string_lossy())
     });
     name.chars().filter(|c| !c.is_control()).take(ASKER_LENGTH_MAX).collect()

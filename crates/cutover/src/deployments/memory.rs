@@ -60,7 +60,12 @@ pub(super) fn remember_releases(
     target: &TargetName,
     layout: &Layout,
 ) -> Result<(), StoreError> {
-    let place = ReleasePlace { project: project.clone(), environment: environment.clone(), target: target.clone(), host: "localhost".to_owned() };
+    let place = ReleasePlace {
+        project: project.clone(),
+        environment: environment.clone(),
+        target: target.clone(),
+        host: "localhost".to_owned(),
+    };
     let releases: Vec<_> = Release::list(layout).iter().map(|release| release.record(layout)).collect();
     store.put_releases(&place, &releases)
 }

@@ -59,9 +59,16 @@ impl<'a> Place<'a> {
 
     fn add(&mut self, target: &TargetName, hosts: &[String]) -> Result<(), PlaceError> {
         if let Some(host) = hosts.iter().find(|host| *host != LOCALHOST) {
-            return Err(PlaceError::Remote { environment: self.name.to_string(), target: target.to_string(), host: host.clone() });
+            return Err(PlaceError::Remote {
+                environment: self.name.to_string(),
+                target: target.to_string(),
+                host: host.clone(),
+            });
         }
-        let Some(TargetConfig::Host(config)) = self.environment.targets.get(target).filter(|_| !hosts.is_empty()) else { return Ok(()) };
+        let Some(TargetConfig::Host(config)) = self.environment.targets.get(target).filter(|_| !hosts.is_empty())
+        else {
+            return Ok(());
+        };
         if let Some((other, _)) = self.targets.iter().find(|(_, other)| other.deploy_to == config.deploy_to) {
             let path = config.deploy_to.display().to_string();
             return Err(PlaceError::Shared { one: other.to_string(), other: target.to_string(), path });

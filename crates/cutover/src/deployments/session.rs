@@ -87,12 +87,18 @@ impl<'a> Session<'a> {
     pub(crate) fn open_without_variables(context: &'a Context, environment: &str) -> Result<Self, CommandError> {
         let (name, environment) = context.environment(environment)?;
         let place = Place::of(name, environment)?;
-        let store = context.store().inspect_err(|_| context.output.warn("the history cannot be opened; it will catch up later")).ok();
+        let store = context
+            .store()
+            .inspect_err(|_| context.output.warn("the history cannot be opened; it will catch up later"))
+            .ok();
         Ok(Self {
             context,
             project: &context.project()?.config.name,
             place,
-            variables: Variables { secret_names: environment.secrets.keys().cloned().collect(), ..Variables::default() },
+            variables: Variables {
+                secret_names: environment.secrets.keys().cloned().collect(),
+                ..Variables::default()
+            },
             reason: String::new(),
             wait: None,
             supersede: false,
@@ -147,7 +153,12 @@ impl<'a> Session<'a> {
         Surroundings { observer, cancel: &CANCEL, by: &self.by, supervisor: &self.supervisor }
     }
 
-    fn begin<'s>(&'s self, surroundings: &'s Surroundings<'s>, purpose: &str, recovery: Recovery) -> Result<Begun<'s>, CommandError> {
+    fn begin<'s>(
+        &'s self,
+        surroundings: &'s Surroundings<'s>,
+        purpose: &str,
+        recovery: Recovery,
+    ) -> Result<Begun<'s>, CommandError> {
         let now = Timestamp::now();
         let id = deployment_id(now)?;
         let me = self.holder(purpose, Some(id.clone()), now);
@@ -167,7 +178,9 @@ impl<'a> Session<'a> {
     fn lock<'s>(&self, me: &Holder, surroundings: &'s Surroundings<'s>) -> Result<Transaction<'s>, CommandError> {
         let cancelled = || CANCEL.is_cancelled();
         let told = |holder: &Holder, ahead_count: u32| {
-            surroundings.observer.event(&Event::Waiting { holder: format!("{}: {}", holder.by, holder.reason), ahead_count });
+            surroundings
+                .observer
+                .event(&Event::Waiting { holder: format!("{}: {}", holder.by, holder.reason), ahead_count });
         };
         let waiting = Waiting { limit: self.wait, cancelled: &cancelled, told: &told };
         Ok(Transaction::begin(&self.place.directories(), me, &waiting, surroundings).map_err(RunError::from)?)
@@ -188,8 +201,12 @@ impl<'a> Session<'a> {
     /// The journal is the truth: a history that can't be written now catches up later, and fails no deployment.
     fn remember(&self, ended: &Ended) {
         let Some(store) = &self.store else { return };
-        let written = ended.plan.erased().map_err(CommandError::from).and_then(|plan| Ok(store.ingest(&plan, &ended.records)?));
-        let mut listed = self.place.layouts().map(|(target, _, layout)| remember_releases(store, self.project, self.place.name, target, &layout));
+        let written =
+            ended.plan.erased().map_err(CommandError::from).and_then(|plan| Ok(store.ingest(&plan, &ended.records)?));
+        let mut listed = self
+            .place
+            .layouts()
+            .map(|(target, _, layout)| remember_releases(store, self.project, self.place.name, target, &layout));
         if written.is_err() || listed.any(|result| result.is_err()) {
             self.context.output.warn("the history was not written; it will catch up later");
         }
@@ -231,7 +248,9 @@ impl Begun<'_> {
     /// Fails when something that was recovered needs a person first.
     pub(crate) fn refuse_if_stuck(&self) -> Result<(), RunError> {
         let stuck = self.recovered.iter().find(|ended| ended.outcome == DeploymentOutcome::Stuck);
-        stuck.map_or(Ok(()), |ended| Err(RunError::Stuck { deployment: ended.plan.deployment.clone(), why: last_error(ended) }))
+        stuck.map_or(Ok(()), |ended| {
+            Err(RunError::Stuck { deployment: ended.plan.deployment.clone(), why: last_error(ended) })
+        })
     }
 
     /// What a plan is made from.
@@ -256,7 +275,12 @@ impl Begun<'_> {
     /// Drives a plan to its end and remembers it.
     pub(crate) fn run(&self, plan: HostPlan, artifact: Option<(&Manifest, &ArtifactBlobs)>) -> Result<Ended, RunError> {
         let variables = &self.session.variables.values;
-        let offer = artifact.map(|(manifest, blobs)| Offer { id: manifest.id(), manifest: manifest.clone(), blobs, variables: variables.clone() });
+        let offer = artifact.map(|(manifest, blobs)| Offer {
+            id: manifest.id(),
+            manifest: manifest.clone(),
+            blobs,
+            variables: variables.clone(),
+        });
         let ended = self.transaction.run(plan, offer.as_ref())?;
         self.session.remember(&ended);
         Ok(ended)

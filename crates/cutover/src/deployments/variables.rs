@@ -50,13 +50,18 @@ impl Variables {
 
     /// The secrets with their names, for a masker.
     pub(crate) fn secrets(&self) -> impl Iterator<Item = (&str, &Secret)> {
-        self.values.iter().filter(|(name, _)| self.secret_names.contains(*name)).map(|(name, value)| (name.as_str(), value))
+        self.values
+            .iter()
+            .filter(|(name, _)| self.secret_names.contains(*name))
+            .map(|(name, value)| (name.as_str(), value))
     }
 }
 
 fn value(source: &SecretSource, root: &Path) -> Result<Secret, String> {
     let text = match source {
-        SecretSource::Variable(name) => std::env::var(name).map_err(|_| format!("set the environment variable {name}"))?,
+        SecretSource::Variable(name) => {
+            std::env::var(name).map_err(|_| format!("set the environment variable {name}"))?
+        }
         SecretSource::File(path) => read(&root.join(path))?,
         SecretSource::Command(command) => output(command, root)?,
     };
@@ -89,11 +94,17 @@ fn output(command: &CommandLine, root: &Path) -> Result<String, String> {
             child
         }
     };
-    let output = child.current_dir(root).stderr(Stdio::inherit()).output().map_err(|error| format!("run its command: {error}"))?;
+    let output = child
+        .current_dir(root)
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error| format!("run its command: {error}"))?;
     if !output.status.success() {
         return Err(format!("its command ended with {}", output.status));
     }
-    String::from_utf8(output.stdout).map(without_last_newline).map_err(|_| "its command printed something that is no text".to_owned())
+    String::from_utf8(output.stdout)
+        .map(without_last_newline)
+        .map_err(|_| "its command printed something that is no text".to_owned())
 }
 
 fn without_last_newline(mut text: String) -> String {
@@ -118,7 +129,13 @@ mod tests {
             ("C".to_owned(), SecretSource::Command(CommandLine::Shell("printf 'x\\n'".to_owned()))),
             ("D".to_owned(), SecretSource::Command(CommandLine::Shell("exit 3".to_owned()))),
         ]);
-        let environment = EnvironmentConfig { branch: None, env: BTreeMap::new(), secrets, hosts: BTreeMap::new(), targets: BTreeMap::new() };
+        let environment = EnvironmentConfig {
+            branch: None,
+            env: BTreeMap::new(),
+            secrets,
+            hosts: BTreeMap::new(),
+            targets: BTreeMap::new(),
+        };
 
         let error = Variables::resolve("production", &environment, Path::new("/")).unwrap_err();
 

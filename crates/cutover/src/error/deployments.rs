@@ -12,7 +12,9 @@ impl From<PlaceError> for CommandError {
     fn from(error: PlaceError) -> Self {
         let told = Self::of(ErrorKind::Config, &error).state(NOTHING_CHANGED);
         match error {
-            PlaceError::Empty(name) => told.hint(format!("add [environments.{name}.hosts] with a line like: app = [\"localhost\"]")),
+            PlaceError::Empty(name) => {
+                told.hint(format!("add [environments.{name}.hosts] with a line like: app = [\"localhost\"]"))
+            }
             PlaceError::Remote { .. } => told.hint("run cutover on that host itself, with \"localhost\" as the host"),
             PlaceError::Shared { .. } => told.hint("give every target a deploy_to of its own"),
         }
@@ -21,7 +23,9 @@ impl From<PlaceError> for CommandError {
 
 impl From<VariablesError> for CommandError {
     fn from(error: VariablesError) -> Self {
-        Self::of(ErrorKind::Config, &error).state(NOTHING_CHANGED).hint("secrets come from where `secrets` of the environment says")
+        Self::of(ErrorKind::Config, &error)
+            .state(NOTHING_CHANGED)
+            .hint("secrets come from where `secrets` of the environment says")
     }
 }
 
@@ -51,18 +55,26 @@ impl From<TransactionError> for CommandError {
         let (kind, state, hint) = match error {
             TransactionError::Lock(error) => return error.into(),
             TransactionError::Place(failure) => return failure.into(),
-            TransactionError::Begin(_) => {
-                (ErrorKind::Failed, NOTHING_CHANGED, "nothing is done that cannot be recorded: make room, or make .cutover/ writable, then try again")
-            }
-            TransactionError::Read { .. } => {
-                (ErrorKind::Stuck, "the deployment that it belongs to is left as it is", "see docs/operations.md on journals that cannot be read")
-            }
-            TransactionError::Interrupted { .. } => {
-                (ErrorKind::Stuck, "what was begun stays as it is", "make the journal writable, then run `cutover resume ENV`")
-            }
-            TransactionError::Finish { .. } => {
-                (ErrorKind::Failed, "the deployment itself has ended", "the next command that acts on this environment files it")
-            }
+            TransactionError::Begin(_) => (
+                ErrorKind::Failed,
+                NOTHING_CHANGED,
+                "nothing is done that cannot be recorded: make room, or make .cutover/ writable, then try again",
+            ),
+            TransactionError::Read { .. } => (
+                ErrorKind::Stuck,
+                "the deployment that it belongs to is left as it is",
+                "see docs/operations.md on journals that cannot be read",
+            ),
+            TransactionError::Interrupted { .. } => (
+                ErrorKind::Stuck,
+                "what was begun stays as it is",
+                "make the journal writable, then run `cutover resume ENV`",
+            ),
+            TransactionError::Finish { .. } => (
+                ErrorKind::Failed,
+                "the deployment itself has ended",
+                "the next command that acts on this environment files it",
+            ),
         };
         Self::of(kind, &error).state(state).hint(hint)
     }
@@ -71,14 +83,20 @@ impl From<TransactionError> for CommandError {
 impl From<LockError> for CommandError {
     fn from(error: LockError) -> Self {
         let kind = match &error {
-            LockError::Held(_) | LockError::Maintenance(_) | LockError::Superseded(_) | LockError::TimedOut { .. } => ErrorKind::Locked,
+            LockError::Held(_) | LockError::Maintenance(_) | LockError::Superseded(_) | LockError::TimedOut { .. } => {
+                ErrorKind::Locked
+            }
             LockError::Cancelled | LockError::Io { .. } | LockError::Disk(_) => ErrorKind::Failed,
         };
         let told = Self::of(kind, &error).state(NOTHING_CHANGED);
         match error {
             LockError::Held(_) => told.hint("--wait queues up behind it; `cutover lock ENV status` shows who waits"),
             LockError::Maintenance(_) => told.hint("`cutover lock ENV release` ends it"),
-            LockError::Superseded(_) | LockError::TimedOut { .. } | LockError::Cancelled | LockError::Io { .. } | LockError::Disk(_) => told,
+            LockError::Superseded(_)
+            | LockError::TimedOut { .. }
+            | LockError::Cancelled
+            | LockError::Io { .. }
+            | LockError::Disk(_) => told,
         }
     }
 }

@@ -1,9 +1,7 @@
 //! What the steps of a host deployment do, as it stands in plans and journals.
 
 use cutover_core::artifact::Digest;
-use cutover_core::config::{
-    CommandLine, HookConfig, MigrateConfig, PythonConfig, ServiceConfig, VerifyConfig,
-};
+use cutover_core::config::{CommandLine, HookConfig, MigrateConfig, PythonConfig, ServiceConfig, VerifyConfig};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

@@ -58,7 +58,8 @@ mod tests {
     #[test]
     fn a_shell_reads_the_same_values() {
         let values = ["plain", "two words", "it's", "a\"b", "$HOME `id` \\n", "line\nbreak", "", "#no comment", "ü"];
-        let variables: BTreeMap<String, Secret> = values.iter().enumerate().map(|(i, v)| (format!("V{i}"), Secret::new(*v))).collect();
+        let variables: BTreeMap<String, Secret> =
+            values.iter().enumerate().map(|(i, v)| (format!("V{i}"), Secret::new(*v))).collect();
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), render(&variables).expose()).unwrap();
         for (i, value) in values.iter().enumerate() {

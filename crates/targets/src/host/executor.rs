@@ -3,7 +3,10 @@
 use super::action::{Action, Work};
 use super::layout::Layout;
 use super::site::{Offer, Site, SupervisorProgram};
-use super::steps::{assemble, dependencies, env_file, hold, hook, link, preflight, prune, receive, restart, settle, smoke, switch, verify};
+use super::steps::{
+    assemble, dependencies, env_file, hold, hook, link, preflight, prune, receive, restart, settle, smoke, switch,
+    verify,
+};
 use cutover_core::plan::{Plan, Step};
 use cutover_core::target::{Before, Cause, Failure, Outcome, Progress, Target};
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,9 +30,16 @@ const NOTHING: &str = "nothing to take back";
 impl<'a> LocalHost<'a> {
     /// This machine for a plan. Without an offer, as in a recovery, only what the host has can be used.
     pub fn new(plan: &'a HostPlan, offer: Option<&'a Offer<'a>>, supervisor: &'a SupervisorProgram) -> Self {
-        let layouts = plan.steps.iter().map(|step| (step.action.deploy_to.clone(), Layout::new(&step.action.deploy_to)));
-        let mut host =
-            Self { plan, offer, supervisor, layouts: layouts.collect(), env_files: BTreeMap::new(), secret_names: BTreeSet::new() };
+        let layouts =
+            plan.steps.iter().map(|step| (step.action.deploy_to.clone(), Layout::new(&step.action.deploy_to)));
+        let mut host = Self {
+            plan,
+            offer,
+            supervisor,
+            layouts: layouts.collect(),
+            env_files: BTreeMap::new(),
+            secret_names: BTreeSet::new(),
+        };
         for step in &plan.steps {
             host.learn(&step.action);
         }
@@ -128,7 +138,13 @@ impl Target for LocalHost<'_> {
         }
     }
 
-    fn restore(&self, step: &Step<Action>, before: &Before, cause: Cause, progress: &dyn Progress) -> Result<String, Failure> {
+    fn restore(
+        &self,
+        step: &Step<Action>,
+        before: &Before,
+        cause: Cause,
+        progress: &dyn Progress,
+    ) -> Result<String, Failure> {
         let site = self.site(step);
         match &step.action.work {
             Work::Assemble(_) => assemble::restore(&site),

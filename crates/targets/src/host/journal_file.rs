@@ -1,7 +1,9 @@
 //! A deployment's journal on disk: fsynced before anything is done on its word.
 
 use cutover_core::id::DeploymentId;
-use cutover_core::journal::{Chain, Entry, Header, JOURNAL_BYTES_MAX, Journal, JournalError, Record, Recorded, decode, header};
+use cutover_core::journal::{
+    Chain, Entry, Header, JOURNAL_BYTES_MAX, Journal, JournalError, Record, Recorded, decode, header,
+};
 use cutover_core::plan::Plan;
 use jiff::Timestamp;
 use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock};
@@ -27,9 +29,19 @@ pub struct FileJournal {
 
 impl FileJournal {
     /// Makes a journal with its header and reserves room for its entries. Nothing has been done yet when this fails.
-    pub fn create<A: Serialize + Clone>(path: &Path, plan: &Plan<A>, now: fn() -> Timestamp) -> Result<Self, JournalError> {
+    pub fn create<A: Serialize + Clone>(
+        path: &Path,
+        plan: &Plan<A>,
+        now: fn() -> Timestamp,
+    ) -> Result<Self, JournalError> {
         let io = |operation, source| JournalError::Io { operation, path: path.display().to_string(), source };
-        let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path).map_err(|e| io("create", e))?;
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(path)
+            .map_err(|e| io("create", e))?;
         let mut journal = Self { file, path: path.to_owned(), chain: Chain::default(), next_seq: 1, end: 0, now };
         journal.begin(&header(plan)).inspect_err(|_| {
             // It holds no complete header, so readers would drop it too.
@@ -49,7 +61,10 @@ impl FileJournal {
     }
 
     /// Opens a journal to go on with it. Ok(None): its header was never completed, so nothing was done.
-    pub fn open<A: DeserializeOwned>(path: &Path, now: fn() -> Timestamp) -> Result<Option<(Self, Recorded<A>)>, JournalError> {
+    pub fn open<A: DeserializeOwned>(
+        path: &Path,
+        now: fn() -> Timestamp,
+    ) -> Result<Option<(Self, Recorded<A>)>, JournalError> {
         let io = |operation, source| JournalError::Io { operation, path: path.display().to_string(), source };
         let file = OpenOptions::new().read(true).write(true).open(path).map_err(|e| io("open", e))?;
         let mut journal = Self { file, path: path.to_owned(), chain: Chain::default(), next_seq: 1, end: 0, now };

@@ -31,8 +31,12 @@ pub(super) fn end(deployment: &DeploymentId) {
 fn processes(wanted: &[u8]) -> Vec<Pid> {
     let Ok(directory) = std::fs::read_dir("/proc") else { return Vec::new() };
     let me = std::process::id();
-    let pids = directory.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok()).filter(|pid| *pid != me);
+    let pids =
+        directory.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok()).filter(|pid| *pid != me);
     // Other users' environments can't be read, and their processes are none of ours.
-    let belongs = |pid: &u32| std::fs::read(format!("/proc/{pid}/environ")).is_ok_and(|all| all.split(|b| *b == 0).any(|variable| variable == wanted));
+    let belongs = |pid: &u32| {
+        std::fs::read(format!("/proc/{pid}/environ"))
+            .is_ok_and(|all| all.split(|b| *b == 0).any(|variable| variable == wanted))
+    };
     pids.filter(belongs).filter_map(|pid| Pid::from_raw(i32::try_from(pid).ok()?)).collect()
 }

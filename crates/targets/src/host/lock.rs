@@ -119,7 +119,8 @@ pub fn acquire(layout: &Layout, me: &Holder, waiting: &Waiting<'_>) -> Result<Lo
         if began.elapsed() >= limit {
             return Err(LockError::TimedOut { holder: in_the_way, waited: limit });
         }
-        let ahead = u32::try_from(waiters(&layout.queue()).iter().filter(|w| w.number < ticket.number).count()).unwrap_or(u32::MAX);
+        let ahead = u32::try_from(waiters(&layout.queue()).iter().filter(|w| w.number < ticket.number).count())
+            .unwrap_or(u32::MAX);
         if told.as_ref() != Some(&(in_the_way.clone(), ahead)) {
             (waiting.told)(&in_the_way, ahead);
             told = Some((in_the_way, ahead));
@@ -133,7 +134,8 @@ fn try_acquire(layout: &Layout, me: &Holder, ticket: Option<&Ticket>) -> Result<
     if let Some(holder) = maintenance(layout, me.since) {
         return Err(LockError::Maintenance(Box::new(holder)));
     }
-    let before_me = waiters(&layout.queue()).into_iter().find(|waiter| ticket.is_none_or(|mine| waiter.number < mine.number));
+    let before_me =
+        waiters(&layout.queue()).into_iter().find(|waiter| ticket.is_none_or(|mine| waiter.number < mine.number));
     if let Some(waiter) = before_me {
         return Err(LockError::Held(Box::new(waiter.holder)));
     }
@@ -181,7 +183,11 @@ pub fn maintenance(layout: &Layout, now: Timestamp) -> Option<Holder> {
 
 /// Sets the maintenance lock; it stays until it expires or is released.
 pub fn set_maintenance(layout: &Layout, holder: &Holder) -> Result<(), LockError> {
-    let json = serde_json::to_vec_pretty(holder).map_err(|e| LockError::Io { operation: "encode", path: layout.maintenance(), source: e.into() })?;
+    let json = serde_json::to_vec_pretty(holder).map_err(|e| LockError::Io {
+        operation: "encode",
+        path: layout.maintenance(),
+        source: e.into(),
+    })?;
     Ok(write_atomic(&layout.maintenance(), &json, 0o644)?)
 }
 
@@ -195,7 +201,15 @@ pub fn release_maintenance(layout: &Layout) -> Result<bool, LockError> {
 }
 
 fn unknown() -> Holder {
-    Holder { by: "someone".to_owned(), reason: "no reason was left".to_owned(), deployment: None, pid: 0, since: Timestamp::UNIX_EPOCH, until: None, supersedes: false }
+    Holder {
+        by: "someone".to_owned(),
+        reason: "no reason was left".to_owned(),
+        deployment: None,
+        pid: 0,
+        since: Timestamp::UNIX_EPOCH,
+        until: None,
+        supersedes: false,
+    }
 }
 
 fn open(path: &Path) -> Result<File, LockError> {
@@ -239,7 +253,14 @@ impl Ticket {
             let io = |source| LockError::Io { operation: "queue in", path: path.clone(), source };
             // Locked and filled under another name first: nobody may see it unlocked and take it for dead.
             let draft = queue.join(format!(".{}-{}", me.pid, number));
-            let mut file = OpenOptions::new().write(true).read(true).create(true).truncate(true).mode(0o600).open(&draft).map_err(io)?;
+            let mut file = OpenOptions::new()
+                .write(true)
+                .read(true)
+                .create(true)
+                .truncate(true)
+                .mode(0o600)
+                .open(&draft)
+                .map_err(io)?;
             flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|e| io(e.into()))?;
             write_holder(&mut file, me).map_err(io)?;
             let linked = std::fs::hard_link(&draft, &path);
@@ -331,7 +352,9 @@ mod tests {
         drop(lock);
 
         assert!(matches!(try_acquire(&layout, &me("dan"), None), Err(LockError::Held(holder)) if holder.by == "bob"));
-        assert!(matches!(try_acquire(&layout, &me("cid"), Some(&second)), Err(LockError::Held(holder)) if holder.by == "bob"));
+        assert!(
+            matches!(try_acquire(&layout, &me("cid"), Some(&second)), Err(LockError::Held(holder)) if holder.by == "bob")
+        );
         try_acquire(&layout, &me("bob"), Some(&first)).unwrap();
         drop(first);
         try_acquire(&layout, &me("cid"), Some(&second)).unwrap();

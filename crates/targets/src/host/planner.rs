@@ -123,13 +123,15 @@ fn unchanged_on(wish: &Wish<'_>, config: &HostConfig, artifact: &Digest) -> Opti
     let layout = Layout::new(&config.deploy_to);
     let live = linked(&layout.current()).ok()??;
     let release = Release::read(&layout, &live).ok()?;
-    let same = release.artifact == *artifact && release.config == Some(digest(config)) && release.state == ReleaseState::Good;
+    let same =
+        release.artifact == *artifact && release.config == Some(digest(config)) && release.state == ReleaseState::Good;
     (same && env_is_current(wish, config, &layout)).then_some(live)
 }
 
 fn env_is_current(wish: &Wish<'_>, config: &HostConfig, layout: &Layout) -> bool {
     let Some(path) = config.env_file.as_ref().filter(|_| !wish.variables.is_empty()) else { return true };
-    std::fs::read_to_string(layout.shared().join(path)).is_ok_and(|text| text == env_text::render(wish.variables).expose())
+    std::fs::read_to_string(layout.shared().join(path))
+        .is_ok_and(|text| text == env_text::render(wish.variables).expose())
 }
 
 /// The release that a rollback without a name goes to: the last good one before the live one.
@@ -137,11 +139,17 @@ pub fn last_good(config: &HostConfig) -> Result<ReleaseId, Failure> {
     let layout = Layout::new(&config.deploy_to);
     let live = linked(&layout.current())?;
     let releases = Release::list(&layout);
-    let live_seq = live.as_ref().and_then(|live| releases.iter().find(|release| release.id == *live)).map_or(u64::MAX, |release| release.seq);
+    let live_seq = live
+        .as_ref()
+        .and_then(|live| releases.iter().find(|release| release.id == *live))
+        .map_or(u64::MAX, |release| release.seq);
     let candidate = releases.iter().rev().find(|release| release.seq < live_seq && release.state == ReleaseState::Good);
     candidate.map(|release| release.id.clone()).ok_or_else(|| {
-        Failure::new(format!("find a release to go back to in {}: no earlier release was good", layout.releases().display()))
-            .hint("`cutover releases ENV` lists them; name one to go to it in spite of its state")
+        Failure::new(format!(
+            "find a release to go back to in {}: no earlier release was good",
+            layout.releases().display()
+        ))
+        .hint("`cutover releases ENV` lists them; name one to go to it in spite of its state")
     })
 }
 
@@ -161,7 +169,8 @@ fn digest(config: &HostConfig) -> Digest {
 fn new_release(wish: &Wish<'_>, commit: &str) -> Result<ReleaseId, Failure> {
     let short = if commit.is_empty() { "nocommit" } else { &commit[..commit.len().min(7)] };
     let base = format!("{}-{short}", wish.made_at.strftime("%Y%m%d%H%M%S"));
-    let taken = |id: &ReleaseId| wish.targets.values().any(|config| Layout::new(&config.deploy_to).release(id).exists());
+    let taken =
+        |id: &ReleaseId| wish.targets.values().any(|config| Layout::new(&config.deploy_to).release(id).exists());
     let names = std::iter::once(base.clone()).chain((2u32..).map(|number| format!("{base}.{number}")));
     for name in names {
         let id = ReleaseId::new(name).map_err(|e| Failure::new(e.to_string()))?;
@@ -262,7 +271,13 @@ impl<'a> Builder<'a> {
             self.push(target, &config.deploy_to, "env", Phase::Live, Work::Env(env));
         }
         if let Some(migrate) = &config.run.migrate {
-            self.push(target, &config.deploy_to, "migrate", Phase::Live, Work::Migrate(Migration { migrate: migrate.clone() }));
+            self.push(
+                target,
+                &config.deploy_to,
+                "migrate",
+                Phase::Live,
+                Work::Migrate(Migration { migrate: migrate.clone() }),
+            );
         }
         self.push(target, &config.deploy_to, "switch", Phase::Live, Work::Switch);
         self.restart_and_verify(target, config);
@@ -306,7 +321,13 @@ impl<'a> Builder<'a> {
 
     fn after(&mut self, target: &TargetName, config: &HostConfig) {
         if let Some(hook) = &config.run.after {
-            self.push(target, &config.deploy_to, "after", Phase::Settle, Work::After(Hook { name: "after".to_owned(), hook: hook.clone() }));
+            self.push(
+                target,
+                &config.deploy_to,
+                "after",
+                Phase::Settle,
+                Work::After(Hook { name: "after".to_owned(), hook: hook.clone() }),
+            );
         }
     }
 
@@ -338,7 +359,8 @@ fn programs(config: &HostConfig) -> BTreeSet<String> {
     if matches!(config.service, Some(ServiceConfig::Systemd { .. })) {
         programs.insert("systemctl".to_owned());
     }
-    let hooks = [config.run.install.as_ref().map(|hook| &hook.command), config.run.migrate.as_ref().map(|migrate| &migrate.up)];
+    let hooks =
+        [config.run.install.as_ref().map(|hook| &hook.command), config.run.migrate.as_ref().map(|migrate| &migrate.up)];
     programs.extend(hooks.into_iter().flatten().filter_map(|command| match command {
         // A path may come with the release, so only bare names can be looked for now.
         CommandLine::Argv(words) => words.first().filter(|word| !word.contains('/')).cloned(),

@@ -4,8 +4,8 @@ use super::layout::Layout;
 use cutover_core::artifact::Digest;
 use cutover_core::config::{ServiceConfig, VerifyConfig};
 use cutover_core::id::{DeploymentId, ReleaseId};
-pub use cutover_core::record::ReleaseState;
 use cutover_core::record::ReleaseRecord;
+pub use cutover_core::record::ReleaseState;
 use cutover_core::target::Failure;
 use cutover_disk::{DiskError, write_atomic};
 use jiff::Timestamp;
@@ -64,7 +64,11 @@ impl Release {
     pub fn read(layout: &Layout, id: &ReleaseId) -> Result<Self, Failure> {
         let path = layout.release(id).join(RELEASE_FILE);
         let release: Self = read_json(&path)?;
-        if release.id == *id { Ok(release) } else { Err(Failure::new(format!("read {}: it describes release {}", path.display(), release.id))) }
+        if release.id == *id {
+            Ok(release)
+        } else {
+            Err(Failure::new(format!("read {}: it describes release {}", path.display(), release.id)))
+        }
     }
 
     /// Writes the description into a directory, durably.

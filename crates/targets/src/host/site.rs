@@ -1,7 +1,7 @@
 //! One target's place on this host, as a step sees it.
 
 use super::layout::Layout;
-use super::release::{Release, ReleaseState};
+use super::release::Release;
 use crate::service;
 use crate::supervisor::parse_env;
 use cutover_core::artifact::{BlobSource, Digest, Manifest};
@@ -70,14 +70,6 @@ impl Site<'_> {
         }
     }
 
-    /// The state that the release had before this plan switched to it.
-    pub(crate) fn state_before_switch(&self) -> ReleaseState {
-        match self.kind {
-            PlanKind::Deploy => ReleaseState::Staged,
-            PlanKind::Rollback | PlanKind::Restart => ReleaseState::Good,
-        }
-    }
-
     /// The release that was live before, as it describes itself.
     pub(crate) fn original_release(&self) -> Option<Release> {
         Release::read(self.layout, self.original?).ok()
@@ -109,7 +101,12 @@ impl Site<'_> {
     /// Masks the secrets that this host knows.
     pub(crate) fn masker(&self) -> Masker {
         let variables = self.variables();
-        Masker::new(variables.iter().filter(|(name, _)| self.secret_names.contains(*name)).map(|(name, value)| (name.as_str(), value)))
+        Masker::new(
+            variables
+                .iter()
+                .filter(|(name, _)| self.secret_names.contains(*name))
+                .map(|(name, value)| (name.as_str(), value)),
+        )
     }
 }
 

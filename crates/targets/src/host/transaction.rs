@@ -111,7 +111,12 @@ pub struct Transaction<'a> {
 
 impl<'a> Transaction<'a> {
     /// Makes the directories and takes the locks, in one order for everybody so that nobody waits in a circle.
-    pub fn begin(deploy_to: &[&Path], me: &Holder, waiting: &Waiting<'_>, surroundings: &'a Surroundings<'a>) -> Result<Self, TransactionError> {
+    pub fn begin(
+        deploy_to: &[&Path],
+        me: &Holder,
+        waiting: &Waiting<'_>,
+        surroundings: &'a Surroundings<'a>,
+    ) -> Result<Self, TransactionError> {
         let mut paths = deploy_to.to_vec();
         paths.sort_unstable();
         paths.dedup();
@@ -125,21 +130,31 @@ impl<'a> Transaction<'a> {
     }
 
     /// Recovers whatever an earlier engine left unfinished here. `offers` gives back what it was to deploy, if that is still there.
-    pub fn recover(&self, recovery: Recovery, offers: &dyn Fn(&HostPlan) -> Option<Offer<'a>>) -> Result<Vec<Ended>, TransactionError> {
+    pub fn recover(
+        &self,
+        recovery: Recovery,
+        offers: &dyn Fn(&HostPlan) -> Option<Offer<'a>>,
+    ) -> Result<Vec<Ended>, TransactionError> {
         let mut ended = Vec::new();
-        for path in self.layouts.iter().flat_map(|layout| open_journals(layout)) {
+        for path in self.layouts.iter().flat_map(open_journals) {
             ended.extend(self.recover_one(&path, recovery, offers)?);
         }
         Ok(ended)
     }
 
-    fn recover_one(&self, path: &Path, recovery: Recovery, offers: &dyn Fn(&HostPlan) -> Option<Offer<'a>>) -> Result<Option<Ended>, TransactionError> {
+    fn recover_one(
+        &self,
+        path: &Path,
+        recovery: Recovery,
+        offers: &dyn Fn(&HostPlan) -> Option<Offer<'a>>,
+    ) -> Result<Option<Ended>, TransactionError> {
         let Ok(real) = path.canonicalize() else {
             // The journal of another target's directory, which has been filed meanwhile.
             let _ = std::fs::remove_file(path);
             return Ok(None);
         };
-        let opened = FileJournal::open(&real, Timestamp::now).map_err(|source| TransactionError::Read { path: real.clone(), source })?;
+        let opened = FileJournal::open(&real, Timestamp::now)
+            .map_err(|source| TransactionError::Read { path: real.clone(), source })?;
         let Some((journal, recorded)) = opened else {
             // Without a header nothing was done.
             let _ = std::fs::remove_file(&real);
@@ -173,15 +188,30 @@ impl<'a> Transaction<'a> {
         first.unwrap_or_else(|| self.layouts[0].clone())
     }
 
-    fn drive(&self, plan: HostPlan, mut journal: FileJournal, mut records: Vec<Record>, offer: Option<&Offer<'_>>, cancel: &Cancel, path: &Path) -> Result<Ended, TransactionError> {
+    fn drive(
+        &self,
+        plan: HostPlan,
+        mut journal: FileJournal,
+        mut records: Vec<Record>,
+        offer: Option<&Offer<'_>>,
+        cancel: &Cancel,
+        path: &Path,
+    ) -> Result<Ended, TransactionError> {
         let host = LocalHost::new(&plan, offer, self.surroundings.supervisor);
         let mut keeper = Keeper { inner: &mut journal, records: records.clone() };
         let Surroundings { observer, by, .. } = *self.surroundings;
-        let mut engine = Engine { plan: &plan, target: &host, journal: &mut keeper, observer, clock: &WallClock, cancel, by };
-        let outcome = engine.run(&records).map_err(|source| TransactionError::Interrupted { deployment: plan.deployment.clone(), source })?;
+        let mut engine =
+            Engine { plan: &plan, target: &host, journal: &mut keeper, observer, clock: &WallClock, cancel, by };
+        let outcome = engine
+            .run(&records)
+            .map_err(|source| TransactionError::Interrupted { deployment: plan.deployment.clone(), source })?;
         records = keeper.records;
         if !may_be_retried(&records) {
-            self.file(&plan, journal, path).map_err(|source| TransactionError::Finish { deployment: plan.deployment.clone(), outcome, source })?;
+            self.file(&plan, journal, path).map_err(|source| TransactionError::Finish {
+                deployment: plan.deployment.clone(),
+                outcome,
+                source,
+            })?;
         }
         Ok(Ended { plan, records, outcome })
     }
@@ -205,7 +235,9 @@ impl<'a> Transaction<'a> {
         let mut abandoned = Vec::new();
         for path in self.layouts.iter().flat_map(open_journals) {
             let read = |source| TransactionError::Read { path: path.clone(), source };
-            if let Some((journal, recorded)) = FileJournal::open::<super::Action>(&path, Timestamp::now).map_err(read)? {
+            if let Some((journal, recorded)) =
+                FileJournal::open::<super::Action>(&path, Timestamp::now).map_err(read)?
+            {
                 self.file(&recorded.plan, journal, &path).map_err(read)?;
                 abandoned.push(recorded.plan.deployment);
             }

@@ -1,5 +1,6 @@
 //! What the tests of host deployments share: artifacts from a few lines, a place to deploy to, and its picture.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot set up its world has failed")]
 
 use cutover_core::artifact::{BlobSource, Digest, Manifest, ManifestEntry, RelativePath};
 use cutover_core::config::{CommandLine, HostConfig, ProbeConfig, ProbeKind, ProbeOwner, RunConfig, VerifyConfig};
@@ -29,7 +30,13 @@ impl Artifact {
     /// An artifact of these files.
     pub fn of(commit: &str, files: &[(&str, &str)]) -> Self {
         let mut artifact = Self {
-            manifest: Manifest { version: 1, project: "demo".into(), commit: commit.into(), dirty: false, entries: BTreeMap::new() },
+            manifest: Manifest {
+                version: 1,
+                project: "demo".into(),
+                commit: commit.into(),
+                dirty: false,
+                entries: BTreeMap::new(),
+            },
             blobs: HashMap::new(),
         };
         for (path, content) in files {
@@ -74,7 +81,14 @@ impl Place {
     pub fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let config = plain(dir.path());
-        Self { dir, config, variables: BTreeMap::new(), secret_names: BTreeSet::new(), cancel: Cancel::new(), count: AtomicU32::new(0) }
+        Self {
+            dir,
+            config,
+            variables: BTreeMap::new(),
+            secret_names: BTreeSet::new(),
+            cancel: Cancel::new(),
+            count: AtomicU32::new(0),
+        }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -95,7 +109,8 @@ impl Place {
 
     pub fn try_deploy(&self, artifact: &Artifact) -> Result<Ended, TransactionError> {
         let id = artifact.manifest.id();
-        let offer = Offer { id, manifest: artifact.manifest.clone(), blobs: artifact, variables: self.variables.clone() };
+        let offer =
+            Offer { id, manifest: artifact.manifest.clone(), blobs: artifact, variables: self.variables.clone() };
         let subject = Subject { artifact: id, manifest: &artifact.manifest, subject: "a change", committed_at: None };
         self.transact(|wish| planner::deploy(wish, &subject).unwrap(), Some(&offer))
     }
@@ -109,7 +124,11 @@ impl Place {
         self.with_wish(|wish| planner::unchanged(wish, &artifact.manifest.id()).is_some())
     }
 
-    fn transact(&self, plan: impl FnOnce(&Wish<'_>) -> HostPlan, offer: Option<&Offer<'_>>) -> Result<Ended, TransactionError> {
+    fn transact(
+        &self,
+        plan: impl FnOnce(&Wish<'_>) -> HostPlan,
+        offer: Option<&Offer<'_>>,
+    ) -> Result<Ended, TransactionError> {
         let supervisor = SupervisorProgram { program: "/nonexistent".into(), arguments: Vec::new() };
         let surroundings = Surroundings { observer: &Silent, cancel: &self.cancel, by: "ann", supervisor: &supervisor };
         let transaction = Transaction::begin(&[self.dir.path()], &holder(), &AT_ONCE, &surroundings)?;
@@ -163,7 +182,15 @@ fn paint(root: &Path, dir: &Path, picture: &mut BTreeMap<String, String>) {
 }
 
 pub fn holder() -> Holder {
-    Holder { by: "ann".into(), reason: "test".into(), deployment: None, pid: std::process::id(), since: Timestamp::now(), until: None, supersedes: false }
+    Holder {
+        by: "ann".into(),
+        reason: "test".into(),
+        deployment: None,
+        pid: std::process::id(),
+        since: Timestamp::now(),
+        until: None,
+        supersedes: false,
+    }
 }
 
 pub const AT_ONCE: Waiting<'_> = Waiting { limit: None, cancelled: &|| false, told: &|_, _| {} };
@@ -196,5 +223,9 @@ pub fn plain(deploy_to: &Path) -> HostConfig {
 /// A probe that runs a shell line in the release.
 pub fn command_probe(line: &str) -> ProbeConfig {
     let run = CommandLine::Shell(line.to_owned());
-    ProbeConfig { name: "probe".into(), owner: ProbeOwner::Any, kind: ProbeKind::Command { run, timeout: Duration::from_secs(5) } }
+    ProbeConfig {
+        name: "probe".into(),
+        owner: ProbeOwner::Any,
+        kind: ProbeKind::Command { run, timeout: Duration::from_secs(5) },
+    }
 }

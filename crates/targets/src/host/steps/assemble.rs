@@ -67,10 +67,15 @@ fn place(store: &BlobStore, entry: &ManifestEntry, path: &Path) -> Result<(), Fa
     match (Blob::of_entry(entry), entry) {
         (Some(blob), _) => store.link(&blob, path).map(|_| ()).map_err(|error| match error {
             cutover_disk::BlobError::Disk(error) => disk(error),
-            other => Failure::new(format!("assemble {}: {}", path.display(), chain(&other))).hint("deploy again: what is damaged or missing is received anew"),
+            other => Failure::new(format!("assemble {}: {}", path.display(), chain(&other)))
+                .hint("deploy again: what is damaged or missing is received anew"),
         }),
-        (None, ManifestEntry::Symlink { target }) => std::os::unix::fs::symlink(target, path).map_err(|e| io("link", path, &e)),
-        (None, ManifestEntry::File { .. }) => Err(Failure::new(format!("assemble {}: a file without a blob", path.display()))),
+        (None, ManifestEntry::Symlink { target }) => {
+            std::os::unix::fs::symlink(target, path).map_err(|e| io("link", path, &e))
+        }
+        (None, ManifestEntry::File { .. }) => {
+            Err(Failure::new(format!("assemble {}: a file without a blob", path.display())))
+        }
     }
 }
 

@@ -40,13 +40,19 @@ pub(crate) fn apply(site: &Site<'_>, python: &PythonConfig, progress: &dyn Progr
     }
     link(&release, &environment)?;
     let name = key.short();
-    Ok(if built { Outcome::changed(format!("environment {name} built")) } else { Outcome::unchanged(format!("environment {name} reused")) })
+    Ok(if built {
+        Outcome::changed(format!("environment {name} built"))
+    } else {
+        Outcome::unchanged(format!("environment {name} reused"))
+    })
 }
 
 /// Removes an environment that was cut short; a whole one is kept for the next deployment that wants it.
 pub(crate) fn restore(site: &Site<'_>, python: &PythonConfig) -> Result<String, Failure> {
     let release = site.layout.release(site.release);
-    let Some(requirements) = python.requirements.as_ref().filter(|_| release.exists()) else { return Ok("nothing to take back".to_owned()) };
+    let Some(requirements) = python.requirements.as_ref().filter(|_| release.exists()) else {
+        return Ok("nothing to take back".to_owned());
+    };
     let Ok(key) = key(&release, requirements, python) else { return Ok("nothing to take back".to_owned()) };
     let environment = site.layout.dependencies(&key);
     if environment.exists() && !environment.join(COMPLETE).exists() {
@@ -112,7 +118,8 @@ impl RequirementFiles<'_> {
 
 fn included(line: &str) -> Option<&str> {
     let options = ["-r", "-c", "--requirement", "--constraint"];
-    let rest = options.iter().find_map(|option| line.strip_prefix(option).filter(|rest| rest.starts_with([' ', '='])))?;
+    let rest =
+        options.iter().find_map(|option| line.strip_prefix(option).filter(|rest| rest.starts_with([' ', '='])))?;
     Some(rest.trim_start_matches([' ', '=']).trim())
 }
 
@@ -123,7 +130,10 @@ fn is_local(line: &str) -> bool {
 fn read_small(path: &Path) -> Result<String, Failure> {
     let bytes = std::fs::metadata(path).map_err(|e| io("read", path, &e))?.len();
     if bytes > REQUIREMENTS_BYTES_MAX {
-        return Err(Failure::new(format!("read {}: it has {bytes} bytes; the most is {REQUIREMENTS_BYTES_MAX}", path.display())));
+        return Err(Failure::new(format!(
+            "read {}: it has {bytes} bytes; the most is {REQUIREMENTS_BYTES_MAX}",
+            path.display()
+        )));
     }
     std::fs::read_to_string(path).map_err(|e| io("read", path, &e))
 }
@@ -144,17 +154,30 @@ fn listing(wheels: &Path) -> Result<Vec<u8>, Failure> {
 
 /// Path, size and time of the real executable: another version or build differs in one of them. Cheaper than asking it.
 fn interpreter_identity(interpreter: &str) -> Result<Vec<u8>, Failure> {
-    let missing = || Failure::new(format!("find interpreter {interpreter}: it is not on the PATH")).hint("install it (apt-get install python3 python3-venv), or set python.interpreter");
+    let missing = || {
+        Failure::new(format!("find interpreter {interpreter}: it is not on the PATH"))
+            .hint("install it (apt-get install python3 python3-venv), or set python.interpreter")
+    };
     let path = find_program(interpreter).ok_or_else(missing)?;
     let real = path.canonicalize().map_err(|e| io("find", &path, &e))?;
     let data = real.metadata().map_err(|e| io("examine", &real, &e))?;
     Ok(format!("{}\0{}\0{}\0{}", real.display(), data.len(), data.mtime(), std::env::consts::ARCH).into_bytes())
 }
 
-fn build(site: &Site<'_>, python: &PythonConfig, requirements: &Path, environment: &Path, progress: &dyn Progress) -> Result<(), Failure> {
+fn build(
+    site: &Site<'_>,
+    python: &PythonConfig,
+    requirements: &Path,
+    environment: &Path,
+    progress: &dyn Progress,
+) -> Result<(), Failure> {
     remove_tree(environment).map_err(disk)?;
     let log = log_file(site, "dependencies")?;
-    let commands = if find_program("uv").is_some() { uv(python, requirements, environment) } else { pip(python, requirements, environment) };
+    let commands = if find_program("uv").is_some() {
+        uv(python, requirements, environment)
+    } else {
+        pip(python, requirements, environment)
+    };
     let began = Instant::now();
     for command in commands {
         let subject = format!("install {}", requirements.display());
@@ -167,7 +190,9 @@ fn build(site: &Site<'_>, python: &PythonConfig, requirements: &Path, environmen
             masker: &site.masker(),
             leftovers: Leftovers::Kill,
         };
-        let ended = child::run(&child, progress).map_err(|error| error.failure(&subject)).and_then(|exit| exit.success(&subject));
+        let ended = child::run(&child, progress)
+            .map_err(|error| error.failure(&subject))
+            .and_then(|exit| exit.success(&subject));
         ended.map_err(|failure| with_log(advise(failure), &log))?;
     }
     sync_file_system(environment).map_err(disk)?;
@@ -179,14 +204,20 @@ fn advise(failure: Failure) -> Failure {
         return failure.hint("install the venv module (apt-get install python3-venv), or uv");
     }
     if failure.excerpt.contains("No space left on device") {
-        return failure.kind(cutover_core::target::FailureKind::NoSpace).hint("free some space (df -h; df -i), then deploy again");
+        return failure
+            .kind(cutover_core::target::FailureKind::NoSpace)
+            .hint("free some space (df -h; df -i), then deploy again");
     }
     failure
 }
 
 /// The deployment's name lets a recovery find an install that outlived its deployment.
 fn quiet(site: &Site<'_>) -> BTreeMap<String, Secret> {
-    let settings = [("PIP_DISABLE_PIP_VERSION_CHECK", "1"), ("PIP_NO_INPUT", "1"), (DEPLOYMENT_VARIABLE, site.deployment.as_str())];
+    let settings = [
+        ("PIP_DISABLE_PIP_VERSION_CHECK", "1"),
+        ("PIP_NO_INPUT", "1"),
+        (DEPLOYMENT_VARIABLE, site.deployment.as_str()),
+    ];
     settings.map(|(name, value)| (name.to_owned(), Secret::new(value))).into()
 }
 

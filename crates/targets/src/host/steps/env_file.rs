@@ -28,7 +28,9 @@ pub(crate) fn stage(site: &Site<'_>, env: &EnvFile) -> Result<Outcome, Failure> 
     if site.kind == PlanKind::Rollback {
         return stage_kept(site, &staged);
     }
-    let offer = site.offer.ok_or_else(|| Failure::new("stage the env file: nobody offers its values any more").hint("deploy again"))?;
+    let offer = site
+        .offer
+        .ok_or_else(|| Failure::new("stage the env file: nobody offers its values any more").hint("deploy again"))?;
     write_atomic(&staged, env_text::render(&offer.variables).expose().as_bytes(), 0o600).map_err(disk)?;
     Ok(Outcome::changed(format!("{} variables, {} of them secret", offer.variables.len(), env.secrets.len())))
 }
@@ -77,7 +79,9 @@ pub(crate) fn apply(site: &Site<'_>, env: &EnvFile, before: &Before) -> Result<O
         std::fs::rename(&staged, &live).map_err(|e| io("replace", &live, &e))?;
     }
     sync_parent(&live)?;
-    Ok(Outcome::changed(before.backup.map_or_else(|| "written".to_owned(), |backup| format!("written, the old one kept as {backup}"))))
+    Ok(Outcome::changed(
+        before.backup.map_or_else(|| "written".to_owned(), |backup| format!("written, the old one kept as {backup}")),
+    ))
 }
 
 /// Brings the old env file back.

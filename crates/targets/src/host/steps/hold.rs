@@ -35,7 +35,12 @@ pub(crate) fn apply(before: &Before) -> Result<Outcome, Failure> {
 }
 
 /// Brings what ran to life again and sees it healthy.
-pub(crate) fn restore(site: &Site<'_>, config: Option<&ServiceConfig>, before: &Before, progress: &dyn Progress) -> Result<String, Failure> {
+pub(crate) fn restore(
+    site: &Site<'_>,
+    config: Option<&ServiceConfig>,
+    before: &Before,
+    progress: &dyn Progress,
+) -> Result<String, Failure> {
     let before: HoldBefore = before.decode()?;
     let Some(service) = old_service(site, config) else { return Ok("no service to restart".to_owned()) };
     let was = before.service.as_ref().filter(|state| state.active);
@@ -50,7 +55,12 @@ pub(crate) fn restore(site: &Site<'_>, config: Option<&ServiceConfig>, before: &
     revive(site, service.as_ref(), live, progress)
 }
 
-fn revive(site: &Site<'_>, service: &dyn Service, live: &ReleaseId, progress: &dyn Progress) -> Result<String, Failure> {
+fn revive(
+    site: &Site<'_>,
+    service: &dyn Service,
+    live: &ReleaseId,
+    progress: &dyn Progress,
+) -> Result<String, Failure> {
     let mark = service.log_mark();
     let advise = |error: Failure| {
         Failure { message: format!("bring release {live} back: {}", error.message), ..error }

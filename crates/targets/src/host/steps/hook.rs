@@ -28,7 +28,13 @@ pub(crate) fn migrate_back(site: &Site<'_>, migration: &Migration, progress: &dy
     }
 }
 
-fn run(site: &Site<'_>, name: &str, command: &CommandLine, timeout: Duration, progress: &dyn Progress) -> Result<Outcome, Failure> {
+fn run(
+    site: &Site<'_>,
+    name: &str,
+    command: &CommandLine,
+    timeout: Duration,
+    progress: &dyn Progress,
+) -> Result<Outcome, Failure> {
     let log = log_file(site, name)?;
     let child = ChildCommand {
         command,
@@ -40,7 +46,8 @@ fn run(site: &Site<'_>, name: &str, command: &CommandLine, timeout: Duration, pr
         leftovers: Leftovers::Kill,
     };
     let subject = format!("run {name}");
-    let ended = child::run(&child, progress).map_err(|error| error.failure(&subject)).and_then(|exit| exit.success(&subject));
+    let ended =
+        child::run(&child, progress).map_err(|error| error.failure(&subject)).and_then(|exit| exit.success(&subject));
     match ended {
         Ok(()) => Ok(Outcome::changed(shown(command))),
         Err(failure) => Err(with_log(failure, &log)),
@@ -56,7 +63,11 @@ pub(crate) fn with_log(mut failure: Failure, log: &Path) -> Failure {
 /// A log file of this deployment, in a directory that only this user can read.
 pub(crate) fn log_file(site: &Site<'_>, name: &str) -> Result<PathBuf, Failure> {
     let directory = site.layout.logs(site.deployment);
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&directory).map_err(|e| io("create", &directory, &e))?;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(&directory)
+        .map_err(|e| io("create", &directory, &e))?;
     cutover_disk::sync_dir(&directory).map_err(disk)?;
     Ok(directory.join(format!("{name}.log")))
 }

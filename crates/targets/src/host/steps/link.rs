@@ -47,8 +47,13 @@ fn share(site: &Site<'_>, path: &Path, warnings: &mut Vec<String>) -> Result<boo
 fn inside(site: &Site<'_>, link: &Path, target: &Path) -> Result<bool, Failure> {
     let root = site.layout.release(site.release);
     if !root.join(target).exists() {
-        return Err(Failure::new(format!("link {} to {}: the release has no {}", link.display(), target.display(), target.display()))
-            .hint("config_links name files of the release: is it excluded from the artifact?"));
+        return Err(Failure::new(format!(
+            "link {} to {}: the release has no {}",
+            link.display(),
+            target.display(),
+            target.display()
+        ))
+        .hint("config_links name files of the release: is it excluded from the artifact?"));
     }
     let up: PathBuf = std::iter::repeat_n("..", link.components().count() - 1).collect();
     make(&root.join(link), &up.join(target))

@@ -14,7 +14,10 @@ pub(crate) fn apply(site: &Site<'_>, preflight: &Preflight) -> Result<Outcome, F
     linked(&site.layout.current())?;
     linked(&site.layout.previous())?;
     let room = check_room(site, preflight)?;
-    let faults: Vec<String> = missing_programs(preflight).chain(missing_files(site, preflight)).chain(unknown_service(site, preflight)).collect();
+    let faults: Vec<String> = missing_programs(preflight)
+        .chain(missing_files(site, preflight))
+        .chain(unknown_service(site, preflight))
+        .collect();
     if !faults.is_empty() {
         return Err(Failure::new(format!("preflight: {}", faults.join("; "))));
     }
@@ -26,17 +29,28 @@ pub(crate) fn apply(site: &Site<'_>, preflight: &Preflight) -> Result<Outcome, F
 fn check_room(site: &Site<'_>, preflight: &Preflight) -> Result<String, Failure> {
     let root = site.layout.root();
     let free = free_space(root).map_err(disk)?;
-    let (bytes, inodes) = (preflight.bytes.saturating_add(preflight.bytes_free_min), preflight.inodes.saturating_add(preflight.inodes_free_min));
+    let (bytes, inodes) = (
+        preflight.bytes.saturating_add(preflight.bytes_free_min),
+        preflight.inodes.saturating_add(preflight.inodes_free_min),
+    );
     let full = |what: String| {
         Err(Failure::new(format!("preflight: {} has too little room: {what}", root.display()))
             .kind(FailureKind::NoSpace)
             .hint("free some space, lower keep_releases, or lower disk_free_min"))
     };
     if free.bytes < bytes {
-        return full(format!("{} free, the release takes up to {} and {} must remain", size(free.bytes), size(preflight.bytes), size(preflight.bytes_free_min)));
+        return full(format!(
+            "{} free, the release takes up to {} and {} must remain",
+            size(free.bytes),
+            size(preflight.bytes),
+            size(preflight.bytes_free_min)
+        ));
     }
     if free.inodes < inodes {
-        return full(format!("{} inodes free, the release takes up to {} and {} must remain", free.inodes, preflight.inodes, preflight.inodes_free_min));
+        return full(format!(
+            "{} inodes free, the release takes up to {} and {} must remain",
+            free.inodes, preflight.inodes, preflight.inodes_free_min
+        ));
     }
     Ok(format!("{} free", size(free.bytes)))
 }
@@ -73,7 +87,9 @@ fn unknown_service(site: &Site<'_>, preflight: &Preflight) -> Option<String> {
 /// Releases are ordered by number, so a clock that jumped back harms nothing; people should know, though.
 fn clock_warning(site: &Site<'_>) -> Option<String> {
     let latest = Release::list(site.layout).into_iter().map(|release| release.created_at).max()?;
-    (latest > site.made_at).then(|| format!("the clock says {:.0}, but a release was made at {latest:.0}: did it jump back?", site.made_at))
+    (latest > site.made_at).then(|| {
+        format!("the clock says {:.0}, but a release was made at {latest:.0}: did it jump back?", site.made_at)
+    })
 }
 
 /// Makes the directories that everything else relies on.
@@ -83,11 +99,13 @@ pub fn make_directories(layout: &crate::host::layout::Layout) -> Result<(), Fail
     let open = [layout.releases(), layout.shared(), own.join("manifests"), own.join("envs")];
     for directory in open.iter().chain(&private) {
         std::fs::create_dir_all(directory).map_err(|e| {
-            io("create", directory, &e).hint(format!("{} must exist and belong to the user who deploys", layout.root().display()))
+            io("create", directory, &e)
+                .hint(format!("{} must exist and belong to the user who deploys", layout.root().display()))
         })?;
     }
     for directory in &private {
-        rustix::fs::chmod(directory, rustix::fs::Mode::from_raw_mode(0o700)).map_err(|e| io("protect", directory, &e.into()))?;
+        rustix::fs::chmod(directory, rustix::fs::Mode::from_raw_mode(0o700))
+            .map_err(|e| io("protect", directory, &e.into()))?;
     }
     Ok(())
 }

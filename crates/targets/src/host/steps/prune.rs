@@ -36,14 +36,20 @@ pub(crate) fn apply(site: &Site<'_>, retention: &Retention) -> Result<Outcome, F
     if !doomed.is_empty() {
         remove_blobs(site.layout)?;
     }
-    Ok(Outcome { changed: !doomed.is_empty(), note: format!("{} kept, {} removed", kept.len(), doomed.len()), ..Outcome::default() })
+    Ok(Outcome {
+        changed: !doomed.is_empty(),
+        note: format!("{} kept, {} removed", kept.len(), doomed.len()),
+        ..Outcome::default()
+    })
 }
 
 /// Releases that are kept whatever the number says.
 fn protected(site: &Site<'_>, releases: &[Release]) -> Result<HashSet<ReleaseId>, Failure> {
-    let mut protected: HashSet<ReleaseId> = linked(&site.layout.current())?.into_iter().chain(linked(&site.layout.previous())?).collect();
+    let mut protected: HashSet<ReleaseId> =
+        linked(&site.layout.current())?.into_iter().chain(linked(&site.layout.previous())?).collect();
     protected.insert(site.release.clone());
-    let last_good = releases.iter().rev().find(|release| release.state == ReleaseState::Good && release.id != *site.release);
+    let last_good =
+        releases.iter().rev().find(|release| release.state == ReleaseState::Good && release.id != *site.release);
     protected.extend(last_good.map(|release| release.id.clone()));
     Ok(protected)
 }
@@ -77,7 +83,10 @@ fn remove_release(layout: &Layout, id: &ReleaseId) -> Result<(), Failure> {
 }
 
 fn remove_partials(layout: &Layout) -> Result<(), Failure> {
-    entries(&layout.releases()).into_iter().filter(|path| extension_is(path, "partial")).try_for_each(|path| remove_tree(&path).map_err(disk))
+    entries(&layout.releases())
+        .into_iter()
+        .filter(|path| extension_is(path, "partial"))
+        .try_for_each(|path| remove_tree(&path).map_err(disk))
 }
 
 /// Removes dependency environments that no kept release links to.
@@ -87,7 +96,9 @@ fn remove_environments(layout: &Layout, kept: &[Release]) -> Result<(), Failure>
         .filter_map(|release| std::fs::read_link(layout.release(&release.id).join(super::dependencies::LINK)).ok())
         .filter_map(|target| target.file_name().map(ToOwned::to_owned))
         .collect();
-    let unused = entries(&layout.own().join("envs")).into_iter().filter(|path| path.file_name().is_none_or(|name| !used.contains(name)));
+    let unused = entries(&layout.own().join("envs"))
+        .into_iter()
+        .filter(|path| path.file_name().is_none_or(|name| !used.contains(name)));
     unused.into_iter().try_for_each(|path| remove_tree(&path).map_err(disk))
 }
 
@@ -100,7 +111,9 @@ fn remove_manifests(layout: &Layout, kept: &[Release]) -> Result<(), Failure> {
 fn remove_env_backups(site: &Site<'_>, retention: &Retention) -> Result<(), Failure> {
     let Some(path) = &retention.env.path else { return Ok(()) };
     let live = site.layout.shared().join(path);
-    let (Some(directory), Some(name)) = (live.parent(), live.file_name().and_then(|name| name.to_str())) else { return Ok(()) };
+    let (Some(directory), Some(name)) = (live.parent(), live.file_name().and_then(|name| name.to_str())) else {
+        return Ok(());
+    };
     let prefix = format!("{name}.bak.");
     let mut backups: Vec<PathBuf> = entries(directory).into_iter().filter(|path| starts_with(path, &prefix)).collect();
     backups.sort();
@@ -110,7 +123,9 @@ fn remove_env_backups(site: &Site<'_>, retention: &Retention) -> Result<(), Fail
 
 fn remove_old_records(layout: &Layout) -> Result<(), Failure> {
     let oldest = SystemTime::now().checked_sub(JOURNAL_AGE_MAX).unwrap_or(SystemTime::UNIX_EPOCH);
-    let is_old = |path: &PathBuf| std::fs::symlink_metadata(path).and_then(|data| data.modified()).is_ok_and(|time| time < oldest);
+    let is_old = |path: &PathBuf| {
+        std::fs::symlink_metadata(path).and_then(|data| data.modified()).is_ok_and(|time| time < oldest)
+    };
     for directory in [layout.done_journals(), layout.own().join("logs")] {
         let mut paths = entries(&directory);
         paths.sort();

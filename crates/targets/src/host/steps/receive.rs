@@ -33,7 +33,12 @@ pub(crate) fn apply(site: &Site<'_>, artifact: &Digest, progress: &dyn Progress)
         return Ok(Outcome::unchanged(format!("all {} already here", files(wanted.len()))));
     }
     store.sync().map_err(disk)?;
-    Ok(Outcome::changed(format!("{}, {}; {} already here", files(lacking.len()), size(bytes), wanted.len() - lacking.len())))
+    Ok(Outcome::changed(format!(
+        "{}, {}; {} already here",
+        files(lacking.len()),
+        size(bytes),
+        wanted.len() - lacking.len()
+    )))
 }
 
 /// Fails when stopping was asked for.
@@ -47,7 +52,9 @@ fn manifest(site: &Site<'_>, artifact: &Digest) -> Result<Manifest, Failure> {
         return Ok(manifest);
     }
     let offered = site.offer.as_ref().filter(|offer| offer.id == *artifact);
-    let offer = offered.ok_or_else(|| Failure::new(format!("receive artifact {}: nobody offers it any more", artifact.short())).hint("deploy again"))?;
+    let offer = offered.ok_or_else(|| {
+        Failure::new(format!("receive artifact {}: nobody offers it any more", artifact.short())).hint("deploy again")
+    })?;
     let path = site.layout.manifest(artifact);
     write_atomic(&path, &offer.manifest.canonical(), 0o644).map_err(disk)?;
     Ok(offer.manifest.clone())
@@ -60,14 +67,19 @@ pub(crate) fn stored(site: &Site<'_>, artifact: &Digest) -> Result<Manifest, Fai
     if Digest::of(&bytes) != *artifact {
         return Err(Failure::new(format!("read {}: its digest is wrong", path.display())));
     }
-    let manifest: Manifest = serde_json::from_slice(&bytes).map_err(|e| Failure::new(format!("read {}: {e}", path.display())))?;
+    let manifest: Manifest =
+        serde_json::from_slice(&bytes).map_err(|e| Failure::new(format!("read {}: {e}", path.display())))?;
     manifest.check().map_err(|e| Failure::new(format!("read {}: {e}", path.display())))?;
     Ok(manifest)
 }
 
 fn fetch(site: &Site<'_>, store: &BlobStore, blob: &Blob) -> Result<(), Failure> {
     let failed = |why: String| Failure::new(format!("receive blob {}: {why}", blob.digest.short()));
-    let source: &dyn BlobSource = site.offer.as_ref().map(|offer| offer.blobs).ok_or_else(|| failed("nobody offers it any more".into()).hint("deploy again"))?;
+    let source: &dyn BlobSource = site
+        .offer
+        .as_ref()
+        .map(|offer| offer.blobs)
+        .ok_or_else(|| failed("nobody offers it any more".into()).hint("deploy again"))?;
     let inserted = match source.path(&blob.digest) {
         Some(path) => {
             let file = File::open(&path).map_err(|e| io("open", &path, &e))?;

@@ -34,7 +34,12 @@ pub(crate) fn capture(site: &Site<'_>, config: &ServiceConfig) -> Result<Before,
 }
 
 /// Restarts the service.
-pub(crate) fn apply(site: &Site<'_>, config: &ServiceConfig, before: &Before, progress: &dyn Progress) -> Result<Outcome, Failure> {
+pub(crate) fn apply(
+    site: &Site<'_>,
+    config: &ServiceConfig,
+    before: &Before,
+    progress: &dyn Progress,
+) -> Result<Outcome, Failure> {
     let before: RestartBefore = before.decode()?;
     let record = RestartRecord { deployment: site.deployment.clone(), mark: before.mark };
     let json = serde_json::to_vec(&record).map_err(|e| Failure::new(format!("encode the restart's record: {e}")))?;
@@ -61,5 +66,8 @@ pub(crate) fn restore(site: &Site<'_>, config: &ServiceConfig, before: &Before) 
         Ok(path)
     });
     // Losing the log on a full disk must not stop the way back.
-    Ok(kept.map_or_else(|error| format!("the log of the failed start could not be kept: {error}"), |path| format!("log kept in {}", path.display())))
+    Ok(kept.map_or_else(
+        |error| format!("the log of the failed start could not be kept: {error}"),
+        |path| format!("log kept in {}", path.display()),
+    ))
 }

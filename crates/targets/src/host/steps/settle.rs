@@ -8,7 +8,8 @@ use cutover_core::target::{Failure, Outcome};
 /// Marks the release good, and the one that was left on purpose bad.
 pub(crate) fn apply(site: &Site<'_>, settlement: &Settlement) -> Result<Outcome, Failure> {
     Release::mark(site.layout, site.release, ReleaseState::Good, "")?;
-    if let Some(original) = site.original.filter(|original| settlement.leave_original_bad && *original != site.release) {
+    if let Some(original) = site.original.filter(|original| settlement.leave_original_bad && *original != site.release)
+    {
         Release::mark(site.layout, original, ReleaseState::Bad, &format!("left by rollback {}", site.deployment))?;
         return Ok(Outcome::changed(format!("{} is good, {original} is marked bad", site.release)));
     }

@@ -8,14 +8,18 @@ use cutover_core::config::{CommandLine, PythonConfig};
 use cutover_core::target::{Failure, Outcome, Progress};
 use std::path::Path;
 
-const IMPORT: &str = "import importlib, sys\nsys.path.insert(0, '')\nfor name in sys.argv[1:]: importlib.import_module(name)";
+const IMPORT: &str =
+    "import importlib, sys\nsys.path.insert(0, '')\nfor name in sys.argv[1:]: importlib.import_module(name)";
 
 /// Imports the modules.
 pub(crate) fn apply(site: &Site<'_>, smoke: &Smoke, progress: &dyn Progress) -> Result<Outcome, Failure> {
     let release = site.layout.release(site.release);
     let log = log_file(site, "smoke")?;
     let interpreter = interpreter(&release, &smoke.python);
-    let words = [interpreter.as_str(), "-c", IMPORT].map(ToOwned::to_owned).into_iter().chain(smoke.python.smoke.iter().cloned());
+    let words = [interpreter.as_str(), "-c", IMPORT]
+        .map(ToOwned::to_owned)
+        .into_iter()
+        .chain(smoke.python.smoke.iter().cloned());
     let child = ChildCommand {
         command: &CommandLine::Argv(words.collect()),
         cwd: &release,
@@ -27,7 +31,8 @@ pub(crate) fn apply(site: &Site<'_>, smoke: &Smoke, progress: &dyn Progress) -> 
     };
     let names = smoke.python.smoke.join(", ");
     let subject = format!("import {names}");
-    let ended = child::run(&child, progress).map_err(|error| error.failure(&subject)).and_then(|exit| exit.success(&subject));
+    let ended =
+        child::run(&child, progress).map_err(|error| error.failure(&subject)).and_then(|exit| exit.success(&subject));
     ended.map_err(|failure| with_log(failure, &log))?;
     // The log of a success says nothing; a missing one says the same.
     let _ = std::fs::remove_file(&log);

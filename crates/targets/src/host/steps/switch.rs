@@ -8,21 +8,25 @@ use cutover_disk::{replace_symlink, sync_dir};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
-/// Where the links pointed.
+/// Where the links pointed, and how far the release had come.
 #[derive(Debug, Serialize, Deserialize)]
-struct LinksBefore {
+struct SwitchBefore {
     current: Option<ReleaseId>,
     previous: Option<ReleaseId>,
+    state: ReleaseState,
+    reason: String,
 }
 
-/// Reads where the links point.
+/// Reads where the links point and how far the release has come.
 pub(crate) fn capture(site: &Site<'_>) -> Result<Before, Failure> {
-    Before::encode(&LinksBefore { current: linked(&site.layout.current())?, previous: linked(&site.layout.previous())? })
+    let release = Release::read(site.layout, site.release)?;
+    let (current, previous) = (linked(&site.layout.current())?, linked(&site.layout.previous())?);
+    Before::encode(&SwitchBefore { current, previous, state: release.state, reason: release.reason })
 }
 
 /// Points `previous` to what is live and `current` to the release.
 pub(crate) fn apply(site: &Site<'_>, before: &Before) -> Result<Outcome, Failure> {
-    let before: LinksBefore = before.decode()?;
+    let before: SwitchBefore = before.decode()?;
     if !site.layout.release(site.release).is_dir() {
         return Err(Failure::new(format!("switch to release {}: it is not there", site.release)));
     }
@@ -41,14 +45,20 @@ pub(crate) fn apply(site: &Site<'_>, before: &Before) -> Result<Outcome, Failure
 
 /// Points both links to where they pointed, and marks a release that failed.
 pub(crate) fn restore(site: &Site<'_>, before: &Before, cause: Cause) -> Result<String, Failure> {
-    let before: LinksBefore = before.decode()?;
+    let before: SwitchBefore = before.decode()?;
     point(&site.layout.current(), before.current.as_ref())?;
     point(&site.layout.previous(), before.previous.as_ref())?;
     let marked = match cause {
-        Cause::Failed => Release::mark(site.layout, site.release, ReleaseState::Bad, &format!("found unhealthy by deployment {}", site.deployment)),
-        Cause::Cancelled => Release::mark(site.layout, site.release, site.state_before_switch(), ""),
+        Cause::Failed => Release::mark(
+            site.layout,
+            site.release,
+            ReleaseState::Bad,
+            &format!("found unhealthy by deployment {}", site.deployment),
+        ),
+        Cause::Cancelled => Release::mark(site.layout, site.release, before.state, &before.reason),
     };
-    let live = before.current.map_or_else(|| "nothing is live, as before".to_owned(), |id| format!("{id} is current again"));
+    let live =
+        before.current.map_or_else(|| "nothing is live, as before".to_owned(), |id| format!("{id} is current again"));
     // On a full disk the mark can't be written. The links matter more, and a release that is
     // only marked `live` is no candidate for a rollback either.
     Ok(match marked {

@@ -8,7 +8,11 @@ use crate::verify::{self, Verification};
 use cutover_core::target::{Failure, Outcome, Progress};
 
 /// Observes until healthy, or says why not.
-pub(crate) fn apply(site: &Site<'_>, wanted: &action::Verification, progress: &dyn Progress) -> Result<Outcome, Failure> {
+pub(crate) fn apply(
+    site: &Site<'_>,
+    wanted: &action::Verification,
+    progress: &dyn Progress,
+) -> Result<Outcome, Failure> {
     let service = wanted.service.as_ref().map(|config| service::open(config, &site.service_site()));
     let restarted = restart::mark(site);
     let now = || service.as_ref().map_or_else(|| LogMark::now(LogPlace::None), |service| service.log_mark());
