@@ -85,6 +85,10 @@ fn every_example_is_sound() {
         let checked = Config::check(&fs::read_to_string(&path).unwrap());
         assert!(checked.diagnostics.is_empty(), "{}: {:#?}", path.display(), checked.diagnostics);
     }
+    for text in blocks(&read("README.md"), "toml") {
+        let checked = Config::check(&text);
+        assert!(checked.diagnostics.is_empty(), "README.md: {:#?}", checked.diagnostics);
+    }
 }
 
 #[test]
