@@ -3,7 +3,7 @@
 use super::packing::pack;
 use super::words;
 use crate::context::Context;
-use crate::deployments::{Begun, Session};
+use crate::deployments::{Begun, Session, audit};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use clap::Args;
@@ -109,7 +109,13 @@ impl DeployArgs {
         session.change(purpose.trim(), Recovery::TakeBack, |begun| {
             begun.refuse_if_stuck()?;
             let plan = self.plan(begun, &artifact)?;
-            Ok(Some(begun.run(plan, Some((&artifact.manifest, &artifacts.blobs()?)))?))
+            let blobs = artifacts.blobs()?;
+            if plan.original.as_ref() != Some(&plan.release) {
+                audit::artifact_warnings(&session.place, &session.variables, &artifact.manifest, &blobs)
+                    .iter()
+                    .for_each(|warning| context.output.warn(warning));
+            }
+            Ok(Some(begun.run(plan, Some((&artifact.manifest, &blobs)))?))
         })
     }
 

@@ -4,7 +4,7 @@ use super::deploy::{WhatArgs, find_artifact, subject};
 use super::table::Table;
 use super::words;
 use crate::context::Context;
-use crate::deployments::{Session, asker, deployment_id};
+use crate::deployments::{Session, asker, audit, deployment_id};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use clap::Args;
@@ -44,14 +44,25 @@ impl PlanArgs {
         let session = Session::open(context, &self.environment)?;
         let artifact = find_artifact(context, &self.what)?;
         Preview::of(context, &session, &artifact)?.0.tell(context)?;
+        warn(context, &session, &artifact)?;
         Ok(Exit::Done)
     }
+}
+
+/// Says where secrets lie open.
+fn warn(context: &Context, session: &Session<'_>, artifact: &Artifact) -> Result<(), CommandError> {
+    let blobs = context.artifacts()?.blobs()?;
+    let mut warnings = audit::artifact_warnings(&session.place, &session.variables, &artifact.manifest, &blobs);
+    warnings.extend(audit::unignored(&session.place, &context.project()?.dir));
+    warnings.iter().for_each(|warning| context.output.warn(warning));
+    Ok(())
 }
 
 /// Shows the plan and checks everything that can be checked without changing anything.
 pub(super) fn rehearse(context: &Context, session: &Session<'_>, artifact: &Artifact) -> Result<Exit, CommandError> {
     let (preview, plan) = Preview::of(context, session, artifact)?;
     preview.tell(context)?;
+    warn(context, session, artifact)?;
     check_preflight(&plan, session.supervisor())?;
     if !context.output.json {
         context.output.text("preflight passed; nothing was changed\n")?;

@@ -1,6 +1,7 @@
 //! What every command that changes an environment shares: who asks, which targets, which variables, the lock,
 //! recovery, the run itself and its way into the history.
 
+pub(crate) mod audit;
 mod identity;
 mod memory;
 mod place;

@@ -1,0 +1,83 @@
+//! Looks for secrets where they must not be: in the artifact, or in files that git would take.
+
+use super::{Place, Variables};
+use cutover_core::artifact::{BlobSource, Manifest, ManifestEntry};
+use std::io::Read;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// Shorter values stand in files by chance.
+const VALUE_LENGTH_MIN: usize = 8;
+/// Larger files are no place where people write secrets.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+/// The most that is looked through, in bytes.
+const TOTAL_BYTES_MAX: u64 = 64 << 20;
+
+/// What a person should know about secrets in the artifact. Values are never shown.
+pub(crate) fn artifact_warnings(
+    place: &Place<'_>,
+    variables: &Variables,
+    manifest: &Manifest,
+    blobs: &dyn BlobSource,
+) -> Vec<String> {
+    let env_files = place.targets.values().filter_map(|config| config.env_file.as_ref());
+    let committed =
+        env_files.filter(|file| manifest.entries.keys().any(|path| Path::new(path.as_str()) == file.as_path()));
+    let mut warnings: Vec<String> = committed
+        .map(|file| format!("{0} is in the artifact: take it out of the repository, and exclude it with artifact.exclude = [\"{0}\"]", file.display()))
+        .collect();
+    warnings.extend(committed_values(variables, manifest, blobs));
+    warnings
+}
+
+fn committed_values(variables: &Variables, manifest: &Manifest, blobs: &dyn BlobSource) -> Vec<String> {
+    let secrets: Vec<(&str, &str)> = variables
+        .secrets()
+        .map(|(name, value)| (name, value.expose()))
+        .filter(|(_, value)| value.len() >= VALUE_LENGTH_MIN)
+        .collect();
+    if secrets.is_empty() {
+        return Vec::new();
+    }
+    let mut left = TOTAL_BYTES_MAX;
+    let mut warnings = Vec::new();
+    for (path, entry) in &manifest.entries {
+        let ManifestEntry::File { digest, bytes, .. } = entry else { continue };
+        if *bytes > FILE_BYTES_MAX || *bytes > left {
+            continue;
+        }
+        left -= bytes;
+        let mut content = Vec::new();
+        // A blob that can't be read fails the deployment itself, with a better word for it.
+        let _read = blobs.open(digest).and_then(|reader| reader.take(FILE_BYTES_MAX).read_to_end(&mut content));
+        let text = String::from_utf8_lossy(&content);
+        let found = secrets.iter().filter(|(_, value)| text.contains(value));
+        warnings.extend(found.map(|(name, _)| {
+            format!("{path} holds the value of secret {name}: take it out of the repository and change the secret")
+        }));
+    }
+    warnings
+}
+
+/// Env files that git would take with the next `git add`.
+pub(crate) fn unignored(place: &Place<'_>, root: &Path) -> Vec<String> {
+    let env_files = place.targets.values().filter_map(|config| config.env_file.as_ref());
+    let taken = env_files.filter(|file| is_unignored(root, file));
+    taken
+        .map(|file| {
+            format!("{0} is not in .gitignore: a copy of it beside the code could be committed", file.display())
+        })
+        .collect()
+}
+
+fn is_unignored(root: &Path, file: &Path) -> bool {
+    let mut git = Command::new("git");
+    git.current_dir(root)
+        .args(["check-ignore", "--quiet", "--"])
+        .arg(file)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    // git says 0 for ignored, 1 for not ignored, and something else when it can't tell.
+    git.status().is_ok_and(|status| status.code() == Some(1))
+}
