@@ -50,6 +50,11 @@ impl Context {
         Self { output, config: global.config.clone(), project: OnceCell::new() }
     }
 
+    /// The config that `--config` names.
+    pub(crate) fn named_config(&self) -> Option<&Path> {
+        self.config.as_deref()
+    }
+
     /// The time now.
     pub(crate) fn now(&self) -> Timestamp {
         Timestamp::now()
@@ -74,7 +79,7 @@ impl Context {
     }
 
     fn config_path(&self) -> Result<PathBuf, CommandError> {
-        let here = env::current_dir().map_err(|error| failed("find the current directory", &error))?;
+        let here = env::current_dir().map_err(|error| failed("cannot find the current directory", &error))?;
         if let Some(path) = &self.config {
             return Ok(here.join(path));
         }
@@ -88,7 +93,9 @@ impl Context {
     fn read_config(&self, path: &Path) -> Result<Config, CommandError> {
         let shown = shown(path);
         let text = read_text(path).map_err(|error| {
-            CommandError::new(ErrorKind::Config, format!("read {shown}")).because(&error).state("nothing was changed")
+            CommandError::new(ErrorKind::Config, format!("cannot read {shown}"))
+                .because(&error)
+                .state("nothing was changed")
         })?;
         let Checked { config, diagnostics } = Config::check(&text);
         let findings = ConfigFindings::new(shown, text, diagnostics);
@@ -142,7 +149,8 @@ impl Context {
         let dir = &self.project()?.data_dir;
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
         made.map_err(|error| {
-            failed(&format!("make directory {}", dir.display()), &error).hint("CUTOVER_HOME can name another place")
+            failed(&format!("cannot make directory {}", dir.display()), &error)
+                .hint("CUTOVER_HOME can name another place")
         })?;
         Ok(dir)
     }
@@ -155,10 +163,10 @@ pub(crate) fn home() -> Result<PathBuf, CommandError> {
     let user = || variable("HOME").map(|home| home.join(".local/share"));
     let home = variable("CUTOVER_HOME").or_else(|| Some(data().or_else(user)?.join("cutover")));
     let home = home.ok_or_else(|| {
-        CommandError::new(ErrorKind::Usage, "find the home directory: HOME is not set")
+        CommandError::new(ErrorKind::Usage, "cannot find the home directory: HOME is not set")
             .hint("set CUTOVER_HOME to the directory that shall hold artifacts and history")
     })?;
-    path::absolute(&home).map_err(|error| failed("find the current directory", &error))
+    path::absolute(&home).map_err(|error| failed("cannot find the current directory", &error))
 }
 
 /// The project's directory name: its name, and what keeps apart two repositories with that name.

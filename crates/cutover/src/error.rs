@@ -78,11 +78,27 @@ pub(crate) struct CommandError {
     findings: Option<Box<ConfigFindings>>,
 }
 
+/// What machines get.
+#[derive(Serialize)]
+struct JsonError<'a> {
+    v: u32,
+    exit_code: u8,
+    error: &'a CommandError,
+}
+
 impl CommandError {
-    /// An error with a message that completes "cutover could not: …".
+    /// An error with a message that says what failed: "cannot read cutover.toml".
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         let message = message.into();
-        Self { kind, message, causes: Vec::new(), state: None, hints: Vec::new(), excerpt: String::new(), findings: None }
+        Self {
+            kind,
+            message,
+            causes: Vec::new(),
+            state: None,
+            hints: Vec::new(),
+            excerpt: String::new(),
+            findings: None,
+        }
     }
 
     /// The same error with the chain of errors that led to it.
@@ -90,10 +106,18 @@ impl CommandError {
     pub(crate) fn because(mut self, cause: &dyn Error) -> Self {
         let mut next = Some(cause);
         while let Some(error) = next.filter(|_| self.causes.len() < CAUSE_COUNT_MAX) {
-            self.causes.push(error.to_string());
+            self.add_cause(error.to_string());
             next = error.source();
         }
         self
+    }
+
+    /// Some errors repeat their source in their own words; it is told once.
+    fn add_cause(&mut self, cause: String) {
+        let above = self.causes.last().unwrap_or(&self.message);
+        if !above.ends_with(&cause) {
+            self.causes.push(cause);
+        }
     }
 
     /// The same error with what stands now: "nothing was changed".
@@ -154,7 +178,7 @@ impl CommandError {
     }
 
     fn tell_json(&self, output: &Output, exit: Exit) -> Result<(), CommandError> {
-        output.json(&serde_json::json!({ "v": VERSION, "exit_code": exit as u8, "error": self }))
+        output.json(&JsonError { v: VERSION, exit_code: exit as u8, error: self })
     }
 
     fn text(&self, output: &Output) -> String {
@@ -196,7 +220,11 @@ impl From<ArtifactError> for CommandError {
         };
         let told = Self::of(kind, &error).state("nothing was deployed");
         let told = error.hint().into_iter().fold(told, Self::hint);
-        if matches!(error, ArtifactError::Build(BuildError::ExitCode(_))) { told.hint("-v shows all that it says") } else { told }
+        if matches!(error, ArtifactError::Build(BuildError::ExitCode(_))) {
+            told.hint("-v shows all that it says")
+        } else {
+            told
+        }
     }
 }
 
@@ -237,7 +265,6 @@ impl From<serde_json::Error> for CommandError {
 pub(crate) fn output_failed(error: &io::Error) -> CommandError {
     match error.kind() {
         io::ErrorKind::BrokenPipe => CommandError::new(ErrorKind::OutputClosed, "the output was closed"),
-        _ => CommandError::new(ErrorKind::Failed, "write the output").because(error),
+        _ => CommandError::new(ErrorKind::Failed, "cannot write the output").because(error),
     }
 }
-

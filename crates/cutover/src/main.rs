@@ -8,6 +8,7 @@ mod deployments;
 mod diagnostics;
 mod error;
 mod exit;
+mod init;
 mod output;
 mod panic;
 
@@ -39,7 +40,8 @@ fn run(cli: &Cli) -> Exit {
 fn perform(cli: &Cli, output: Output) -> Result<Exit, CommandError> {
     if let Some(directory) = &cli.global.directory {
         std::env::set_current_dir(directory).map_err(|error| {
-            CommandError::new(ErrorKind::Usage, format!("change to directory {}", directory.display())).because(&error)
+            CommandError::new(ErrorKind::Usage, format!("cannot change to directory {}", directory.display()))
+                .because(&error)
         })?;
     }
     cli.command.run(&Context::new(&cli.global, output))

@@ -75,7 +75,7 @@ impl Output {
 
     /// How people want to be told a deployment whose steps usually take so long.
     pub(crate) fn manner(&self, usual: BTreeMap<String, Duration>) -> Manner {
-        Manner { color: self.color, verbose: self.verbose, width: self.width, usual }
+        Manner { color: self.color, verbose: self.verbose, width: self.width, retold: false, usual }
     }
 
     /// The reporters of a deployment on the standard output: JSON lines, live, or plain.

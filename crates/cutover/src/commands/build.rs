@@ -89,8 +89,9 @@ fn export(artifacts: &ArtifactStore, artifact: &Artifact, path: &Path) -> Result
 }
 
 fn write(artifacts: &ArtifactStore, artifact: &Artifact, partial: &Path, path: &Path) -> Result<(), CommandError> {
-    let failed =
-        |error: io::Error| CommandError::new(ErrorKind::Failed, format!("write {}", path.display())).because(&error);
+    let failed = |error: io::Error| {
+        CommandError::new(ErrorKind::Failed, format!("cannot write {}", path.display())).because(&error)
+    };
     let mut file = BufWriter::new(File::create_new(partial).map_err(failed)?);
     artifacts.export(&artifact.id, &mut file)?;
     file.flush().and_then(|()| file.get_ref().sync_all()).map_err(failed)?;

@@ -12,7 +12,7 @@ use cutover_core::plan::{Plan, StepId};
 use cutover_core::record::{DeploymentRecord, ProbeRecord};
 use cutover_core::store::Store;
 use cutover_core::target::{Failure, tail};
-use cutover_reporters::{Plain, Reporter, one_line};
+use cutover_reporters::{Manner, Plain, Reporter, one_line};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -115,7 +115,8 @@ impl Story {
     /// Tells the journal again, as it was told when it was written.
     fn narrative(&self, context: &Context) -> Result<String, CommandError> {
         let mut out = Vec::new();
-        let mut reporter = Plain::new(&mut out, context.output.manner(BTreeMap::new()));
+        let manner = Manner { retold: true, ..context.output.manner(BTreeMap::new()) };
+        let mut reporter = Plain::new(&mut out, manner);
         for event in self.events() {
             reporter.tell(&event).map_err(|error| CommandError::bug(format!("a buffer cannot be written: {error}")))?;
         }

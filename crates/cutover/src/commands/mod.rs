@@ -1,25 +1,26 @@
 //! One file per command. To add one: a file with its arguments, whose doc comment is its help, and
 //! a line here.
 
+mod app;
 mod build;
+mod deploy;
+mod env;
 mod history;
+mod init;
+mod lock;
 mod logs;
 mod metrics;
 mod packing;
+mod plan;
+mod releases;
+mod resume;
+mod rollback;
 mod schema;
 mod since;
+mod status;
+mod supervise;
 mod table;
 mod words;
-mod supervise;
-mod status;
-mod rollback;
-mod resume;
-mod releases;
-mod plan;
-mod lock;
-mod env;
-mod deploy;
-mod app;
 
 use crate::context::Context;
 use crate::demo::DemoArgs;
@@ -30,6 +31,7 @@ use clap::Subcommand;
 /// What can be asked for.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Init(init::InitArgs),
     Demo(DemoArgs),
     Plan(plan::PlanArgs),
     Deploy(deploy::DeployArgs),
@@ -53,6 +55,7 @@ impl Command {
     /// Does what was asked for.
     pub(crate) fn run(&self, context: &Context) -> Result<Exit, CommandError> {
         match self {
+            Self::Init(args) => args.run(context),
             Self::Demo(args) => args.run(context),
             Self::Plan(args) => args.run(context),
             Self::Deploy(args) => args.run(context),

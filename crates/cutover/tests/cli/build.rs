@@ -4,6 +4,14 @@ use crate::sandbox::{CONFIG, Sandbox};
 use insta::assert_snapshot;
 use std::hash::{BuildHasher, RandomState};
 
+/// A build command that gives away a secret of production.
+const BUILD_WITH_TOKEN: &str = r#"[environments.production.secrets]
+TOKEN = { file = "FILE" }
+
+[artifact]
+build = "echo token is $(cat FILE); exit 3"
+"#;
+
 #[test]
 fn the_same_commit_gives_the_same_id_whatever_the_work_tree_looks_like() {
     let sandbox = Sandbox::new();
@@ -33,7 +41,13 @@ fn an_earlier_commit_can_be_packed_and_an_unknown_one_is_a_usage_error() {
     sandbox.commit("Sell more");
     assert_ne!(sandbox.run(&["build"]).stdout, first.stdout);
     assert_eq!(sandbox.run(&["build", "--commit", "HEAD~1"]).stdout, first.stdout);
-    assert_snapshot!(sandbox.run(&["build", "--commit", "no-such"]).told(), @"");
+    assert_snapshot!(sandbox.run(&["build", "--commit", "no-such"]).told(), @r#"
+    exit 2
+    --- stderr
+    error: revision "no-such" is not a commit of this repository
+      state: nothing was deployed
+      hint: fetch it first; a shallow clone (as CI makes by default) lacks older commits
+    "#);
 }
 
 #[test]
@@ -59,14 +73,21 @@ fn an_export_that_fails_leaves_nothing_behind() {
 fn a_build_command_that_fails_is_quoted_without_its_secrets() {
     let sandbox = Sandbox::new();
     let secret = format!("{:016x}", RandomState::new().hash_one("build"));
-    sandbox.write(
-        "cutover.toml",
-        &format!("{CONFIG}\n[environments.production]\nsecrets = [\"TOKEN\"]\n\n[artifact]\nbuild = \"echo token is $TOKEN; exit 3\"\n"),
-    );
+    sandbox.write("../token", &secret);
+    let token = sandbox.path().join("token").display().to_string();
+    sandbox.write("cutover.toml", &format!("{CONFIG}\n{}", BUILD_WITH_TOKEN.replace("FILE", &token)));
     sandbox.commit("Build");
-    let ran = sandbox.run_with(&["build", "-v"], &[("TOKEN", &secret)]);
+    let ran = sandbox.run(&["build", "-v"]);
     assert!(!ran.stderr.contains(&secret) && !ran.stdout.contains(&secret), "{ran:?}");
-    assert_snapshot!(ran.told(), @"");
+    assert_snapshot!(ran.told(), @"
+    exit 1
+    --- stderr
+      build | token is ***
+    error: build command: exit code 3
+        | token is ***
+      state: nothing was deployed
+      hint: -v shows all that it says
+    ");
 }
 
 #[test]

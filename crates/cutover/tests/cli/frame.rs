@@ -10,21 +10,42 @@ use std::process::Stdio;
 fn a_wrong_command_line_ends_with_2() {
     let sandbox = Sandbox::new();
     let ran = sandbox.run(&["histroy"]);
-    assert_snapshot!(ran.told(), @"");
+    assert_snapshot!(ran.told(), @"
+    exit 2
+    --- stderr
+    error: unrecognized subcommand 'histroy'
+
+      tip: a similar subcommand exists: 'history'
+
+    Usage: cutover [OPTIONS] <COMMAND>
+
+    For more information, try '--help'.
+    ");
 }
 
 #[test]
 fn a_wrong_command_line_is_json_when_json_was_asked_for() {
     let ran = Sandbox::new().run(&["build", "--no-such-flag", "--json"]);
-    assert_snapshot!(ran.told(), @"");
+    assert_snapshot!(ran.told(), @r#"
+    exit 2
+    {"v":1,"exit_code":2,"error":{"kind":"usage","message":"unexpected argument '--no-such-flag' found"}}
+    "#);
 }
 
 #[test]
 fn without_a_config_the_way_to_one_is_shown() {
     let sandbox = Sandbox::new();
     fs::remove_file(sandbox.repo().join("cutover.toml")).unwrap();
-    assert_snapshot!(sandbox.run(&["history"]).told(), @"");
-    assert_snapshot!(sandbox.run(&["history", "--json"]).told(), @"");
+    assert_snapshot!(sandbox.run(&["history"]).told(), @"
+    exit 2
+    --- stderr
+    error: no cutover.toml in DIR/repo or above
+      hint: `cutover init` writes one
+    ");
+    assert_snapshot!(sandbox.run(&["history", "--json"]).told(), @r#"
+    exit 2
+    {"v":1,"exit_code":2,"error":{"kind":"config","message":"no cutover.toml in DIR/repo or above","hints":["`cutover init` writes one"]}}
+    "#);
 }
 
 #[test]
@@ -63,7 +84,12 @@ fn projects_of_the_same_name_in_two_places_have_nothing_in_common() {
 fn without_any_home_the_way_out_is_named() {
     let sandbox = Sandbox::new();
     let output = sandbox.cutover(&["history"]).env_remove("CUTOVER_HOME").env_remove("HOME").output().unwrap();
-    assert_snapshot!(sandbox.ran(&output).told(), @"");
+    assert_snapshot!(sandbox.ran(&output).told(), @"
+    exit 2
+    --- stderr
+    error: cannot find the home directory: HOME is not set
+      hint: set CUTOVER_HOME to the directory that shall hold artifacts and history
+    ");
 }
 
 #[test]
@@ -89,7 +115,12 @@ fn an_output_that_cannot_be_written_is_a_failure() {
     let sandbox = Sandbox::new();
     let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
     let output = sandbox.cutover(&["schema"]).stdout(full).output().unwrap();
-    assert_snapshot!(sandbox.ran(&output).told(), @"");
+    assert_snapshot!(sandbox.ran(&output).told(), @"
+    exit 1
+    --- stderr
+    error: cannot write the output
+      because: No space left on device (os error 28)
+    ");
 }
 
 #[test]
@@ -97,7 +128,10 @@ fn every_command_explains_itself_with_examples() {
     let sandbox = Sandbox::new();
     let help = sandbox.run(&["--help"]).stdout;
     let commands = help.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
-    let names: Vec<&str> = commands.lines().filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help").collect();
+    // Further lines of an explanation are indented more than names.
+    let named = commands.lines().filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+    let names: Vec<&str> =
+        named.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help").collect();
     assert!(names.len() >= 5, "{names:?}");
     for name in names {
         let ran = sandbox.run(&[name, "--help"]);

@@ -23,6 +23,8 @@ pub struct Manner {
     pub verbose: bool,
     /// Where lines that can be shortened are cut, in characters.
     pub width: Option<usize>,
+    /// Whether it is the past that is told: what was live, and no word on where to read more.
+    pub retold: bool,
     /// How long each step usually takes, by its name.
     pub usual: BTreeMap<String, Duration>,
 }

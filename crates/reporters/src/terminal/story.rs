@@ -28,6 +28,7 @@ pub(super) struct Running {
 #[derive(Default)]
 pub(super) struct Story {
     verbose: bool,
+    retold: bool,
     usual: BTreeMap<String, Duration>,
     plan: Option<Box<Plan>>,
     /// Whether steps were done before this story began.
@@ -45,7 +46,7 @@ pub(super) struct Story {
 
 impl Story {
     pub(super) fn new(manner: &Manner) -> Self {
-        Self { verbose: manner.verbose, usual: manner.usual.clone(), ..Self::default() }
+        Self { verbose: manner.verbose, retold: manner.retold, usual: manner.usual.clone(), ..Self::default() }
     }
 
     /// What is being done now, when something is.
@@ -68,7 +69,7 @@ impl Story {
 
     fn began(&mut self, plan: &Plan, resumed: bool, at: Timestamp) -> Vec<Line> {
         (self.plan, self.resumed, self.last_at, self.now) = (Some(Box::new(plan.clone())), resumed, Some(at), None);
-        summary::began(plan, resumed)
+        summary::began(plan, resumed, self.retold)
     }
 
     fn waiting(&mut self, holder: &str, ahead_count: u32) -> Vec<Line> {
@@ -85,7 +86,9 @@ impl Story {
     fn ended(&mut self, outcome: DeploymentOutcome, took: Duration) -> Vec<Line> {
         self.now = None;
         let Some(plan) = &self.plan else { return Vec::new() };
-        summary::ended(plan, outcome, took, &self.stuck, self.warning_count)
+        let mut lines = summary::ended(plan, outcome, took, &self.stuck, self.warning_count);
+        lines.extend(summary::more(plan, outcome).filter(|_| !self.retold));
+        lines
     }
 
     fn recorded(&mut self, record: &Record) -> Vec<Line> {

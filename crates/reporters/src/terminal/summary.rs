@@ -10,10 +10,12 @@ use std::time::Duration;
 const COMMIT_LENGTH: usize = 7;
 
 /// What will be done, and instead of what.
-pub(super) fn began(plan: &Plan, resumed: bool) -> Vec<Line> {
+pub(super) fn began(plan: &Plan, resumed: bool, retold: bool) -> Vec<Line> {
     let (project, environment, release) = (&plan.project, &plan.environment, &plan.release);
     let what = match plan.kind {
-        PlanKind::Deploy if plan.original.as_ref() == Some(release) => format!("Looking at {project} in {environment}: release {release}"),
+        PlanKind::Deploy if plan.original.as_ref() == Some(release) => {
+            format!("Looking at {project} in {environment}: release {release}")
+        }
         PlanKind::Deploy => format!("Deploying {project} to {environment}: release {release}"),
         PlanKind::Rollback => format!("Rolling {project} in {environment} back to release {release}"),
         PlanKind::Restart => format!("Restarting {project} in {environment}: release {release}"),
@@ -24,7 +26,8 @@ pub(super) fn began(plan: &Plan, resumed: bool) -> Vec<Line> {
     if let Some(original) = &plan.original
         && original != release
     {
-        lines.push(Line::headed(Tone::Plain, "  live now ", original.to_string()));
+        let when = if retold { "  live before " } else { "  live now " };
+        lines.push(Line::headed(Tone::Plain, when, original.to_string()));
     }
     lines
 }
@@ -35,7 +38,7 @@ fn commit(plan: &Plan) -> Option<String> {
     (!hash.is_empty()).then(|| format!("{hash}{dirty} {}", one_line(&plan.subject)).trim_end().to_owned())
 }
 
-/// How it ended, what is live now, and where to read more.
+/// How it ended, and what is live now.
 pub(super) fn ended(
     plan: &Plan,
     outcome: DeploymentOutcome,
@@ -56,17 +59,22 @@ pub(super) fn ended(
         let again = format!("  mend it, then: cutover resume {}", plan.environment);
         lines.push(Line::whole(Tone::Strong, again));
     }
-    if outcome != DeploymentOutcome::Deployed {
-        lines.push(Line::whole(Tone::Plain, format!("  read more: cutover logs {}", plan.deployment)));
-    }
     lines
+}
+
+/// Where the rest of the story is, when there is more to know than that it went well.
+pub(super) fn more(plan: &Plan, outcome: DeploymentOutcome) -> Option<Line> {
+    let text = format!("  read more: cutover logs {}", plan.deployment);
+    (outcome != DeploymentOutcome::Deployed).then(|| Line::whole(Tone::Plain, text))
 }
 
 fn deployed(plan: &Plan, took: &str) -> String {
     let Plan { project, environment, release, .. } = plan;
     let already_live = plan.original.as_ref() == Some(release);
     match plan.kind {
-        PlanKind::Deploy if already_live => format!("Nothing changed: {project} in {environment} is release {release} already"),
+        PlanKind::Deploy if already_live => {
+            format!("Nothing changed: {project} in {environment} is release {release} already")
+        }
         PlanKind::Deploy => format!("Deployed in {took}: {project} in {environment} is release {release}"),
         PlanKind::Rollback => format!("Rolled back in {took}: {project} in {environment} is release {release} again"),
         PlanKind::Restart => format!("Restarted in {took}: {project} in {environment} is release {release}"),
