@@ -24,4 +24,5 @@ pub use link::Linked;
 pub use space::{FreeSpace, free_space};
 pub use store::{BlobState, BlobStore};
 pub use sweep::Removed;
+pub use temporary::remove_temporaries;
 pub use tree::remove_tree;

@@ -1,10 +1,13 @@
-//! Ends what a deployment that died has left running: an install, a hook, a migration.
+//! What a deployment that died has left: commands that still run, and files under temporary names.
 //!
-//! Such commands carry the deployment's id in their environment, which survives whatever became of
-//! their parents. Services are never started with it.
+//! An install, a hook or a migration carries the deployment's id in its environment, which survives whatever became of its
+//! parents. Services are never started with it.
 
+use super::executor::HostPlan;
+use super::layout::Layout;
 use super::site::DEPLOYMENT_VARIABLE;
 use cutover_core::id::DeploymentId;
+use cutover_disk::remove_temporaries;
 use rustix::process::{Pid, Signal, kill_process};
 use std::time::{Duration, Instant};
 
@@ -26,6 +29,21 @@ pub(super) fn end(deployment: &DeploymentId) {
         }
         std::thread::sleep(POLL);
     }
+}
+
+/// Removes files under temporary names wherever a deployment makes some. Only who holds the lock may.
+pub(super) fn sweep(layout: &Layout, plan: &HostPlan) {
+    let nobody = |_| false;
+    remove_temporaries(layout.root(), false, &nobody);
+    remove_temporaries(&layout.release(&plan.release), true, &nobody);
+    // A release that is left is marked, too.
+    plan.original.iter().for_each(|original| remove_temporaries(&layout.release(original), false, &nobody));
+    for directory in [layout.own().join("env"), layout.own().join("manifests")] {
+        remove_temporaries(&directory, false, &nobody);
+    }
+    remove_temporaries(&layout.blobs(), true, &nobody);
+    // The maintenance lock is written here, by anyone at any time.
+    remove_temporaries(&layout.own(), false, &|process| std::path::Path::new(&format!("/proc/{process}")).exists());
 }
 
 fn processes(wanted: &[u8]) -> Vec<Pid> {

@@ -161,6 +161,7 @@ impl<'a> Transaction<'a> {
             return Ok(None);
         };
         leftovers::end(&recorded.plan.deployment);
+        self.layouts.iter().for_each(|layout| leftovers::sweep(layout, &recorded.plan));
         let offer = offers(&recorded.plan);
         let taken_back = Cancel::new();
         if recovery == Recovery::TakeBack {

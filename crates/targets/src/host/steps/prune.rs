@@ -31,6 +31,7 @@ pub(crate) fn apply(site: &Site<'_>, retention: &Retention) -> Result<Outcome, F
     remove_partials(site.layout)?;
     remove_environments(site.layout, &kept)?;
     remove_manifests(site.layout, &kept)?;
+    remove_env_copies(site.layout)?;
     remove_env_backups(site, retention)?;
     remove_old_records(site.layout)?;
     if !doomed.is_empty() {
@@ -78,8 +79,14 @@ fn remove_release(layout: &Layout, id: &ReleaseId) -> Result<(), Failure> {
     let (directory, partial) = (layout.release(id), layout.partial(id));
     remove_tree(&partial).map_err(disk)?;
     std::fs::rename(&directory, &partial).map_err(|e| io("rename", &directory, &e))?;
-    remove_tree(&partial).map_err(disk)?;
-    remove_tree(&layout.release_env(id)).map_err(disk)
+    remove_tree(&partial).map_err(disk)
+}
+
+/// Removes env files of releases that are gone, also of those that an earlier attempt removed and then was cut short.
+fn remove_env_copies(layout: &Layout) -> Result<(), Failure> {
+    let is_of_a_release = |path: &PathBuf| path.file_name().is_some_and(|name| layout.releases().join(name).exists());
+    let orphans = entries(&layout.own().join("env")).into_iter().filter(|path| !is_of_a_release(path));
+    orphans.into_iter().try_for_each(|path| remove_tree(&path).map_err(disk))
 }
 
 fn remove_partials(layout: &Layout) -> Result<(), Failure> {
