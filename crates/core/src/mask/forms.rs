@@ -17,6 +17,8 @@ pub(super) fn add(value: &str, forms: &mut BTreeSet<String>) {
     }
     for line in value.lines().map(str::trim) {
         add_written(line, forms);
+        // Base64 of something larger, broken into lines by a tool, may hold whole lines of this one.
+        add_base64(line, forms);
     }
     forms.retain(|form| form.trim().chars().count() >= super::MASKABLE_LENGTH_MIN);
 }
@@ -25,6 +27,7 @@ pub(super) fn add(value: &str, forms: &mut BTreeSet<String>) {
 fn add_written(text: &str, forms: &mut BTreeSet<String>) {
     forms.insert(text.to_owned());
     forms.extend(json(text));
+    forms.extend(traced(text));
     forms.extend(shell(text));
     forms.extend(percent(text));
 }
@@ -47,6 +50,12 @@ fn ascii(json: &str) -> String {
         }
     }
     out
+}
+
+/// As Python's `repr` and a shell's trace (`$'…'`) write it: between single quotes or, in Python, double ones.
+fn traced(text: &str) -> [String; 2] {
+    let plain = text.replace('\\', "\\\\").replace('\n', "\\n").replace('\r', "\\r").replace('\t', "\\t");
+    [plain.replace('\'', "\\'"), plain]
 }
 
 /// Between single quotes in two manners, between double quotes, and without quotes.

@@ -107,6 +107,23 @@ fn every_usual_encoding_is_known() {
     }
 }
 
+#[test]
+fn what_python_and_a_shell_show_of_a_value_is_hidden() {
+    // repr() with either quote, and what bash's `set -x` prints.
+    let masker = masker(&["it's\\a \"test\"\nwith\ttwo".to_owned()]);
+    for shown in [r#"it\'s\\a "test"\nwith\ttwo"#, r#"it's\\a "test"\nwith\ttwo"#] {
+        assert_eq!(masker.mask(&format!("'{shown}'")), "'***'");
+    }
+}
+
+#[test]
+fn a_line_of_a_long_value_is_hidden_in_base64_that_a_tool_broke() {
+    let (first, second) = ("0123456789abcdef0123456789", "fedcba9876543210fedcba9876");
+    let masker = masker(&[format!("{first}\n{second}")]);
+    // "x=" before the second line alone, as `base64 -w 0 | fold` leaves it.
+    assert_eq!(masker.mask("eD1mZWRjYmE5ODc2NTQzMjEwZmVkY2JhOTg3Ng=="), "eD1***g==", "the last digit holds a part of what follows");
+}
+
 fn values() -> impl Strategy<Value = Vec<String>> {
     // Few letters, so that values overlap and repeat; lines, quotes and wide characters too.
     prop::collection::vec("[ab'\"/é😀 \n]{4,12}".prop_filter("maskable", |v| v.trim().chars().count() >= 4), 1..5)
