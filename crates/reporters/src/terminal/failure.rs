@@ -37,5 +37,7 @@ pub(super) fn probe(result: &ProbeResult) -> String {
     let took = result.latency_ms.map_or_else(String::new, |ms| format!(" after {ms} ms"));
     let code = result.code.map_or_else(String::new, |code| format!(", code {code}"));
     let error = if result.error.is_empty() { String::new() } else { format!(": {}", result.error) };
-    one_line(&format!("{} ({}) {verdict}{took}{code}{error}", result.name, result.endpoint))
+    // A probe without a name of its own has its endpoint's.
+    let place = if result.name == result.endpoint { String::new() } else { format!(" ({})", result.endpoint) };
+    one_line(&format!("{}{place} {verdict}{took}{code}{error}", result.name))
 }
