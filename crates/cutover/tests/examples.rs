@@ -125,3 +125,18 @@ fn a_failing_install_hook_touches_nothing() {
     assert!(text(&deployed).contains("no luck"), "{}", text(&deployed));
     assert!(!ticker.site().join("current").exists());
 }
+
+#[test]
+fn a_restarted_service_has_the_variables_that_it_was_deployed_with() {
+    let ticker = Ticker::new();
+    ticker.edit("cutover.toml", "INTERVAL = \"1\"", "INTERVAL = \"2\"");
+    ticker.commit();
+    let deployed = ticker.cutover(&["deploy", "local"]);
+    assert_eq!(deployed.status.code(), Some(0), "{}", text(&deployed));
+
+    let restarted = ticker.cutover(&["app", "local", "restart"]);
+
+    assert_eq!(restarted.status.code(), Some(0), "{}", text(&restarted));
+    let log = fs::read_to_string(ticker.site().join(".cutover/process/ticker/service.log")).unwrap();
+    assert_eq!(log.matches("one tick every 2 s").count(), 2, "{log}");
+}

@@ -36,7 +36,7 @@ pub enum Work {
     /// Imports the release's modules with its own interpreter.
     Smoke(Smoke),
     /// Remembers what runs; taking it back brings that to life again and verifies it.
-    Hold(Option<ServiceConfig>),
+    Hold(Holding),
     /// Makes the staged env file the live one.
     Env(EnvFile),
     /// Runs the user's migrations.
@@ -72,6 +72,12 @@ pub struct Preflight {
     pub linked_files: Vec<PathBuf>,
     /// The service that must be known.
     pub service: Option<ServiceConfig>,
+    /// Whether a probe waits for a line of the service's log.
+    #[serde(default)]
+    pub awaits_log: bool,
+    /// Whether lines of the service's log can mean failure.
+    #[serde(default)]
+    pub watches_log: bool,
 }
 
 /// How a release is put together.
@@ -111,6 +117,16 @@ pub struct EnvFile {
     pub secrets: BTreeSet<String>,
     /// How many backups are kept.
     pub backups: u32,
+}
+
+/// What runs, and with which variables.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Holding {
+    /// The service that runs the release; None when nothing does.
+    pub service: Option<ServiceConfig>,
+    /// The env file that the service reads, and the names whose values no log may show. It stands here because every
+    /// plan holds, also one that only restarts.
+    pub env: EnvFile,
 }
 
 /// A user's command.

@@ -1,6 +1,6 @@
 //! The executor: finds the code of each step. It decides nothing.
 
-use super::action::{Action, Work};
+use super::action::{Action, Holding, Work};
 use super::layout::Layout;
 use super::site::{Offer, Site, SupervisorProgram};
 use super::steps::{
@@ -48,14 +48,9 @@ impl<'a> LocalHost<'a> {
 
     /// What one step says about the others' surroundings.
     fn learn(&mut self, action: &Action) {
-        if let Work::StageEnv(env) = &action.work {
+        if let Work::Hold(Holding { env, .. }) = &action.work {
             self.secret_names.extend(env.secrets.iter().cloned());
-        }
-        if let Work::Link(links) = &action.work {
-            self.env_files.extend(links.env_file.clone().map(|file| (action.deploy_to.clone(), file)));
-        }
-        if let Work::Prune(retention) = &action.work {
-            self.env_files.extend(retention.env.path.clone().map(|file| (action.deploy_to.clone(), file)));
+            self.env_files.extend(env.path.clone().map(|file| (action.deploy_to.clone(), file)));
         }
     }
 
@@ -96,7 +91,7 @@ impl Target for LocalHost<'_> {
     fn capture(&self, step: &Step<Action>) -> Result<Before, Failure> {
         let site = self.site(step);
         match &step.action.work {
-            Work::Hold(service) => hold::capture(&site, service.as_ref()),
+            Work::Hold(holding) => hold::capture(&site, holding.service.as_ref()),
             Work::Env(env) => env_file::capture(&site, env),
             Work::Switch => switch::capture(&site),
             Work::Restart(service) => restart::capture(&site, service),
@@ -150,7 +145,7 @@ impl Target for LocalHost<'_> {
             Work::Assemble(_) => assemble::restore(&site),
             Work::StageEnv(_) => env_file::restore_stage(&site),
             Work::Dependencies(python) => dependencies::restore(&site, python),
-            Work::Hold(service) => hold::restore(&site, service.as_ref(), before, progress),
+            Work::Hold(holding) => hold::restore(&site, holding.service.as_ref(), before, progress),
             Work::Env(env) => env_file::restore(&site, env, before),
             Work::Migrate(migration) => hook::migrate_back(&site, migration, progress),
             Work::Switch => switch::restore(&site, before, cause),

@@ -1,14 +1,14 @@
 //! Makes plans for this machine: what a deployment, a rollback or a restart will do, step by step.
 
 use super::action::{
-    Action, Assembly, EnvFile, Hook, Links, Migration, Preflight, Retention, Settlement, Smoke, Verification, Work,
+    Action, Assembly, EnvFile, Holding, Hook, Links, Migration, Preflight, Retention, Settlement, Smoke, Verification, Work,
 };
 use super::env_text;
 use super::executor::HostPlan;
 use super::layout::Layout;
 use super::release::{Release, ReleaseState, linked};
 use cutover_core::artifact::{Digest, Manifest};
-use cutover_core::config::{CommandLine, HostConfig, ServiceConfig};
+use cutover_core::config::{CommandLine, HostConfig, ProbeKind, ServiceConfig};
 use cutover_core::id::{DeploymentId, EnvironmentName, ProjectName, ReleaseId, TargetName};
 use cutover_core::plan::{Phase, Plan, PlanKind, Reversal, Step, StepId};
 use cutover_core::secret::Secret;
@@ -301,7 +301,8 @@ impl<'a> Builder<'a> {
     }
 
     fn hold(&mut self, target: &TargetName, config: &HostConfig) {
-        self.push(target, &config.deploy_to, "hold", Phase::Live, Work::Hold(config.service.clone()));
+        let holding = Holding { service: config.service.clone(), env: self.env(config) };
+        self.push(target, &config.deploy_to, "hold", Phase::Live, Work::Hold(holding));
     }
 
     fn restart_and_verify(&mut self, target: &TargetName, config: &HostConfig) {
@@ -349,6 +350,8 @@ fn preflight(config: &HostConfig, subject: &Subject<'_>) -> Preflight {
         programs: programs(config),
         linked_files: config.linked_files.clone(),
         service: config.service.clone(),
+        awaits_log: config.verify.probes.iter().any(|probe| matches!(probe.kind, ProbeKind::Log { .. })),
+        watches_log: !config.verify.fatal.is_empty(),
     }
 }
 
