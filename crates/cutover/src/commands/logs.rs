@@ -9,7 +9,7 @@ use clap::Args;
 use cutover_core::event::Event;
 use cutover_core::journal::{Entry, Record};
 use cutover_core::plan::{Plan, StepId};
-use cutover_core::record::{DeploymentRecord, ProbeRecord};
+use cutover_core::record::{DeploymentRecord, Incident, ProbeRecord};
 use cutover_core::store::Store;
 use cutover_core::target::{Failure, tail};
 use cutover_reporters::{Manner, Plain, Reporter, one_line};
@@ -26,8 +26,10 @@ const LOG_BYTES_MAX: u64 = 64 << 10;
 /// Who asked for it and why, each step with its time and what it did, what failed and what the log
 /// said, what was taken back, every probe, and where the kept log files lie. DEPLOYMENT is an id
 /// from `cutover history`, or a beginning of one that no other has.
+/// When it was taken back from traffic, --incident prints a report to be passed on.
 ///
-/// With --json: {"v":1,"deployment":{…},"entries":[…]}: the summary, and the journal as recorded.
+/// With --json: {"v":1,"deployment":{…},"entries":[…],"incident":…}: the summary, the journal as recorded,
+/// and the incident that it opened.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
   cutover logs 20261121T101500-7f3a
@@ -40,6 +42,10 @@ pub(crate) struct LogsArgs {
     /// Only the step with this name, with the end of its log file
     #[arg(long, value_name = "NAME")]
     step: Option<String>,
+
+    /// Only the report of the incident that it opened, as Markdown
+    #[arg(long, conflicts_with = "step")]
+    incident: bool,
 }
 
 /// What is told.
@@ -47,6 +53,7 @@ struct Story {
     record: DeploymentRecord,
     plan: Plan,
     entries: Vec<Record>,
+    incident: Option<Incident>,
 }
 
 impl LogsArgs {
@@ -56,8 +63,12 @@ impl LogsArgs {
             story.narrow(step)?;
         }
         if context.output.json {
-            let Story { record, entries, .. } = &story;
-            context.output.json(&serde_json::json!({ "v": 1, "deployment": record, "entries": entries }))?;
+            let Story { record, entries, incident, .. } = &story;
+            context
+                .output
+                .json(&serde_json::json!({ "v": 1, "deployment": record, "entries": entries, "incident": incident }))?;
+        } else if self.incident {
+            context.output.text(&story.report()?)?;
         } else {
             let whole_logs = self.step.is_some() || context.output.verbose;
             context.output.text(&story.text(context, whole_logs)?)?;
@@ -70,8 +81,22 @@ impl LogsArgs {
         let record = store.deployment(&self.deployment)?;
         let plan = store.plan(&record.deployment)?;
         let entries = store.entries(&record.deployment)?;
-        Ok(Story { record, plan, entries })
+        // It was opened when the deployment failed, so not before it began.
+        let scope = context.scope(Some(&record.environment))?;
+        let incidents = store.incidents(&scope, Some(record.began_at))?;
+        let incident = incidents.into_iter().find(|incident| incident.deployment == record.deployment);
+        Ok(Story { record, plan, entries, incident })
     }
+}
+
+fn incident_line(incident: &Incident) -> String {
+    let closed =
+        incident.closed_at.map_or_else(|| "still open".to_owned(), |at| format!("closed {}", words::moment(at)));
+    let id = &incident.deployment;
+    format!(
+        "\nincident: opened {}, {closed}; `cutover logs {id} --incident` is its report\n",
+        words::moment(incident.opened_at)
+    )
 }
 
 impl Story {
@@ -95,10 +120,16 @@ impl Story {
         let mut text = self.head(context);
         text += &self.narrative(context)?;
         text += &probes(&self.record.probes);
+        text.extend(self.incident.as_ref().map(incident_line));
         if whole_logs {
             text.extend(self.failures().map(|(step, failure)| self.log(step, failure)));
         }
         Ok(text)
+    }
+
+    fn report(&self) -> Result<String, CommandError> {
+        let none = || CommandError::new(ErrorKind::Usage, format!("{} opened no incident", self.record.deployment));
+        Ok(self.incident.as_ref().ok_or_else(none)?.report.clone() + "\n")
     }
 
     fn head(&self, context: &Context) -> String {

@@ -95,6 +95,8 @@ fn the_whole_story_of_a_deployment_is_told() {
     TIME      HOST       PROBE   WHERE                         HEALTHY  CODE  MS  ATTEMPTS  SAID
     10:00:00  localhost  health  http://127.0.0.1:8000/health  yes      200   12  1         {}
     10:00:00  localhost  health  http://127.0.0.1:8000/health  NO       500   12  1         status 500
+
+    incident: opened 2026-11-21 10:02:04 UTC, closed 2026-11-21 10:02:06 UTC; `cutover logs d-00002 --incident` is its report
     ");
 }
 
