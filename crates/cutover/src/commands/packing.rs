@@ -1,7 +1,8 @@
 //! Packing an artifact, for `build` and for whatever deploys a commit.
 
 use crate::context::{Context, Project};
-use crate::error::CommandError;
+use crate::deployments::{CANCEL, watch_signals};
+use crate::error::{CommandError, ErrorKind};
 use crate::output::Output;
 use cutover_artifacts::{Artifact, ArtifactError, ArtifactStore, PackObserver, PackRequest, PackSource, Retention};
 use cutover_core::artifact::Digest;
@@ -35,6 +36,10 @@ pub(super) fn pack(context: &Context, source: &PackSource, again: bool) -> Resul
         now: context.now(),
         again,
     };
+    if project.config.artifact.build.is_some() {
+        // Else a signal would end this process and leave the build running.
+        watch_signals().map_err(|error| CommandError::new(ErrorKind::Failed, "watch for signals").because(&error))?;
+    }
     let mut listener = Listener::new(&context.output, known_secrets(project));
     let artifact = artifacts.pack(&request, &mut listener).map_err(|error| listener.explain(error))?;
     // The artifact is there; what fails from here on costs order, not the build.
@@ -123,6 +128,10 @@ impl<'a> Listener<'a> {
 }
 
 impl PackObserver for Listener<'_> {
+    fn is_cancelled(&self) -> bool {
+        CANCEL.is_cancelled()
+    }
+
     fn build_output(&mut self, line: &[u8]) {
         let line = one_line(&self.masker.mask(&String::from_utf8_lossy(line)));
         if self.output.verbose {

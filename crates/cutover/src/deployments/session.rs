@@ -116,7 +116,7 @@ impl<'a> Session<'a> {
         recovery: Recovery,
         change: impl FnOnce(&Begun<'_>) -> Result<Option<Ended>, CommandError>,
     ) -> Result<Exit, CommandError> {
-        signals::watch().map_err(|e| Failure::new(format!("watch for signals: {e}")))?;
+        signals::begin_change().map_err(|e| Failure::new(format!("watch for signals: {e}")))?;
         let tee = self.context.output.tee(self.usual_times());
         let ended = self.changed(&tee, purpose, recovery, change);
         tee.finish(PATIENCE);
@@ -200,6 +200,12 @@ impl<'a> Session<'a> {
 
     /// The journal is the truth: a history that can't be written now catches up later, and fails no deployment.
     fn remember(&self, ended: &Ended) {
+        if let Some(why) = &ended.unfiled {
+            let id = &ended.plan.deployment;
+            self.context
+                .output
+                .warn(&format!("the journal of {id} could not be filed, which the next command does: {why}"));
+        }
         let Some(store) = &self.store else { return };
         let written =
             ended.plan.erased().map_err(CommandError::from).and_then(|plan| Ok(store.ingest(&plan, &ended.records)?));

@@ -1,36 +1,58 @@
-//! Signals: the first one asks the deployment to take itself back, the second one ends the process at once.
+//! Signals: the first one asks whatever is at work to stop and a deployment to take itself back, the second one ends
+//! the process at once.
 
+use crate::exit::Exit;
 use cutover_core::target::Cancel;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-
-/// Exit code of a process that was made to leave a deployment half-way: a person is needed, or `cutover resume`.
-const LEFT_HALF_WAY: i32 = 4;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Set by the first signal; a process makes one change at a time.
 pub(crate) static CANCEL: Cancel = Cancel::new();
+/// Whether signals are watched for.
+static WATCHED: AtomicBool = AtomicBool::new(false);
+/// Whether a change may have begun, so that leaving could leave it half-way.
+static CHANGING: AtomicBool = AtomicBool::new(false);
 
-/// Begins to watch for signals. A closed terminal (SIGHUP) stops nothing.
-pub(super) fn watch() -> std::io::Result<()> {
+/// Begins to watch for signals, so that children are ended with this process. A closed terminal (SIGHUP) stops nothing.
+pub(crate) fn watch() -> std::io::Result<()> {
+    if WATCHED.swap(true, Ordering::SeqCst) {
+        return Ok(());
+    }
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        for signal in signals.forever() {
-            match signal {
-                SIGHUP => {}
-                _ if CANCEL.is_cancelled() => leave(),
-                _ => {
-                    tell("stopping: what was begun is taken back; once more leaves it as it is");
-                    CANCEL.cancel();
-                }
-            }
+        for _ in signals.forever().filter(|signal| *signal != SIGHUP) {
+            if CANCEL.is_cancelled() { leave() } else { stop() }
         }
     })?;
     Ok(())
 }
 
+/// The same, and from here on something may be left half-way.
+pub(super) fn begin_change() -> std::io::Result<()> {
+    watch()?;
+    CHANGING.store(true, Ordering::SeqCst);
+    Ok(())
+}
+
+fn stop() {
+    if CHANGING.load(Ordering::SeqCst) {
+        tell(
+            "stopping: what was begun is taken back unless the release is verified already; once more leaves it as it is",
+        );
+    } else {
+        tell("stopping");
+    }
+    CANCEL.cancel();
+}
+
 fn leave() {
-    tell("left half-way; `cutover resume ENV` goes on from here, and so does the next deployment");
-    std::process::exit(LEFT_HALF_WAY);
+    if CHANGING.load(Ordering::SeqCst) {
+        tell("left half-way; `cutover resume ENV` goes on from here, and so does the next deployment");
+        std::process::exit(Exit::Stuck as i32);
+    }
+    tell("stopped; nothing was changed");
+    std::process::exit(Exit::Failed as i32);
 }
 
 /// A closed terminal is no reason not to stop.

@@ -1,10 +1,11 @@
 //! The environment's variables and secrets, with everything that is missing told at once.
 
+use super::secret_command;
+use super::signals::CANCEL;
 use cutover_core::config::{CommandLine, EnvironmentConfig, SecretSource};
 use cutover_core::secret::Secret;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 /// The largest value in bytes: what Linux lets one string of a process's environment have.
 const VALUE_BYTES_MAX: usize = 128 * 1024;
@@ -26,6 +27,8 @@ pub(crate) struct VariablesError {
     pub(crate) environment: String,
     /// One line for each.
     pub(crate) faults: Vec<String>,
+    /// Whether a signal asked to stop, so that nobody waited for the rest.
+    pub(crate) cancelled: bool,
 }
 
 fn count(number: usize) -> String {
@@ -45,7 +48,10 @@ impl Variables {
             }
             variables.secret_names.insert(name.clone());
         }
-        if faults.is_empty() { Ok(variables) } else { Err(VariablesError { environment: name.to_owned(), faults }) }
+        if faults.is_empty() {
+            return Ok(variables);
+        }
+        Err(VariablesError { environment: name.to_owned(), faults, cancelled: CANCEL.is_cancelled() })
     }
 
     /// The secrets with their names, for a masker.
@@ -79,30 +85,10 @@ fn read(path: &Path) -> Result<String, String> {
     Ok(without_last_newline(text))
 }
 
-/// The command's standard error goes to the user's terminal: tools like `op` and `pass` ask there.
 fn output(command: &CommandLine, root: &Path) -> Result<String, String> {
-    let mut child = match command {
-        CommandLine::Shell(line) => {
-            let mut shell = Command::new("sh");
-            shell.args(["-c", line]);
-            shell
-        }
-        CommandLine::Argv(words) => {
-            let (program, arguments) = words.split_first().ok_or("its command is empty")?;
-            let mut child = Command::new(program);
-            child.args(arguments);
-            child
-        }
-    };
-    let output = child
-        .current_dir(root)
-        .stderr(Stdio::inherit())
-        .output()
-        .map_err(|error| format!("run its command: {error}"))?;
-    if !output.status.success() {
-        return Err(format!("its command ended with {}", output.status));
-    }
-    String::from_utf8(output.stdout)
+    // Room for a last newline, and for one byte more, so that too much is noticed.
+    let bytes = secret_command::output(command, root, VALUE_BYTES_MAX + 3)?;
+    String::from_utf8(bytes)
         .map(without_last_newline)
         .map_err(|_| "its command printed something that is no text".to_owned())
 }

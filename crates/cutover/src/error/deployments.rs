@@ -5,6 +5,7 @@ use crate::deployments::{PlaceError, RunError, VariablesError};
 use cutover_core::target::Failure;
 use cutover_targets::host::lock::LockError;
 use cutover_targets::host::transaction::TransactionError;
+use std::io::ErrorKind as ErrorKindOfIo;
 
 const NOTHING_CHANGED: &str = "nothing was changed";
 
@@ -23,6 +24,9 @@ impl From<PlaceError> for CommandError {
 
 impl From<VariablesError> for CommandError {
     fn from(error: VariablesError) -> Self {
+        if error.cancelled {
+            return Self::of(ErrorKind::Failed, &error).state(NOTHING_CHANGED);
+        }
         Self::of(ErrorKind::Config, &error)
             .state(NOTHING_CHANGED)
             .hint("secrets come from where `secrets` of the environment says")
@@ -70,11 +74,6 @@ impl From<TransactionError> for CommandError {
                 "what was begun stays as it is",
                 "make the journal writable, then run `cutover resume ENV`",
             ),
-            TransactionError::Finish { .. } => (
-                ErrorKind::Failed,
-                "the deployment itself has ended",
-                "the next command that acts on this environment files it",
-            ),
         };
         Self::of(kind, &error).state(state).hint(hint)
     }
@@ -92,11 +91,20 @@ impl From<LockError> for CommandError {
         match error {
             LockError::Held(_) => told.hint("--wait queues up behind it; `cutover lock ENV status` shows who waits"),
             LockError::Maintenance(_) => told.hint("`cutover lock ENV release` ends it"),
-            LockError::Superseded(_)
-            | LockError::TimedOut { .. }
-            | LockError::Cancelled
-            | LockError::Io { .. }
-            | LockError::Disk(_) => told,
+            LockError::TimedOut { .. } => {
+                told.hint("wait longer with --wait SECONDS; `cutover lock ENV status` shows who waits")
+            }
+            LockError::Superseded(_) => told.hint("nothing is to be done: the newer deployment takes this one's place"),
+            LockError::Cancelled => told,
+            LockError::Io { source, .. } => told.hint(lock_advice(&source)),
+            LockError::Disk(error) => told.hint(lock_advice(&error.source)),
         }
+    }
+}
+
+fn lock_advice(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKindOfIo::StorageFull | ErrorKindOfIo::QuotaExceeded => "free some space (df -h; df -i), then try again",
+        _ => ".cutover/ in deploy_to must be writable by the user who deploys",
     }
 }

@@ -6,6 +6,7 @@ use super::journal_file::{FileJournal, journal_name};
 use super::layout::Layout;
 use super::leftovers;
 use super::lock::{self, Holder, Lock, LockError, Waiting};
+use super::release::chain;
 use super::site::{Offer, SupervisorProgram};
 use super::steps::preflight::make_directories;
 use cutover_core::engine::{Clock, Engine, Interrupted};
@@ -59,17 +60,6 @@ pub enum TransactionError {
         #[source]
         source: Interrupted,
     },
-    /// It ended, but its journal could not be filed among the others; the next contact does that.
-    #[error("file the journal of deployment {deployment}")]
-    Finish {
-        /// The deployment.
-        deployment: DeploymentId,
-        /// How it ended all the same.
-        outcome: DeploymentOutcome,
-        /// Why.
-        #[source]
-        source: JournalError,
-    },
 }
 
 /// A deployment that came to an end.
@@ -81,6 +71,9 @@ pub struct Ended {
     pub records: Vec<Record>,
     /// How it ended.
     pub outcome: DeploymentOutcome,
+    /// Why its journal could not be filed among the others. That changes nothing about how it ended;
+    /// the next contact files it.
+    pub unfiled: Option<String>,
 }
 
 /// What becomes of a deployment whose engine died.
@@ -207,14 +200,9 @@ impl<'a> Transaction<'a> {
             .run(&records)
             .map_err(|source| TransactionError::Interrupted { deployment: plan.deployment.clone(), source })?;
         records = keeper.records;
-        if !may_be_retried(&records) {
-            self.file(&plan, journal, path).map_err(|source| TransactionError::Finish {
-                deployment: plan.deployment.clone(),
-                outcome,
-                source,
-            })?;
-        }
-        Ok(Ended { plan, records, outcome })
+        let filed = if may_be_retried(&records) { Ok(()) } else { self.file(&plan, journal, path) };
+        let unfiled = filed.err().map(|error| chain(&error));
+        Ok(Ended { plan, records, outcome, unfiled })
     }
 
     /// Moves the journal among those that have ended.
