@@ -76,7 +76,7 @@ fn logs(context: &Context, session: &Session<'_>, lines: usize, target: Option<&
     for (name, config, layout) in wanted {
         let Some(service) = &config.service else { continue };
         let beginning = LogMark { at: jiff::Timestamp::UNIX_EPOCH, ..LogMark::now(LogPlace::Time) };
-        let text = session.service(name, service, &layout).log_since(&beginning, LOG_BYTES_MAX);
+        let text = session.service(name, service, &layout).log_since(&beginning, LOG_BYTES_MAX)?;
         let masked = live_masker(session, &layout).mask(&text);
         let all: Vec<&str> = masked.lines().collect();
         let last = all[all.len().saturating_sub(lines)..].join("\n");

@@ -79,6 +79,10 @@ impl Service for CommandService {
         })
     }
 
+    fn check_log(&self) -> Result<(), Failure> {
+        Err(Failure::new(format!("service {} has no log that Cutover can read", self.site.name)))
+    }
+
     fn restart(&self, progress: &dyn Progress) -> Result<(), Failure> {
         self.act("restart", &self.restart, progress)
     }
@@ -98,8 +102,8 @@ impl Service for CommandService {
         LogMark::now(LogPlace::None)
     }
 
-    fn log_since(&self, _mark: &LogMark, _bytes_max: usize) -> String {
-        String::new()
+    fn log_since(&self, _mark: &LogMark, _bytes_max: usize) -> Result<String, Failure> {
+        Ok(String::new())
     }
 }
 

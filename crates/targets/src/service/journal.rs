@@ -1,17 +1,20 @@
 //! A unit's log in systemd's journal.
 
-use super::systemd::Manager;
+use super::manager::Manager;
 use super::{LogMark, LogPlace};
 use cutover_core::config::SystemdScope;
-use cutover_core::target::tail;
+use cutover_core::target::{Failure, tail};
+use jiff::Timestamp;
+use rustix::fs::Access;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// How long the journal may take to answer.
 const TIMEOUT: Duration = Duration::from_secs(20);
-/// The most lines that are asked for at once.
-const LINES: &str = "--lines=20000";
-/// How many first lines may be the program's own notices.
-const NOTICE_COUNT_MAX: usize = 4;
+/// The most lines that are asked for when everything is meant.
+const LAST_LINES: &str = "--lines=20000";
+/// Where journald keeps its files: for this start of the machine, and for good (journald.conf(5), `Storage=`).
+const PLACES: [&str; 2] = ["/run/log/journal", "/var/log/journal"];
 
 pub(super) struct Journal {
     pub(super) unit: String,
@@ -19,46 +22,77 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    /// The present end of the whole journal: a unit that never ran has no end of its own.
+    /// The place behind the unit's last entry; the present moment for a unit that never said anything.
+    ///
+    /// It must be the unit's own entry: behind another one's, `journalctl` leaves out the unit's first (systemd 252).
     pub(super) fn mark(&self) -> LogMark {
-        let argv = ["journalctl", "--no-pager", "--quiet", "--lines=1", "--output=cat", "--show-cursor"];
-        let said = self.manager.ask(&argv, TIMEOUT, "read the journal").unwrap_or_default();
+        let said = self.ask(&["--lines=1", "--show-cursor"]).unwrap_or_default();
         LogMark::now(parse_cursor(&said).map_or(LogPlace::Time, LogPlace::Cursor))
     }
 
-    /// What the unit said since then; a note in parentheses when this user may not know.
-    pub(super) fn since(&self, mark: &LogMark, bytes_max: usize) -> String {
-        let from = match &mark.place {
-            LogPlace::Cursor(cursor) => format!("--after-cursor={cursor}"),
-            LogPlace::Time | LogPlace::File { .. } | LogPlace::None => format!("--since=@{}", mark.at.as_second()),
-        };
+    /// What the unit said since then. Fails when this user may not know.
+    pub(super) fn since(&self, mark: &LogMark, bytes_max: usize) -> Result<String, Failure> {
+        let said = self.ask(&[&from(mark)]);
+        match said {
+            // A user sees what own processes said also where the rest is kept from them.
+            Ok(said) if !said.is_empty() || self.may_read() => Ok(tail(&said, bytes_max).to_owned()),
+            Err(failure) if self.may_read() => Err(failure),
+            Ok(_) | Err(_) => Err(self.refused()),
+        }
+    }
+
+    /// Whether this user may read what the unit says.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        let may = self.may_read() || self.ask(&["--lines=1"]).is_ok_and(|said| !said.is_empty());
+        if may { Ok(()) } else { Err(self.refused()) }
+    }
+
+    fn ask(&self, what: &[&str]) -> Result<String, Failure> {
         let unit = match self.manager.scope {
             SystemdScope::System => format!("--unit={}", self.unit),
             SystemdScope::User => format!("--user-unit={}", self.unit),
         };
-        let argv = ["journalctl", "--no-pager", "--output=cat", LINES, &unit, &from];
-        match self.manager.ask(&argv, TIMEOUT, &format!("read the journal of {}", self.unit)) {
-            Ok(said) => tail(&self.without_notices(&said), bytes_max).to_owned(),
-            Err(failure) => format!("({failure})\n"),
-        }
+        // Quiet: no notices between the lines.
+        let argv = [&["journalctl", "--no-pager", "--quiet", "--output=cat", &unit], what].concat();
+        self.manager.ask(&argv, TIMEOUT, &format!("read the journal of {}", self.unit))
     }
 
-    fn without_notices(&self, said: &str) -> String {
-        if is_refused(said) {
-            return format!(
-                "(the journal of {} cannot be read by this user: add it to the group systemd-journal)\n",
-                self.unit
-            );
-        }
-        let is_notice = |line: &str| line.starts_with("-- ") && line.ends_with(" --");
-        said.lines().filter(|line| !is_notice(line)).flat_map(|line| [line, "\n"]).collect()
+    /// `journalctl` does not reliably say that it may not show everything, so the files themselves are asked.
+    fn may_read(&self) -> bool {
+        let files: Vec<PathBuf> = self.files().into_iter().filter(|file| file.exists()).collect();
+        // Without files journald works in a way that is not known here, and nothing is claimed.
+        files.is_empty() || files.iter().any(|file| rustix::fs::access(file, Access::READ_OK).is_ok())
+    }
+
+    /// The files that hold what the unit and its manager say.
+    fn files(&self) -> Vec<PathBuf> {
+        let machine = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
+        let own = format!("user-{}.journal", rustix::process::getuid().as_raw());
+        let names = match self.manager.scope {
+            SystemdScope::System => vec!["system.journal"],
+            SystemdScope::User => vec!["system.journal", &own],
+        };
+        let at = |place: &&str| names.iter().map(|name| [*place, machine.trim(), name].iter().collect()).collect();
+        PLACES.iter().flat_map(|place| -> Vec<PathBuf> { at(place) }).collect()
+    }
+
+    fn refused(&self) -> Failure {
+        let user = rustix::process::getuid().as_raw();
+        Failure::new(format!("the journal of {} cannot be read by this user", self.unit))
+            .hint(format!("`sudo gpasswd --add \"$(id -nu {user})\" systemd-journal` lets it; a new login takes it up"))
     }
 }
 
-/// `journalctl` says in its first lines when it may not show everything.
-fn is_refused(said: &str) -> bool {
-    let phrases = ["due to insufficient permissions", "You are currently not seeing messages"];
-    said.lines().take(NOTICE_COUNT_MAX).any(|line| phrases.iter().any(|phrase| line.contains(phrase)))
+fn from(mark: &LogMark) -> String {
+    match &mark.place {
+        LogPlace::Cursor(cursor) => format!("--after-cursor={cursor}"),
+        LogPlace::Time | LogPlace::File { .. } | LogPlace::None if mark.at == Timestamp::UNIX_EPOCH => {
+            LAST_LINES.to_owned()
+        }
+        LogPlace::Time | LogPlace::File { .. } | LogPlace::None => {
+            format!("--since=@{}.{:06}", mark.at.as_second(), mark.at.subsec_microsecond())
+        }
+    }
 }
 
 fn parse_cursor(said: &str) -> Option<String> {
@@ -68,26 +102,22 @@ fn parse_cursor(said: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cutover_core::mask::Masker;
-
-    fn journal() -> Journal {
-        let manager = Manager { scope: SystemdScope::System, masker: Masker::new([]) };
-        Journal { unit: "app.service".into(), manager }
-    }
 
     #[test]
     fn the_cursor_stands_behind_the_last_line() {
         let said = "Started app.\n-- cursor: s=0639;i=bd;b=c9;m=1;t=2;x=3\n";
         assert_eq!(parse_cursor(said).as_deref(), Some("s=0639;i=bd;b=c9;m=1;t=2;x=3"));
-        assert_eq!(parse_cursor("-- No entries --\n"), None);
+        assert_eq!(parse_cursor(""), None);
     }
 
     #[test]
-    fn a_journal_that_may_not_be_read_is_not_an_empty_one() {
-        let refused =
-            "Hint: You are currently not seeing messages from other users and the system.\n      Users in groups …\n";
-        assert!(journal().without_notices(refused).contains("systemd-journal"));
-        assert_eq!(journal().without_notices("-- No entries --\n"), "");
-        assert_eq!(journal().without_notices("ready\n"), "ready\n");
+    fn a_mark_says_where_reading_begins() {
+        let mut mark = LogMark::now(LogPlace::Time);
+        mark.at = "2026-01-02T03:04:05.000678Z".parse().unwrap();
+        assert_eq!(from(&mark), "--since=@1767323045.000678");
+        mark.at = Timestamp::UNIX_EPOCH;
+        assert_eq!(from(&mark), "--lines=20000", "all of it is the last of it");
+        mark.place = LogPlace::Cursor("s=1;i=2".to_owned());
+        assert_eq!(from(&mark), "--after-cursor=s=1;i=2");
     }
 }

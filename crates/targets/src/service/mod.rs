@@ -3,6 +3,7 @@
 mod command;
 mod journal;
 mod log;
+mod manager;
 mod process;
 mod systemd;
 
@@ -46,6 +47,14 @@ pub trait Service: Send + Sync {
     /// What it is seen to be doing now.
     fn state(&self) -> Result<ServiceState, Failure>;
 
+    /// Whether it is known here and this user may start and stop it; changes nothing.
+    fn check(&self) -> Result<(), Failure> {
+        self.state().map(drop)
+    }
+
+    /// Whether what it logs can be read; changes nothing.
+    fn check_log(&self) -> Result<(), Failure>;
+
     /// Starts it, or stops and starts it; returns when it is started.
     fn restart(&self, progress: &dyn Progress) -> Result<(), Failure>;
 
@@ -59,7 +68,9 @@ pub trait Service: Send + Sync {
     fn log_mark(&self) -> LogMark;
 
     /// What its log says since then, the last `bytes_max` bytes of it. **Not masked.**
-    fn log_since(&self, mark: &LogMark, bytes_max: usize) -> String;
+    ///
+    /// Fails when it cannot be read; a service that said nothing gives an empty text.
+    fn log_since(&self, mark: &LogMark, bytes_max: usize) -> Result<String, Failure>;
 }
 
 /// Where a service is, and what Cutover may use to run it.

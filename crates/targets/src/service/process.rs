@@ -73,6 +73,10 @@ impl Service for ProcessService {
         })
     }
 
+    fn check_log(&self) -> Result<(), Failure> {
+        Ok(())
+    }
+
     fn restart(&self, _progress: &dyn Progress) -> Result<(), Failure> {
         let launch = Launch { program: &self.site.supervisor_program, args: &self.site.supervisor_args };
         supervisor::spawn(self.place.dir(), launch, &self.spec)
@@ -92,12 +96,12 @@ impl Service for ProcessService {
         LogMark::now(end_of(&self.place.service_log()))
     }
 
-    fn log_since(&self, mark: &LogMark, bytes_max: usize) -> String {
+    fn log_since(&self, mark: &LogMark, bytes_max: usize) -> Result<String, Failure> {
         let (inode, offset_bytes) = match mark.place {
             LogPlace::File { inode, offset_bytes } => (inode, offset_bytes),
             LogPlace::Cursor(_) | LogPlace::Time | LogPlace::None => (0, 0),
         };
-        read_since(&self.place.service_log(), inode, offset_bytes, bytes_max)
+        Ok(read_since(&self.place.service_log(), inode, offset_bytes, bytes_max))
     }
 }
 

@@ -1,25 +1,22 @@
 //! A systemd unit, through the machine's own `systemctl`.
 
 use super::journal::Journal;
+use super::manager::{Manager, Said};
 use super::{LogMark, Service, ServiceState};
-use crate::child::{ChildCommand, ChildExit, Leftovers, run, signal_name};
-use crate::process::{ProcessIdentity, cgroup_members};
-use cutover_core::config::{CommandLine, SystemdScope};
+use crate::child::signal_name;
+use crate::process::{ProcessIdentity, cgroup_members, memory_bytes, stat_of};
+use cutover_core::config::SystemdScope;
 use cutover_core::mask::Masker;
-use cutover_core::probe::ProbeResult;
-use cutover_core::secret::Secret;
 use cutover_core::target::{EXCERPT_BYTES_MAX, Failure, Progress};
 use jiff::{SignedDuration, Timestamp};
 use rustix::time::{ClockId, clock_gettime};
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::time::Duration;
 
 /// How long `systemctl show` may take.
 const SHOW_TIMEOUT: Duration = Duration::from_secs(10);
-/// The result of a unit that systemd refuses to start for now.
-const START_LIMIT: &str = "start-limit-hit";
+/// What a deployment and its way back may ask of the manager.
+const VERBS: [&str; 3] = ["restart", "stop", "reset-failed"];
 /// What is asked for.
 const PROPERTIES: &str = "LoadState,ActiveState,SubState,Result,MainPID,ExecMainCode,ExecMainStatus,NRestarts,\
                           ActiveEnterTimestampMonotonic,MemoryCurrent,CPUUsageNSec,ControlGroup";
@@ -31,13 +28,6 @@ pub(super) struct Systemd {
     manager: Manager,
 }
 
-/// Whose systemd it is, and how its programs are called.
-#[derive(Clone)]
-pub(super) struct Manager {
-    pub(super) scope: SystemdScope,
-    pub(super) masker: Masker,
-}
-
 impl Systemd {
     pub(super) fn new(unit: String, scope: SystemdScope, timeout: Duration, masker: Masker) -> Self {
         let manager = Manager { scope, masker };
@@ -47,48 +37,111 @@ impl Systemd {
     fn show(&self) -> Result<BTreeMap<String, String>, Failure> {
         let subject = format!("look at unit {}", self.unit);
         let properties = format!("--property={PROPERTIES}");
-        let said = self.manager.ask(&["systemctl", "show", &properties, "--", &self.unit], SHOW_TIMEOUT, &subject)?;
-        Ok(parse_show(&said))
+        let said = self.manager.ask(&["systemctl", "show", &properties, "--", &self.unit], SHOW_TIMEOUT, &subject);
+        Ok(parse_show(&said.map_err(|failure| self.manager.without_bus(failure))?))
     }
 
     /// Changes the unit, as root where that is needed.
     fn act(&self, verb: &str, progress: &dyn Progress) -> Result<(), Failure> {
         let since = LogMark::now(super::LogPlace::Time);
         let subject = format!("{verb} unit {}", self.unit);
-        let exit = self.manager.run(&["systemctl", verb, "--", &self.unit], true, self.timeout, &subject, progress)?;
+        // Just these words: a rule in sudoers names them. A unit's name never begins with a dash.
+        let exit = self.manager.run(&["systemctl", verb, &self.unit], true, self.timeout, &subject, progress)?;
         exit.success(&subject).map_err(|failure| self.explain(failure, &since))
+    }
+
+    /// Makes systemd forget earlier starts: a release that crashed a few times would else use up the unit's start limit,
+    /// and the release before it could not be brought back. Nothing to forget, and not being allowed to, are fine:
+    /// the start itself tells.
+    fn forgive(&self) {
+        let subject = format!("reset unit {}", self.unit);
+        let argv = ["systemctl", "reset-failed", &self.unit];
+        drop(self.manager.run(&argv, true, SHOW_TIMEOUT, &subject, &Said::default()));
     }
 
     /// `systemctl` says only that something went wrong; the state and the journal say what.
     fn explain(&self, mut failure: Failure, since: &LogMark) -> Failure {
-        if failure.excerpt.contains("password is required") {
-            return failure.hint(format!(
-                "allow this user to run `systemctl restart {}` in sudoers without a password",
-                self.unit
-            ));
+        if self.manager.needs_sudo() && failure.excerpt.lines().any(|line| line.starts_with("sudo: ")) {
+            return failure.hint(self.sudo_advice());
         }
         if let Ok(state) = self.state().map(|state| state.description) {
             failure.message = format!("{} ({state})", failure.message);
         }
-        let log = self.journal.since(since, EXCERPT_BYTES_MAX / 2);
+        let log = self.journal.since(since, EXCERPT_BYTES_MAX / 2).unwrap_or_else(|failure| format!("({failure})\n"));
         let said = format!("{}{log}", failure.excerpt);
         failure.excerpt(&said)
+    }
+
+    /// Whether this user may do all that a deployment and its way back need.
+    fn check_sudo(&self) -> Result<(), Failure> {
+        if !self.manager.needs_sudo() {
+            return Ok(());
+        }
+        for verb in VERBS {
+            let subject = format!("ask whether {verb} of unit {} is allowed", self.unit);
+            let argv = ["sudo", "-n", "-l", "systemctl", verb, &self.unit];
+            // Says the program's path when it may be run, else ends with 1 (sudo(8), `-l`).
+            let exit = self.manager.run(&argv, false, SHOW_TIMEOUT, &subject, &Said::default())?;
+            if exit.code != 0 {
+                let why = format!("this user may not run `sudo -n systemctl {verb} {}`", self.unit);
+                return Err(Failure::new(why).excerpt(&exit.excerpt).hint(self.sudo_advice()));
+            }
+        }
+        Ok(())
+    }
+
+    fn sudo_advice(&self) -> String {
+        let commands = VERBS.map(|verb| format!("/usr/bin/systemctl {verb} {}", self.unit));
+        format!(
+            "allow it in sudoers (visudo -f /etc/sudoers.d/cutover): USER ALL=(root) NOPASSWD: {}",
+            commands.join(", ")
+        )
+    }
+
+    /// What systemd counts only where accounting is on is counted here, as far as `/proc` tells.
+    fn count(&self, state: &mut ServiceState, shown: &BTreeMap<String, String>) {
+        if state.memory_bytes.is_some() && state.cpu_ms.is_some() {
+            return;
+        }
+        let members = members(shown);
+        let sum = |values: Vec<u64>| (!values.is_empty()).then(|| values.iter().sum());
+        let memory = || sum(members.iter().filter_map(|pid| memory_bytes(*pid)).collect());
+        let cpu = || sum(members.iter().filter_map(|pid| stat_of(*pid)).map(|stat| stat.cpu_ms()).collect());
+        state.memory_bytes = state.memory_bytes.or_else(memory);
+        state.cpu_ms = state.cpu_ms.or_else(cpu);
     }
 }
 
 impl Service for Systemd {
     fn state(&self) -> Result<ServiceState, Failure> {
-        Ok(state_of(&self.show()?, Timestamp::now(), monotonic_us()))
+        let shown = self.show()?;
+        let mut state = state_of(&shown, Timestamp::now(), monotonic_us());
+        self.count(&mut state, &shown);
+        Ok(state)
+    }
+
+    fn check(&self) -> Result<(), Failure> {
+        let shown = self.show()?;
+        match shown.get("LoadState").map_or("", String::as_str) {
+            "loaded" => self.check_sudo(),
+            "not-found" => {
+                Err(Failure::new(format!("there is no unit {}", self.unit)).hint(self.manager.place_of_units()))
+            }
+            other => Err(Failure::new(format!("unit {} cannot be started: it is {other}", self.unit)).hint(format!(
+                "`{} status {}` says why",
+                self.manager.systemctl(),
+                self.unit
+            ))),
+        }
+    }
+
+    fn check_log(&self) -> Result<(), Failure> {
+        self.journal.check()
     }
 
     fn restart(&self, progress: &dyn Progress) -> Result<(), Failure> {
-        let first = self.act("restart", progress);
-        let is_refused = first.is_err() && self.state().is_ok_and(|state| state.description.contains(START_LIMIT));
-        // A unit that failed too often is not started again before it is forgiven.
-        if is_refused && self.act("reset-failed", progress).is_ok() {
-            return self.act("restart", progress);
-        }
-        first
+        self.forgive();
+        self.act("restart", progress)
     }
 
     fn stop(&self, progress: &dyn Progress) -> Result<(), Failure> {
@@ -96,78 +149,15 @@ impl Service for Systemd {
     }
 
     fn processes(&self) -> Result<BTreeSet<u32>, Failure> {
-        let shown = self.show()?;
-        let mut members = shown.get("ControlGroup").map(|path| cgroup_members(path)).unwrap_or_default();
-        members.extend(main_process(&shown).map(|main| main.pid));
-        Ok(members)
+        Ok(members(&self.show()?))
     }
 
     fn log_mark(&self) -> LogMark {
         self.journal.mark()
     }
 
-    fn log_since(&self, mark: &LogMark, bytes_max: usize) -> String {
+    fn log_since(&self, mark: &LogMark, bytes_max: usize) -> Result<String, Failure> {
         self.journal.since(mark, bytes_max)
-    }
-}
-
-impl Manager {
-    /// Runs a program of systemd's, through `sudo -n` when the system's manager must be told something.
-    fn run(
-        &self,
-        argv: &[&str],
-        changes: bool,
-        timeout: Duration,
-        subject: &str,
-        progress: &dyn Progress,
-    ) -> Result<ChildExit, Failure> {
-        let root = rustix::process::geteuid().is_root();
-        let prefix: &[&str] =
-            if changes && self.scope == SystemdScope::System && !root { &["sudo", "-n"] } else { &[] };
-        let scope = (self.scope == SystemdScope::User && argv[0] == "systemctl").then_some("--user");
-        let words = prefix.iter().copied().chain([argv[0]]).chain(scope).chain(argv[1..].iter().copied());
-        let command = CommandLine::Argv(words.map(str::to_owned).collect());
-        let (variables, masker) = (self.variables(), &self.masker);
-        let leftovers = Leftovers::Leave;
-        let cwd = Path::new("/");
-        run(
-            &ChildCommand { command: &command, cwd, variables: &variables, timeout, log: None, masker, leftovers },
-            progress,
-        )
-        .map_err(|e| e.failure(subject))
-    }
-
-    /// Runs a program that changes nothing and gives what it said.
-    pub(super) fn ask(&self, argv: &[&str], timeout: Duration, subject: &str) -> Result<String, Failure> {
-        let said = Said::default();
-        self.run(argv, false, timeout, subject, &said)?.success(subject)?;
-        Ok(said.0.into_inner())
-    }
-
-    fn variables(&self) -> BTreeMap<String, Secret> {
-        let mut variables =
-            BTreeMap::from([("SYSTEMD_PAGER", String::new()), ("SYSTEMD_COLORS", "0".into()), ("LC_ALL", "C".into())]);
-        if self.scope == SystemdScope::User && std::env::var_os("XDG_RUNTIME_DIR").is_none() {
-            // Where systemd puts it for every user; sessions without PAM don't name it (pam_systemd(8)).
-            variables.insert("XDG_RUNTIME_DIR", format!("/run/user/{}", rustix::process::geteuid().as_raw()));
-        }
-        variables.into_iter().map(|(name, value)| (name.to_owned(), Secret::new(value))).collect()
-    }
-}
-
-/// Keeps what a program says instead of passing it on.
-#[derive(Default)]
-struct Said(RefCell<String>);
-
-impl Progress for Said {
-    fn advance(&self, _done: u64, _total: u64, _unit: &'static str) {}
-    fn output(&self, line: &str) {
-        self.0.borrow_mut().push_str(line);
-        self.0.borrow_mut().push('\n');
-    }
-    fn probed(&self, _result: &ProbeResult) {}
-    fn cancelled(&self) -> bool {
-        false
     }
 }
 
@@ -175,6 +165,13 @@ impl Progress for Said {
 fn parse_show(text: &str) -> BTreeMap<String, String> {
     let pairs = text.lines().filter_map(|line| line.split_once('='));
     pairs.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect()
+}
+
+/// The unit's living processes.
+fn members(shown: &BTreeMap<String, String>) -> BTreeSet<u32> {
+    let mut members = shown.get("ControlGroup").map(|path| cgroup_members(path)).unwrap_or_default();
+    members.extend(main_process(shown).map(|main| main.pid));
+    members
 }
 
 fn main_process(shown: &BTreeMap<String, String>) -> Option<ProcessIdentity> {
@@ -213,6 +210,8 @@ fn describe(shown: &BTreeMap<String, String>, missing: bool) -> String {
     let status = i32::try_from(number(shown, "ExecMainStatus").unwrap_or(0)).unwrap_or(i32::MAX);
     match (text("ActiveState"), text("Result")) {
         ("active" | "reloading" | "refreshing" | "inactive", _) | (_, "success" | "") => state,
+        // Not the main process: `ExecStartPre=`, `ExecStartPost=` …
+        (active, "exit-code") if status == 0 => format!("{active}: a command before or after it failed"),
         // `CLD_EXITED` and friends, see waitid(2).
         (active, "exit-code") => format!("{active}: exit code {status}"),
         (active, "signal" | "core-dump") => format!("{active}: killed by {}", signal_name(status)),
@@ -266,6 +265,10 @@ mod tests {
         assert_eq!(
             of("ActiveState=failed\nSubState=failed\nResult=exit-code\nExecMainCode=1\nExecMainStatus=3\n"),
             (false, true, "failed: exit code 3".into())
+        );
+        assert_eq!(
+            of("ActiveState=failed\nSubState=failed\nResult=exit-code\nExecMainCode=0\nExecMainStatus=0\n"),
+            (false, true, "failed: a command before or after it failed".into())
         );
         assert_eq!(
             of("ActiveState=failed\nResult=signal\nExecMainCode=2\nExecMainStatus=9\n"),

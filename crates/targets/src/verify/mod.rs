@@ -185,7 +185,8 @@ impl Verifier<'_> {
 
     fn unhealthy(&self, why: &str) -> Failure {
         let log = self.asked.service.map(|service| service.log_since(self.asked.mark, 2 * EXCERPT_BYTES_MAX));
-        let log = self.asked.masker.mask(&log.unwrap_or_default());
+        let log = log.unwrap_or_else(|| Ok(String::new())).unwrap_or_else(|failure| format!("({failure})\n"));
+        let log = self.asked.masker.mask(&log);
         let mut failure = Failure::new(self.asked.masker.mask(why)).kind(FailureKind::Unhealthy).excerpt(&log);
         failure.probes.clone_from(&self.results);
         failure

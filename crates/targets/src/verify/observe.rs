@@ -194,6 +194,9 @@ fn log(contains: &str, asked: &Verification<'_>, watch: &Watch<'_>) -> Observati
     if watch.has_logged(contains) {
         return seen;
     }
+    if let Some(why) = watch.log_fault() {
+        return seen.fault(why);
+    }
     match (asked.service, &asked.mark.place) {
         (None, _) | (Some(_), LogPlace::None) => seen.fault("the service has no log that Cutover can read"),
         (Some(_), LogPlace::Cursor(_) | LogPlace::Time | LogPlace::File { .. }) => {

@@ -25,6 +25,8 @@ pub(super) struct Watch<'a> {
     active_since: Option<Instant>,
     /// Texts that log probes wait for and that were seen.
     logged: BTreeSet<String>,
+    /// Why the log could not be read when it was last tried.
+    log_fault: Option<String>,
 }
 
 /// One run of the service: as long as this stays equal, it was not restarted.
@@ -45,6 +47,7 @@ impl<'a> Watch<'a> {
             main: None,
             active_since: None,
             logged: BTreeSet::new(),
+            log_fault: None,
         }
     }
 
@@ -96,7 +99,10 @@ impl<'a> Watch<'a> {
         if missing.is_empty() && fatal.is_empty() {
             return None;
         }
-        let log = self.asked.service?.log_since(self.asked.mark, LOG_BYTES_MAX);
+        let read = self.asked.service?.log_since(self.asked.mark, LOG_BYTES_MAX);
+        self.log_fault = read.as_ref().err().map(|failure| failure.message.clone());
+        // What cannot be read holds no fatal line that anybody saw; preflight has told.
+        let log = read.unwrap_or_default();
         self.logged.extend(missing.into_iter().filter(|text| log.lines().any(|line| line.contains(*text))).cloned());
         let line = log.lines().find(|line| fatal.iter().any(|pattern| line.contains(pattern)))?;
         // Masked before it is cut, so that no part of a secret is left.
@@ -132,6 +138,11 @@ impl<'a> Watch<'a> {
 
     pub(super) fn has_logged(&self, text: &str) -> bool {
         self.logged.contains(text)
+    }
+
+    /// Why nothing is known of what was logged; None when the log could be read.
+    pub(super) fn log_fault(&self) -> Option<&str> {
+        self.log_fault.as_deref()
     }
 
     /// What is wrong with the service, in words.

@@ -4,7 +4,7 @@ use super::receive::size;
 use crate::host::action::Preflight;
 use crate::host::release::{Release, disk, io, linked};
 use crate::host::site::Site;
-use crate::service;
+use crate::service::{self, Service};
 use cutover_core::target::{Failure, FailureKind, Outcome};
 use cutover_disk::free_space;
 use std::path::{Path, PathBuf};
@@ -14,16 +14,25 @@ pub(crate) fn apply(site: &Site<'_>, preflight: &Preflight) -> Result<Outcome, F
     linked(&site.layout.current())?;
     linked(&site.layout.previous())?;
     let room = check_room(site, preflight)?;
-    let faults: Vec<String> = missing_programs(preflight)
-        .chain(missing_files(site, preflight))
-        .chain(unknown_service(site, preflight))
-        .collect();
+    let service = preflight.service.as_ref().map(|config| service::open(config, &site.service_site()));
+    let missing = missing_programs(preflight).chain(missing_files(site, preflight)).map(Failure::new);
+    let faults: Vec<Failure> = missing.chain(service_faults(service.as_deref(), preflight)).collect();
     if !faults.is_empty() {
-        return Err(Failure::new(format!("preflight: {}", faults.join("; "))));
+        return Err(all_of(&faults));
     }
     let mut outcome = Outcome::unchanged(room);
-    outcome.warnings.extend(clock_warning(site));
+    outcome.warnings.extend(clock_warning(site).into_iter().chain(log_warning(service.as_deref(), preflight)));
     Ok(outcome)
+}
+
+/// One failure that tells them all; the first advice is given.
+fn all_of(faults: &[Failure]) -> Failure {
+    let messages: Vec<&str> = faults.iter().map(|fault| fault.message.as_str()).collect();
+    let failure = Failure::new(format!("preflight: {}", messages.join("; ")));
+    match faults.iter().find_map(|fault| fault.hint.clone()) {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
 }
 
 fn check_room(site: &Site<'_>, preflight: &Preflight) -> Result<String, Failure> {
@@ -79,9 +88,17 @@ fn missing_files(site: &Site<'_>, preflight: &Preflight) -> impl Iterator<Item =
     missing.map(|file| format!("linked file {} is missing: put it there", file.display()))
 }
 
-fn unknown_service(site: &Site<'_>, preflight: &Preflight) -> Option<String> {
-    let service = service::open(preflight.service.as_ref()?, &site.service_site());
-    service.state().err().map(|error| error.message)
+/// What would stop the service from being restarted, or from being seen healthy afterwards.
+fn service_faults(service: Option<&dyn Service>, preflight: &Preflight) -> Vec<Failure> {
+    let Some(service) = service else { return Vec::new() };
+    let log = preflight.awaits_log.then(|| service.check_log().err()).flatten();
+    service.check().err().into_iter().chain(log).collect()
+}
+
+/// Without the log fatal lines go unseen: people should know, and the probes still judge.
+fn log_warning(service: Option<&dyn Service>, preflight: &Preflight) -> Option<String> {
+    let failure = service.filter(|_| preflight.watches_log)?.check_log().err()?;
+    Some(format!("fatal lines will not be seen: {failure}"))
 }
 
 /// Releases are ordered by number, so a clock that jumped back harms nothing; people should know, though.
@@ -98,14 +115,19 @@ pub fn make_directories(layout: &crate::host::layout::Layout) -> Result<(), Fail
     let private = [own.join("env"), own.join("logs"), layout.queue(), layout.open_journals(), layout.done_journals()];
     let open = [layout.releases(), layout.shared(), own.join("manifests"), own.join("envs")];
     for directory in open.iter().chain(&private) {
-        std::fs::create_dir_all(directory).map_err(|e| {
-            io("create", directory, &e)
-                .hint(format!("{} must exist and belong to the user who deploys", layout.root().display()))
-        })?;
+        std::fs::create_dir_all(directory).map_err(|e| unusable(layout, io("create", directory, &e)))?;
     }
     for directory in &private {
         rustix::fs::chmod(directory, rustix::fs::Mode::from_raw_mode(0o700))
-            .map_err(|e| io("protect", directory, &e.into()))?;
+            .map_err(|e| unusable(layout, io("protect", directory, &e.into())))?;
     }
     Ok(())
+}
+
+/// A directory of ours that cannot be used. On a full disk the failure has its own advice.
+fn unusable(layout: &crate::host::layout::Layout, failure: Failure) -> Failure {
+    if failure.kind == FailureKind::NoSpace {
+        return failure;
+    }
+    failure.hint(format!("{} must exist, be writable and belong to the user who deploys", layout.root().display()))
 }

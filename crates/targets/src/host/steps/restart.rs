@@ -60,7 +60,8 @@ pub(crate) fn mark(site: &Site<'_>) -> Option<LogMark> {
 pub(crate) fn restore(site: &Site<'_>, config: &ServiceConfig, before: &Before) -> Result<String, Failure> {
     let before: RestartBefore = before.decode()?;
     let service = service::open(config, &site.service_site());
-    let text = site.masker().mask(&service.log_since(&before.mark, LOG_BYTES_MAX));
+    let log = service.log_since(&before.mark, LOG_BYTES_MAX).unwrap_or_else(|failure| format!("({failure})\n"));
+    let text = site.masker().mask(&log);
     let kept = log_file(site, "service").and_then(|path| {
         write_atomic(&path, tail(&text, LOG_BYTES_MAX).as_bytes(), 0o600).map_err(disk)?;
         Ok(path)
