@@ -1,0 +1,12 @@
+//! Units under a real systemd, on machines of the project's own test bed (see `bed/README.md`): deployed, taken back
+//! and rolled back, with what systemd and its journal really say.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot set up its world has failed")]
+
+mod host;
+mod log;
+mod plain_user;
+mod power;
+mod shop;
+mod system;
+mod user;
