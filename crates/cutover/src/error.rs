@@ -166,6 +166,16 @@ impl CommandError {
         error.source().map_or_else(|| Self::new(kind, error.to_string()), |source| told.because(source))
     }
 
+    /// The same error with what to do about a full disk, when that is what led to it.
+    #[must_use]
+    fn advise_on_space(self, source: Option<&(dyn Error + 'static)>) -> Self {
+        let mut chain = std::iter::successors(source, |error| (*error).source()).take(CAUSE_COUNT_MAX);
+        let full =
+            |error: &io::Error| matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+        let is_full = chain.any(|error| error.downcast_ref().is_some_and(full));
+        if is_full { self.hint("free some space (df -h; df -i), then try again") } else { self }
+    }
+
     /// Tells the error: on the standard error for people, as one JSON object on the standard output
     /// for machines. Returns how the process ends.
     pub(crate) fn tell(&self, output: &Output) -> Exit {
@@ -218,7 +228,7 @@ impl From<ArtifactError> for CommandError {
             | ArtifactError::Import(_)
             | ArtifactError::Export { .. } => ErrorKind::Failed,
         };
-        let told = Self::of(kind, &error).state("nothing was deployed");
+        let told = Self::of(kind, &error).state("nothing was deployed").advise_on_space(error.source());
         let told = error.hint().into_iter().fold(told, Self::hint);
         if matches!(error, ArtifactError::Build(BuildError::ExitCode(_))) {
             told.hint("-v shows all that it says")
@@ -239,13 +249,13 @@ impl From<StoreError> for CommandError {
             }
             StoreError::Failed { .. } => (ErrorKind::Failed, None),
         };
-        hint.into_iter().fold(Self::of(kind, &error), Self::hint)
+        hint.into_iter().fold(Self::of(kind, &error).advise_on_space(error.source()), Self::hint)
     }
 }
 
 impl From<DiskError> for CommandError {
     fn from(error: DiskError) -> Self {
-        Self::of(ErrorKind::Failed, &error)
+        Self::of(ErrorKind::Failed, &error).advise_on_space(error.source())
     }
 }
 

@@ -1,9 +1,10 @@
 //! Switch: two atomic renames make the release `current` and the one before it `previous`.
 
+use crate::host::layout::Layout;
 use crate::host::release::{Release, ReleaseState, disk, io, linked};
 use crate::host::site::Site;
 use cutover_core::id::ReleaseId;
-use cutover_core::target::{Before, Cause, Failure, Outcome};
+use cutover_core::target::{Before, Cause, Failure, FailureKind, Outcome};
 use cutover_disk::{replace_symlink, sync_dir};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -46,7 +47,7 @@ pub(crate) fn apply(site: &Site<'_>, before: &Before) -> Result<Outcome, Failure
 /// Points both links to where they pointed, and marks a release that failed.
 pub(crate) fn restore(site: &Site<'_>, before: &Before, cause: Cause) -> Result<String, Failure> {
     let before: SwitchBefore = before.decode()?;
-    point(&site.layout.current(), before.current.as_ref())?;
+    bring_back_current(site.layout, before.current.as_ref())?;
     point(&site.layout.previous(), before.previous.as_ref())?;
     let marked = match cause {
         Cause::Failed => Release::mark(
@@ -65,6 +66,19 @@ pub(crate) fn restore(site: &Site<'_>, before: &Before, cause: Cause) -> Result<
         Ok(()) => live,
         Err(error) => format!("{live}; release {} could not be marked: {error}", site.release),
     })
+}
+
+/// Points `current` to where it pointed. A new link needs an inode; where none is left, `previous` is taken, which
+/// points to the same release since `apply`. The link that it replaces leaves an inode for a new `previous`.
+fn bring_back_current(layout: &Layout, to: Option<&ReleaseId>) -> Result<(), Failure> {
+    let (current, previous) = (layout.current(), layout.previous());
+    match point(&current, to) {
+        Err(failure) if failure.kind == FailureKind::NoSpace && to.is_some() && linked(&previous)?.as_ref() == to => {
+            std::fs::rename(&previous, &current).map_err(|e| io("replace", &current, &e))?;
+            sync_dir(layout.root()).map_err(disk)
+        }
+        other => other,
+    }
 }
 
 /// Points a link to a release, or removes it. Does nothing when it is so already: a restore must work on a full disk.
