@@ -1,0 +1,200 @@
+//! A service, an install or a probe that does not do what it should.
+
+use crate::bed::{Bed, PATIENCE, python};
+use crate::run::Ran;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// The release was taken back: the world is as before but for the bad release, and the first version answers.
+fn assert_rolled_back(bed: &Bed, ran: Ran, words: &[&str]) {
+    let told = ran.told();
+    ran.expect(3)
+        .concludes("↩ Rolled back")
+        .says(&["is live and healthy again", "was not kept", "cutover logs"])
+        .says(words);
+    bed.assert_settled_at(1, &told);
+    let bad = bed.run(&["releases", "production"]).expect(0);
+    bad.says(&["bad"]);
+}
+
+/// Nothing was switched.
+fn assert_untouched(bed: &Bed, before: &crate::eyes::World, ran: Ran, words: &[&str]) {
+    let told = ran.told();
+    ran.expect(1)
+        .concludes("✗ Failed after")
+        .says(&["nothing that runs was changed", "is live", "cutover logs"])
+        .says(words);
+    assert_eq!(before.differences(&bed.world()), [""; 0], "{told}");
+    bed.assert_settled_at(1, &told);
+}
+
+/// The path of the log that a failure names.
+fn named_log(ran: &Ran) -> String {
+    let line = ran.stdout.lines().find_map(|line| line.trim().strip_prefix("log: "));
+    line.unwrap_or_else(|| panic!("no log is named: {}", ran.told())).to_owned()
+}
+
+#[test]
+fn requirements_that_cannot_be_installed_change_nothing_and_their_log_is_kept() {
+    let mut bed = Bed::live();
+    let before = bed.world();
+    bed.write("requirements.txt", "surely-no-such-package==4.2\n");
+    bed.config.tables =
+        format!("[targets.app.host.python]\ninterpreter = \"{}\"\nrequirements = \"requirements.txt\"\n", python());
+    bed.commit();
+    let mut command = bed.cutover(&["deploy", "production"]);
+    command.env("PIP_NO_INDEX", "1").env("UV_OFFLINE", "1");
+
+    let ran = crate::run::Running::start(command).end_within(2 * PATIENCE);
+
+    let log = named_log(&ran);
+    assert!(std::fs::read_to_string(&log).unwrap().contains("surely-no-such-package"), "{log}");
+    assert_untouched(
+        &bed,
+        &before,
+        ran,
+        &["dependencies", "install requirements.txt: exit code 1", "surely-no-such-package"],
+    );
+    let environments = crate::eyes::entries(&bed.app().join(".cutover/envs"));
+    assert_eq!(environments, Vec::<std::path::PathBuf>::new(), "half an environment is left");
+}
+
+#[test]
+fn an_import_that_fails_changes_nothing_and_its_log_is_kept() {
+    let mut bed = Bed::live();
+    let before = bed.world();
+    bed.write("shop.py", "import surely_no_such_module\n");
+    bed.config.tables = format!("[targets.app.host.python]\ninterpreter = \"{}\"\nsmoke = [\"shop\"]\n", python());
+    bed.commit();
+
+    let ran = bed.deploy();
+
+    assert!(std::fs::read_to_string(named_log(&ran)).unwrap().contains("Traceback"));
+    assert_untouched(
+        &bed,
+        &before,
+        ran,
+        &["smoke", "import shop: exit code 1", "No module named 'surely_no_such_module'"],
+    );
+}
+
+#[test]
+fn a_hook_that_fails_changes_nothing_and_its_log_is_kept() {
+    let mut bed = Bed::live();
+    let before = bed.world();
+    bed.config.tables = "[targets.app.host.run]\ninstall = \"echo no compiler here; exit 7\"\n".to_owned();
+    bed.commit();
+
+    let ran = bed.deploy();
+
+    assert!(std::fs::read_to_string(named_log(&ran)).unwrap().contains("no compiler here"));
+    assert_untouched(&bed, &before, ran, &["run install: exit code 7", "| no compiler here"]);
+}
+
+/// Well at first; after three seconds it is gone.
+const CRASHES: &str = r#"
+import threading, time
+def crash():
+    time.sleep(3)
+    print("the queue is gone", flush=True)
+    os._exit(9)
+threading.Thread(target=crash, daemon=True).start()
+def reply(connection): answer(connection, 200, 'ok ' + version)
+"#;
+
+#[test]
+fn a_service_that_crashes_while_it_soaks_is_rolled_back() {
+    let mut bed = Bed::live();
+    bed.config.verify += "soak = \"5s\"\n";
+    bed.commit_behaving(CRASHES);
+
+    let ran = bed.deploy();
+
+    assert!(ran.took < Duration::from_secs(30), "{:?}", ran.took);
+    assert_rolled_back(&bed, ran, &["verify", "did not stay healthy for 5s", "| the queue is gone"]);
+}
+
+#[test]
+fn a_first_release_that_crashes_while_it_soaks_leaves_nothing_live() {
+    let mut bed = Bed::new();
+    bed.config.verify += "soak = \"5s\"\n";
+    bed.commit_behaving(CRASHES);
+
+    let ran = bed.deploy().expect(1).concludes("✗ Failed after");
+
+    let told = ran.told();
+    ran.says(&["did not stay healthy for 5s", "no release was live before, and none is now"]);
+    assert!(std::fs::symlink_metadata(bed.app().join("current")).is_err(), "{told}");
+    assert_eq!(bed.answer(), None, "{told}");
+    bed.assert_at_rest(&told);
+    let left = crate::eyes::processes_of(&bed.path(""));
+    assert_eq!(left, Vec::<u32>::new(), "left running, {told}");
+}
+
+#[test]
+fn a_probe_that_is_never_answered_is_bounded_by_its_time() {
+    let mut bed = Bed::live();
+    bed.config.verify = "within = \"3s\"\ninterval = \"50ms\"\n".to_owned();
+    bed.commit_behaving("import time\ndef reply(connection): time.sleep(300)");
+
+    let ran = bed.deploy();
+
+    assert!(ran.took < Duration::from_secs(20), "{:?}", ran.took);
+    assert_rolled_back(&bed, ran, &["verify", "not healthy within 3s", "no answer within"]);
+}
+
+#[test]
+fn a_service_that_says_it_is_not_well_is_rolled_back() {
+    let mut bed = Bed::live();
+    bed.config.verify = "within = \"2s\"\ninterval = \"50ms\"\n".to_owned();
+    bed.commit_behaving(crate::bed::UNWELL);
+
+    let ran = bed.deploy();
+
+    assert_rolled_back(&bed, ran, &["not healthy within 2s", "status 503 instead of 200", "code 503"]);
+}
+
+/// A stranger who answers 200 at a port.
+struct Stranger(Child);
+
+impl Stranger {
+    fn at(bed: &Bed, port: u16) -> Self {
+        let script = format!(
+            "import socket\ns = socket.create_server(('127.0.0.1', {port}))\nwhile True:\n c, _ = s.accept()\n c.recv(999)\n \
+             c.sendall(b'HTTP/1.1 200 OK\\r\\nContent-Length: 4\\r\\nConnection: close\\r\\n\\r\\nok 7')\n c.close()\n"
+        );
+        let mut command: Command = bed.command(python());
+        let child = command.args(["-S", "-E", "-c", &script]).stdout(Stdio::null()).spawn().unwrap();
+        let stranger = Self(child);
+        crate::bed::wait_for("the stranger answers", || crate::bed::ask(port).is_some());
+        stranger
+    }
+}
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        let _killed = self.0.kill();
+        let _reaped = self.0.wait();
+    }
+}
+
+#[test]
+fn a_stranger_who_answers_at_the_port_is_named_and_does_not_count() {
+    // One service that cannot get the port ends, another one lives on without it.
+    let patient = "import time\nbind = socket.socket.bind\ndef patiently(self, address):\n    try: bind(self, address)\n    except OSError: time.sleep(300)\nclass Patient(socket.socket):\n    def bind(self, address): patiently(self, address)\nsocket.socket = Patient\n";
+    for behaviour in [String::new(), patient.to_owned()] {
+        let mut bed = Bed::live();
+        let old_port = bed.config.port;
+        let taken = crate::bed::free_port();
+        let stranger = Stranger::at(&bed, taken);
+        bed.config.port = taken;
+        bed.config.verify = "within = \"3s\"\ninterval = \"50ms\"\n".to_owned();
+        bed.commit_behaving(&format!("{behaviour}{}", crate::bed::HEALTHY));
+
+        let ran = bed.deploy();
+
+        bed.config.port = old_port;
+        let named = format!("port {taken} is answered by pid {} (python3", stranger.0.id());
+        assert_rolled_back(&bed, ran, &["verify", &named, "which is not part of the release's service"]);
+    }
+}
