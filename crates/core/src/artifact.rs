@@ -289,7 +289,13 @@ impl Manifest {
 
     /// The sum of all file sizes in bytes.
     pub fn unpacked_bytes(&self) -> u64 {
-        self.entries.values().map(|e| match e { ManifestEntry::File { bytes, .. } => *bytes, ManifestEntry::Symlink { .. } => 0 }).fold(0, u64::saturating_add)
+        self.entries
+            .values()
+            .map(|e| match e {
+                ManifestEntry::File { bytes, .. } => *bytes,
+                ManifestEntry::Symlink { .. } => 0,
+            })
+            .fold(0, u64::saturating_add)
     }
 
     /// Checks everything that the types cannot say: bounds, nesting, links.
@@ -314,7 +320,9 @@ impl Manifest {
             }
         }
         match entry {
-            ManifestEntry::File { bytes, .. } if *bytes > FILE_BYTES_MAX => Err(InvalidManifest::TooLarge { path: path.clone(), bytes: *bytes }),
+            ManifestEntry::File { bytes, .. } if *bytes > FILE_BYTES_MAX => {
+                Err(InvalidManifest::TooLarge { path: path.clone(), bytes: *bytes })
+            }
             ManifestEntry::Symlink { target } if !link_stays_inside(path, target) => {
                 Err(InvalidManifest::LinkEscapes { path: path.clone(), target: target.chars().take(200).collect() })
             }
@@ -356,7 +364,9 @@ mod tests {
     fn a_manifest_that_names_a_path_twice_is_refused() {
         let entry = r#"{"symlink":{"target":"b"}}"#;
         let text = |second: &str| {
-            format!(r#"{{"version":1,"project":"p","commit":"","dirty":false,"entries":{{"a":{entry},"{second}":{entry}}}}}"#)
+            format!(
+                r#"{{"version":1,"project":"p","commit":"","dirty":false,"entries":{{"a":{entry},"{second}":{entry}}}}}"#
+            )
         };
         assert!(serde_json::from_str::<Manifest>(&text("c")).is_ok());
         assert!(serde_json::from_str::<Manifest>(&text("a")).is_err());
@@ -395,9 +405,12 @@ mod tests {
 
     #[test]
     fn a_path_beneath_a_link_is_refused() {
-        let mut manifest = Manifest { version: 1, project: "p".into(), commit: String::new(), dirty: false, entries: BTreeMap::new() };
+        let mut manifest =
+            Manifest { version: 1, project: "p".into(), commit: String::new(), dirty: false, entries: BTreeMap::new() };
         manifest.entries.insert(path("a"), ManifestEntry::Symlink { target: "b".into() });
-        manifest.entries.insert(path("a/evil"), ManifestEntry::File { digest: Digest::of(b""), bytes: 0, executable: false });
+        manifest
+            .entries
+            .insert(path("a/evil"), ManifestEntry::File { digest: Digest::of(b""), bytes: 0, executable: false });
         assert!(matches!(manifest.check(), Err(InvalidManifest::BeneathFile { .. })));
     }
 }

@@ -8,7 +8,9 @@ pub const ID_LENGTH_MAX: usize = 100;
 
 /// An identifier that is empty, too long, or has a character that a file name should not have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is not a valid name: use 1 to {ID_LENGTH_MAX} of A-Z a-z 0-9 . _ - and do not begin with a dot or dash")]
+#[error(
+    "{text:?} is not a valid name: use 1 to {ID_LENGTH_MAX} of A-Z a-z 0-9 . _ - and do not begin with a dot or dash"
+)]
 pub struct InvalidId {
     /// The refused text, cut to a printable length.
     pub text: String,

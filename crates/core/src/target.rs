@@ -201,5 +201,11 @@ pub trait Target {
     fn apply(&self, step: &Step<Self::Action>, before: &Before, progress: &dyn Progress) -> Result<Outcome, Failure>;
 
     /// Brings back what was there, also after a half-finished `apply` or `restore`. Gives a line for people.
-    fn restore(&self, step: &Step<Self::Action>, before: &Before, cause: Cause, progress: &dyn Progress) -> Result<String, Failure>;
+    fn restore(
+        &self,
+        step: &Step<Self::Action>,
+        before: &Before,
+        cause: Cause,
+        progress: &dyn Progress,
+    ) -> Result<String, Failure>;
 }

@@ -1,5 +1,7 @@
 //! The documentation says what the code does: keys, examples, links and commands.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot set up its world has failed")]
+
 use cutover_core::config::{Config, json_schema, reference};
 use serde_json::Value;
 use std::collections::BTreeSet;

@@ -1,5 +1,7 @@
 //! The examples work: their own tests pass, and the worker is deployed, broken and taken back for real.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot set up its world has failed")]
+
 use cutover_targets::supervisor;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

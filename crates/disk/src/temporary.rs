@@ -116,7 +116,9 @@ mod tests {
         assert!(path("inner/.cutover-tmp-7-12").exists() && !path(left[0]).exists());
         remove_temporaries(&path("inner"), true, &|_| false);
 
-        assert!(left.iter().all(|name| !path(name).exists()) && fs::symlink_metadata(path(".cutover-tmp-7-2")).is_err());
+        assert!(
+            left.iter().all(|name| !path(name).exists()) && fs::symlink_metadata(path(".cutover-tmp-7-2")).is_err()
+        );
         assert!(kept.iter().all(|name| path(name).exists()));
     }
 

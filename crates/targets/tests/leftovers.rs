@@ -1,5 +1,7 @@
 //! What a deployment that was killed left on disk, and who takes it away.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot set up its world has failed")]
+
 mod support;
 
 use cutover_core::secret::Secret;

@@ -314,6 +314,8 @@ fn a_full_disk_stops_the_start_with_its_own_kind_and_not_the_running_service() {
 
     service.stop(&Told::default()).unwrap();
     fs::remove_file(place.supervisor().join(".spec.json.new")).ok();
+    // Without an old file there are no blocks to write within.
+    fs::remove_file(place.supervisor().join("spec.json")).unwrap();
     symlink("/dev/full", place.supervisor().join(".spec.json.new")).unwrap();
     let failure = service.restart(&Told::default()).unwrap_err();
     assert_eq!(failure.kind, FailureKind::NoSpace, "{failure}");

@@ -66,6 +66,10 @@ impl Repository {
     fn branch(&self, revision: &str) -> Result<Option<String>, ArtifactError> {
         let args = ["rev-parse", "--symbolic-full-name", "--end-of-options", revision];
         let answer = self.git.answer(&args, ANSWER_BYTES_MAX)?;
+        if answer.exit_code.is_none() {
+            // Killed, it said nothing; that is not the same as "no branch".
+            return Err(answer.failure("rev-parse"));
+        }
         Ok(last_line(&answer.stdout).and_then(|name| name.strip_prefix("refs/heads/")).map(str::to_owned))
     }
 

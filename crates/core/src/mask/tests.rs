@@ -121,7 +121,11 @@ fn a_line_of_a_long_value_is_hidden_in_base64_that_a_tool_broke() {
     let (first, second) = ("0123456789abcdef0123456789", "fedcba9876543210fedcba9876");
     let masker = masker(&[format!("{first}\n{second}")]);
     // "x=" before the second line alone, as `base64 -w 0 | fold` leaves it.
-    assert_eq!(masker.mask("eD1mZWRjYmE5ODc2NTQzMjEwZmVkY2JhOTg3Ng=="), "eD1***g==", "the last digit holds a part of what follows");
+    assert_eq!(
+        masker.mask("eD1mZWRjYmE5ODc2NTQzMjEwZmVkY2JhOTg3Ng=="),
+        "eD1***g==",
+        "the last digit holds a part of what follows"
+    );
 }
 
 fn values() -> impl Strategy<Value = Vec<String>> {

@@ -1,7 +1,8 @@
 //! Makes plans for this machine: what a deployment, a rollback or a restart will do, step by step.
 
 use super::action::{
-    Action, Assembly, EnvFile, Holding, Hook, Links, Migration, Preflight, Retention, Settlement, Smoke, Verification, Work,
+    Action, Assembly, EnvFile, Holding, Hook, Links, Migration, Preflight, Retention, Settlement, Smoke, Verification,
+    Work,
 };
 use super::env_text;
 use super::executor::HostPlan;
