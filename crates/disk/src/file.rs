@@ -5,7 +5,7 @@ use crate::temporary::{TemporaryFile, with_fresh_name};
 use rustix::fs::Mode;
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{FileExt, MetadataExt, symlink};
 use std::path::Path;
 
 /// Writes a whole file durably, replacing what was there in one step.
@@ -24,6 +24,20 @@ pub fn write_atomic(path: &Path, bytes: &[u8], mode: u32) -> Result<(), DiskErro
 /// [`sync_file_system`] covers.
 pub fn write_unsynced(path: &Path, bytes: &[u8], mode: u32) -> Result<(), DiskError> {
     fill(path, bytes, mode)?.place(path).on("put in place", path)
+}
+
+/// Overwrites a file durably within the blocks that it has, for when a full disk leaves no room for
+/// [`write_atomic`]. Fails with `StorageFull`, and changes nothing, when it does not fit.
+///
+/// Whoever reads at just this moment, or after a power cut in it, may find neither the old content nor the new one.
+pub fn overwrite_in_place(path: &Path, bytes: &[u8]) -> Result<(), DiskError> {
+    let file = File::options().write(true).open(path).on("open", path)?;
+    // `st_blocks` counts units of 512 bytes, whatever the file system's own are (stat(2)).
+    if file.metadata().on("examine", path)?.blocks() * 512 < bytes.len() as u64 {
+        return Err(DiskError::new("overwrite", path, io::ErrorKind::StorageFull));
+    }
+    let overwritten = file.write_all_at(bytes, 0).and_then(|()| file.set_len(bytes.len() as u64));
+    overwritten.and_then(|()| file.sync_data()).on("overwrite", path)
 }
 
 fn fill(path: &Path, bytes: &[u8], mode: u32) -> Result<TemporaryFile, DiskError> {
@@ -116,6 +130,24 @@ mod tests {
 
         assert_eq!((error.operation, error.path.as_path()), ("put in place", path.as_path()));
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_is_overwritten_within_its_blocks_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("state.json");
+        fs::write(&path, "a longer old content").unwrap();
+        // Before that, a file system that delays its allocation may not have given it any.
+        File::open(&path).unwrap().sync_all().unwrap();
+        let room = fs::metadata(&path).unwrap().blocks() * 512;
+
+        overwrite_in_place(&path, b"new").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new");
+
+        let more = vec![b'x'; usize::try_from(room).unwrap() + 1];
+        assert!(overwrite_in_place(&path, &more).unwrap_err().is_no_space());
+        assert_eq!(fs::read(&path).unwrap(), b"new", "what does not fit changes nothing");
+        assert!(overwrite_in_place(&dir.path().join("missing"), b"new").unwrap_err().is_not_found());
     }
 
     #[test]

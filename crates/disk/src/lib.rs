@@ -19,7 +19,7 @@ mod tree;
 pub use blob::Blob;
 pub use copy::copy_content;
 pub use error::{BlobError, DiskError};
-pub use file::{replace_symlink, sync_dir, sync_file_system, write_atomic, write_unsynced};
+pub use file::{overwrite_in_place, replace_symlink, sync_dir, sync_file_system, write_atomic, write_unsynced};
 pub use link::Linked;
 pub use space::{FreeSpace, free_space};
 pub use store::{BlobState, BlobStore};

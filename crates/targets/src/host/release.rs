@@ -7,7 +7,7 @@ use cutover_core::id::{DeploymentId, ReleaseId};
 use cutover_core::record::ReleaseRecord;
 pub use cutover_core::record::ReleaseState;
 use cutover_core::target::Failure;
-use cutover_disk::{DiskError, write_atomic};
+use cutover_disk::{DiskError, overwrite_in_place, write_atomic};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -74,7 +74,13 @@ impl Release {
     /// Writes the description into a directory, durably.
     pub fn write(&self, directory: &Path) -> Result<(), Failure> {
         let json = serde_json::to_vec_pretty(self).map_err(|e| Failure::new(format!("encode {RELEASE_FILE}: {e}")))?;
-        write_atomic(&directory.join(RELEASE_FILE), &json, 0o644).map_err(disk)
+        let path = directory.join(RELEASE_FILE);
+        let written = match write_atomic(&path, &json, 0o644) {
+            // A mark is a few other letters in the same file: a full disk must not keep it from being set.
+            Err(error) if error.is_no_space() => overwrite_in_place(&path, &json).map_err(|_| error),
+            other => other,
+        };
+        written.map_err(disk)
     }
 
     /// Moves a release to another state, durably.

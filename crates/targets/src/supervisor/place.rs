@@ -3,6 +3,7 @@
 use super::SupervisorError;
 use crate::process::ProcessIdentity;
 use cutover_core::config::ProcessConfig;
+use cutover_disk::overwrite_in_place;
 use jiff::Timestamp;
 use rustix::fs::{CWD, Mode, OFlags};
 use serde::de::DeserializeOwned;
@@ -10,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, FileExt, FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// The largest `spec.json` or `state.json` that is read, in bytes.
@@ -120,7 +121,8 @@ impl Place {
             fs::rename(&temporary, &path)
         };
         let written = match write() {
-            Err(error) if is_full(&error) => overwrite(&path, &bytes).map_err(|_| error),
+            // The old release must come back on a full disk too. Whoever reads meanwhile looks again.
+            Err(error) if is_full(&error) => overwrite_in_place(&path, &bytes).map_err(|_| error),
             other => other,
         };
         written.map_err(SupervisorError::file("write", &path))
@@ -179,19 +181,6 @@ fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
-/// Overwrites a file within the blocks that it has: the old release must come back on a full disk too.
-///
-/// Whoever reads at just this moment may find it damaged, and looks again.
-fn overwrite(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let file = OpenOptions::new().write(true).open(path)?;
-    // `st_blocks` counts units of 512 bytes, whatever the file system's own are (stat(2)).
-    if file.metadata()?.blocks() * 512 < bytes.len() as u64 {
-        return Err(io::ErrorKind::StorageFull.into());
-    }
-    file.write_all_at(bytes, 0)?;
-    file.set_len(bytes.len() as u64)
-}
-
 /// For files that only this user may read.
 pub(super) fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
@@ -201,26 +190,4 @@ pub(super) fn private() -> OpenOptions {
 
 fn damaged(path: &Path, why: &serde_json::Error) -> SupervisorError {
     SupervisorError::Damaged { path: path.to_owned(), why: why.to_string() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_is_overwritten_within_its_blocks_only() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("state.json");
-        fs::write(&path, "a longer old content").unwrap();
-        File::open(&path).unwrap().sync_all().unwrap();
-        let room = fs::metadata(&path).unwrap().blocks() * 512;
-
-        overwrite(&path, b"new").unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"new");
-
-        let more = vec![b'x'; usize::try_from(room).unwrap() + 1];
-        assert!(is_full(&overwrite(&path, &more).unwrap_err()));
-        assert_eq!(fs::read(&path).unwrap(), b"new", "what does not fit changes nothing");
-        assert!(overwrite(&dir.path().join("missing"), b"new").is_err());
-    }
 }
