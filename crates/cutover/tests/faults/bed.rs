@@ -53,6 +53,8 @@ pub(crate) struct Config {
     pub(crate) host: String,
     /// Keys of `[targets.app.host.verify]` besides the probes.
     pub(crate) verify: String,
+    /// Probes besides the one that asks the service.
+    pub(crate) probes: String,
     /// Whole tables.
     pub(crate) tables: String,
     /// Keys of the environment's `env`.
@@ -77,6 +79,7 @@ impl Bed {
         let config = Config {
             host: "disk_free_min = \"0 B\"\ninodes_free_min = 0\n".to_owned(),
             verify: "within = \"20s\"\ninterval = \"50ms\"\n".to_owned(),
+            probes: String::new(),
             tables: String::new(),
             env: String::new(),
             port: free_port(),
@@ -221,7 +224,7 @@ impl Drop for Bed {
 
 impl Config {
     fn text(&self, app: &Path) -> String {
-        let Self { host, verify, tables, env, port, artifact } = self;
+        let Self { host, verify, probes, tables, env, port, artifact } = self;
         let (app, python) = (app.display(), python());
         format!(
             r#"name = "shop"
@@ -239,7 +242,7 @@ backoff = "200ms"
 
 [targets.app.host.verify]
 {verify}
-probes = [{{ http = {{ url = "http://127.0.0.1:{port}/", body = "ok" }} }}]
+probes = [{{ http = {{ url = "http://127.0.0.1:{port}/", body = "ok" }} }}, {probes}]
 
 {tables}
 [environments.production]

@@ -4,7 +4,7 @@ use crate::bed::Bed;
 use crate::run::{Ran, Running};
 use std::path::PathBuf;
 
-/// Shifts the wall clock of whatever it is loaded into by `SHIFT_SECONDS`.
+/// Shifts the wall clock of whatever it is loaded into by `SHIFT_SECONDS`, once the file `SHIFT_FROM` is there.
 const SHIM: &str = r#"
 #define _GNU_SOURCE
 #include <stdlib.h>
@@ -13,8 +13,9 @@ const SHIM: &str = r#"
 #include <sys/syscall.h>
 int clock_gettime(clockid_t clock, struct timespec *now) {
     int result = syscall(SYS_clock_gettime, clock, now);
-    const char *shift = getenv("SHIFT_SECONDS");
-    if (result == 0 && clock == CLOCK_REALTIME && shift) now->tv_sec += atol(shift);
+    const char *shift = getenv("SHIFT_SECONDS"), *from = getenv("SHIFT_FROM");
+    int begun = !from || access(from, F_OK) == 0;
+    if (result == 0 && clock == CLOCK_REALTIME && shift && begun) now->tv_sec += atol(shift);
     return result;
 }
 "#;
@@ -108,4 +109,30 @@ fn two_deployments_in_what_the_clock_calls_the_same_second_have_names_of_their_o
     let second = std::fs::read_link(bed.app().join("current")).unwrap();
     assert!(second != first && second.file_name().unwrap().to_str().unwrap() < name.as_str());
     bed.assert_settled_at(2, "after a jump back");
+}
+
+#[test]
+fn a_clock_that_jumps_in_the_middle_of_a_deployment_is_no_failure() {
+    let mut bed = Bed::live();
+    let shim = shim(&bed);
+    let jumped = bed.path("jumped");
+    // The hook itself makes the clock jump.
+    bed.config.tables = format!("[targets.app.host.run]\ninstall = \"touch {}\"\n", jumped.display());
+    let version = bed.commit();
+    let mut command = bed.cutover(&["deploy", "production"]);
+    command.env("LD_PRELOAD", &shim).env("SHIFT_SECONDS", (-DAY).to_string()).env("SHIFT_FROM", &jumped);
+
+    let ran = Running::start(command).end().expect(0).concludes("✓ Deployed");
+
+    bed.assert_settled_at(version, &ran.told());
+    let history = bed.run(&["history", "production", "--json"]).expect(0).json();
+    let ids: Vec<&str> =
+        history["deployments"].as_array().unwrap().iter().map(|row| row["deployment"].as_str().unwrap()).collect();
+    assert_eq!(ids.len(), 2, "{history}");
+    for id in ids {
+        bed.run(&["logs", id]).expect(0);
+    }
+    bed.run(&["metrics"]).expect(0);
+    bed.run(&["rollback", "production"]).expect(0);
+    bed.assert_settled_at(1, "after a rollback");
 }

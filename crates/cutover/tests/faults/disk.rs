@@ -263,6 +263,41 @@ fn a_disk_that_is_full_when_everything_must_be_taken_back() {
     bed.assert_settled_at(after, "after space was freed");
 }
 
+/// The service is well, and eats the disk as soon as it has answered.
+const EATS_WHEN_WELL: &str = "
+from eater import eat
+import threading
+def reply(connection):
+    answer(connection, 200, 'ok ' + version)
+    if not os.path.exists(DIRECTORY): eat(DIRECTORY, 'both', 0)
+";
+
+#[test]
+fn a_disk_that_fills_once_the_release_is_verified_takes_nothing_from_it() {
+    if !is_root("a_disk_that_fills_once_the_release_is_verified_takes_nothing_from_it") {
+        return;
+    }
+    let (mut bed, tmpfs) = on_small_disk();
+    bed.config.verify += "soak = \"1s\"\n";
+    let directory = bed.app().join(EATEN);
+    bed.write("behaviour.py", &EATS_WHEN_WELL.replace("DIRECTORY", &format!("{:?}", directory.display().to_string())));
+    let before = something_new(&bed);
+    tmpfs.leave(Room::Inodes(220));
+
+    let ran = bed.deploy().expect(0).concludes("✓ Deployed");
+
+    let about = ran.told();
+    ran.says(&["is good"]);
+    assert_whole(&bed, &before, 0, &about);
+    tmpfs.free();
+    std::fs::remove_dir_all(directory).unwrap();
+    let after = bed.commit_behaving(crate::bed::HEALTHY);
+    bed.deploy().expect(0);
+    bed.assert_settled_at(after, "after space was freed");
+    bed.run(&["rollback", "production"]).expect(0);
+    bed.assert_settled_at(before.new, "a release that was verified is a release to go back to");
+}
+
 #[test]
 fn too_little_room_is_told_before_anything_is_touched() {
     if !is_root("too_little_room_is_told_before_anything_is_touched") {

@@ -108,3 +108,16 @@ fn a_signal_to_one_that_waits_changes_nothing() {
     first.end().expect(0);
     bed.assert_settled_at(2, "the first one was not disturbed");
 }
+
+#[test]
+fn many_at_once_come_one_after_the_other() {
+    let bed = Bed::live();
+    let version = bed.commit();
+
+    let all: Vec<Running> = (0..5).map(|_| by(&bed, "bob", &["deploy", "production", "--wait"])).collect();
+
+    let told: String = all.into_iter().map(|one| one.end().expect(0).told()).collect();
+    let count = |words| told.matches(words).count();
+    assert_eq!((count("✓ Deployed"), count("✓ Nothing changed")), (1, 4), "{told}");
+    bed.assert_settled_at(version, &told);
+}

@@ -56,8 +56,16 @@ impl Ran {
     /// Fails the test unless it tells how it ended in exactly one line, which begins like this.
     #[track_caller]
     pub(crate) fn concludes(self, beginning: &str) -> Self {
-        const CONCLUSIONS: [&str; 7] =
-            ["✓ Deployed", "✓ Rolled back", "✓ Restarted", "↩ Rolled back", "✗ Failed", "✗ Stuck", "error:"];
+        const CONCLUSIONS: [&str; 8] = [
+            "✓ Deployed",
+            "✓ Nothing changed",
+            "✓ Rolled back",
+            "✓ Restarted",
+            "↩ Rolled back",
+            "✗ Failed",
+            "✗ Stuck",
+            "error:",
+        ];
         let told = self.told();
         let is_one = |line: &&str| CONCLUSIONS.iter().any(|conclusion| line.starts_with(conclusion));
         let conclusions: Vec<&str> = told.lines().filter(is_one).collect();

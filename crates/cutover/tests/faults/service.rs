@@ -144,6 +144,20 @@ fn a_probe_that_is_never_answered_is_bounded_by_its_time() {
 }
 
 #[test]
+fn a_command_probe_that_never_ends_is_bounded_and_leaves_no_child() {
+    let mut bed = Bed::live();
+    bed.write("probe", "#!/bin/sh\ntrap '' TERM\n(sleep 300; true) &\nsleep 300\n");
+    bed.config.verify = "within = \"3s\"\ninterval = \"50ms\"\n".to_owned();
+    bed.config.probes = "{ command = { run = [\"./probe\"], timeout = \"1s\" } }".to_owned();
+    bed.commit();
+
+    let ran = bed.deploy();
+
+    assert!(ran.took < Duration::from_secs(40), "{:?}", ran.took);
+    assert_rolled_back(&bed, ran, &["verify", "not healthy within 3s", "command ./probe", "did not end within"]);
+}
+
+#[test]
 fn a_service_that_says_it_is_not_well_is_rolled_back() {
     let mut bed = Bed::live();
     bed.config.verify = "within = \"2s\"\ninterval = \"50ms\"\n".to_owned();

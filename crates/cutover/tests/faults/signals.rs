@@ -212,6 +212,70 @@ fn a_second_signal_leaves_at_once_and_resume_brings_it_to_an_end() {
 }
 
 #[test]
+fn a_second_signal_while_everything_is_taken_back_can_be_resumed_too() {
+    let mut bed = Bed::new();
+    // What must be seen healthy again for so long is the old release.
+    bed.config.verify += "soak = \"3s\"\n";
+    bed.commit();
+    bed.deploy().expect(0);
+    let before = bed.world();
+    bed.commit();
+    let running = bed.begin_deploy();
+    assert!(running.hears("✓ restart"));
+    running.signal(Signal::INT);
+    assert!(running.hears("↩ taken back: env"));
+
+    running.signal(Signal::TERM);
+
+    running.end_within(Duration::from_secs(3)).expect(4).says(&["left half-way", "cutover resume ENV"]);
+    let resumed = bed.run(&["resume", "production"]);
+    let about = resumed.told();
+    resumed.expect(3).concludes("↩ Rolled back").says(&["is live and healthy again"]);
+    assert_eq!(before.differences(&bed.world()), [""; 0], "{about}");
+    bed.assert_settled_at(1, &about);
+}
+
+#[test]
+fn a_signal_while_an_old_service_takes_long_to_stop_rolls_back() {
+    let bed = Bed::new();
+    bed.commit_behaving(&format!("signal.signal(signal.SIGTERM, signal.SIG_IGN)\n{}", crate::bed::HEALTHY));
+    bed.deploy().expect(0);
+    let before = bed.world();
+    bed.commit_behaving(crate::bed::HEALTHY);
+    let running = bed.begin_deploy();
+    assert!(running.hears("✓ switch"));
+
+    running.signal(Signal::INT);
+
+    let ran = running.end_within(SOON).expect(3).concludes("↩ Rolled back");
+    let told = ran.told();
+    ran.says(&["is live and healthy again"]);
+    assert_eq!(before.differences(&bed.world()), [""; 0], "{told}");
+    bed.assert_settled_at(1, &told);
+}
+
+#[test]
+fn a_signal_to_a_rollback_brings_back_what_was_live() {
+    let mut bed = Bed::new();
+    bed.config.verify += "soak = \"2s\"\n";
+    bed.commit();
+    bed.deploy().expect(0);
+    bed.config.verify = "within = \"20s\"\n".to_owned();
+    bed.commit();
+    bed.deploy().expect(0);
+    let before = bed.world();
+    let running = Running::start(bed.cutover(&["rollback", "production"]));
+    assert!(running.hears("✓ restart"));
+
+    running.signal(Signal::TERM);
+
+    let ran = running.end_within(SOON).expect(3).concludes("↩ Rolled back");
+    let told = ran.told();
+    assert_eq!(before.differences(&bed.world()), [""; 0], "{told}");
+    bed.assert_settled_at(2, &told);
+}
+
+#[test]
 fn a_closed_terminal_stops_nothing() {
     let (bed, _) = hooked(GATED, INSTALL);
     let running = deploy_to_hook(&bed);
