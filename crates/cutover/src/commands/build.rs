@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 /// Packs a commit into an artifact and prints its id.
 ///
-/// An artifact is what one commit builds to: the files that `include` and `exclude` of [artifact]
+/// An artifact is what one commit builds to: the files that `include` and `exclude` of `[artifact]`
 /// choose, after the `build` command ran in a clean checkout, when there is one. It is packed once
 /// and deployed many times; packing the same commit again gives the same id. `cutover deploy` packs
 /// by itself, so this is for CI jobs that build before they deploy, and to see what would go out.

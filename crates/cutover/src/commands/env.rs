@@ -11,7 +11,7 @@ use serde_json::json;
 /// Compare an environment's variables and secrets with the live env file, by name
 ///
 /// Values are never shown. The env file is written by `cutover deploy`, with the release that it
-/// belongs to, and the old one is kept as .env.bak.<time>.
+/// belongs to, and the old one is kept as `.env.bak.<time>`.
 ///
 /// Examples:
 ///   cutover env production diff

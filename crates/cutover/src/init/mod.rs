@@ -1,6 +1,6 @@
 //! What `cutover init` does: looks at a repository and writes a commented `cutover.toml` for it.
 //!
-//! [`inspect`] reads files and guesses; [`render`] writes what was found, says where it was found,
+//! [`inspect`] reads files and guesses; [`render()`] writes what was found, says where it was found,
 //! and keeps what was not found as comments. What it renders is always a sound config.
 
 mod git;
