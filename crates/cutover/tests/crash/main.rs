@@ -1,7 +1,8 @@
 //! Crash everywhere: a real deployment on disk by the real binary, ended with SIGKILL at every journal entry and in
 //! the middle of every step. After a restart there is exactly the target or exactly the original, and nothing half-way.
 //!
-//! A choice of points is tried by default; `CUTOVER_CRASH=all` tries every one.
+//! A choice of points is tried by default; `CUTOVER_CRASH=all` tries every one. Most worlds lie in memory where there is
+//! room; `CUTOVER_CRASH_DIR` names another place.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot set up its world has failed")]
 
@@ -105,6 +106,11 @@ fn an_update_of_a_running_service_that_is_killed_leaves_the_old_or_the_new_one_r
 #[test]
 fn an_unhealthy_update_of_a_running_service_that_is_killed_leaves_the_old_one_running() {
     sweep("unhealthy update of a service", Scenario::Unhealthy, true, journal_points);
+}
+
+#[test]
+fn a_first_deployment_of_a_service_that_is_killed_runs_or_does_not() {
+    sweep("first deployment of a service", Scenario::First, true, journal_points);
 }
 
 #[test]

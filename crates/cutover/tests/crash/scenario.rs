@@ -161,6 +161,13 @@ impl Stage {
     }
 }
 
+impl Drop for Stage {
+    fn drop(&mut self) {
+        // A test that fails must leave nothing running either.
+        crate::processes::end_all(&self.world.root());
+    }
+}
+
 impl Allowed {
     /// What a recovery makes of a world in which nothing was killed.
     fn after(which: &'static str, world: &World, kept: &str, scenario: Scenario, recovery: Recovery) -> Self {

@@ -15,6 +15,8 @@ const WORKER_COUNT: usize = 2;
 /// The variable that asks for every point instead of a choice.
 const ALL_VARIABLE: &str = "CUTOVER_CRASH";
 
+/// The variable that names where worlds shall lie.
+const DIR_VARIABLE: &str = "CUTOVER_CRASH_DIR";
 /// How much room worlds need in memory.
 const MEMORY_BYTES_MIN: u64 = 512 << 20;
 
@@ -122,7 +124,6 @@ pub(crate) fn each_worker(
         let stage = Stage::new(slot.path(), scenario, service);
         let mut report = Report::default();
         work(&stage, share, &mut report);
-        crate::processes::end_all(&stage.world.root());
         report
     };
     let mut whole = Report::default();
@@ -141,12 +142,15 @@ pub(crate) fn disk() -> PathBuf {
     std::env::temp_dir()
 }
 
-/// Where worlds lie whose every system call is killed. SIGKILL loses nothing of what was written, so that a file system in
-/// memory shows the same as a disk, without waiting for it. Asked for everything, the real thing is used.
+/// Where worlds lie whose every system call is killed: in `CUTOVER_CRASH_DIR`, else in memory. SIGKILL loses nothing of what
+/// was written, so that a file system in memory shows the same as a disk, without waiting for it.
 fn memory_or_disk() -> PathBuf {
+    if let Some(chosen) = std::env::var_os(DIR_VARIABLE) {
+        return chosen.into();
+    }
     let memory = Path::new("/dev/shm");
     let has_room = || cutover_disk::free_space(memory).is_ok_and(|free| free.bytes > MEMORY_BYTES_MIN);
-    if !wants_all() && has_room() && can_execute_in(memory) { memory.to_owned() } else { disk() }
+    if has_room() && can_execute_in(memory) { memory.to_owned() } else { disk() }
 }
 
 /// Whether programs may be started from a directory: memory is often mounted so that they may not.
