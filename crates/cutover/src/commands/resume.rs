@@ -30,17 +30,15 @@ pub(crate) struct ResumeArgs {
 impl ResumeArgs {
     /// Resumes.
     pub(crate) fn run(&self, context: &Context) -> Result<Exit, CommandError> {
-        // Values that can't be had now may not be needed any more; a step that needs them says so.
-        let session = Session::open(context, &self.environment)
-            .or_else(|_| Session::open_without_variables(context, &self.environment))?;
         if self.abandon {
-            return self.abandon(context, &session);
+            return self.abandon(context);
         }
+        let session = Session::open_for_recovery(context, &self.environment)?;
         session.change("resume", Recovery::GoOn, |begun| Ok(begun.recovered.last().cloned()))
     }
 
-    fn abandon(&self, context: &Context, session: &Session<'_>) -> Result<Exit, CommandError> {
-        let abandoned = session.abandon()?;
+    fn abandon(&self, context: &Context) -> Result<Exit, CommandError> {
+        let abandoned = Session::open_without_variables(context, &self.environment)?.abandon()?;
         if context.output.json {
             context.output.json(&serde_json::json!({ "v": 1, "abandoned": abandoned }))?;
         } else if abandoned.is_empty() {

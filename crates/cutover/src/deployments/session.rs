@@ -3,7 +3,7 @@
 use super::identity::{asker, deployment_id};
 use super::memory::remember_releases;
 use super::signals::{self, CANCEL};
-use super::{Place, Variables};
+use super::{Place, Variables, VariablesError};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -78,9 +78,24 @@ impl<'a> Session<'a> {
     /// The environment with all its variables and secrets.
     pub(crate) fn open(context: &'a Context, environment: &str) -> Result<Self, CommandError> {
         let mut session = Self::open_without_variables(context, environment)?;
-        let root = &context.project()?.dir;
-        session.variables = Variables::resolve(session.place.name.as_str(), session.place.environment, root)?;
+        session.variables = session.resolve(context)??;
         Ok(session)
+    }
+
+    /// The environment for what is unfinished: it may not need its variables any more, and a step that needs them fails.
+    pub(crate) fn open_for_recovery(context: &'a Context, environment: &str) -> Result<Self, CommandError> {
+        let mut session = Self::open_without_variables(context, environment)?;
+        match session.resolve(context)? {
+            Ok(variables) => session.variables = variables,
+            Err(error) if error.cancelled => return Err(error.into()),
+            Err(error) => context.output.warn(&format!("{error}; a step that needs its variables will fail")),
+        }
+        Ok(session)
+    }
+
+    fn resolve(&self, context: &Context) -> Result<Result<Variables, VariablesError>, CommandError> {
+        let root = &context.project()?.dir;
+        Ok(Variables::resolve(self.place.name.as_str(), self.place.environment, root))
     }
 
     /// The environment for what needs no new values: a rollback uses the ones that the release had.
@@ -95,10 +110,7 @@ impl<'a> Session<'a> {
             context,
             project: &context.project()?.config.name,
             place,
-            variables: Variables {
-                secret_names: environment.secrets.keys().cloned().collect(),
-                ..Variables::default()
-            },
+            variables: Variables::unknown(environment),
             reason: String::new(),
             wait: None,
             supersede: false,
@@ -189,7 +201,7 @@ impl<'a> Session<'a> {
     /// What a deployment that died was to bring live, when this machine still has it.
     fn offer_again<'b>(&self, plan: &HostPlan, blobs: &'b ArtifactBlobs) -> Option<Offer<'b>> {
         let artifact = self.artifacts.get(&plan.artifact).ok()?;
-        Some(Offer { id: artifact.id, manifest: artifact.manifest, blobs, variables: self.variables.values.clone() })
+        Some(Offer { id: artifact.id, manifest: artifact.manifest, blobs, variables: self.variables.offered() })
     }
 
     fn usual_times(&self) -> BTreeMap<String, Duration> {
@@ -280,12 +292,11 @@ impl Begun<'_> {
 
     /// Drives a plan to its end and remembers it.
     pub(crate) fn run(&self, plan: HostPlan, artifact: Option<(&Manifest, &ArtifactBlobs)>) -> Result<Ended, RunError> {
-        let variables = &self.session.variables.values;
         let offer = artifact.map(|(manifest, blobs)| Offer {
             id: manifest.id(),
             manifest: manifest.clone(),
             blobs,
-            variables: variables.clone(),
+            variables: self.session.variables.offered(),
         });
         let ended = self.transaction.run(plan, offer.as_ref())?;
         self.session.remember(&ended);

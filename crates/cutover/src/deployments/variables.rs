@@ -11,12 +11,13 @@ use std::path::Path;
 const VALUE_BYTES_MAX: usize = 128 * 1024;
 
 /// Variables and secrets, ready to be written.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Variables {
-    /// Everything by name.
+    /// Everything by name; empty when the values are not known.
     pub(crate) values: BTreeMap<String, Secret>,
     /// Which of them are secret.
     pub(crate) secret_names: BTreeSet<String>,
+    is_known: bool,
 }
 
 /// Secrets that could not be had.
@@ -36,9 +37,20 @@ fn count(number: usize) -> String {
 }
 
 impl Variables {
+    /// Which variables are secret, without asking for any value.
+    pub(crate) fn unknown(environment: &EnvironmentConfig) -> Self {
+        let secret_names = environment.secrets.keys().cloned().collect();
+        Self { values: BTreeMap::new(), secret_names, is_known: false }
+    }
+
+    /// What a deployment is offered: None when the values are not known, so that nobody takes them for none.
+    pub(crate) fn offered(&self) -> Option<BTreeMap<String, Secret>> {
+        self.is_known.then(|| self.values.clone())
+    }
+
     /// Gets every value; relative paths are under `root`.
     pub(crate) fn resolve(name: &str, environment: &EnvironmentConfig, root: &Path) -> Result<Self, VariablesError> {
-        let mut variables = Self::default();
+        let mut variables = Self { is_known: true, ..Self::unknown(environment) };
         variables.values.extend(environment.env.iter().map(|(name, value)| (name.clone(), Secret::new(value.clone()))));
         let mut faults = Vec::new();
         for (name, source) in &environment.secrets {
@@ -46,7 +58,6 @@ impl Variables {
                 Ok(value) => drop(variables.values.insert(name.clone(), value)),
                 Err(why) => faults.push(format!("{name}: {why}")),
             }
-            variables.secret_names.insert(name.clone());
         }
         if faults.is_empty() {
             return Ok(variables);

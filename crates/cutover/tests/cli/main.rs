@@ -6,4 +6,5 @@ mod config;
 mod frame;
 mod init;
 mod memory;
+mod resume;
 mod sandbox;

@@ -21,8 +21,8 @@ pub struct Offer<'a> {
     pub manifest: Manifest,
     /// Where its blobs can be read.
     pub blobs: &'a dyn BlobSource,
-    /// The environment's variables and secrets.
-    pub variables: BTreeMap<String, Secret>,
+    /// The environment's variables and secrets; None when they could not be had, which is not the same as having none.
+    pub variables: Option<BTreeMap<String, Secret>>,
 }
 
 /// The program that supervises `process` services: Cutover itself.

@@ -110,7 +110,7 @@ impl Place {
     pub fn try_deploy(&self, artifact: &Artifact) -> Result<Ended, TransactionError> {
         let id = artifact.manifest.id();
         let offer =
-            Offer { id, manifest: artifact.manifest.clone(), blobs: artifact, variables: self.variables.clone() };
+            Offer { id, manifest: artifact.manifest.clone(), blobs: artifact, variables: Some(self.variables.clone()) };
         let subject = Subject { artifact: id, manifest: &artifact.manifest, subject: "a change", committed_at: None };
         self.transact(|wish| planner::deploy(wish, &subject).unwrap(), Some(&offer))
     }

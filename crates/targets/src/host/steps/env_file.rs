@@ -28,11 +28,12 @@ pub(crate) fn stage(site: &Site<'_>, env: &EnvFile) -> Result<Outcome, Failure> 
     if site.kind == PlanKind::Rollback {
         return stage_kept(site, &staged);
     }
-    let offer = site
-        .offer
-        .ok_or_else(|| Failure::new("stage the env file: nobody offers its values any more").hint("deploy again"))?;
-    write_atomic(&staged, env_text::render(&offer.variables).expose().as_bytes(), 0o600).map_err(disk)?;
-    Ok(Outcome::changed(format!("{} variables, {} of them secret", offer.variables.len(), env.secrets.len())))
+    let variables = site.offer.and_then(|offer| offer.variables.as_ref()).ok_or_else(|| {
+        Failure::new("stage the env file: nobody offers its values any more")
+            .hint("deploy again where the environment's variables and secrets can be had")
+    })?;
+    write_atomic(&staged, env_text::render(variables).expose().as_bytes(), 0o600).map_err(disk)?;
+    Ok(Outcome::changed(format!("{} variables, {} of them secret", variables.len(), env.secrets.len())))
 }
 
 /// Takes up the env file that the release was live with.
