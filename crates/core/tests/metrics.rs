@@ -41,6 +41,17 @@ fn deployments_a_day_count_what_went_live_in_the_window() {
 }
 
 #[test]
+fn deploying_again_what_is_live_already_is_no_change() {
+    // Given five changes of which one was taken back, and twenty runs that found nothing to do.
+    let mut stories: Vec<Told> = (1..=4).map(|number| Story::new(number).deployed()).collect();
+    stories.push(Story::new(5).rolled_back());
+    let expected = ten_days(&stories);
+    stories.extend((6..=25).map(|number| Story::new(number).nothing_to_do()));
+    assert_eq!(ten_days(&stories), expected);
+    assert_eq!(expected.success_rate, figure(5, 0.8));
+}
+
+#[test]
 fn an_empty_or_reversed_window_says_nothing() {
     let stories: Vec<Told> = (1..=5).map(|number| Story::new(number).deployed()).collect();
     for until in [minute(0), minute(-5)] {

@@ -228,6 +228,14 @@ fn what_is_stuck_is_closed_by_the_next_that_ends_well_in_the_same_place() {
 }
 
 #[test]
+fn what_found_nothing_to_do_has_seen_nothing_healthy_and_closes_no_incident() {
+    let records = [Story::new(1).stuck(), Story::new(2).nothing_to_do()].map(|told| sum(&told));
+    assert_eq!(records[1].outcome, Some(DeploymentOutcome::Deployed));
+    assert!(!closes(&records[1]));
+    assert_eq!(incidents(&records)[0].closed_by, None);
+}
+
+#[test]
 fn something_irreversible_is_named_in_what_to_do() {
     let (mut plan, records) = Story::new(1).rolled_back();
     plan.steps[1].reversal = Reversal::Irreversible;

@@ -28,17 +28,23 @@ pub(crate) fn take(connection: &Connection, number: i64, summary: &DeploymentRec
     Ok(())
 }
 
+/// What [`closes`] says of a row, so that the first such row can be asked for.
+const CLOSES: &str = "(outcome = 'rolled_back'
+    OR outcome = 'deployed' AND (kind <> 'deploy' OR original IS NULL OR original <> release))";
+
 fn first_closing_after(connection: &Connection, summary: &DeploymentRecord) -> Result<Option<i64>, Fault> {
-    let sql = "SELECT number FROM deployments WHERE project = ?1 AND environment = ?2
-            AND (began_at, id) > (?3, ?4) AND outcome IN ('deployed', 'rolled_back')
-        ORDER BY began_at, id LIMIT 1";
+    let sql = format!(
+        "SELECT number FROM deployments WHERE project = ?1 AND environment = ?2
+            AND (began_at, id) > (?3, ?4) AND {CLOSES}
+        ORDER BY began_at, id LIMIT 1"
+    );
     let place = (
         summary.project.as_str(),
         summary.environment.as_str(),
         nanoseconds(summary.began_at),
         summary.deployment.as_str(),
     );
-    Ok(connection.prepare(sql)?.query_row(place, |row| row.get(0)).optional()?)
+    Ok(connection.prepare(&sql)?.query_row(place, |row| row.get(0)).optional()?)
 }
 
 /// Stuck deployments before this one that none between has closed.

@@ -100,6 +100,8 @@ pub(crate) fn usual_times(
 ) -> Result<BTreeMap<String, u64>, Fault> {
     let mut conditions = Conditions::of(scope);
     conditions.add("outcome = ?", [Value::from(word(&DeploymentOutcome::Deployed)?)]);
+    // What found nothing to do has no usual step, and would push out those that have.
+    conditions.add("(kind <> 'deploy' OR original IS NULL OR original <> release)", []);
     let on_target = if target.is_some() { "WHERE target = ?" } else { "" };
     let sql = format!(
         "SELECT name, elapsed_ms FROM step_times JOIN (SELECT number FROM deployments {}

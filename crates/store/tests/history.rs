@@ -133,7 +133,19 @@ fn usual_times_are_medians_of_what_went_well() {
     assert!(elsewhere.is_empty());
 }
 
-/// Seven deployments that open and close incidents in every way there is.
+#[test]
+fn what_found_nothing_to_do_does_not_push_out_the_usual_times() {
+    let (_folder, store) = fresh();
+    let (plan, records) = Story::new(1).step_seconds(10).deployed();
+    store.ingest(&plan, &records).unwrap();
+    for number in 2..=30 {
+        let (plan, records) = Story::new(number).nothing_to_do();
+        store.ingest(&plan, &records).unwrap();
+    }
+    assert_eq!(store.usual_times(&Scope::default(), None).unwrap()["switch"], 10_000);
+}
+
+/// Eight deployments that open and close incidents in every way there is.
 fn eventful() -> Vec<Told> {
     vec![
         Story::new(1).deployed(),
@@ -143,6 +155,7 @@ fn eventful() -> Vec<Told> {
         Story::new(5).kind(PlanKind::Rollback).deployed(),
         Story::new(6).kind(PlanKind::Rollback).deployed(),
         Story::new(7).stuck(),
+        Story::new(8).nothing_to_do(),
     ]
 }
 
@@ -154,7 +167,9 @@ fn incidents_are_the_same_in_whatever_order_deployments_are_taken_in() {
     expected.reverse();
     let closings = summaries.iter().filter(|summary| closes(summary)).count();
     assert_eq!((expected.len(), closings), (5, 4));
-    for order in [[0, 1, 2, 3, 4, 5, 6], [6, 5, 4, 3, 2, 1, 0], [4, 2, 6, 0, 5, 3, 1], [5, 3, 4, 2, 0, 1, 6]] {
+    let orders =
+        [[0, 1, 2, 3, 4, 5, 6, 7], [7, 6, 5, 4, 3, 2, 1, 0], [4, 2, 6, 0, 7, 5, 3, 1], [5, 7, 3, 4, 2, 0, 1, 6]];
+    for order in orders {
         let (_folder, store) = fresh();
         for at in order {
             store.ingest(&stories[at].0, &stories[at].1).unwrap();

@@ -91,6 +91,13 @@ impl Story {
         self.tell(vec![started(0), applied(0), started(1), applied(1), started(2), applied(2)])
     }
 
+    /// What it was to deploy is live already, unchanged: it only looked.
+    pub fn nothing_to_do(mut self) -> Told {
+        self.plan.original = Some(self.plan.release.clone());
+        self.plan.steps = vec![story_step(0, "hold", Phase::Live)];
+        self.tell(vec![started(0), applied(0)])
+    }
+
     /// It is at work on the switch, or its engine crashed there.
     pub fn unfinished(self) -> Told {
         self.tell(vec![started(0), applied(0), started(1)])

@@ -119,7 +119,7 @@ fn time_to_restore_ms(incidents: &[Incident], window: Window) -> Spread {
 }
 
 fn success_rate(within: &[&DeploymentRow]) -> Figure {
-    let judged: Vec<_> = within.iter().filter(|row| row.kind == PlanKind::Deploy && !was_only_cancelled(row)).collect();
+    let judged: Vec<_> = within.iter().filter(|row| row.is_change() && !was_only_cancelled(row)).collect();
     Figure::share(judged.iter().filter(|row| went_live(row)).count(), judged.len())
 }
 
@@ -131,11 +131,11 @@ fn rollbacks_per_change(within: &[&DeploymentRow]) -> Figure {
 }
 
 fn went_live(row: &DeploymentRow) -> bool {
-    row.kind == PlanKind::Deploy && row.outcome == Some(DeploymentOutcome::Deployed)
+    row.is_change() && row.outcome == Some(DeploymentOutcome::Deployed)
 }
 
 fn reached_traffic(row: &DeploymentRow) -> bool {
-    row.kind == PlanKind::Deploy && row.switched
+    row.is_change() && row.switched
 }
 
 fn is_by_hand(row: &DeploymentRow) -> bool {

@@ -2,6 +2,7 @@
 
 use super::deployment::DeploymentRecord;
 use super::report;
+use super::row::finds_nothing_to_do;
 use super::step::StepState;
 use crate::id::{DeploymentId, EnvironmentName, ProjectName, ReleaseId, TargetName};
 use crate::next::DeploymentOutcome;
@@ -64,15 +65,22 @@ pub fn incident(record: &DeploymentRecord, closing: Option<&DeploymentRecord>) -
     Some(incident)
 }
 
-/// Whether this deployment's end means that what serves is healthy: it closes what was open before it.
+/// Whether this deployment's end means that what serves was seen healthy: it closes what was open before it.
+///
+/// One that found nothing to do ends deployed too, but it has not looked.
 pub fn closes(record: &DeploymentRecord) -> bool {
-    matches!(record.outcome, Some(DeploymentOutcome::Deployed | DeploymentOutcome::RolledBack))
+    match record.outcome {
+        Some(DeploymentOutcome::Deployed) => {
+            !finds_nothing_to_do(record.kind, &record.release, record.original.as_ref())
+        }
+        Some(DeploymentOutcome::RolledBack) => true,
+        Some(DeploymentOutcome::Failed | DeploymentOutcome::Stuck) | None => false,
+    }
 }
 
 /// All incidents of these deployments, which stand in the order in which they began.
 ///
-/// A stuck deployment's incident is closed by the next deployment of its project and environment that ended
-/// deployed or rolled back. A person's rollback that closes one so does not open another.
+/// A stuck deployment's incident is closed by the next deployment of its project and environment that [`closes`]. A person's rollback that closes one so does not open another.
 pub fn incidents(records: &[DeploymentRecord]) -> Vec<Incident> {
     let mut found: Vec<Incident> = Vec::new();
     for (at, record) in records.iter().enumerate() {

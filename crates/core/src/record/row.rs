@@ -54,6 +54,18 @@ pub struct DeploymentRow {
     pub error: Option<String>,
 }
 
+impl DeploymentRow {
+    /// Whether it was to make another release live than the one that was.
+    pub fn is_change(&self) -> bool {
+        self.kind == PlanKind::Deploy && !finds_nothing_to_do(self.kind, &self.release, self.original.as_ref())
+    }
+}
+
+/// Whether what was to be deployed is live already, unchanged: nothing is switched, restarted or verified then.
+pub(super) fn finds_nothing_to_do(kind: PlanKind, release: &ReleaseId, original: Option<&ReleaseId>) -> bool {
+    kind == PlanKind::Deploy && original == Some(release)
+}
+
 impl From<&DeploymentRecord> for DeploymentRow {
     fn from(record: &DeploymentRecord) -> Self {
         let failure = record.failure.as_ref().or(record.restore_failure.as_ref());
