@@ -3,8 +3,8 @@
 use crate::error::{ArtifactError, ImportError};
 use crate::export::{MAGIC, VERSION, contents};
 use crate::record::{Artifact, ArtifactRecord, CommitInfo};
-use crate::store::{ArtifactStore, MANIFEST_BYTES_MAX, RECORD_BYTES_MAX};
-use cutover_core::artifact::{Digest, Manifest};
+use crate::store::{ArtifactStore, RECORD_BYTES_MAX};
+use cutover_core::artifact::{Digest, MANIFEST_BYTES_MAX, Manifest};
 use cutover_disk::{Blob, BlobError};
 use jiff::Timestamp;
 use std::collections::HashMap;

@@ -21,4 +21,4 @@ pub use error::{ArtifactError, BuildError, ImportError};
 pub use filter::Filter;
 pub use pack::{PackObserver, PackRequest, PackSource};
 pub use record::{Artifact, ArtifactRecord};
-pub use store::{ArtifactBlobs, ArtifactStore, ID_PREFIX_LENGTH_MIN, MANIFEST_BYTES_MAX, PruneReport, Retention};
+pub use store::{ArtifactBlobs, ArtifactStore, ID_PREFIX_LENGTH_MIN, PruneReport, Retention};

@@ -73,6 +73,8 @@ impl From<Digest> for String {
 
 /// The most entries that a manifest may have.
 pub const ENTRY_COUNT_MAX: usize = 1_000_000;
+/// The largest manifest that is read, in bytes.
+pub const MANIFEST_BYTES_MAX: u64 = 256 << 20;
 /// The longest path in bytes (Linux `PATH_MAX` less the room for `deploy_to`).
 pub const PATH_LENGTH_MAX: usize = 3_000;
 /// The deepest path in components.

@@ -1,11 +1,12 @@
 //! Moving content and hashing it on the way.
 
 use crate::copy::copy_content;
-use crate::error::{BlobError, Context};
+use crate::error::{BlobError, Context, DiskError};
 use crate::temporary::TemporaryFile;
 use cutover_core::artifact::Digest;
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::path::Path;
 
 /// How much is read, hashed and written at once.
 const BUFFER_BYTES: u64 = 256 << 10;
@@ -23,6 +24,24 @@ pub(crate) fn clone_and_hash(file: &File, temporary: &TemporaryFile) -> Result<(
     copy_content(file, &temporary.file).on("copy to", temporary.path())?;
     let mut stored = File::open(temporary.path()).on("open", temporary.path())?;
     Ok(hash(&mut stored).on("read", temporary.path())?)
+}
+
+/// The digest of a file's content, which is never in memory as a whole.
+pub fn digest_of_file(path: &Path) -> Result<Digest, DiskError> {
+    let mut file = File::open(path).on("open", path)?;
+    Ok(hash(&mut file).on("read", path)?.0)
+}
+
+/// A file's content, when it has at most `bytes_max` bytes.
+pub fn read_bounded(path: &Path, bytes_max: u64) -> Result<Vec<u8>, DiskError> {
+    let mut bytes = Vec::new();
+    let file = File::open(path).on("read", path)?;
+    file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes).on("read", path)?;
+    if bytes.len() as u64 > bytes_max {
+        let why = format!("it has more than {bytes_max} bytes");
+        return Err(DiskError::new("read", path, io::Error::new(io::ErrorKind::FileTooLarge, why)));
+    }
+    Ok(bytes)
 }
 
 /// The digest and size of all that a reader gives.
@@ -49,5 +68,33 @@ fn each_chunk<E: From<io::Error>>(
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error.into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_read_only_when_it_is_as_small_as_it_may_be() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("small");
+        std::fs::write(&path, "12345").unwrap();
+
+        assert_eq!(read_bounded(&path, 5).unwrap(), b"12345");
+        let error = read_bounded(&path, 4).unwrap_err();
+        assert_eq!(error.source.to_string(), "it has more than 4 bytes");
+        assert!(read_bounded(&folder.path().join("none"), 4).unwrap_err().is_not_found());
+        // A file that never ends is not read to its end.
+        assert!(read_bounded(Path::new("/dev/zero"), 1 << 20).is_err());
+    }
+
+    #[test]
+    fn the_digest_of_a_file_is_that_of_its_content() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("large");
+        let content = vec![7; 3 * BUFFER_BYTES as usize + 1];
+        std::fs::write(&path, &content).unwrap();
+        assert_eq!(digest_of_file(&path).unwrap(), Digest::of(&content));
     }
 }

@@ -8,20 +8,18 @@ pub use prune::{PruneReport, Retention};
 use crate::error::ArtifactError;
 use crate::parallel;
 use crate::record::{Artifact, ArtifactRecord, CommitInfo};
-use cutover_core::artifact::{BlobSource, Digest, Manifest};
+use cutover_core::artifact::{BlobSource, Digest, MANIFEST_BYTES_MAX, Manifest};
 use cutover_core::id::ProjectName;
-use cutover_disk::{Blob, BlobStore, DiskError, write_atomic, write_unsynced};
+use cutover_disk::{Blob, BlobStore, DiskError, read_bounded, write_atomic, write_unsynced};
 use jiff::{SignedDuration, Timestamp};
 use lock::Lock;
 use std::cmp::Reverse;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 /// The shortest beginning of an id that names an artifact.
 pub const ID_PREFIX_LENGTH_MIN: usize = 6;
-/// The largest manifest in bytes.
-pub const MANIFEST_BYTES_MAX: u64 = 256 << 20;
 /// The largest record in bytes.
 pub(crate) const RECORD_BYTES_MAX: u64 = 64 << 10;
 /// The most artifacts that are listed.
@@ -172,10 +170,8 @@ impl ArtifactStore {
     pub(crate) fn manifest(&self, id: &Digest) -> Result<Manifest, ArtifactError> {
         let path = self.manifest_path(id);
         let bytes = match read_bounded(&path, MANIFEST_BYTES_MAX) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(ArtifactError::NotFound(id.to_string()));
-            }
-            other => other.map_err(|error| DiskError::new("read", &path, error))?,
+            Err(error) if error.is_not_found() => return Err(ArtifactError::NotFound(id.to_string())),
+            other => other?,
         };
         let damaged = |detail: String| ArtifactError::Damaged { id: *id, detail };
         if Digest::of(&bytes) != *id {
@@ -239,12 +235,6 @@ impl BlobSource for ArtifactBlobs {
     fn path(&self, digest: &Digest) -> Option<PathBuf> {
         [false, true].into_iter().map(|executable| self.blobs.path(digest, executable)).find(|path| path.is_file())
     }
-}
-
-fn read_bounded(path: &Path, bytes_max: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(bytes_max + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > bytes_max { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
 }
 
 /// The names in a directory; those that are not UTF-8 are not ours.

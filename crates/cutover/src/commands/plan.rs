@@ -9,9 +9,10 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use clap::Args;
 use cutover_artifacts::Artifact;
-use cutover_core::artifact::{Manifest, ManifestEntry, RelativePath};
+use cutover_core::artifact::{MANIFEST_BYTES_MAX, Manifest, ManifestEntry, RelativePath};
 use cutover_core::id::ReleaseId;
 use cutover_core::plan::{Phase, Reversal};
+use cutover_disk::read_bounded;
 use cutover_targets::host::planner::{self, Wish};
 use cutover_targets::host::{HostPlan, Layout, Release, check_preflight, linked};
 use serde::Serialize;
@@ -209,7 +210,7 @@ fn live_manifest(layout: &Layout) -> Result<BTreeMap<RelativePath, ManifestEntry
     let Some(live) = linked(&layout.current())? else { return Ok(BTreeMap::new()) };
     let release = Release::read(layout, &live)?;
     // Without the manifest everything counts as new, which is the careful answer.
-    let text = std::fs::read(layout.manifest(&release.artifact)).unwrap_or_default();
+    let text = read_bounded(&layout.manifest(&release.artifact), MANIFEST_BYTES_MAX).unwrap_or_default();
     Ok(serde_json::from_slice::<Manifest>(&text).map(|manifest| manifest.entries).unwrap_or_default())
 }
 

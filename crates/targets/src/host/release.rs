@@ -7,7 +7,7 @@ use cutover_core::id::{DeploymentId, ReleaseId};
 use cutover_core::record::ReleaseRecord;
 pub use cutover_core::record::ReleaseState;
 use cutover_core::target::Failure;
-use cutover_disk::{DiskError, overwrite_in_place, write_atomic};
+use cutover_disk::{DiskError, overwrite_in_place, read_bounded, write_atomic};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -143,11 +143,7 @@ fn release_of_link(link: &Path, target: &Path) -> Result<ReleaseId, Failure> {
 /// Reads a small JSON file.
 pub(crate) fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Failure> {
     let failed = |e: &dyn std::fmt::Display| Failure::new(format!("read {}: {e}", path.display()));
-    let bytes = std::fs::metadata(path).map_err(|e| failed(&e))?.len();
-    if bytes > RELEASE_FILE_BYTES_MAX {
-        return Err(failed(&format!("it has {bytes} bytes; the most is {RELEASE_FILE_BYTES_MAX}")));
-    }
-    let text = std::fs::read(path).map_err(|e| failed(&e))?;
+    let text = read_bounded(path, RELEASE_FILE_BYTES_MAX).map_err(disk)?;
     serde_json::from_slice(&text).map_err(|e| failed(&e))
 }
 

@@ -6,6 +6,7 @@
 
 use super::hook::{log_file, with_log};
 use super::preflight::find_program;
+use super::requirements;
 use crate::child::{self, ChildCommand, Leftovers};
 use crate::host::release::{disk, io};
 use crate::host::site::{DEPLOYMENT_VARIABLE, Site};
@@ -13,7 +14,7 @@ use cutover_core::artifact::Digest;
 use cutover_core::config::{CommandLine, PythonConfig};
 use cutover_core::secret::Secret;
 use cutover_core::target::{Failure, Outcome, Progress};
-use cutover_disk::{remove_tree, replace_symlink, sync_file_system, write_atomic};
+use cutover_disk::{digest_of_file, remove_tree, replace_symlink, sync_file_system, write_atomic};
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -23,10 +24,6 @@ use std::time::Instant;
 pub(crate) const LINK: &str = ".venv";
 /// Says that an environment is whole.
 const COMPLETE: &str = ".cutover-complete";
-/// The most files that one requirements file may pull in.
-const REQUIREMENT_FILES_MAX: usize = 100;
-/// The largest requirements file or wheel directory listing that is read, in bytes.
-const REQUIREMENTS_BYTES_MAX: u64 = 4 << 20;
 
 /// Builds or reuses the environment and links it into the release.
 pub(crate) fn apply(site: &Site<'_>, python: &PythonConfig, progress: &dyn Progress) -> Result<Outcome, Failure> {
@@ -76,9 +73,7 @@ fn link(release: &Path, environment: &Path) -> Result<(), Failure> {
 
 /// Everything that the environment depends on, as one digest.
 fn key(release: &Path, requirements: &Path, python: &PythonConfig) -> Result<Digest, Failure> {
-    let mut text = Vec::new();
-    let mut files = RequirementFiles { release, seen: Vec::new() };
-    files.read(requirements, &mut text)?;
+    let mut text = requirements::everything(release, requirements)?;
     if let Some(wheels) = &python.wheels {
         text.extend(listing(&release.join(wheels))?);
     }
@@ -86,68 +81,16 @@ fn key(release: &Path, requirements: &Path, python: &PythonConfig) -> Result<Dig
     Ok(Digest::of(&text))
 }
 
-/// Follows `-r` and `-c` through requirements files.
-struct RequirementFiles<'a> {
-    release: &'a Path,
-    seen: Vec<PathBuf>,
-}
-
-impl RequirementFiles<'_> {
-    fn read(&mut self, file: &Path, text: &mut Vec<u8>) -> Result<(), Failure> {
-        if self.seen.iter().any(|seen| seen == file) {
-            return Ok(());
-        }
-        if self.seen.len() >= REQUIREMENT_FILES_MAX {
-            return Err(Failure::new(format!("read requirements: more than {REQUIREMENT_FILES_MAX} files")));
-        }
-        self.seen.push(file.to_owned());
-        let content = read_small(&self.release.join(file))?;
-        text.extend(content.as_bytes());
-        text.push(0);
-        for line in content.lines().map(str::trim) {
-            if let Some(other) = included(line) {
-                self.read(&file.parent().unwrap_or(Path::new("")).join(other), text)?;
-            } else if is_local(line) {
-                // It installs files of the release itself, so every release needs its own environment.
-                text.extend(self.release.as_os_str().as_encoded_bytes());
-            }
-        }
-        Ok(())
-    }
-}
-
-fn included(line: &str) -> Option<&str> {
-    let options = ["-r", "-c", "--requirement", "--constraint"];
-    let rest =
-        options.iter().find_map(|option| line.strip_prefix(option).filter(|rest| rest.starts_with([' ', '='])))?;
-    Some(rest.trim_start_matches([' ', '=']).trim())
-}
-
-fn is_local(line: &str) -> bool {
-    line.starts_with(['.', '/']) || line.starts_with("-e") || line.contains("file:")
-}
-
-fn read_small(path: &Path) -> Result<String, Failure> {
-    let bytes = std::fs::metadata(path).map_err(|e| io("read", path, &e))?.len();
-    if bytes > REQUIREMENTS_BYTES_MAX {
-        return Err(Failure::new(format!(
-            "read {}: it has {bytes} bytes; the most is {REQUIREMENTS_BYTES_MAX}",
-            path.display()
-        )));
-    }
-    std::fs::read_to_string(path).map_err(|e| io("read", path, &e))
-}
-
 /// Names and digests of shipped wheels: a wheel can be rebuilt under its old name.
 fn listing(wheels: &Path) -> Result<Vec<u8>, Failure> {
-    let entries = std::fs::read_dir(wheels).map_err(|e| io("read", wheels, &e))?;
-    let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    let entries = std::fs::read_dir(wheels).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let mut paths: Vec<PathBuf> =
+        entries.map_err(|e| io("read", wheels, &e))?.iter().map(std::fs::DirEntry::path).collect();
     paths.sort();
     let mut text = Vec::new();
     for path in paths.iter().filter(|path| path.is_file()) {
-        let content = std::fs::read(path).map_err(|e| io("read", path, &e))?;
         text.extend(path.file_name().unwrap_or_default().as_encoded_bytes());
-        text.extend(Digest::of(&content).to_string().as_bytes());
+        text.extend(digest_of_file(path).map_err(disk)?.to_string().as_bytes());
     }
     Ok(text)
 }
@@ -245,4 +188,19 @@ fn pip(python: &PythonConfig, requirements: &Path, environment: &Path) -> Vec<Ve
 fn offline(python: &PythonConfig) -> Vec<String> {
     let Some(wheels) = &python.wheels else { return Vec::new() };
     words(&["--no-index", "--find-links", &wheels.display().to_string()])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wheel_that_was_built_again_under_its_name_is_another_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let wheel = folder.path().join("foo-1.0-py3-none-any.whl");
+        std::fs::write(&wheel, "first").unwrap();
+        let first = listing(folder.path()).unwrap();
+        std::fs::write(&wheel, "again").unwrap();
+        assert_ne!(listing(folder.path()).unwrap(), first);
+    }
 }

@@ -10,6 +10,7 @@ pub(super) mod link;
 pub(super) mod preflight;
 pub(super) mod prune;
 pub(super) mod receive;
+mod requirements;
 pub(super) mod restart;
 pub(super) mod settle;
 pub(super) mod smoke;

@@ -2,9 +2,9 @@
 
 use crate::host::release::{chain, disk, io};
 use crate::host::site::Site;
-use cutover_core::artifact::{BlobSource, Digest, Manifest};
+use cutover_core::artifact::{BlobSource, Digest, MANIFEST_BYTES_MAX, Manifest};
 use cutover_core::target::{Failure, Outcome, Progress};
-use cutover_disk::{Blob, BlobStore, write_atomic};
+use cutover_disk::{Blob, BlobStore, read_bounded, write_atomic};
 use std::fs::File;
 
 /// Bytes between two looks at whether stopping was asked for and between two progress reports.
@@ -63,7 +63,7 @@ fn manifest(site: &Site<'_>, artifact: &Digest) -> Result<Manifest, Failure> {
 /// The manifest of an artifact that was received, checked.
 pub(crate) fn stored(site: &Site<'_>, artifact: &Digest) -> Result<Manifest, Failure> {
     let path = site.layout.manifest(artifact);
-    let bytes = std::fs::read(&path).map_err(|e| io("read", &path, &e))?;
+    let bytes = read_bounded(&path, MANIFEST_BYTES_MAX).map_err(disk)?;
     if Digest::of(&bytes) != *artifact {
         return Err(Failure::new(format!("read {}: its digest is wrong", path.display())));
     }
