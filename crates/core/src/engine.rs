@@ -48,8 +48,9 @@ where
         let mut entries: Vec<Entry> = recorded.iter().map(|record| record.entry.clone()).collect();
         let began = self.clock.now();
         self.announce(!recorded.is_empty(), began);
-        if !recorded.is_empty() && may_go_on(next(self.plan, &entries)) {
-            self.record(&mut entries, Entry::Resumed { by: self.by.to_owned() })?;
+        let resumed = Entry::Resumed { by: self.by.to_owned() };
+        if !recorded.is_empty() && may_go_on(self.plan, &entries, &resumed) {
+            self.record(&mut entries, resumed)?;
         }
         let outcome = self.drive(&mut entries)?;
         let at = self.clock.now();
@@ -124,12 +125,10 @@ where
     }
 }
 
-/// Whether there is anything left for a resumption: a stuck deployment is tried again.
-fn may_go_on(next: Next) -> bool {
-    match next {
-        Next::Start(_) | Next::Apply(_) | Next::Restore(_) | Next::Done(DeploymentOutcome::Stuck) => true,
-        Next::Done(DeploymentOutcome::Deployed | DeploymentOutcome::RolledBack | DeploymentOutcome::Failed) => false,
-    }
+/// Whether there is anything left for a resumption. A restore that failed is tried again; what is stuck on something
+/// irreversible stays stuck however often it is taken up.
+fn may_go_on<A>(plan: &Plan<A>, entries: &[Entry], resumed: &Entry) -> bool {
+    !is_done(plan, entries) || !is_done(plan, &[entries, std::slice::from_ref(resumed)].concat())
 }
 
 fn is_done<A>(plan: &Plan<A>, entries: &[Entry]) -> bool {

@@ -161,6 +161,20 @@ fn a_release_that_is_rolled_back() {
 }
 
 #[test]
+fn what_has_no_way_back_is_not_to_be_tried_again() {
+    let script = Script::resumed_without_a_way_back().ended(DeploymentOutcome::Stuck);
+    assert_snapshot!(plain(&script, &Manner::default()), @"
+    Deploying shop to production: release 20261121101500-a1b2c3d (goes on with deployment 20261121T101500-7f3a)
+      commit a1b2c3d Fix the cart
+      live now 20261120090000-9f8e7d6
+    ✗ Stuck after 0.00s: a person is needed
+      switch cannot be taken back
+      put right by hand what it left, then close it: cutover resume production --abandon
+      read more: cutover logs 20261121T101500-7f3a
+    ");
+}
+
+#[test]
 fn a_restore_that_fails() {
     let script = Script::begun().done(PREFLIGHT, 10, "").done(ASSEMBLE, 120, "").done(SWITCH, 1, "");
     let script = script.started(VERIFY, 0).failed(VERIFY, 900, Failure::new("health: connection refused"));

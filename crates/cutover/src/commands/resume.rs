@@ -10,8 +10,9 @@ use cutover_targets::host::transaction::Recovery;
 /// Take up a deployment whose process died, and tell how it ended
 ///
 /// It goes on where the journal stops: forward, or with taking everything back when that had begun.
-/// A stuck deployment's failed restore is tried again: put right what it names first. With --abandon
-/// nothing is tried any more, and the deployment is closed as it stands.
+/// A stuck deployment's failed restore is tried again: put right what it names first. What has no way
+/// back, like an irreversible migration, stays stuck. With --abandon nothing is tried any more, and the
+/// deployment is closed as it stands.
 ///
 /// Examples:
 ///   cutover resume production             # go on

@@ -11,7 +11,7 @@ use cutover_core::id::{EnvironmentName, ReleaseId, TargetName};
 use cutover_core::mask::Masker;
 use cutover_reporters::bytes;
 use cutover_targets::host::lock::{self, Holder};
-use cutover_targets::host::{Layout, Release, linked, transaction};
+use cutover_targets::host::{Layout, Release, linked, open_journals};
 use cutover_targets::service::{self, ServiceState};
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -117,7 +117,7 @@ impl TargetStatus {
             lock: lock::holder(layout),
             maintenance: lock::maintenance(layout, context.now()),
             queue: lock::queue(layout),
-            unfinished: transaction::open_journals(layout)
+            unfinished: open_journals(layout)
                 .iter()
                 .filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()))
                 .collect(),

@@ -2,8 +2,7 @@
 
 use cutover_core::id::{DeploymentId, EnvironmentName, ProjectName, TargetName};
 use cutover_core::store::{Filter, ReleasePlace, Store, StoreError};
-use cutover_targets::host::transaction::{done_journals, open_journals};
-use cutover_targets::host::{Layout, Release, read_journal};
+use cutover_targets::host::{Layout, Release, done_journals, open_journals, read_journal};
 use std::collections::HashSet;
 use std::path::Path;
 

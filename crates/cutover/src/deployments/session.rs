@@ -12,7 +12,7 @@ use cutover_core::artifact::Manifest;
 use cutover_core::event::{Event, Observer};
 use cutover_core::id::{DeploymentId, InvalidId, ProjectName, ReleaseId};
 use cutover_core::next::DeploymentOutcome;
-use cutover_core::record::{DeploymentRecord, summarize};
+use cutover_core::record::summarize;
 use cutover_core::secret::Secret;
 use cutover_core::store::Store;
 use cutover_core::target::Failure;
@@ -50,6 +50,8 @@ pub(crate) enum RunError {
         deployment: DeploymentId,
         /// Its last failure.
         why: String,
+        /// Whether what failed can be tried again.
+        may_be_retried: bool,
     },
 }
 
@@ -147,13 +149,15 @@ impl<'a> Session<'a> {
         change(&begun)
     }
 
-    /// Closes whatever is unfinished, as it stands.
+    /// Closes whatever is unfinished, as it stands, and remembers it so.
     pub(crate) fn abandon(&self) -> Result<Vec<DeploymentId>, CommandError> {
         let tee = self.context.output.tee(BTreeMap::new());
         let surroundings = self.surroundings(&tee);
         let me = self.holder("close what is unfinished", None, Timestamp::now());
         let transaction = self.lock(&me, &surroundings)?;
-        Ok(transaction.abandon().map_err(RunError::from)?)
+        let ended = transaction.abandon().map_err(RunError::from)?;
+        ended.iter().for_each(|ended| self.remember(ended));
+        Ok(ended.into_iter().map(|ended| ended.plan.deployment).collect())
     }
 
     /// What supervises `process` services.
@@ -267,7 +271,8 @@ impl Begun<'_> {
     pub(crate) fn refuse_if_stuck(&self) -> Result<(), RunError> {
         let stuck = self.recovered.iter().find(|ended| ended.outcome == DeploymentOutcome::Stuck);
         stuck.map_or(Ok(()), |ended| {
-            Err(RunError::Stuck { deployment: ended.plan.deployment.clone(), why: last_error(ended) })
+            let (deployment, why) = (ended.plan.deployment.clone(), last_error(ended));
+            Err(RunError::Stuck { deployment, why, may_be_retried: ended.may_be_retried() })
         })
     }
 
@@ -351,12 +356,12 @@ impl Session<'_> {
     }
 }
 
-fn record(ended: &Ended) -> Option<DeploymentRecord> {
-    Some(summarize(&ended.plan.erased().ok()?, &ended.records))
-}
-
 /// The failure that a person must deal with.
 fn last_error(ended: &Ended) -> String {
-    let failure = record(ended).and_then(|record| record.restore_failure.or(record.failure));
-    failure.map_or_else(|| "a step that cannot be taken back was begun".to_owned(), |failure| failure.failure.message)
+    let record = ended.plan.erased().ok().map(|plan| summarize(&plan, &ended.records));
+    let restore_failure = record.and_then(|record| record.restore_failure);
+    restore_failure.map_or_else(
+        || "a step that cannot be taken back was begun, and then it failed".to_owned(),
+        |failure| failure.failure.message,
+    )
 }

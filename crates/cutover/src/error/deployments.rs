@@ -46,10 +46,15 @@ impl From<RunError> for CommandError {
             RunError::Transaction(error) => error.into(),
             RunError::Plan(failure) => failure.into(),
             RunError::Id(error) => error.into(),
-            RunError::Stuck { .. } => Self::of(ErrorKind::Stuck, &error)
-                .state("the newer deployment was not begun")
-                .hint("put right what it says, then run `cutover resume ENV`")
-                .hint("if it has been put right by hand, `cutover resume ENV --abandon` closes it"),
+            RunError::Stuck { may_be_retried, .. } => {
+                let told = Self::of(ErrorKind::Stuck, &error).state("the newer deployment was not begun");
+                let told = if may_be_retried {
+                    told.hint("put right what it says, then run `cutover resume ENV`")
+                } else {
+                    told
+                };
+                told.hint("once it has been put right by hand, `cutover resume ENV --abandon` closes it")
+            }
         }
     }
 }
@@ -68,6 +73,16 @@ impl From<TransactionError> for CommandError {
                 ErrorKind::Stuck,
                 "the deployment that it belongs to is left as it is",
                 "see docs/operations.md on journals that cannot be read",
+            ),
+            TransactionError::Elsewhere { .. } => (
+                ErrorKind::Stuck,
+                "it is left as it is, and nothing newer was begun",
+                "put that target back into cutover.toml, then run `cutover resume ENV`; `--abandon` closes it as it stands",
+            ),
+            TransactionError::File { .. } => (
+                ErrorKind::Stuck,
+                "its deployment is still open; nothing that runs was touched",
+                "make .cutover/journal writable, then run the same again",
             ),
             TransactionError::Interrupted { .. } => (
                 ErrorKind::Stuck,

@@ -3,7 +3,7 @@
 use super::Manner;
 use super::failure;
 use super::line::{Line, Tone};
-use super::summary;
+use super::summary::{self, Need};
 use super::words::{duration, one_line};
 use cutover_core::event::Event;
 use cutover_core::journal::{Entry, Record};
@@ -39,8 +39,8 @@ pub(super) struct Story {
     now: Option<Running>,
     unwinding: bool,
     last_at: Option<Timestamp>,
-    /// Why a person is needed, when one is.
-    stuck: Vec<String>,
+    /// What a person is needed for, when one is.
+    need: Need,
     warning_count: usize,
 }
 
@@ -85,8 +85,12 @@ impl Story {
 
     fn ended(&mut self, outcome: DeploymentOutcome, took: Duration) -> Vec<Line> {
         self.now = None;
+        if self.need.why.is_empty() {
+            // It was begun before this story: only what is irreversible leaves nothing to try again.
+            self.need.why = self.irreversible();
+        }
         let Some(plan) = &self.plan else { return Vec::new() };
-        let mut lines = summary::ended(plan, outcome, took, &self.stuck, self.warning_count);
+        let mut lines = summary::ended(plan, outcome, took, &self.need, self.warning_count);
         lines.extend(summary::more(plan, outcome).filter(|_| !self.retold));
         lines
     }
@@ -102,8 +106,14 @@ impl Story {
             Entry::Cancelled { reason } => self.cancelled(reason),
             Entry::Restored { step, note } => self.restored(*step, note, took),
             Entry::RestoreFailed { step, error } => self.restore_failed(*step, error, took),
-            Entry::Resumed { by } => vec![Line::whole(Tone::Plain, format!("… taken up again by {}", one_line(by)))],
+            Entry::Resumed { by } => self.resumed_by(by),
         }
+    }
+
+    fn resumed_by(&mut self, by: &str) -> Vec<Line> {
+        // What failed to be taken back is tried again.
+        self.need = Need::default();
+        vec![Line::whole(Tone::Plain, format!("… taken up again by {}", one_line(by)))]
     }
 
     fn started(&mut self, step: StepId) -> Vec<Line> {
@@ -164,7 +174,8 @@ impl Story {
         let why = format!("could not take back {}: {}", self.label(step), one_line(&error.message));
         let mut lines = vec![Line::whole(Tone::Bad, format!("✗ {why} ({})", duration(took)))];
         lines.extend(failure::details(error));
-        self.stuck.push(why);
+        self.need.why.push(why);
+        self.need.can_be_tried_again = true;
         lines
     }
 
@@ -172,9 +183,8 @@ impl Story {
     fn unwind(&mut self) -> Vec<Line> {
         self.unwinding = true;
         let irreversible: Vec<StepId> = self.begun.iter().copied().filter(|step| self.is_irreversible(*step)).collect();
-        let why: Vec<String> =
-            irreversible.iter().map(|step| format!("{} cannot be taken back", self.label(*step))).collect();
-        self.stuck.extend(why);
+        let why: Vec<String> = irreversible.iter().map(|step| self.no_way_back(*step)).collect();
+        self.need.why.extend(why);
         self.begun.retain(|step| !irreversible.contains(step));
         self.now = self.next_back();
         let mut names: Vec<String> = self.begun.iter().rev().map(|step| self.label(*step)).collect();
@@ -186,6 +196,15 @@ impl Story {
         } else {
             vec![Line::whole(Tone::Back, format!("taking back: {}", names.join(", ")))]
         }
+    }
+
+    fn irreversible(&self) -> Vec<String> {
+        let steps = self.plan.iter().flat_map(|plan| &plan.steps);
+        steps.filter(|step| self.is_irreversible(step.id)).map(|step| self.no_way_back(step.id)).collect()
+    }
+
+    fn no_way_back(&self, step: StepId) -> String {
+        format!("{} cannot be taken back", self.label(step))
     }
 
     fn next_back(&self) -> Option<Running> {

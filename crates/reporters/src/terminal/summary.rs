@@ -38,12 +38,21 @@ fn commit(plan: &Plan) -> Option<String> {
     (!hash.is_empty()).then(|| format!("{hash}{dirty} {}", one_line(&plan.subject)).trim_end().to_owned())
 }
 
+/// What a person is needed for.
+#[derive(Default)]
+pub(super) struct Need {
+    /// One line for each thing that could not be taken back.
+    pub(super) why: Vec<String>,
+    /// Whether taking it back can be tried again.
+    pub(super) can_be_tried_again: bool,
+}
+
 /// How it ended, and what is live now.
 pub(super) fn ended(
     plan: &Plan,
     outcome: DeploymentOutcome,
     took: Duration,
-    stuck: &[String],
+    need: &Need,
     warning_count: usize,
 ) -> Vec<Line> {
     let took = duration(took);
@@ -55,8 +64,12 @@ pub(super) fn ended(
     };
     let mut lines = vec![Line::whole(tone, text)];
     if outcome == DeploymentOutcome::Stuck {
-        lines.extend(stuck.iter().map(|why| Line::whole(Tone::Plain, format!("  {why}"))));
-        let again = format!("  mend it, then: cutover resume {}", plan.environment);
+        lines.extend(need.why.iter().map(|why| Line::whole(Tone::Plain, format!("  {why}"))));
+        let again = if need.can_be_tried_again {
+            format!("  mend it, then: cutover resume {}", plan.environment)
+        } else {
+            format!("  put right by hand what it left, then close it: cutover resume {} --abandon", plan.environment)
+        };
         lines.push(Line::whole(Tone::Strong, again));
     }
     lines

@@ -38,6 +38,13 @@ impl Script {
         Self { seq: 5, ..Self::of(plan(), true) }
     }
 
+    /// A deployment with a switch that has no way back, taken up again.
+    pub(crate) fn resumed_without_a_way_back() -> Self {
+        let mut plan = plan();
+        plan.steps[crate::SWITCH as usize].reversal = Reversal::Irreversible;
+        Self { seq: 5, ..Self::of(plan, true) }
+    }
+
     pub(crate) fn on_hosts(hosts: &[&str]) -> Self {
         let step = |(at, host): (usize, &&str)| Step {
             host: (*host).to_owned(),

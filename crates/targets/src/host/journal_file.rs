@@ -130,8 +130,8 @@ impl FileJournal {
         JournalError::Io { operation, path: self.path.display().to_string(), source }
     }
 
-    /// Gives the reserved room back and moves the journal among those that have ended.
-    pub fn finish(self, done: &Path, deployment: &DeploymentId) -> Result<(), JournalError> {
+    /// Gives the reserved room back and moves the journal among those that have ended: its last act.
+    pub fn finish(&self, done: &Path, deployment: &DeploymentId) -> Result<(), JournalError> {
         // Every record is on disk already: room that stays reserved is no reason not to file it.
         let _ = self.file.set_len(self.end);
         let to = done.join(journal_name(deployment));

@@ -4,6 +4,7 @@
 //! [`transaction`] holds the lock and drives a plan with its journal to the end.
 
 mod action;
+mod course;
 pub mod env_text;
 mod executor;
 mod journal_file;
@@ -15,6 +16,7 @@ mod release;
 mod site;
 mod steps;
 pub mod transaction;
+mod unfinished;
 
 pub use action::{Action, Work};
 pub use executor::{HostPlan, LocalHost, check_preflight};
@@ -23,3 +25,4 @@ pub use layout::Layout;
 pub use release::{RELEASE_FILE, Release, ReleaseState, linked};
 pub use site::{Offer, SupervisorProgram};
 pub use steps::preflight::make_directories as prepare_directories;
+pub use unfinished::{done_journals, open_journals};

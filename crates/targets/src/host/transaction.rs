@@ -1,21 +1,22 @@
 //! A transaction on this host: the lock is held, whatever died before is recovered, and a plan is driven to its end
 //! with its journal on disk.
 
-use super::executor::{HostPlan, LocalHost};
-use super::journal_file::{FileJournal, journal_name};
+use super::course::Course;
+use super::executor::HostPlan;
+use super::journal_file::journal_name;
 use super::layout::Layout;
 use super::leftovers;
 use super::lock::{self, Holder, Lock, LockError, Waiting};
-use super::release::chain;
+use super::release::{chain, io};
 use super::site::{Offer, SupervisorProgram};
 use super::steps::preflight::make_directories;
-use cutover_core::engine::{Clock, Engine, Interrupted};
+use super::unfinished;
+use cutover_core::engine::Interrupted;
 use cutover_core::event::Observer;
 use cutover_core::id::DeploymentId;
 use cutover_core::journal::{Entry, JournalError, Record};
-use cutover_core::next::{DeploymentOutcome, Next, next};
+use cutover_core::next::DeploymentOutcome;
 use cutover_core::target::{Cancel, Failure};
-use jiff::Timestamp;
 use std::path::{Path, PathBuf};
 
 /// What a transaction needs besides its plan.
@@ -51,6 +52,23 @@ pub enum TransactionError {
         #[source]
         source: JournalError,
     },
+    /// A deployment that died acted on a place that this transaction does not hold.
+    #[error("deployment {deployment} is unfinished, and it also acts on {deploy_to}, which is none of these targets")]
+    Elsewhere {
+        /// The deployment.
+        deployment: DeploymentId,
+        /// The place.
+        deploy_to: PathBuf,
+    },
+    /// The journal of an ended deployment cannot be moved away.
+    #[error("file journal {path}")]
+    File {
+        /// The journal.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: JournalError,
+    },
     /// The journal could not be written on the way.
     #[error("deployment {deployment} stopped half-way")]
     Interrupted {
@@ -76,6 +94,13 @@ pub struct Ended {
     pub unfiled: Option<String>,
 }
 
+impl Ended {
+    /// Whether it is stuck on a restore that can be tried again, and not on something that has no way back.
+    pub fn may_be_retried(&self) -> bool {
+        matches!(self.records.last().map(|record| &record.entry), Some(Entry::RestoreFailed { .. }))
+    }
+}
+
 /// What becomes of a deployment whose engine died.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recovery {
@@ -83,16 +108,6 @@ pub enum Recovery {
     GoOn,
     /// It is taken back, unless its release was verified already: something newer is wanted.
     TakeBack,
-}
-
-/// Gives the wall clock's time.
-#[derive(Debug, Clone, Copy)]
-pub struct WallClock;
-
-impl Clock for WallClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::now()
-    }
 }
 
 /// The locks of every place that a plan acts on, held.
@@ -129,150 +144,96 @@ impl<'a> Transaction<'a> {
         offers: &dyn Fn(&HostPlan) -> Option<Offer<'a>>,
     ) -> Result<Vec<Ended>, TransactionError> {
         let mut ended = Vec::new();
-        for path in self.layouts.iter().flat_map(open_journals) {
-            ended.extend(self.recover_one(&path, recovery, offers)?);
+        for course in self.unfinished()? {
+            self.refuse_elsewhere(&course.plan)?;
+            ended.push(self.recover_one(course, recovery, offers)?);
         }
         Ok(ended)
     }
 
+    /// Every deployment that was begun here and whose journal is still open, each once.
+    fn unfinished(&self) -> Result<Vec<Course>, TransactionError> {
+        let paths =
+            unfinished::in_all(&self.layouts).map_err(|(path, source)| TransactionError::Read { path, source })?;
+        paths.into_iter().filter_map(|path| Course::open(path).transpose()).collect()
+    }
+
+    /// A place that this transaction has not locked is nobody's to act on.
+    fn refuse_elsewhere(&self, plan: &HostPlan) -> Result<(), TransactionError> {
+        let is_ours = |deploy_to: &Path| self.layouts.iter().any(|layout| is_same(layout.root(), deploy_to));
+        let elsewhere = plan.steps.iter().map(|step| &step.action.deploy_to).find(|deploy_to| !is_ours(deploy_to));
+        elsewhere.map_or(Ok(()), |deploy_to| {
+            let (deployment, deploy_to) = (plan.deployment.clone(), deploy_to.clone());
+            Err(TransactionError::Elsewhere { deployment, deploy_to })
+        })
+    }
+
     fn recover_one(
         &self,
-        path: &Path,
+        mut course: Course,
         recovery: Recovery,
         offers: &dyn Fn(&HostPlan) -> Option<Offer<'a>>,
-    ) -> Result<Option<Ended>, TransactionError> {
-        let Ok(real) = path.canonicalize() else {
-            // The journal of another target's directory, which has been filed meanwhile.
-            let _ = std::fs::remove_file(path);
-            return Ok(None);
-        };
-        let opened = FileJournal::open(&real, Timestamp::now)
-            .map_err(|source| TransactionError::Read { path: real.clone(), source })?;
-        let Some((journal, recorded)) = opened else {
-            // Without a header nothing was done.
-            let _ = std::fs::remove_file(&real);
-            return Ok(None);
-        };
-        leftovers::end(&recorded.plan.deployment);
-        self.layouts.iter().for_each(|layout| leftovers::sweep(layout, &recorded.plan));
-        let offer = offers(&recorded.plan);
+    ) -> Result<Ended, TransactionError> {
+        leftovers::end(&course.plan.deployment);
+        self.layouts.iter().for_each(|layout| leftovers::sweep(layout, &course.plan));
+        let offer = offers(&course.plan);
         let taken_back = Cancel::new();
-        if recovery == Recovery::TakeBack {
-            taken_back.cancel();
-        }
-        let cancel = if recovery == Recovery::TakeBack { &taken_back } else { self.surroundings.cancel };
-        self.drive(recorded.plan, journal, recorded.records, offer.as_ref(), cancel, &real).map(Some)
+        taken_back.cancel();
+        let cancel = match recovery {
+            Recovery::TakeBack => &taken_back,
+            Recovery::GoOn => self.surroundings.cancel,
+        };
+        let outcome = course.drive(offer.as_ref(), &Surroundings { cancel, ..*self.surroundings })?;
+        Ok(self.end(course, outcome))
     }
 
     /// Drives a new plan to its end.
     pub fn run(&self, plan: HostPlan, offer: Option<&Offer<'_>>) -> Result<Ended, TransactionError> {
-        let home = self.home(&plan);
-        let path = home.open_journals().join(journal_name(&plan.deployment));
-        let journal = FileJournal::create(&path, &plan, Timestamp::now).map_err(TransactionError::Begin)?;
-        for other in self.layouts.iter().filter(|other| *other != &home) {
-            let link = other.open_journals().join(journal_name(&plan.deployment));
-            std::os::unix::fs::symlink(&path, &link).map_err(|e| super::release::io("link", &link, &e))?;
-        }
-        self.drive(plan, journal, Vec::new(), offer, self.surroundings.cancel, &path)
-    }
-
-    fn home(&self, plan: &HostPlan) -> Layout {
+        let name = journal_name(&plan.deployment);
         let first = plan.steps.first().map(|step| Layout::new(&step.action.deploy_to));
         // A plan without steps has nothing to do anywhere; its journal may lie in any place.
-        first.unwrap_or_else(|| self.layouts[0].clone())
+        let home = first.unwrap_or_else(|| self.layouts[0].clone());
+        let mut course = Course::begin(plan, home.open_journals().join(&name))?;
+        for other in self.layouts.iter().filter(|other| *other != &home) {
+            let link = other.open_journals().join(&name);
+            std::os::unix::fs::symlink(&course.path, &link).map_err(|e| io("link", &link, &e))?;
+        }
+        let outcome = course.drive(offer, self.surroundings)?;
+        Ok(self.end(course, outcome))
     }
 
-    fn drive(
-        &self,
-        plan: HostPlan,
-        mut journal: FileJournal,
-        mut records: Vec<Record>,
-        offer: Option<&Offer<'_>>,
-        cancel: &Cancel,
-        path: &Path,
-    ) -> Result<Ended, TransactionError> {
-        let host = LocalHost::new(&plan, offer, self.surroundings.supervisor);
-        let mut keeper = Keeper { inner: &mut journal, records: records.clone() };
-        let Surroundings { observer, by, .. } = *self.surroundings;
-        let mut engine =
-            Engine { plan: &plan, target: &host, journal: &mut keeper, observer, clock: &WallClock, cancel, by };
-        let outcome = engine
-            .run(&records)
-            .map_err(|source| TransactionError::Interrupted { deployment: plan.deployment.clone(), source })?;
-        records = keeper.records;
-        let filed = if may_be_retried(&records) { Ok(()) } else { self.file(&plan, journal, path) };
+    /// Files the journal, unless a person is needed: then it stays open, and in the way of anything newer.
+    fn end(&self, course: Course, outcome: DeploymentOutcome) -> Ended {
+        let filed = if outcome == DeploymentOutcome::Stuck { Ok(()) } else { self.file(&course) };
         let unfiled = filed.err().map(|error| chain(&error));
-        Ok(Ended { plan, records, outcome, unfiled })
+        Ended { plan: course.plan, records: course.records, outcome, unfiled }
     }
 
-    /// Moves the journal among those that have ended.
-    fn file(&self, plan: &HostPlan, journal: FileJournal, path: &Path) -> Result<(), JournalError> {
-        let home = self.home(plan);
-        journal.finish(&home.done_journals(), &plan.deployment)?;
+    /// Moves the journal among those that have ended, and removes the links to it.
+    fn file(&self, course: &Course) -> Result<(), JournalError> {
+        let deployment = &course.plan.deployment;
+        course.journal.finish(&unfinished::done_beside(&course.path), deployment)?;
         for layout in &self.layouts {
-            let link = layout.open_journals().join(journal_name(&plan.deployment));
-            if link != path {
-                // A link that stays dangles, and the next contact removes it.
-                let _ = std::fs::remove_file(link);
-            }
+            // A link that stays dangles, and the next contact removes it.
+            let _ = std::fs::remove_file(layout.open_journals().join(journal_name(deployment)));
         }
         Ok(())
     }
 
-    /// Gives up on a stuck deployment: a person has put things right, or lives with them.
-    pub fn abandon(&self) -> Result<Vec<DeploymentId>, TransactionError> {
-        let mut abandoned = Vec::new();
-        for path in self.layouts.iter().flat_map(open_journals) {
-            let read = |source| TransactionError::Read { path: path.clone(), source };
-            if let Some((journal, recorded)) =
-                FileJournal::open::<super::Action>(&path, Timestamp::now).map_err(read)?
-            {
-                self.file(&recorded.plan, journal, &path).map_err(read)?;
-                abandoned.push(recorded.plan.deployment);
-            }
+    /// Gives up on what is unfinished or stuck, as it stands: a person has put things right, or lives with them.
+    pub fn abandon(&self) -> Result<Vec<Ended>, TransactionError> {
+        let mut ended = Vec::new();
+        for mut course in self.unfinished()? {
+            let outcome = course.give_up(self.surroundings)?;
+            self.file(&course).map_err(|source| TransactionError::File { path: course.path.clone(), source })?;
+            ended.push(Ended { plan: course.plan, records: course.records, outcome, unfiled: None });
         }
-        Ok(abandoned)
+        Ok(ended)
     }
 }
 
-/// Whether the deployment is stuck on a restore that can be tried again: its journal then stays open.
-fn may_be_retried(records: &[Record]) -> bool {
-    matches!(records.last().map(|record| &record.entry), Some(Entry::RestoreFailed { .. }))
-}
-
-/// Journals that have not been filed yet.
-pub fn open_journals(layout: &Layout) -> Vec<PathBuf> {
-    journals(&layout.open_journals())
-}
-
-/// Journals of deployments that have ended, oldest name first.
-pub fn done_journals(layout: &Layout) -> Vec<PathBuf> {
-    journals(&layout.done_journals())
-}
-
-fn journals(directory: &Path) -> Vec<PathBuf> {
-    let Ok(listing) = std::fs::read_dir(directory) else { return Vec::new() };
-    let paths = listing.filter_map(|entry| Some(entry.ok()?.path()));
-    let mut journals: Vec<PathBuf> = paths.filter(|path| path.extension().is_some_and(|e| e == "journal")).collect();
-    journals.sort();
-    journals
-}
-
-/// Whether a journal says that something is left to do.
-pub fn is_unfinished<A>(plan: &cutover_core::plan::Plan<A>, entries: &[Entry]) -> bool {
-    !matches!(next(plan, entries), Next::Done(_)) || matches!(entries.last(), Some(Entry::RestoreFailed { .. }))
-}
-
-/// Keeps what was appended, so that the store can be told without reading the file again.
-struct Keeper<'a> {
-    inner: &'a mut FileJournal,
-    records: Vec<Record>,
-}
-
-impl cutover_core::journal::Journal for Keeper<'_> {
-    fn append(&mut self, seq: u64, entry: &Entry) -> Result<Record, JournalError> {
-        let record = self.inner.append(seq, entry)?;
-        self.records.push(record.clone());
-        Ok(record)
-    }
+/// Whether two paths lead to one directory.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let real = |path: &Path| path.canonicalize().ok();
+    one == other || real(one).is_some_and(|one| real(other) == Some(one))
 }

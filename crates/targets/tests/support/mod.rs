@@ -71,6 +71,8 @@ impl Observer for Silent {
 pub struct Place {
     pub dir: tempfile::TempDir,
     pub config: HostConfig,
+    /// A second target, "web", elsewhere.
+    pub second: Option<HostConfig>,
     pub variables: BTreeMap<String, Secret>,
     pub secret_names: BTreeSet<String>,
     pub cancel: Cancel,
@@ -84,6 +86,7 @@ impl Place {
         Self {
             dir,
             config,
+            second: None,
             variables: BTreeMap::new(),
             secret_names: BTreeSet::new(),
             cancel: Cancel::new(),
@@ -124,17 +127,39 @@ impl Place {
         self.with_wish(|wish| planner::unchanged(wish, &artifact.manifest.id()).is_some())
     }
 
+    /// Recovers what is unfinished without anything being offered.
+    pub fn recover(&self, recovery: Recovery) -> Result<Vec<Ended>, TransactionError> {
+        self.locked(|transaction| transaction.recover(recovery, &|_| None))
+    }
+
+    pub fn abandon(&self) -> Result<Vec<Ended>, TransactionError> {
+        self.locked(|transaction| transaction.abandon())
+    }
+
     fn transact(
         &self,
         plan: impl FnOnce(&Wish<'_>) -> HostPlan,
         offer: Option<&Offer<'_>>,
     ) -> Result<Ended, TransactionError> {
+        self.locked(|transaction| {
+            transaction.recover(Recovery::TakeBack, &|_| None)?;
+            let plan = self.with_wish(plan);
+            transaction.run(plan, offer)
+        })
+    }
+
+    fn targets(&self) -> impl Iterator<Item = &HostConfig> {
+        std::iter::once(&self.config).chain(&self.second)
+    }
+
+    fn locked<T>(
+        &self,
+        act: impl FnOnce(&Transaction<'_>) -> Result<T, TransactionError>,
+    ) -> Result<T, TransactionError> {
         let supervisor = SupervisorProgram { program: "/nonexistent".into(), arguments: Vec::new() };
         let surroundings = Surroundings { observer: &Silent, cancel: &self.cancel, by: "ann", supervisor: &supervisor };
-        let transaction = Transaction::begin(&[self.dir.path()], &holder(), &AT_ONCE, &surroundings)?;
-        transaction.recover(Recovery::TakeBack, &|_| None)?;
-        let plan = self.with_wish(plan);
-        transaction.run(plan, offer)
+        let directories: Vec<&Path> = self.targets().map(|config| config.deploy_to.as_path()).collect();
+        act(&Transaction::begin(&directories, &holder(), &AT_ONCE, &surroundings)?)
     }
 
     fn with_wish<T>(&self, with: impl FnOnce(&Wish<'_>) -> T) -> T {
@@ -146,7 +171,11 @@ impl Place {
             by: "ann",
             reason: "",
             made_at: Timestamp::now(),
-            targets: BTreeMap::from([(TargetName::new("app").unwrap(), &self.config)]),
+            targets: ["app", "web"]
+                .into_iter()
+                .zip(self.targets())
+                .map(|(name, config)| (TargetName::new(name).unwrap(), config))
+                .collect(),
             variables: &self.variables,
             secret_names: self.secret_names.clone(),
         };
