@@ -71,7 +71,7 @@ impl LockArgs {
 
     fn acquire(&self, context: &Context, layout: &Layout) -> Result<(), CommandError> {
         let now = context.now();
-        if let Some(holder) = lock::maintenance(layout, now).filter(|holder| holder.by != asker()) {
+        if let Some(holder) = lock::maintenance(layout, now)?.filter(|holder| holder.by != asker()) {
             let message = format!("maintenance lock is held by {}: {}", holder.by, holder.reason);
             return Err(CommandError::new(ErrorKind::Locked, message).hint("`cutover lock ENV release` ends it"));
         }
@@ -101,7 +101,7 @@ fn release(context: &Context, layout: &Layout) -> Result<(), CommandError> {
 
 fn tell(context: &Context, layout: &Layout) -> Result<(), CommandError> {
     let (deployment, maintenance, queue) =
-        (lock::holder(layout), lock::maintenance(layout, context.now()), lock::queue(layout));
+        (lock::holder(layout), lock::maintenance(layout, context.now())?, lock::queue(layout));
     if context.output.json {
         return context
             .output

@@ -115,7 +115,8 @@ impl TargetStatus {
             service,
             service_error,
             lock: lock::holder(layout),
-            maintenance: lock::maintenance(layout, context.now()),
+            // Who may not look sees none; who wants to deploy is refused.
+            maintenance: lock::maintenance(layout, context.now()).ok().flatten(),
             queue: lock::queue(layout),
             unfinished: open_journals(layout)
                 .iter()

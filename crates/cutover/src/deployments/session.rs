@@ -198,7 +198,7 @@ impl<'a> Session<'a> {
                 .observer
                 .event(&Event::Waiting { holder: format!("{}: {}", holder.by, holder.reason), ahead_count });
         };
-        let waiting = Waiting { limit: self.wait, cancelled: &cancelled, told: &told };
+        let waiting = Waiting { limit: self.wait, now: &Timestamp::now, cancelled: &cancelled, told: &told };
         Ok(Transaction::begin(&self.place.directories(), me, &waiting, surroundings).map_err(RunError::from)?)
     }
 

@@ -8,7 +8,7 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -91,6 +91,8 @@ impl Drop for Lock {
 pub struct Waiting<'a> {
     /// None: not at all.
     pub limit: Option<Duration>,
+    /// What time it is: a maintenance lock may expire while one waits.
+    pub now: &'a dyn Fn() -> Timestamp,
     /// Whether stopping was asked for.
     pub cancelled: &'a dyn Fn() -> bool,
     /// Told once per change of who is in the way: the holder, and how many wait before this one.
@@ -103,11 +105,11 @@ const READER_GRACE: Duration = Duration::from_millis(40);
 
 /// Takes the lock, or says who has it. With a limit it queues up: first come, first served.
 pub fn acquire(layout: &Layout, me: &Holder, waiting: &Waiting<'_>) -> Result<Lock, LockError> {
-    let Some(limit) = waiting.limit else { return try_acquire(layout, me, None) };
+    let Some(limit) = waiting.limit else { return try_acquire(layout, me, (waiting.now)(), None) };
     let ticket = Ticket::draw(&layout.queue(), me)?;
     let (began, mut told) = (Instant::now(), None);
     loop {
-        let in_the_way = match try_acquire(layout, me, Some(&ticket)) {
+        let in_the_way = match try_acquire(layout, me, (waiting.now)(), Some(&ticket)) {
             Ok(lock) => return Ok(lock),
             Err(LockError::Held(holder) | LockError::Maintenance(holder)) => holder,
             Err(other) => return Err(other),
@@ -130,8 +132,8 @@ pub fn acquire(layout: &Layout, me: &Holder, waiting: &Waiting<'_>) -> Result<Lo
 }
 
 /// One try. Those who were here first go first, also before someone who does not wait.
-fn try_acquire(layout: &Layout, me: &Holder, ticket: Option<&Ticket>) -> Result<Lock, LockError> {
-    if let Some(holder) = maintenance(layout, me.since) {
+fn try_acquire(layout: &Layout, me: &Holder, now: Timestamp, ticket: Option<&Ticket>) -> Result<Lock, LockError> {
+    if let Some(holder) = maintenance(layout, now)? {
         return Err(LockError::Maintenance(Box::new(holder)));
     }
     let before_me =
@@ -143,7 +145,8 @@ fn try_acquire(layout: &Layout, me: &Holder, ticket: Option<&Ticket>) -> Result<
     if !lock_with_grace(&file, &layout.lock())? {
         return Err(LockError::Held(Box::new(read_holder(&mut file).unwrap_or_else(unknown))));
     }
-    write_holder(&mut file, me).map_err(|source| LockError::Io { operation: "write", path: layout.lock(), source })?;
+    // The name is for readers only: a full disk must not stop whoever wants to make room or to resume.
+    let _ = write_holder(&mut file, me);
     Ok(Lock { file })
 }
 
@@ -173,12 +176,18 @@ pub fn queue(layout: &Layout) -> Vec<Holder> {
     waiters(&layout.queue()).into_iter().map(|waiter| waiter.holder).collect()
 }
 
-/// The maintenance lock, unless it has expired.
-pub fn maintenance(layout: &Layout, now: Timestamp) -> Option<Holder> {
-    let text = std::fs::read(layout.maintenance()).ok()?;
-    // A maintenance lock that can't be read is still one: someone meant something by it.
+/// The maintenance lock, unless it has expired. Fails when it can't be told whether there is one.
+pub fn maintenance(layout: &Layout, now: Timestamp) -> Result<Option<Holder>, LockError> {
+    let path = layout.maintenance();
+    let mut text = Vec::new();
+    match File::open(&path).and_then(|file| file.take(HOLDER_BYTES_MAX).read_to_end(&mut text)) {
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(LockError::Io { operation: "read", path, source }),
+    }
+    // One that makes no sense is still one: someone meant something by it.
     let holder: Holder = serde_json::from_slice(&text).unwrap_or_else(|_| unknown());
-    holder.until.is_none_or(|until| until > now).then_some(holder)
+    Ok(holder.until.is_none_or(|until| until > now).then_some(holder))
 }
 
 /// Sets the maintenance lock; it stays until it expires or is released.
@@ -195,7 +204,7 @@ pub fn set_maintenance(layout: &Layout, holder: &Holder) -> Result<(), LockError
 pub fn release_maintenance(layout: &Layout) -> Result<bool, LockError> {
     match std::fs::remove_file(layout.maintenance()) {
         Ok(()) => Ok(true),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         Err(source) => Err(LockError::Io { operation: "remove", path: layout.maintenance(), source }),
     }
 }
@@ -267,7 +276,7 @@ impl Ticket {
             std::fs::remove_file(&draft).map_err(io)?;
             match linked {
                 Ok(()) => return Ok(Self { number, path, _file: file }),
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
                 Err(error) => return Err(io(error)),
             }
         }
@@ -327,7 +336,8 @@ mod tests {
         Holder { by: by.to_owned(), reason: "test".to_owned(), ..unknown() }
     }
 
-    const AT_ONCE: Waiting<'_> = Waiting { limit: None, cancelled: &|| false, told: &|_, _| {} };
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+    const AT_ONCE: Waiting<'_> = Waiting { limit: None, now: &|| NOW, cancelled: &|| false, told: &|_, _| {} };
 
     #[test]
     fn a_held_lock_names_its_holder_and_is_free_when_dropped() {
@@ -351,13 +361,15 @@ mod tests {
         let second = Ticket::draw(&layout.queue(), &me("cid")).unwrap();
         drop(lock);
 
-        assert!(matches!(try_acquire(&layout, &me("dan"), None), Err(LockError::Held(holder)) if holder.by == "bob"));
         assert!(
-            matches!(try_acquire(&layout, &me("cid"), Some(&second)), Err(LockError::Held(holder)) if holder.by == "bob")
+            matches!(try_acquire(&layout, &me("dan"), NOW, None), Err(LockError::Held(holder)) if holder.by == "bob")
         );
-        try_acquire(&layout, &me("bob"), Some(&first)).unwrap();
+        assert!(
+            matches!(try_acquire(&layout, &me("cid"), NOW, Some(&second)), Err(LockError::Held(holder)) if holder.by == "bob")
+        );
+        try_acquire(&layout, &me("bob"), NOW, Some(&first)).unwrap();
         drop(first);
-        try_acquire(&layout, &me("cid"), Some(&second)).unwrap();
+        try_acquire(&layout, &me("cid"), NOW, Some(&second)).unwrap();
     }
 
     #[test]
@@ -378,23 +390,63 @@ mod tests {
         let queue_up = |_: &Holder, _: u32| {
             newer.set(Some(Ticket::draw(&layout.queue(), &Holder { supersedes: true, ..me("cid") }).unwrap()));
         };
-        let waiting = Waiting { limit: Some(Duration::from_secs(10)), cancelled: &|| false, told: &queue_up };
+        let waiting = Waiting { limit: Some(Duration::from_secs(10)), told: &queue_up, ..AT_ONCE };
 
         let refused = acquire(&layout, &me("bob"), &waiting).unwrap_err();
 
         assert!(matches!(refused, LockError::Superseded(holder) if holder.by == "cid"));
     }
 
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
     #[test]
     fn a_maintenance_lock_holds_until_it_expires() {
         let (_dir, layout) = layout();
-        let until = Timestamp::from_second(100).unwrap();
-        set_maintenance(&layout, &Holder { until: Some(until), ..me("ops") }).unwrap();
+        set_maintenance(&layout, &Holder { until: Some(at(100)), ..me("ops") }).unwrap();
 
-        let at = |second| Holder { since: Timestamp::from_second(second).unwrap(), ..me("ann") };
-        assert!(matches!(acquire(&layout, &at(99), &AT_ONCE), Err(LockError::Maintenance(_))));
-        acquire(&layout, &at(101), &AT_ONCE).unwrap();
+        let acquire_at = |second| acquire(&layout, &me("ann"), &Waiting { now: &|| at(second), ..AT_ONCE });
+        assert!(matches!(acquire_at(99), Err(LockError::Maintenance(_))));
+        acquire_at(101).unwrap();
         assert!(release_maintenance(&layout).unwrap());
         assert!(!release_maintenance(&layout).unwrap());
+    }
+
+    #[test]
+    fn who_waits_behind_a_maintenance_lock_sees_it_expire() {
+        let (_dir, layout) = layout();
+        set_maintenance(&layout, &Holder { until: Some(at(100)), ..me("ops") }).unwrap();
+        let now = Cell::new(99);
+        let waiting = Waiting {
+            limit: Some(Duration::from_secs(10)),
+            now: &|| at(now.get()),
+            told: &|_, _| now.set(101),
+            ..AT_ONCE
+        };
+
+        acquire(&layout, &me("ann"), &waiting).unwrap();
+
+        assert_eq!(now.get(), 101, "it was told about the lock first");
+    }
+
+    #[test]
+    fn a_maintenance_lock_that_cannot_be_looked_at_is_not_taken_for_none() {
+        let (_dir, layout) = layout();
+        std::fs::create_dir(layout.maintenance()).unwrap();
+
+        let refused = acquire(&layout, &me("ann"), &AT_ONCE).unwrap_err();
+
+        assert!(matches!(refused, LockError::Io { operation: "read", .. }), "{refused}");
+    }
+
+    #[test]
+    fn a_lock_whose_holder_cannot_be_written_is_held_all_the_same() {
+        let (_dir, layout) = layout();
+        std::os::unix::fs::symlink("/dev/full", layout.lock()).unwrap();
+
+        let _lock = acquire(&layout, &me("ann"), &AT_ONCE).unwrap();
+
+        assert!(holder(&layout).is_some());
     }
 }
