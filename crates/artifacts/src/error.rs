@@ -1,5 +1,6 @@
 //! What can go wrong with artifacts.
 
+use cutover_child::ChildError;
 use cutover_core::artifact::{Digest, InvalidManifest, InvalidPath};
 use cutover_disk::{BlobError, DiskError};
 use std::path::PathBuf;
@@ -106,24 +107,12 @@ pub enum ArtifactError {
 /// A build command that did not succeed.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// It could not be started.
-    #[error("cannot be started")]
-    Start(#[source] std::io::Error),
     /// It ended with another exit code than 0.
     #[error("exit code {0}")]
     ExitCode(i32),
-    /// It was killed, or its end could not be observed.
-    #[error("killed by signal {0}")]
-    Killed(i32),
-    /// Its exit status is unknown.
-    #[error("exit status is unknown")]
-    NoStatus(#[source] std::io::Error),
-    /// It took too long and was killed with all that it started.
-    #[error("not done after {} s, killed", .0.as_secs())]
-    TimedOut(Duration),
-    /// The user asked to stop.
-    #[error("cancelled")]
-    Cancelled,
+    /// It did not end by itself.
+    #[error(transparent)]
+    Child(ChildError),
 }
 
 /// An exported artifact that was refused; nothing of it is visible in the store.
@@ -181,7 +170,7 @@ impl ArtifactError {
             Self::Blob(BlobError::Missing(_) | BlobError::Damaged(_)) => {
                 Some("pack the commit again with `cutover build`")
             }
-            Self::Build(BuildError::TimedOut(_)) => Some("raise `build_timeout` in [artifact]"),
+            Self::Build(BuildError::Child(ChildError::TimedOut { .. })) => Some("raise `build_timeout` in [artifact]"),
             Self::Git { .. }
             | Self::Pattern { .. }
             | Self::Path(_)

@@ -15,7 +15,6 @@ mod pack;
 mod parallel;
 mod record;
 mod store;
-mod watchdog;
 
 pub use error::{ArtifactError, BuildError, ImportError};
 pub use filter::Filter;

@@ -5,6 +5,7 @@ mod common;
 
 use common::{Bed, bed, files_beneath, head, paths, project};
 use cutover_artifacts::{Artifact, ArtifactError, BuildError, PackObserver, PackRequest, PackSource};
+use cutover_child::ChildError;
 use cutover_core::artifact::{Digest, InvalidManifest};
 use cutover_core::config::CommandLine;
 use std::fs;
@@ -19,8 +20,8 @@ struct Seen {
 }
 
 impl PackObserver for Seen {
-    fn build_output(&mut self, line: &[u8]) {
-        self.lines.push(String::from_utf8_lossy(line).into_owned());
+    fn build_output(&mut self, line: &str) {
+        self.lines.push(line.to_owned());
     }
 
     fn is_cancelled(&self) -> bool {
@@ -78,7 +79,7 @@ fn the_build_runs_in_a_clean_checkout_and_its_result_is_packed() {
     let hash = bed.commit("First");
     bed.write("untracked", "must not be there");
     bed.shell(
-        "mkdir out && ./tool && ls && cat source/main.c && echo to stderr >&2 && echo $CUTOVER_COMMIT > out/commit",
+        "mkdir out && ./tool && ls && cat source/main.c && echo && echo to stderr >&2 && echo $CUTOVER_COMMIT > out/commit",
     );
     bed.config.exclude = vec!["tool".into()];
 
@@ -137,7 +138,7 @@ fn a_build_of_the_work_tree_has_its_changes() {
 
 #[test]
 fn a_build_that_does_not_end_with_0_is_a_failure() {
-    for (line, expected) in [("exit 3", "exit code 3"), ("kill -9 $$", "killed by signal 9")] {
+    for (line, expected) in [("exit 3", "exit code 3"), ("kill -9 $$", "killed by SIGKILL")] {
         let mut bed = bed();
         bed.commit("First");
         bed.shell(line);
@@ -147,7 +148,7 @@ fn a_build_that_does_not_end_with_0_is_a_failure() {
     let mut bed = bed();
     bed.commit("First");
     bed.config.build = Some(CommandLine::Argv(vec!["no-such-program-here".into()]));
-    assert!(matches!(build_error(build(&bed, &head(), false).0), BuildError::Start(_)));
+    assert!(matches!(build_error(build(&bed, &head(), false).0), BuildError::Child(ChildError::Start { .. })));
 }
 
 #[test]
@@ -159,7 +160,7 @@ fn a_build_that_takes_too_long_is_killed_with_all_that_it_started() {
 
     let (result, lines) = build(&bed, &head(), false);
 
-    assert!(matches!(build_error(result), BuildError::TimedOut(_)));
+    assert!(matches!(build_error(result), BuildError::Child(ChildError::TimedOut { .. })));
     wait_until_gone(&lines[0]);
 }
 
@@ -172,7 +173,7 @@ fn a_build_that_is_cancelled_is_killed_with_all_that_it_started() {
 
     let (result, lines) = build_seen_by(&bed, &head(), false, seen);
 
-    assert!(matches!(build_error(result), BuildError::Cancelled));
+    assert!(matches!(build_error(result), BuildError::Child(ChildError::Cancelled)));
     wait_until_gone(&lines[0]);
 }
 

@@ -1,10 +1,9 @@
 //! The hands of Cutover: what changes the world.
 //!
 //! [`host`] puts releases on this machine and takes them back. It is served by [`service`] and
-//! [`supervisor`], which run a release, by [`verify`], which observes it, and by [`child`] and [`process`],
-//! which run and look at processes.
+//! [`supervisor`], which run a release, by [`verify`], which observes it, and by [`process`],
+//! which looks at processes.
 
-pub mod child;
 pub mod host;
 pub mod process;
 pub mod service;

@@ -2,14 +2,14 @@
 
 use super::read_part;
 use crate::error::ArtifactError;
-use crate::watchdog::Watchdog;
+use cutover_child::{Kin, Running as Process, Timed};
 use cutover_core::artifact::{ENTRY_COUNT_MAX, PATH_LENGTH_MAX};
 use std::ffi::OsString;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a git command may take: a first listing on a slow disk fits, a hung network file
 /// system does not stop us for ever.
@@ -36,11 +36,11 @@ pub(super) struct Answer {
     stderr: String,
 }
 
-/// A command that is under way.
+/// A command that is under way; dropped early, it is killed.
 pub(super) struct Running {
-    pub(super) child: Child,
+    process: Process,
     message: Option<JoinHandle<String>>,
-    watchdog: Watchdog,
+    began: Instant,
     name: String,
 }
 
@@ -94,11 +94,13 @@ impl Git {
     pub(super) fn start(&self, args: &[&str], stdin: Stdio) -> Result<Running, ArtifactError> {
         let mut command = self.command(args);
         command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().map_err(|error| failed(args[0], &format!("cannot be started: {error}")))?;
-        let stderr = child.stderr.take();
+        let began = Instant::now();
+        // It may have to ask at the terminal: a partial clone is filled through ssh.
+        let started = Process::start(&mut command, Kin::Descendants);
+        let mut process = started.map_err(|error| failed(args[0], &format!("cannot be started: {error}")))?;
+        let stderr = process.child().stderr.take();
         let message = stderr.map(|stderr| std::thread::spawn(move || read_message(stderr)));
-        let watchdog = Watchdog::over(&child, TIME_MAX);
-        Ok(Running { child, message, watchdog, name: args[0].to_owned() })
+        Ok(Running { process, message, began, name: args[0].to_owned() })
     }
 
     fn command(&self, args: &[&str]) -> Command {
@@ -115,8 +117,14 @@ impl Git {
 }
 
 impl Running {
-    pub(super) fn stdout(&mut self) -> Result<impl Read + use<>, ArtifactError> {
-        self.child.stdout.take().ok_or_else(|| failed(&self.name, &"its output is taken already"))
+    pub(super) fn stdin(&mut self) -> Option<ChildStdin> {
+        self.process.child().stdin.take()
+    }
+
+    pub(super) fn stdout(&mut self) -> Result<Timed<ChildStdout>, ArtifactError> {
+        let stdout = self.process.child().stdout.take();
+        let stdout = stdout.ok_or_else(|| failed(&self.name, &"its output is taken already"))?;
+        Ok(Timed::new(stdout, self.began, TIME_MAX))
     }
 
     /// Waits for the end and demands that it went well.
@@ -127,20 +135,12 @@ impl Running {
     }
 
     fn finish(mut self) -> Result<(ExitStatus, String), ArtifactError> {
-        let status = self.child.wait().map_err(|error| failed(&self.name, &error))?;
-        if self.watchdog.has_fired() {
+        if !self.process.wait_until(self.began + TIME_MAX) {
             return Err(failed(&self.name, &format!("not done after {} s, killed", TIME_MAX.as_secs())));
         }
+        let status = self.process.status().map_err(|error| failed(&self.name, &error))?;
         let message = self.message.take().map(|message| message.join().unwrap_or_default());
         Ok((status, message.unwrap_or_default()))
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // Left early: the process must not outlive us. Both fail when it has ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

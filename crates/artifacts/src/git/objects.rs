@@ -39,7 +39,7 @@ pub(crate) fn read_objects(
     let args = ["cat-file", "--batch", "--buffer"];
     let mut running = repository.git.start(&args, Stdio::piped())?;
     std::thread::scope(|scope| {
-        let asking = running.child.stdin.take().map(|stdin| scope.spawn(|| ask(stdin, oids)));
+        let asking = running.stdin().map(|stdin| scope.spawn(|| ask(stdin, oids)));
         // On an early return the process is dropped, and so killed, before the scope waits for `asking`.
         let result = read_answers(running, oids, &mut take);
         let asked = asking.map(|asking| asking.join());

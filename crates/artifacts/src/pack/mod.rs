@@ -50,7 +50,7 @@ pub struct PackRequest<'a> {
 pub trait PackObserver {
     /// Takes one line of the build command's output, without its newline; very long lines come in
     /// pieces. It has not been masked.
-    fn build_output(&mut self, line: &[u8]);
+    fn build_output(&mut self, line: &str);
 
     /// Whether the build command shall be ended.
     fn is_cancelled(&self) -> bool {
@@ -60,7 +60,7 @@ pub trait PackObserver {
 
 /// An observer that does not care.
 impl PackObserver for () {
-    fn build_output(&mut self, _line: &[u8]) {}
+    fn build_output(&mut self, _line: &str) {}
 }
 
 impl ArtifactStore {

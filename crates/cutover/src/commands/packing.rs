@@ -132,8 +132,8 @@ impl PackObserver for Listener<'_> {
         CANCEL.is_cancelled()
     }
 
-    fn build_output(&mut self, line: &[u8]) {
-        let line = one_line(&self.masker.mask(&String::from_utf8_lossy(line)));
+    fn build_output(&mut self, line: &str) {
+        let line = one_line(&self.masker.mask(line));
         if self.output.verbose {
             // Telling never fails a build.
             let _told =

@@ -1,6 +1,6 @@
 //! Which processes belong to a systemd unit's control group.
 
-use super::stat::stat_of;
+use super::stat_of;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

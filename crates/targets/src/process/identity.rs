@@ -1,6 +1,6 @@
 //! Processes that are told apart even when their number is given to another one.
 
-use super::stat::stat_of;
+use super::stat_of;
 use rustix::param::clock_ticks_per_second;
 use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};

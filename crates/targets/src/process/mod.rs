@@ -5,14 +5,14 @@
 mod cgroup;
 mod identity;
 mod socket;
-mod stat;
 
 pub use cgroup::cgroup_members;
+pub use cutover_child::stat::{
+    ProcessStat, all_stats, command_of, cwd_of, descendants, memory_bytes, parse_stat, pids, stat_of, uid_of,
+    with_variable,
+};
 pub use identity::{Clock, ProcessIdentity, boot_id};
 pub use socket::{Listener, holders, listeners_at, parse_listeners};
-pub use stat::{
-    ProcessStat, all_stats, command_of, cwd_of, descendants, memory_bytes, parse_stat, stat_of, uid_of, with_variable,
-};
 
 use rustix::process::{Pid, Signal};
 

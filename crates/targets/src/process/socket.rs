@@ -1,6 +1,6 @@
 //! Which socket answers at an address, and whose it is.
 
-use super::stat::pids;
+use super::pids;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};

@@ -1,8 +1,8 @@
 //! A service that the user's own commands start, stop and look at.
 
 use super::{LogMark, LogPlace, Service, ServiceState, Site};
-use crate::child::{ChildCommand, ChildError, ChildExit, Leftovers, run};
 use crate::process::{ProcessIdentity, descendants, memory_bytes, stat_of};
+use cutover_child::{ChildCommand, ChildError, ChildExit, Leftovers, run};
 use cutover_core::config::CommandLine;
 use cutover_core::target::{Failure, Progress};
 use jiff::{SignedDuration, Timestamp};

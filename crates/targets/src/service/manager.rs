@@ -1,15 +1,16 @@
 //! How systemd's programs are called: for the system through `sudo` where needed, or for the user.
 
-use crate::child::{ChildCommand, ChildExit, Leftovers, run};
+use cutover_child::{ChildCommand, ChildExit, Leftovers, listen, run};
 use cutover_core::config::{CommandLine, SystemdScope};
 use cutover_core::mask::Masker;
-use cutover_core::probe::ProbeResult;
 use cutover_core::secret::Secret;
 use cutover_core::target::{Failure, Progress};
-use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
+
+/// How much of what a program says is kept, in bytes: its newest lines.
+const SAID_BYTES_MAX: usize = 4 << 20;
 
 /// Whose systemd it is, and how its programs are called.
 #[derive(Clone)]
@@ -28,25 +29,45 @@ impl Manager {
         subject: &str,
         progress: &dyn Progress,
     ) -> Result<ChildExit, Failure> {
-        let prefix: &[&str] = if changes && self.needs_sudo() { &["sudo", "-n"] } else { &[] };
-        let scope = (self.scope == SystemdScope::User && argv[0] == "systemctl").then_some("--user");
-        let words = prefix.iter().copied().chain([argv[0]]).chain(scope).chain(argv[1..].iter().copied());
-        let command = CommandLine::Argv(words.map(str::to_owned).collect());
-        let (variables, masker) = (self.variables(), &self.masker);
-        let leftovers = Leftovers::Leave;
-        let cwd = Path::new("/");
-        run(
-            &ChildCommand { command: &command, cwd, variables: &variables, timeout, log: None, masker, leftovers },
-            progress,
-        )
-        .map_err(|e| e.failure(subject))
+        let command = self.command(argv, changes);
+        run(&self.child(&command, &self.variables(), timeout), progress).map_err(|e| e.failure(subject))
+    }
+
+    /// Runs it like [`Manager::run`] and tells nobody what it says, of which the newest is kept.
+    pub(super) fn listen(
+        &self,
+        argv: &[&str],
+        changes: bool,
+        timeout: Duration,
+        subject: &str,
+    ) -> Result<ChildExit, Failure> {
+        let (command, variables) = (self.command(argv, changes), self.variables());
+        let child = self.child(&command, &variables, timeout);
+        listen(&child, SAID_BYTES_MAX, &|| false).map_err(|e| e.failure(subject))
     }
 
     /// Runs a program that changes nothing and gives what it said.
     pub(super) fn ask(&self, argv: &[&str], timeout: Duration, subject: &str) -> Result<String, Failure> {
-        let said = Said::default();
-        self.run(argv, false, timeout, subject, &said)?.success(subject)?;
-        Ok(said.0.into_inner())
+        let exit = self.listen(argv, false, timeout, subject)?;
+        let said = exit.excerpt.clone();
+        exit.success(subject).map(|()| said)
+    }
+
+    fn command(&self, argv: &[&str], changes: bool) -> CommandLine {
+        let prefix: &[&str] = if changes && self.needs_sudo() { &["sudo", "-n"] } else { &[] };
+        let scope = (self.scope == SystemdScope::User && argv[0] == "systemctl").then_some("--user");
+        let words = prefix.iter().copied().chain([argv[0]]).chain(scope).chain(argv[1..].iter().copied());
+        CommandLine::Argv(words.map(str::to_owned).collect())
+    }
+
+    fn child<'a>(
+        &'a self,
+        command: &'a CommandLine,
+        variables: &'a BTreeMap<String, Secret>,
+        timeout: Duration,
+    ) -> ChildCommand<'a> {
+        let (cwd, masker, leftovers) = (Path::new("/"), &self.masker, Leftovers::Leave);
+        ChildCommand { command, cwd, variables, timeout, log: None, masker, leftovers }
     }
 
     /// Whether its manager listens to this user only through `sudo`.
@@ -89,21 +110,5 @@ impl Manager {
             variables.insert("XDG_RUNTIME_DIR", format!("/run/user/{}", rustix::process::geteuid().as_raw()));
         }
         variables.into_iter().map(|(name, value)| (name.to_owned(), Secret::new(value))).collect()
-    }
-}
-
-/// Keeps what a program says instead of passing it on.
-#[derive(Default)]
-pub(super) struct Said(RefCell<String>);
-
-impl Progress for Said {
-    fn advance(&self, _done: u64, _total: u64, _unit: &'static str) {}
-    fn output(&self, line: &str) {
-        self.0.borrow_mut().push_str(line);
-        self.0.borrow_mut().push('\n');
-    }
-    fn probed(&self, _result: &ProbeResult) {}
-    fn cancelled(&self) -> bool {
-        false
     }
 }

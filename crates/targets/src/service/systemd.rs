@@ -1,10 +1,10 @@
 //! A systemd unit, through the machine's own `systemctl`.
 
 use super::journal::Journal;
-use super::manager::{Manager, Said};
+use super::manager::Manager;
 use super::{LogMark, Service, ServiceState};
-use crate::child::signal_name;
 use crate::process::{ProcessIdentity, cgroup_members, memory_bytes, stat_of};
+use cutover_child::signal_name;
 use cutover_core::config::SystemdScope;
 use cutover_core::mask::Masker;
 use cutover_core::target::{EXCERPT_BYTES_MAX, Failure, Progress};
@@ -56,7 +56,7 @@ impl Systemd {
     fn forgive(&self) {
         let subject = format!("reset unit {}", self.unit);
         let argv = ["systemctl", "reset-failed", &self.unit];
-        drop(self.manager.run(&argv, true, SHOW_TIMEOUT, &subject, &Said::default()));
+        drop(self.manager.listen(&argv, true, SHOW_TIMEOUT, &subject));
     }
 
     /// `systemctl` says only that something went wrong; the state and the journal say what.
@@ -81,7 +81,7 @@ impl Systemd {
             let subject = format!("ask whether {verb} of unit {} is allowed", self.unit);
             let argv = ["sudo", "-n", "-l", "systemctl", verb, &self.unit];
             // Says the program's path when it may be run, else ends with 1 (sudo(8), `-l`).
-            let exit = self.manager.run(&argv, false, SHOW_TIMEOUT, &subject, &Said::default())?;
+            let exit = self.manager.listen(&argv, false, SHOW_TIMEOUT, &subject)?;
             if exit.code != 0 {
                 let why = format!("this user may not run `sudo -n systemctl {verb} {}`", self.unit);
                 return Err(Failure::new(why).excerpt(&exit.excerpt).hint(self.sudo_advice()));

@@ -2,8 +2,8 @@
 
 use super::place::{Phase, Place, Spec, SupervisorState, private};
 use super::{SERVICE_MARK, SUPERVISOR_MARK, SupervisorError};
-use crate::child::base_environment;
 use crate::process::{ProcessIdentity, signal, with_variable};
+use cutover_child::base_environment;
 use cutover_core::target::tail;
 use rustix::process::Signal;
 use std::collections::BTreeSet;

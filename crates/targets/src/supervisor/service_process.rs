@@ -3,8 +3,8 @@
 use super::SERVICE_MARK;
 use super::dotenv::parse_env;
 use super::place::Spec;
-use crate::child;
 use crate::process::ProcessIdentity;
+use cutover_child as child;
 use cutover_core::mask::Masker;
 use cutover_core::secret::Secret;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};

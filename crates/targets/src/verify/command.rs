@@ -2,10 +2,9 @@
 
 use super::Verification;
 use super::observe::Observation;
-use crate::child::{ChildCommand, ChildError, Leftovers, run};
+use cutover_child::{ChildCommand, ChildError, Leftovers, listen};
 use cutover_core::config::CommandLine;
-use cutover_core::probe::ProbeResult;
-use cutover_core::target::Progress;
+use cutover_core::target::{EXCERPT_BYTES_MAX, Progress};
 use std::time::{Duration, Instant};
 
 /// The longest command line that is shown, in characters.
@@ -21,7 +20,7 @@ pub(super) fn observe(
     let (cwd, variables, masker) = (asked.release, asked.variables, asked.masker);
     let child = ChildCommand { command, cwd, variables, timeout: limit, log: None, masker, leftovers: Leftovers::Kill };
     let began = Instant::now();
-    let ended = run(&child, &Quiet(progress));
+    let ended = listen(&child, EXCERPT_BYTES_MAX, &|| progress.cancelled());
     let mut seen = Observation::at(shown(command));
     seen.latency = Some(began.elapsed());
     match ended {
@@ -44,16 +43,4 @@ fn shown(command: &CommandLine) -> String {
         CommandLine::Argv(argv) => argv.join(" "),
     };
     line.chars().take(ENDPOINT_LENGTH_MAX).collect()
-}
-
-/// What a probe says is kept in its result and not told line by line.
-struct Quiet<'a>(&'a dyn Progress);
-
-impl Progress for Quiet<'_> {
-    fn advance(&self, _done: u64, _total: u64, _unit: &'static str) {}
-    fn output(&self, _line: &str) {}
-    fn probed(&self, _result: &ProbeResult) {}
-    fn cancelled(&self) -> bool {
-        self.0.cancelled()
-    }
 }

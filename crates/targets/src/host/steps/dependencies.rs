@@ -7,9 +7,9 @@
 use super::hook::{log_file, with_log};
 use super::preflight::find_program;
 use super::requirements;
-use crate::child::{self, ChildCommand, Leftovers};
 use crate::host::release::{disk, io};
 use crate::host::site::{DEPLOYMENT_VARIABLE, Site};
+use cutover_child::{self as child, ChildCommand, Leftovers};
 use cutover_core::artifact::Digest;
 use cutover_core::config::{CommandLine, PythonConfig};
 use cutover_core::secret::Secret;

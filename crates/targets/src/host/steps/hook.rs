@@ -1,9 +1,9 @@
 //! The user's own commands: install, migrate and after.
 
-use crate::child::{self, ChildCommand, Leftovers};
 use crate::host::action::{Hook, Migration};
 use crate::host::release::{disk, io};
 use crate::host::site::Site;
+use cutover_child::{self as child, ChildCommand, Leftovers};
 use cutover_core::config::CommandLine;
 use cutover_core::target::{Failure, Outcome, Progress};
 use std::os::unix::fs::DirBuilderExt;

@@ -1,9 +1,9 @@
 //! Smoke: the release's modules are imported with the release's own interpreter.
 
 use super::hook::{log_file, with_log};
-use crate::child::{self, ChildCommand, Leftovers};
 use crate::host::action::Smoke;
 use crate::host::site::Site;
+use cutover_child::{self as child, ChildCommand, Leftovers};
 use cutover_core::config::{CommandLine, PythonConfig};
 use cutover_core::target::{Failure, Outcome, Progress};
 use std::path::Path;

@@ -73,7 +73,8 @@ pub fn all_stats() -> Vec<ProcessStat> {
     pids().filter_map(stat_of).collect()
 }
 
-pub(super) fn pids() -> impl Iterator<Item = u32> {
+/// The numbers of all processes.
+pub fn pids() -> impl Iterator<Item = u32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
@@ -137,6 +138,11 @@ pub fn command_of(pid: u32) -> String {
 mod tests {
     use super::*;
 
+    fn kill(pid: u32) {
+        let pid = rustix::process::Pid::from_raw(pid.cast_signed()).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    }
+
     const TAIL: &str = "S 1 42 42 0 -1 4194560 1 2 3 4 70 30 5 6 20 0 1 0 98765 1000 200 0";
 
     #[test]
@@ -161,7 +167,7 @@ mod tests {
         }
         let grandchildren = descendants(child.id());
         assert!(descendants(std::process::id()).is_superset(&grandchildren));
-        grandchildren.iter().for_each(|pid| crate::process::signal(*pid, rustix::process::Signal::KILL));
+        grandchildren.iter().for_each(|pid| kill(*pid));
         child.wait().unwrap();
     }
 }

@@ -7,11 +7,9 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-/// The longest line that is shown, in bytes; the rest of a longer one goes only to the log.
+/// The longest line that is told in one piece, in bytes.
 const LINE_BYTES_MAX: usize = 16 * 1024;
-/// How much of the end is kept for failures, in bytes.
-const EXCERPT_BYTES_MAX: usize = cutover_core::target::EXCERPT_BYTES_MAX;
-/// How many lines are shown; a command that says more is read on, but only its log has it.
+/// How many lines are told; a command that says more is read on, but only its log and its excerpt have it.
 const LINE_COUNT_MAX: usize = 100_000;
 /// How much one command may append to its log, in bytes.
 const LOG_BYTES_MAX: usize = 64 << 20;
@@ -23,14 +21,29 @@ pub(super) struct Output<'a> {
     line: Vec<u8>,
     line_count: usize,
     excerpt: String,
+    excerpt_bytes_max: usize,
     log: Option<Log>,
-    progress: &'a dyn Progress,
+    progress: Option<&'a dyn Progress>,
 }
 
 impl<'a> Output<'a> {
-    pub(super) fn new(masker: &Masker, log: Option<&Path>, progress: &'a dyn Progress) -> Self {
-        let (mask, log) = (masker.stream(), log.and_then(Log::open));
-        Self { mask, masked: Vec::new(), line: Vec::new(), line_count: 0, excerpt: String::new(), log, progress }
+    /// Lines are told to `progress` where there is one; of all that is said, the last `excerpt_bytes_max` are kept.
+    pub(super) fn new(
+        masker: &Masker,
+        log: Option<&Path>,
+        progress: Option<&'a dyn Progress>,
+        excerpt_bytes_max: usize,
+    ) -> Self {
+        Self {
+            mask: masker.stream(),
+            masked: Vec::new(),
+            line: Vec::new(),
+            line_count: 0,
+            excerpt: String::new(),
+            excerpt_bytes_max,
+            log: log.and_then(Log::open),
+            progress,
+        }
     }
 
     /// Takes the next chunk.
@@ -50,7 +63,7 @@ impl<'a> Output<'a> {
         if !self.line.is_empty() {
             self.end_line();
         }
-        tail(&self.excerpt, EXCERPT_BYTES_MAX).to_owned()
+        tail(&self.excerpt, self.excerpt_bytes_max).to_owned()
     }
 
     fn take(&mut self, masked: &[u8]) {
@@ -58,9 +71,14 @@ impl<'a> Output<'a> {
             log.append(masked);
         }
         for part in masked.split_inclusive(|byte| *byte == b'\n') {
-            let (text, ends) = part.strip_suffix(b"\n").map_or((part, false), |text| (text, true));
-            let room = LINE_BYTES_MAX.saturating_sub(self.line.len()).min(text.len());
-            self.line.extend_from_slice(&text[..room]);
+            let (mut text, ends) = part.strip_suffix(b"\n").map_or((part, false), |text| (text, true));
+            while self.line.len() + text.len() > LINE_BYTES_MAX {
+                let (piece, rest) = text.split_at(LINE_BYTES_MAX - self.line.len());
+                self.line.extend_from_slice(piece);
+                self.end_line();
+                text = rest;
+            }
+            self.line.extend_from_slice(text);
             if ends {
                 self.end_line();
             }
@@ -71,13 +89,13 @@ impl<'a> Output<'a> {
         let line = String::from_utf8_lossy(&self.line).trim_end_matches('\r').to_owned();
         self.line.clear();
         self.line_count += 1;
-        if self.line_count <= LINE_COUNT_MAX {
-            self.progress.output(&line);
+        if let Some(progress) = self.progress.filter(|_| self.line_count <= LINE_COUNT_MAX) {
+            progress.output(&line);
         }
         self.excerpt.push_str(&line);
         self.excerpt.push('\n');
-        if self.excerpt.len() > 4 * EXCERPT_BYTES_MAX {
-            self.excerpt = tail(&self.excerpt, EXCERPT_BYTES_MAX).to_owned();
+        if self.excerpt.len() > 4 * self.excerpt_bytes_max {
+            self.excerpt = tail(&self.excerpt, self.excerpt_bytes_max).to_owned();
         }
     }
 }

@@ -1,19 +1,74 @@
 //! Commands of the user's own, run for real.
 #![allow(clippy::unwrap_used, reason = "a test may panic, and so may what it is made of")]
 
-mod service_support;
-
+use cutover_child::stat::stat_of;
+use cutover_child::{ChildCommand, ChildError, ChildExit, Leftovers, Question, ask, listen, run};
 use cutover_core::config::CommandLine;
 use cutover_core::mask::Masker;
+use cutover_core::probe::ProbeResult;
 use cutover_core::secret::Secret;
-use cutover_core::target::FailureKind;
-use cutover_targets::child::{ChildCommand, ChildError, ChildExit, Leftovers, run};
-use service_support::{Told, wait_for, written_pid};
+use cutover_core::target::{Cancel, FailureKind, Progress};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
+
+/// How long anything that should happen is waited for.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Looks until it is so; fails the test when it never is.
+fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "never happened: {what}");
+        std::thread::yield_now();
+    }
+}
+
+fn is_alive(pid: u32) -> bool {
+    stat_of(pid).is_some_and(|stat| !stat.is_dead())
+}
+
+fn kill(pid: u32) {
+    let pid = rustix::process::Pid::from_raw(pid.cast_signed()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+}
+
+/// The process that writes its number into a file, once it has.
+fn written_pid(path: &Path) -> u32 {
+    let mut found = None;
+    wait_for(&format!("a process writes {}", path.display()), || {
+        found = fs::read_to_string(path).ok().and_then(|text| text.strip_suffix('\n')?.trim().parse().ok());
+        found.is_some()
+    });
+    found.unwrap()
+}
+
+/// Remembers what it is told.
+#[derive(Default)]
+struct Told {
+    lines: Mutex<Vec<String>>,
+    cancel: Cancel,
+}
+
+impl Told {
+    fn lines(&self) -> Vec<String> {
+        self.lines.lock().unwrap().clone()
+    }
+}
+
+impl Progress for Told {
+    fn advance(&self, _done: u64, _total: u64, _unit: &'static str) {}
+    fn output(&self, line: &str) {
+        self.lines.lock().unwrap().push(line.to_owned());
+    }
+    fn probed(&self, _result: &ProbeResult) {}
+    fn cancelled(&self) -> bool {
+        self.cancel.is_cancelled()
+    }
+}
 
 /// A command with its surroundings, to be changed by each test.
 struct Case {
@@ -45,8 +100,8 @@ impl Case {
         self.dir.path().join(name)
     }
 
-    fn run(&self) -> Result<ChildExit, ChildError> {
-        let command = ChildCommand {
+    fn command(&self) -> ChildCommand<'_> {
+        ChildCommand {
             command: &self.command,
             cwd: self.dir.path(),
             variables: &self.variables,
@@ -54,8 +109,11 @@ impl Case {
             log: self.log.as_deref(),
             masker: &self.masker,
             leftovers: self.leftovers,
-        };
-        run(&command, &self.told)
+        }
+    }
+
+    fn run(&self) -> Result<ChildExit, ChildError> {
+        run(&self.command(), &self.told)
     }
 }
 
@@ -77,7 +135,7 @@ fn only_given_and_harmless_variables_reach_the_command() {
     let lines = case.told.lines();
     assert!(lines.contains(&"GIVEN=yes".to_owned()));
     assert!(lines.iter().any(|line| line.starts_with("PATH=")));
-    assert!(!lines.iter().any(|line| line.starts_with("CARGO")), "{lines:?}");
+    assert!(!lines.iter().any(|line| line.starts_with("CARGO_MANIFEST_DIR")), "{lines:?}");
 }
 
 #[test]
@@ -157,8 +215,8 @@ fn a_timeout_ends_the_whole_group() {
     let failure = case.run().unwrap_err().failure("install");
     assert_eq!(failure.kind, FailureKind::TimedOut);
     assert!(began.elapsed() < Duration::from_secs(4), "TERM was enough");
-    let pid = fs::read_to_string(case.path("pid")).unwrap().trim().parse().unwrap();
-    wait_for("the grandchild is gone", || cutover_targets::process::ProcessIdentity::of(pid).is_none());
+    let pid = written_pid(&case.path("pid"));
+    wait_for("the grandchild is gone", || !is_alive(pid));
 }
 
 #[test]
@@ -170,8 +228,8 @@ fn a_group_that_ignores_term_is_killed() {
     let began = Instant::now();
     assert!(matches!(case.run(), Err(ChildError::TimedOut { .. })));
     assert!(began.elapsed() < Duration::from_secs(12), "{:?}", began.elapsed());
-    let pid = fs::read_to_string(case.path("pid")).unwrap().trim().parse().unwrap();
-    wait_for("the grandchild is gone", || cutover_targets::process::ProcessIdentity::of(pid).is_none());
+    let pid = written_pid(&case.path("pid"));
+    wait_for("the grandchild is gone", || !is_alive(pid));
 }
 
 #[test]
@@ -192,8 +250,8 @@ fn what_a_hook_leaves_behind_is_killed_and_cannot_hang_the_reader() {
     let began = Instant::now();
     assert_eq!(case.run().unwrap().code, 0);
     assert!(began.elapsed() < Duration::from_secs(5));
-    let pid = fs::read_to_string(case.path("pid")).unwrap().trim().parse().unwrap();
-    wait_for("the leftover is gone", || cutover_targets::process::ProcessIdentity::of(pid).is_none());
+    let pid = written_pid(&case.path("pid"));
+    wait_for("the leftover is gone", || !is_alive(pid));
 }
 
 #[test]
@@ -203,7 +261,7 @@ fn what_leaves_the_group_with_the_pipe_cannot_hang_the_reader() {
     assert_eq!(case.run().unwrap().code, 0);
     assert!(began.elapsed() < Duration::from_secs(5));
     let escaped = written_pid(&case.path("pid"));
-    cutover_targets::process::signal(escaped.pid, rustix::process::Signal::KILL);
+    kill(escaped);
 }
 
 #[test]
@@ -212,6 +270,60 @@ fn a_service_that_a_command_starts_may_stay() {
     case.leftovers = Leftovers::Leave;
     assert_eq!(case.run().unwrap().code, 0);
     let service = written_pid(&case.path("pid"));
-    assert!(service.is_alive());
-    cutover_targets::process::signal(service.pid, rustix::process::Signal::KILL);
+    assert!(is_alive(service));
+    kill(service);
+}
+
+#[test]
+fn what_is_only_listened_to_gives_its_newest_lines() {
+    let case = Case::shell("seq 1 150000");
+    let exit = listen(&case.command(), 60_000, &|| false).unwrap();
+    assert!(exit.excerpt.ends_with("\n149999\n150000\n"), "{}", &exit.excerpt[exit.excerpt.len() - 50..]);
+    assert!((50_000..=60_000).contains(&exit.excerpt.len()), "{}", exit.excerpt.len());
+    assert!(case.told.lines().is_empty());
+}
+
+/// Asks a shell line.
+fn asked(line: &str, dir: &Path, timeout: Duration, cancelled: &dyn Fn() -> bool) -> Result<String, ChildError> {
+    let command = CommandLine::Shell(line.to_owned());
+    let question = Question { command: &command, cwd: dir, timeout, bytes_max: 10, cancelled };
+    ask(&question).map(|answer| String::from_utf8(answer).unwrap())
+}
+
+#[test]
+fn an_answer_is_what_is_printed_and_bounded() {
+    let dir = tempfile::tempdir().unwrap();
+    let ask = |line: &str| asked(line, dir.path(), PATIENCE, &|| false);
+    assert_eq!(ask("printf answer").unwrap(), "answer");
+    assert_eq!(ask("yes | head -n 100000").unwrap(), "y\ny\ny\ny\ny\n");
+    assert_eq!(ask("exit 3").unwrap_err().to_string(), "exit code 3");
+    assert_eq!(ask("kill -KILL $$").unwrap_err().to_string(), "killed by SIGKILL");
+}
+
+#[test]
+fn who_is_asked_may_leave_a_daemon_that_holds_its_output() {
+    let dir = tempfile::tempdir().unwrap();
+    let answer = asked("sleep 1000 & echo $! > pid; printf answer", dir.path(), PATIENCE, &|| false);
+    assert_eq!(answer.unwrap(), "answer");
+    let daemon = written_pid(&dir.path().join("pid"));
+    assert!(is_alive(daemon));
+    kill(daemon);
+}
+
+#[test]
+fn who_is_asked_too_long_or_in_vain_leaves_nobody_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("pid");
+    // Given a shell that waits for the tool that it runs, as `op read ...` run by `sh -c` is.
+    let line = "sleep 1000 & echo $! > pid; wait; echo never";
+    let late = asked(line, dir.path(), Duration::from_millis(500), &|| false);
+    assert!(matches!(late, Err(ChildError::TimedOut { .. })), "{late:?}");
+    let tool = written_pid(&path);
+    wait_for("the tool is gone", || !is_alive(tool));
+
+    fs::remove_file(&path).unwrap();
+    let begun = || fs::read_to_string(&path).is_ok_and(|text| text.ends_with('\n'));
+    assert!(matches!(asked(line, dir.path(), PATIENCE, &begun), Err(ChildError::Cancelled)));
+    let tool = written_pid(&path);
+    wait_for("the tool is gone", || !is_alive(tool));
 }

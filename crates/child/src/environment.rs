@@ -1,4 +1,4 @@
-//! The little of Cutover's own environment that commands inherit.
+//! The little of Cutover's own environment that commands inherit: hooks, builds, installs and services alike.
 
 use std::ffi::{OsStr, OsString};
 
@@ -6,16 +6,24 @@ use std::ffi::{OsStr, OsString};
 pub const PATH_DEFAULT: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Names that are passed on.
-const NAMES: [&str; 20] = [
+const NAMES: [&str; 28] = [
     "PATH",
     "HOME",
     "USER",
     "LOGNAME",
+    "SHELL",
     "LANG",
     "LANGUAGE",
     "TMPDIR",
     "TZ",
+    "TERM",
+    "CI",
     "XDG_RUNTIME_DIR",
+    "XDG_CACHE_HOME",
+    "XDG_CONFIG_HOME",
+    "XDG_DATA_HOME",
+    "CARGO_HOME",
+    "RUSTUP_HOME",
     "DBUS_SESSION_BUS_ADDRESS",
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
@@ -55,10 +63,10 @@ mod tests {
 
     #[test]
     fn only_named_variables_are_passed_on() {
-        for name in ["PATH", "LC_ALL", "PIP_INDEX_URL", "UV_CACHE_DIR", "https_proxy"] {
+        for name in ["PATH", "LC_ALL", "PIP_INDEX_URL", "UV_CACHE_DIR", "https_proxy", "all_proxy", "CARGO_HOME"] {
             assert!(is_passed_on(OsStr::new(name)), "{name}");
         }
-        for name in ["APP_TOKEN", "LD_PRELOAD", "PYTHONPATH", "PATHS", "GITHUB_TOKEN"] {
+        for name in ["APP_TOKEN", "LD_PRELOAD", "PYTHONPATH", "PATHS", "GITHUB_TOKEN", "CARGO_REGISTRY_TOKEN"] {
             assert!(!is_passed_on(OsStr::new(name)), "{name}");
         }
     }

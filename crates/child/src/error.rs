@@ -1,6 +1,6 @@
 //! Why a command did not end by itself, or not well.
 
-use super::ChildExit;
+use crate::ChildExit;
 use cutover_core::target::{Failure, FailureKind};
 use std::io;
 use std::path::PathBuf;
@@ -37,6 +37,12 @@ pub enum ChildError {
         /// The end of what it said, masked.
         excerpt: String,
     },
+    /// It was asked for something and ended with another exit code than 0.
+    #[error("exit code {code}")]
+    Refused {
+        /// The exit code.
+        code: i32,
+    },
     /// It ran longer than allowed and was ended.
     #[error("timed out after {timeout:?}")]
     TimedOut {
@@ -55,7 +61,7 @@ impl ChildError {
     pub fn failure(self, subject: &str) -> Failure {
         let failure = Failure::new(format!("{subject}: {self}"));
         match self {
-            Self::Directory { .. } | Self::Pipe(_) | Self::Wait(_) => failure,
+            Self::Directory { .. } | Self::Pipe(_) | Self::Wait(_) | Self::Refused { .. } => failure,
             Self::Start { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 failure.hint("the program is not installed, or not in PATH")
             }

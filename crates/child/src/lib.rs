@@ -1,0 +1,203 @@
+//! Running commands: bounded in time and output, masked, and never left behind.
+//!
+//! [`run`] is for commands of the user's own and programs that change something, [`listen`] for what they are asked,
+//! [`ask`] for tools that may ask a person in turn. [`Running`] and [`Timed`] are what these are made of, for a command
+//! whose output is read as a stream.
+
+mod environment;
+mod error;
+mod output;
+mod running;
+pub mod stat;
+mod timed;
+mod watch;
+
+pub use environment::{PATH_DEFAULT, base_environment};
+pub use error::{ChildError, signal_name};
+pub use running::{Kin, Running};
+pub use timed::Timed;
+
+use cutover_core::config::CommandLine;
+use cutover_core::mask::Masker;
+use cutover_core::secret::Secret;
+use cutover_core::target::{EXCERPT_BYTES_MAX, Progress};
+use output::Output;
+use std::collections::BTreeMap;
+use std::io::{self, PipeReader, PipeWriter};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+use watch::{Watch, Watched};
+
+/// What to run, and within which bounds.
+#[derive(Clone, Copy)]
+pub struct ChildCommand<'a> {
+    /// The command line.
+    pub command: &'a CommandLine,
+    /// The directory it runs in.
+    pub cwd: &'a Path,
+    /// Variables on top of [`base_environment`]; the only way for a secret to reach the command.
+    pub variables: &'a BTreeMap<String, Secret>,
+    /// How long it may run before it is told to end.
+    pub timeout: Duration,
+    /// File that its masked output is appended to (mode 0600). Losing it never fails the command.
+    pub log: Option<&'a Path>,
+    /// Hides secrets in whatever it says.
+    pub masker: &'a Masker,
+    /// What happens to processes that it leaves behind.
+    pub leftovers: Leftovers,
+}
+
+/// What happens to processes that outlive the command that began them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leftovers {
+    /// They are killed: nothing of a hook or an install stays.
+    Kill,
+    /// They stay: a command that starts a service. What they print is not read any more.
+    Leave,
+}
+
+/// A command that ended by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChildExit {
+    /// Its exit code.
+    pub code: i32,
+    /// The end of what it said, masked.
+    pub excerpt: String,
+}
+
+/// Runs a command to its end, passing on each line of its output.
+///
+/// The command has its own process group, no terminal and no standard input. At the time limit or
+/// when stopping is asked for, the whole group is told to end and a little later killed. An exit
+/// code other than 0 is not an error here; death by a signal is.
+pub fn run(child: &ChildCommand<'_>, progress: &dyn Progress) -> Result<ChildExit, ChildError> {
+    let output = Output::new(child.masker, child.log, Some(progress), EXCERPT_BYTES_MAX);
+    watch(child, output, &|| progress.cancelled())
+}
+
+/// Runs a command like [`run`], but tells nobody what it says: the newest `bytes_max` of it are the excerpt.
+pub fn listen(
+    child: &ChildCommand<'_>,
+    bytes_max: usize,
+    cancelled: &dyn Fn() -> bool,
+) -> Result<ChildExit, ChildError> {
+    watch(child, Output::new(child.masker, child.log, None, bytes_max), cancelled)
+}
+
+fn watch(
+    child: &ChildCommand<'_>,
+    mut output: Output<'_>,
+    cancelled: &dyn Fn() -> bool,
+) -> Result<ChildExit, ChildError> {
+    let (reader, writer) = io::pipe().map_err(ChildError::Pipe)?;
+    let running = start(child, writer)?;
+    let mut take = |chunk: &[u8]| output.push(chunk);
+    let watch = Watch::new(running, reader, &mut take, cancelled).map_err(ChildError::Pipe)?;
+    let watched = watch.until_the_end(child.timeout, child.leftovers);
+    judge(watched, output.finish(), child.timeout)
+}
+
+fn start(child: &ChildCommand<'_>, writer: PipeWriter) -> Result<Running, ChildError> {
+    if !child.cwd.is_dir() {
+        return Err(ChildError::Directory { path: child.cwd.to_owned() });
+    }
+    let mut command = command(child.command, child.cwd);
+    command.envs(child.variables.iter().map(|(name, value)| (name, value.expose())));
+    let errors = writer.try_clone().map_err(ChildError::Pipe)?;
+    command.stdout(writer).stderr(errors);
+    // The parent's ends of the pipe close here, with `command`.
+    begin(command, Kin::Group)
+}
+
+fn begin(mut command: Command, kin: Kin) -> Result<Running, ChildError> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    Running::start(&mut command, kin).map_err(|source| ChildError::Start { program, source })
+}
+
+fn judge(watched: Watched, excerpt: String, timeout: Duration) -> Result<ChildExit, ChildError> {
+    let status = match watched {
+        Watched::Ended(status) => status.map_err(ChildError::Wait)?,
+        Watched::TimedOut => return Err(ChildError::TimedOut { timeout, excerpt }),
+        Watched::Cancelled => return Err(ChildError::Cancelled),
+    };
+    match status.code() {
+        Some(code) => Ok(ChildExit { code, excerpt }),
+        None => Err(ChildError::Signalled { signal: status.signal().unwrap_or(0), excerpt }),
+    }
+}
+
+/// A command that is asked for something: what it prints is the answer.
+pub struct Question<'a> {
+    /// The command line.
+    pub command: &'a CommandLine,
+    /// The directory it runs in.
+    pub cwd: &'a Path,
+    /// How long it may take: a person may have to answer it.
+    pub timeout: Duration,
+    /// How much of its answer is kept, in bytes.
+    pub bytes_max: usize,
+    /// Whether to stop waiting.
+    pub cancelled: &'a dyn Fn() -> bool,
+}
+
+/// Asks a command. Only its standard output is read; its errors and its questions go to the user's terminal.
+///
+/// It has Cutover's whole environment, since it is a tool of the user's own that holds what Cutover shall know, and stays
+/// in Cutover's process group, so that it may ask at the terminal. When it is given up, whatever descends from it is
+/// killed with it. An exit code other than 0 is an error.
+pub fn ask(question: &Question<'_>) -> Result<Vec<u8>, ChildError> {
+    let (reader, writer) = io::pipe().map_err(ChildError::Pipe)?;
+    let mut command = program(question.command, question.cwd);
+    command.stdin(Stdio::null()).stdout(writer).stderr(Stdio::inherit());
+    let running = begin(command, Kin::Descendants)?;
+    let mut answer = Vec::new();
+    let mut take = |chunk: &[u8]| {
+        let room = question.bytes_max.saturating_sub(answer.len());
+        answer.extend_from_slice(&chunk[..chunk.len().min(room)]);
+    };
+    let watch = Watch::new(running, reader, &mut take, question.cancelled).map_err(ChildError::Pipe)?;
+    let watched = watch.until_the_end(question.timeout, Leftovers::Leave);
+    match judge(watched, String::new(), question.timeout)?.code {
+        0 => Ok(answer),
+        code => Err(ChildError::Refused { code }),
+    }
+}
+
+/// A command in its own process group with the base environment, no input, and no output yet.
+///
+/// A program with a relative path that has a directory is looked for under `cwd`.
+pub fn command(line: &CommandLine, cwd: &Path) -> Command {
+    let mut command = program(line, cwd);
+    command.env_clear().envs(base_environment()).stdin(Stdio::null()).process_group(0);
+    command
+}
+
+fn program(line: &CommandLine, cwd: &Path) -> Command {
+    let mut command = match line {
+        CommandLine::Shell(script) => with_arguments(Path::new("sh"), &["-c".to_owned(), script.clone()]),
+        CommandLine::Argv(argv) => {
+            let (program, arguments) = argv.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
+            with_arguments(&resolve(program, cwd), arguments)
+        }
+    };
+    command.current_dir(cwd);
+    command
+}
+
+fn with_arguments(program: &Path, arguments: &[String]) -> Command {
+    let mut command = Command::new(program);
+    command.args(arguments);
+    command
+}
+
+fn resolve(program: &str, cwd: &Path) -> std::path::PathBuf {
+    if program.contains('/') { cwd.join(program) } else { program.into() }
+}
+
+/// Sets a pipe's reading end to return at once when there is nothing to read.
+pub fn make_nonblocking(reader: &PipeReader) -> io::Result<()> {
+    let flags = rustix::fs::fcntl_getfl(reader)?;
+    Ok(rustix::fs::fcntl_setfl(reader, flags | rustix::fs::OFlags::NONBLOCK)?)
+}
