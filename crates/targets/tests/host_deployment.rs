@@ -22,6 +22,12 @@ fn hook(line: &str) -> HookConfig {
     HookConfig { command: CommandLine::Shell(line.to_owned()), timeout: Duration::from_secs(10) }
 }
 
+/// A migration without a way back, which the old release does not mind.
+fn migration(line: &str) -> MigrateConfig {
+    let up = CommandLine::Shell(line.to_owned());
+    MigrateConfig { up, down: None, compatible: true, timeout: Duration::from_secs(5) }
+}
+
 #[test]
 fn a_first_deployment_makes_the_release_current() {
     let place = Place::new();
@@ -128,6 +134,76 @@ fn an_env_file_is_private_and_its_backups_are_bounded() {
 }
 
 #[test]
+fn an_adopted_env_file_comes_back_as_it_was_and_is_private_as_a_backup() {
+    use std::os::unix::fs::MetadataExt;
+    let mut place = Place::new();
+    place.config.env_file = Some(PathBuf::from(".env"));
+    place.deploy(&v(1));
+    let live = place.path("shared/.env");
+    std::fs::write(&live, "WRITTEN=by hand\n").unwrap();
+    std::fs::set_permissions(&live, std::fs::Permissions::from_mode(0o640)).unwrap();
+    let (inode, before) = (std::fs::metadata(&live).unwrap().ino(), place.picture());
+    place.variables.insert("TOKEN".into(), Secret::new("made up"));
+    place.config.run.migrate = Some(migration("false"));
+
+    assert_eq!(place.deploy(&v(2)).outcome, Failed);
+
+    assert_eq!(place.picture(), before);
+    assert_eq!(std::fs::metadata(&live).unwrap().ino(), inode);
+    place.config.run.migrate = None;
+    assert_eq!(place.deploy(&v(2)).outcome, Deployed);
+    let backups: Vec<_> =
+        place.picture().into_iter().filter(|(name, _)| name.starts_with("shared/.env.bak.")).collect();
+    assert_eq!(backups.iter().map(|(_, shown)| shown.as_str()).collect::<Vec<_>>(), ["600 WRITTEN=by hand\n"]);
+}
+
+#[test]
+fn only_backups_of_its_own_making_are_pruned() {
+    let mut place = Place::new();
+    place.config.env_file = Some(PathBuf::from(".env"));
+    place.config.env_backups = 0;
+    std::fs::create_dir(place.path("shared")).unwrap();
+    std::fs::write(place.path("shared/.env.bak.mine"), "kept").unwrap();
+
+    for number in 1..=2 {
+        place.variables.insert("N".into(), Secret::new(number.to_string()));
+        place.deploy(&v(number));
+    }
+
+    let names: Vec<String> = place.picture().into_keys().filter(|name| name.starts_with("shared/")).collect();
+    assert_eq!(names, ["shared/.env", "shared/.env.bak.mine"]);
+}
+
+#[test]
+fn variables_that_no_reader_would_take_whole_are_refused_before_anything_runs() {
+    let mut place = Place::new();
+    place.config.env_file = Some(PathBuf::from(".env"));
+    (0..9).for_each(|number| drop(place.variables.insert(format!("V{number}"), Secret::new("x".repeat(128 << 10)))));
+
+    let ended = place.deploy(&v(1));
+
+    assert_eq!(ended.outcome, Failed);
+    assert!(format!("{:?}", ended.records).contains("take more than 1048576 bytes"));
+}
+
+#[test]
+fn hooks_and_probes_have_the_variables_and_their_masks_without_an_env_file_too() {
+    let mut place = Place::new();
+    place.variables.insert("TOKEN".into(), Secret::new("made up"));
+    place.secret_names.insert("TOKEN".into());
+    place.config.run.after = Some(hook("echo \"the token is $TOKEN\""));
+    place.config.verify.within = Duration::from_millis(100);
+    place.config.verify.probes = vec![command_probe("test \"$TOKEN\" = 'made up'")];
+
+    let ended = place.deploy(&v(1));
+
+    assert_eq!(ended.outcome, Deployed);
+    let log = place.read(&format!(".cutover/logs/{}/after.log", ended.plan.deployment));
+    assert!(log.contains("the token is ***"), "{log}");
+    assert_eq!(place.restart().outcome, Deployed);
+}
+
+#[test]
 fn old_releases_are_pruned_and_the_live_ones_never() {
     let place = Place::new();
     let first = place.deploy(&v(1));
@@ -159,12 +235,7 @@ fn an_irreversible_migration_that_cannot_be_kept_needs_a_person() {
     let mut place = Place::new();
     place.deploy(&v(1));
     let before = place.live();
-    place.config.run.migrate = Some(MigrateConfig {
-        up: CommandLine::Shell("true".into()),
-        down: None,
-        compatible: false,
-        timeout: Duration::from_secs(5),
-    });
+    place.config.run.migrate = Some(MigrateConfig { compatible: false, ..migration("true") });
     place.config.verify.within = Duration::from_millis(100);
     place.config.verify.probes = vec![command_probe("false")];
 

@@ -3,15 +3,16 @@
 use super::layout::Layout;
 use super::release::Release;
 use crate::service;
-use crate::supervisor::parse_env;
+use crate::supervisor::{ENV_BYTES_MAX, parse_env};
 use cutover_core::artifact::{BlobSource, Digest, Manifest};
 use cutover_core::id::{DeploymentId, ReleaseId, TargetName};
 use cutover_core::mask::Masker;
 use cutover_core::plan::PlanKind;
 use cutover_core::secret::Secret;
+use cutover_disk::read_bounded;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What the client brings for a deployment. A recovery has no offer: it lives on what the host has.
 pub struct Offer<'a> {
@@ -75,13 +76,12 @@ impl Site<'_> {
         Release::read(self.layout, self.original?).ok()
     }
 
-    /// The environment's variables as the host has them: staged for this deployment, else live.
+    /// The environment's variables as the host has them: staged for this deployment, else live, else as the release was
+    /// live with them. Without an `env_file` only the last of these outlives the pruning.
     pub(crate) fn variables(&self) -> BTreeMap<String, Secret> {
-        let staged = self.layout.staged_env(self.deployment);
         let live = self.env_file.as_ref().map(|file| self.layout.shared().join(file));
-        let text = std::iter::once(staged).chain(live).find_map(|path| read_bounded(&path));
-        // A file that a person wrote for another reader is that reader's business.
-        text.and_then(|text| parse_env(&text).ok()).unwrap_or_default()
+        let files = [Some(self.layout.staged_env(self.deployment)), live, Some(self.layout.release_env(self.release))];
+        files.into_iter().flatten().find_map(|path| read_env(&path)).unwrap_or_default()
     }
 
     /// What hooks get besides the environment's variables.
@@ -98,22 +98,20 @@ impl Site<'_> {
         variables
     }
 
-    /// Masks the secrets that this host knows.
+    /// Masks the secrets that this host knows: these, and those of the release before, whose service may still speak.
     pub(crate) fn masker(&self) -> Masker {
-        let variables = self.variables();
-        Masker::new(
-            variables
-                .iter()
-                .filter(|(name, _)| self.secret_names.contains(*name))
-                .map(|(name, value)| (name.as_str(), value)),
-        )
+        let live = self.env_file.as_ref().map(|file| self.layout.shared().join(file));
+        let original = self.original.map(|original| self.layout.release_env(original));
+        let before = live.into_iter().chain(original).filter_map(|path| read_env(&path));
+        let known: Vec<_> = std::iter::once(self.variables()).chain(before).flatten().collect();
+        let secrets = known.iter().filter(|(name, _)| self.secret_names.contains(name));
+        Masker::new(secrets.map(|(name, value)| (name.as_str(), value)))
     }
 }
 
-/// The largest env file that is read, in bytes.
-const ENV_BYTES_MAX: u64 = 1 << 20;
-
-fn read_bounded(path: &std::path::Path) -> Option<String> {
-    let size = std::fs::metadata(path).ok()?.len();
-    (size <= ENV_BYTES_MAX).then(|| std::fs::read_to_string(path).ok()).flatten()
+/// The variables of an env file, if there is one. One that a person wrote for another reader is that reader's business.
+fn read_env(path: &Path) -> Option<BTreeMap<String, Secret>> {
+    let bytes = read_bounded(path, ENV_BYTES_MAX).ok()?;
+    let text = String::from_utf8(bytes).ok()?;
+    Some(parse_env(&text).unwrap_or_default())
 }

@@ -1,7 +1,7 @@
 //! Starting the service's process in the live release.
 
 use super::SERVICE_MARK;
-use super::dotenv::parse_env;
+use super::dotenv::{ENV_BYTES_MAX, parse_env};
 use super::place::Spec;
 use crate::process::ProcessIdentity;
 use cutover_child as child;
@@ -13,9 +13,6 @@ use std::fs::{self, File};
 use std::io::{self, PipeWriter, Read};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-
-/// The largest env file that is read, in bytes.
-const ENV_BYTES_MAX: u64 = 1 << 20;
 
 /// A service's main process.
 pub(super) struct ServiceProcess {

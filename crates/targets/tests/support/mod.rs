@@ -123,6 +123,12 @@ impl Place {
         self.transact(|wish| planner::rollback(wish, &to).unwrap(), None).unwrap()
     }
 
+    pub fn restart(&self) -> Ended {
+        let live = self.live().unwrap();
+        let live = ReleaseId::new(live.trim_start_matches("releases/")).unwrap();
+        self.transact(|wish| planner::restart(wish, &live, true).unwrap(), None).unwrap()
+    }
+
     pub fn is_unchanged(&self, artifact: &Artifact) -> bool {
         self.with_wish(|wish| planner::unchanged(wish, &artifact.manifest.id()).is_some())
     }

@@ -6,11 +6,16 @@ use crate::host::action::EnvFile;
 use crate::host::env_text;
 use crate::host::release::{disk, io};
 use crate::host::site::Site;
+use crate::supervisor::ENV_BYTES_MAX;
 use cutover_core::plan::PlanKind;
 use cutover_core::target::{Before, Failure, Outcome};
 use cutover_disk::{sync_dir, write_atomic};
 use serde::{Deserialize, Serialize};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+
+/// How many digits the time in a backup's name has: `20261121101500`.
+const BACKUP_TIME_LENGTH: usize = 14;
 
 /// What is replaced: whether there was an env file, and the name it is kept under.
 #[derive(Debug, Serialize, Deserialize)]
@@ -32,7 +37,12 @@ pub(crate) fn stage(site: &Site<'_>, env: &EnvFile) -> Result<Outcome, Failure> 
         Failure::new("stage the env file: nobody offers its values any more")
             .hint("deploy again where the environment's variables and secrets can be had")
     })?;
-    write_atomic(&staged, env_text::render(variables).expose().as_bytes(), 0o600).map_err(disk)?;
+    let text = env_text::render(variables);
+    if text.expose().len() as u64 > ENV_BYTES_MAX {
+        return Err(Failure::new(format!("stage the env file: the variables take more than {ENV_BYTES_MAX} bytes"))
+            .hint("put what is large into a file, and its path into the variable"));
+    }
+    write_atomic(&staged, text.expose().as_bytes(), 0o600).map_err(disk)?;
     Ok(Outcome::changed(format!("{} variables, {} of them secret", variables.len(), env.secrets.len())))
 }
 
@@ -115,18 +125,20 @@ fn live(site: &Site<'_>, env: &EnvFile) -> Option<PathBuf> {
 /// Keeps the release's own name for its env file, so that a rollback brings back exactly what it had.
 fn keep_for_release(staged: &Path, kept: &Path) -> Result<(), Failure> {
     match std::fs::hard_link(staged, kept) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(io("link", kept, &error)),
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(io("link", kept, &error)),
         Ok(()) | Err(_) => Ok(()),
     }
 }
 
-/// Gives the old file a second name before the first one is taken from it.
+/// Gives the old file a second name before the first one is taken from it. It stays one file, so that it comes back with
+/// its mode, its owner and all else that a copy would lose.
 fn back_up(live: &Path, backup: &Path) -> Result<(), Failure> {
-    if backup.exists() {
-        return Ok(());
+    match std::fs::hard_link(live, backup) {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Err(io("back up", live, &error)
+            .hint("it must belong to the user who deploys, or be readable and writable for that user")),
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(io("back up", live, &error)),
+        Ok(()) | Err(_) => Ok(()),
     }
-    std::fs::hard_link(live, backup).map_err(|e| io("back up", live, &e))?;
-    rustix::fs::chmod(backup, rustix::fs::Mode::from_raw_mode(0o600)).map_err(|e| io("protect", backup, &e.into()))
 }
 
 fn backup_name(site: &Site<'_>, live: &Path) -> String {
@@ -138,6 +150,15 @@ fn backup_name(site: &Site<'_>, live: &Path) -> String {
     std::iter::once(base.clone()).chain(numbered).find(free).unwrap_or(base)
 }
 
+/// Where a name stands among an env file's backups; None when it is none of ours, but something that a person put there.
+pub(crate) fn backup_place(live_name: &str, name: &str) -> Option<(u64, u32)> {
+    let time = name.strip_prefix(live_name)?.strip_prefix(".bak.")?;
+    let (time, number) = time.split_once('-').unwrap_or((time, "1"));
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    let place = (time.parse().ok()?, number.parse().ok()?);
+    (time.len() == BACKUP_TIME_LENGTH && is_number(time) && is_number(number)).then_some(place)
+}
+
 fn same_content(one: &Path, other: &Path) -> bool {
     let content = |path: &Path| std::fs::read(path).ok();
     content(one).is_some_and(|text| content(other) == Some(text))
@@ -145,11 +166,29 @@ fn same_content(one: &Path, other: &Path) -> bool {
 
 fn remove(path: &Path) -> Result<(), Failure> {
     match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(io("remove", path, &error)),
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(io("remove", path, &error)),
         Ok(()) | Err(_) => Ok(()),
     }
 }
 
 fn sync_parent(path: &Path) -> Result<(), Failure> {
     path.parent().map_or(Ok(()), |parent| sync_dir(parent).map_err(disk))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backups_are_ordered_by_time_and_number_and_others_are_left_alone() {
+        let place = |name: &str| backup_place(".env", name);
+        assert!(place(".env.bak.20261121101500") < place(".env.bak.20261121101500-2"));
+        assert!(place(".env.bak.20261121101500-2") < place(".env.bak.20261121101500-10"));
+        assert!(place(".env.bak.20261121101500-10") < place(".env.bak.20261121101501"));
+        let theirs = ["mine", "2026", "20261121101500-", "20261121101500-old", "20261121101500.gz", "+0261121101500"];
+        for theirs in theirs {
+            assert_eq!(place(&format!(".env.bak.{theirs}")), None, "{theirs}");
+        }
+        assert_eq!(place(".env"), None);
+    }
 }

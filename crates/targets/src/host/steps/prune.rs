@@ -4,10 +4,14 @@ use crate::host::action::Retention;
 use crate::host::layout::Layout;
 use crate::host::release::{Release, ReleaseState, disk, io, linked};
 use crate::host::site::Site;
+use crate::host::steps::env_file;
 use cutover_core::id::ReleaseId;
 use cutover_core::target::{Failure, Outcome};
 use cutover_disk::{BlobStore, remove_tree};
+use rustix::fs::Mode;
+use rustix::io::Errno;
 use std::collections::HashSet;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -115,17 +119,33 @@ fn remove_manifests(layout: &Layout, kept: &[Release]) -> Result<(), Failure> {
     unused.into_iter().try_for_each(|path| remove_tree(&path).map_err(disk))
 }
 
+/// Removes the oldest backups of the env file; those that are kept are for nobody else's eyes.
 fn remove_env_backups(site: &Site<'_>, retention: &Retention) -> Result<(), Failure> {
     let Some(path) = &retention.env.path else { return Ok(()) };
     let live = site.layout.shared().join(path);
-    let (Some(directory), Some(name)) = (live.parent(), live.file_name().and_then(|name| name.to_str())) else {
+    let (Some(directory), Some(live_name)) = (live.parent(), live.file_name().and_then(|name| name.to_str())) else {
         return Ok(());
     };
-    let prefix = format!("{name}.bak.");
-    let mut backups: Vec<PathBuf> = entries(directory).into_iter().filter(|path| starts_with(path, &prefix)).collect();
+    let place = |path: &PathBuf| env_file::backup_place(live_name, path.file_name()?.to_str()?);
+    let mut backups: Vec<_> = entries(directory).into_iter().filter_map(|path| Some((place(&path)?, path))).collect();
     backups.sort();
     let surplus = backups.len().saturating_sub(retention.env.backups as usize);
-    backups.into_iter().take(surplus).try_for_each(|path| remove_tree(&path).map_err(disk))
+    let kept = backups.split_off(surplus);
+    backups.into_iter().try_for_each(|(_, path)| remove_tree(&path).map_err(disk))?;
+    kept.iter().try_for_each(|(_, path)| protect(path))
+}
+
+/// A backup is the file that was live before, with the mode that it had then.
+fn protect(backup: &Path) -> Result<(), Failure> {
+    let metadata = std::fs::symlink_metadata(backup).map_err(|e| io("read", backup, &e))?;
+    if !metadata.is_file() || metadata.mode() & 0o077 == 0 {
+        return Ok(());
+    }
+    match rustix::fs::chmod(backup, Mode::from_raw_mode(0o600)) {
+        // It belongs to somebody else, who decides about it.
+        Ok(()) | Err(Errno::PERM) => Ok(()),
+        Err(errno) => Err(io("protect", backup, &errno.into())),
+    }
 }
 
 fn remove_old_records(layout: &Layout) -> Result<(), Failure> {
@@ -155,8 +175,4 @@ fn entries(directory: &Path) -> Vec<PathBuf> {
 
 fn extension_is(path: &Path, extension: &str) -> bool {
     path.extension().is_some_and(|found| found == extension)
-}
-
-fn starts_with(path: &Path, prefix: &str) -> bool {
-    path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with(prefix))
 }
