@@ -70,7 +70,7 @@ pub(crate) struct WhatArgs {
 #[derive(Debug, Args)]
 pub(crate) struct WaitArgs {
     /// Queue up when the environment is locked, for at most so many seconds (an hour when no number is given)
-    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "3600")]
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "3600")]
     wait: Option<u64>,
     /// Make older deployments in the queue give up in favour of this one
     #[arg(long, requires = "wait")]

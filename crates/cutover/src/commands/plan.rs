@@ -64,6 +64,10 @@ pub(super) fn rehearse(context: &Context, session: &Session<'_>, artifact: &Arti
     let (preview, plan) = Preview::of(context, session, artifact)?;
     preview.tell(context)?;
     warn(context, session, artifact)?;
+    if preview.unchanged {
+        // Nothing would be put anywhere, so there is nothing to look for beforehand.
+        return Ok(Exit::Done);
+    }
     check_preflight(&plan, session.supervisor())?;
     if !context.output.json {
         context.output.text("preflight passed; nothing was changed\n")?;

@@ -2,6 +2,7 @@
 //! recovery, the run itself and its way into the history.
 
 pub(crate) mod audit;
+mod begun;
 mod identity;
 mod memory;
 mod place;
@@ -10,9 +11,10 @@ mod session;
 mod signals;
 mod variables;
 
+pub(crate) use begun::Begun;
 pub(crate) use identity::{asker, deployment_id};
 pub(crate) use memory::catch_up;
 pub(crate) use place::{Place, PlaceError};
-pub(crate) use session::{Begun, RunError, Session};
+pub(crate) use session::{RunError, Session};
 pub(crate) use signals::{CANCEL, watch as watch_signals};
 pub(crate) use variables::{Variables, VariablesError};

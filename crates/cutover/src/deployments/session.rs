@@ -1,5 +1,6 @@
 //! One change of an environment: lock, recover, plan, run, remember, tell.
 
+use super::begun::Begun;
 use super::identity::{asker, deployment_id};
 use super::memory::remember_releases;
 use super::signals::{self, CANCEL};
@@ -8,11 +9,9 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use cutover_artifacts::{ArtifactBlobs, ArtifactStore};
-use cutover_core::artifact::Manifest;
 use cutover_core::event::{Event, Observer};
-use cutover_core::id::{DeploymentId, InvalidId, ProjectName, ReleaseId};
-use cutover_core::next::DeploymentOutcome;
-use cutover_core::record::summarize;
+use cutover_core::id::{DeploymentId, InvalidId, ProjectName};
+use cutover_core::mask::MASKABLE_LENGTH_MIN;
 use cutover_core::secret::Secret;
 use cutover_core::store::Store;
 use cutover_core::target::Failure;
@@ -21,7 +20,7 @@ use cutover_store::SqliteStore;
 use cutover_targets::host::lock::{Holder, Waiting};
 use cutover_targets::host::planner::Wish;
 use cutover_targets::host::transaction::{Ended, Recovery, Surroundings, Transaction, TransactionError};
-use cutover_targets::host::{HostPlan, Layout, Offer, SupervisorProgram, linked};
+use cutover_targets::host::{HostPlan, Layout, Offer, SupervisorProgram};
 use cutover_targets::service;
 use cutover_targets::supervisor::parse_env;
 use jiff::Timestamp;
@@ -97,7 +96,13 @@ impl<'a> Session<'a> {
 
     fn resolve(&self, context: &Context) -> Result<Result<Variables, VariablesError>, CommandError> {
         let root = &context.project()?.dir;
-        Ok(Variables::resolve(self.place.name.as_str(), self.place.environment, root))
+        let resolved = Variables::resolve(self.place.name.as_str(), self.place.environment, root);
+        resolved.iter().flat_map(Variables::too_short).for_each(|name| {
+            context.output.warn(&format!(
+                "secret {name} is too short to be masked: it will be seen in logs and output that have it; give it {MASKABLE_LENGTH_MIN} characters or more"
+            ));
+        });
+        Ok(resolved)
     }
 
     /// The environment for what needs no new values: a rollback uses the ones that the release had.
@@ -215,7 +220,7 @@ impl<'a> Session<'a> {
     }
 
     /// The journal is the truth: a history that can't be written now catches up later, and fails no deployment.
-    fn remember(&self, ended: &Ended) {
+    pub(super) fn remember(&self, ended: &Ended) {
         if let Some(why) = &ended.unfiled {
             let id = &ended.plan.deployment;
             self.context
@@ -254,59 +259,6 @@ impl<'a> Session<'a> {
 fn supervisor() -> Result<SupervisorProgram, Failure> {
     let program = std::env::current_exe().map_err(|e| Failure::new(format!("find Cutover's own executable: {e}")))?;
     Ok(SupervisorProgram { program, arguments: vec!["supervise".to_owned()] })
-}
-
-/// A change that may be made: the lock is held, and whatever died before is dealt with.
-pub(crate) struct Begun<'a> {
-    session: &'a Session<'a>,
-    transaction: Transaction<'a>,
-    id: DeploymentId,
-    now: Timestamp,
-    /// Deployments that had died and were brought to an end.
-    pub(crate) recovered: Vec<Ended>,
-}
-
-impl Begun<'_> {
-    /// Fails when something that was recovered needs a person first.
-    pub(crate) fn refuse_if_stuck(&self) -> Result<(), RunError> {
-        let stuck = self.recovered.iter().find(|ended| ended.outcome == DeploymentOutcome::Stuck);
-        stuck.map_or(Ok(()), |ended| {
-            let (deployment, why) = (ended.plan.deployment.clone(), last_error(ended));
-            Err(RunError::Stuck { deployment, why, may_be_retried: ended.may_be_retried() })
-        })
-    }
-
-    /// What a plan is made from.
-    pub(crate) fn wish<'w>(&'w self, by: &'w str) -> Wish<'w> {
-        self.session.wish(self.id.clone(), self.now, by)
-    }
-
-    /// The release that is live on the first target.
-    pub(crate) fn live(&self) -> Option<ReleaseId> {
-        let (_, _, layout) = self.session.place.layouts().next()?;
-        linked(&layout.current()).ok().flatten()
-    }
-
-    /// Whether every service runs.
-    pub(crate) fn is_serving(&self) -> bool {
-        self.session.place.layouts().all(|(name, config, layout)| {
-            let Some(service) = &config.service else { return true };
-            self.session.service(name, service, &layout).state().is_ok_and(|state| state.active)
-        })
-    }
-
-    /// Drives a plan to its end and remembers it.
-    pub(crate) fn run(&self, plan: HostPlan, artifact: Option<(&Manifest, &ArtifactBlobs)>) -> Result<Ended, RunError> {
-        let offer = artifact.map(|(manifest, blobs)| Offer {
-            id: manifest.id(),
-            manifest: manifest.clone(),
-            blobs,
-            variables: self.session.variables.offered(),
-        });
-        let ended = self.transaction.run(plan, offer.as_ref())?;
-        self.session.remember(&ended);
-        Ok(ended)
-    }
 }
 
 impl Session<'_> {
@@ -354,14 +306,4 @@ impl Session<'_> {
             },
         )
     }
-}
-
-/// The failure that a person must deal with.
-fn last_error(ended: &Ended) -> String {
-    let record = ended.plan.erased().ok().map(|plan| summarize(&plan, &ended.records));
-    let restore_failure = record.and_then(|record| record.restore_failure);
-    restore_failure.map_or_else(
-        || "a step that cannot be taken back was begun, and then it failed".to_owned(),
-        |failure| failure.failure.message,
-    )
 }

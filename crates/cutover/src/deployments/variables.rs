@@ -3,6 +3,7 @@
 use super::secret_command;
 use super::signals::CANCEL;
 use cutover_core::config::{CommandLine, EnvironmentConfig, SecretSource};
+use cutover_core::mask::Masker;
 use cutover_core::secret::Secret;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -63,6 +64,11 @@ impl Variables {
             return Ok(variables);
         }
         Err(VariablesError { environment: name.to_owned(), faults, cancelled: CANCEL.is_cancelled() })
+    }
+
+    /// The names of secrets that no masker can hide; people should be warned.
+    pub(crate) fn too_short(&self) -> Vec<String> {
+        Masker::new(self.secrets()).too_short().to_vec()
     }
 
     /// The secrets with their names, for a masker.

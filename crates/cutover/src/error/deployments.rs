@@ -107,7 +107,7 @@ impl From<LockError> for CommandError {
             LockError::Held(_) => told.hint("--wait queues up behind it; `cutover lock ENV status` shows who waits"),
             LockError::Maintenance(_) => told.hint("`cutover lock ENV release` ends it"),
             LockError::TimedOut { .. } => {
-                told.hint("wait longer with --wait SECONDS; `cutover lock ENV status` shows who waits")
+                told.hint("wait longer with --wait=SECONDS; `cutover lock ENV status` shows who waits")
             }
             LockError::Superseded(_) => told.hint("nothing is to be done: the newer deployment takes this one's place"),
             LockError::Cancelled => told,

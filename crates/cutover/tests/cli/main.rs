@@ -3,6 +3,7 @@
 
 mod build;
 mod config;
+mod deploy;
 mod frame;
 mod init;
 mod memory;

@@ -8,8 +8,8 @@ const TOKEN: (&str, &str) = ("APP_TOKEN", "made up for this test");
 /// A sandbox with one release live, and a second deployment that was killed as soon as its journal was begun.
 fn killed() -> Sandbox {
     let sandbox = Sandbox::new();
-    sandbox.write("cutover.toml", &config(&sandbox));
-    sandbox.commit("Take a token");
+    let install = format!("run.install = \"test -e {}/go\"", sandbox.path().display());
+    sandbox.host(&install, "secrets = [\"APP_TOKEN\"]");
     fs::write(sandbox.path().join("go"), "").unwrap();
     assert_eq!(sandbox.run_with(&["deploy", "production"], &[TOKEN]).code, 0);
     sandbox.write("app.py", "print('v2')\n");
@@ -20,27 +20,6 @@ fn killed() -> Sandbox {
     fs::write(sandbox.path().join("go"), "").unwrap();
     reopen_last(&sandbox);
     sandbox
-}
-
-fn config(sandbox: &Sandbox) -> String {
-    let dir = sandbox.path().display();
-    format!(
-        r#"name = "shop"
-
-[targets.api.host]
-deploy_to = "{dir}/srv"
-env_file = ".env"
-disk_free_min = "0 B"
-inodes_free_min = 0
-
-[targets.api.host.run]
-install = "test -e {dir}/go"
-
-[environments.production]
-secrets = ["APP_TOKEN"]
-hosts.api = ["localhost"]
-"#
-    )
 }
 
 fn reopen_last(sandbox: &Sandbox) {

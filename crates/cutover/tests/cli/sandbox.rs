@@ -87,6 +87,28 @@ impl Sandbox {
         assert!(status.success(), "git {args:?}");
     }
 
+    /// Commits a config that deploys to `srv/`, with these keys of the target and of the environment.
+    pub(crate) fn host(&self, target: &str, environment: &str) {
+        let srv = self.path().join("srv").display().to_string();
+        let config = format!(
+            r#"name = "shop"
+
+[targets.api.host]
+deploy_to = "{srv}"
+env_file = ".env"
+disk_free_min = "0 B"
+inodes_free_min = 0
+{target}
+
+[environments.production]
+{environment}
+hosts.api = ["localhost"]
+"#
+        );
+        self.write("cutover.toml", &config);
+        self.commit("Say where it goes");
+    }
+
     /// Runs `cutover` in the repository.
     pub(crate) fn run(&self, args: &[&str]) -> Ran {
         self.run_with(args, &[])

@@ -1,6 +1,7 @@
 //! The lock: a kernel lock that cannot outlive its holder, a queue for those who wait, and the maintenance lock.
 
 use super::layout::Layout;
+use super::queue::{Ticket, waiters};
 use cutover_core::id::DeploymentId;
 use cutover_disk::{DiskError, write_atomic};
 use jiff::Timestamp;
@@ -209,7 +210,7 @@ pub fn release_maintenance(layout: &Layout) -> Result<bool, LockError> {
     }
 }
 
-fn unknown() -> Holder {
+pub(super) fn unknown() -> Holder {
     Holder {
         by: "someone".to_owned(),
         reason: "no reason was left".to_owned(),
@@ -229,99 +230,22 @@ fn open(path: &Path) -> Result<File, LockError> {
 /// The largest holder record that is read, in bytes.
 const HOLDER_BYTES_MAX: u64 = 64 * 1024;
 
-fn read_holder(file: &mut File) -> Option<Holder> {
+pub(super) fn read_holder(file: &mut File) -> Option<Holder> {
     let mut text = Vec::new();
     file.seek(SeekFrom::Start(0)).ok()?;
     file.take(HOLDER_BYTES_MAX).read_to_end(&mut text).ok()?;
     serde_json::from_slice(&text).ok()
 }
 
-fn write_holder(file: &mut File, me: &Holder) -> std::io::Result<()> {
+pub(super) fn write_holder(file: &mut File, me: &Holder) -> std::io::Result<()> {
     file.set_len(0)?;
     file.seek(SeekFrom::Start(0))?;
     file.write_all(&serde_json::to_vec(me)?)
 }
 
-/// A place in the queue: a numbered file that its waiter keeps locked, so that a dead waiter is recognised.
-struct Ticket {
-    number: u64,
-    path: PathBuf,
-    _file: File,
-}
-
-struct Waiter {
-    number: u64,
-    holder: Holder,
-}
-
-impl Ticket {
-    fn draw(queue: &Path, me: &Holder) -> Result<Self, LockError> {
-        loop {
-            let number = numbers(queue).last().map_or(1, |(number, _)| number + 1);
-            let path = queue.join(format!("{number:020}.json"));
-            let io = |source| LockError::Io { operation: "queue in", path: path.clone(), source };
-            // Locked and filled under another name first: nobody may see it unlocked and take it for dead.
-            let draft = queue.join(format!(".{}-{}", me.pid, number));
-            let mut file = OpenOptions::new()
-                .write(true)
-                .read(true)
-                .create(true)
-                .truncate(true)
-                .mode(0o600)
-                .open(&draft)
-                .map_err(io)?;
-            flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|e| io(e.into()))?;
-            write_holder(&mut file, me).map_err(io)?;
-            let linked = std::fs::hard_link(&draft, &path);
-            std::fs::remove_file(&draft).map_err(io)?;
-            match linked {
-                Ok(()) => return Ok(Self { number, path, _file: file }),
-                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(io(error)),
-            }
-        }
-    }
-
-    fn give_way(&self) -> Result<(), LockError> {
-        let queue = self.path.parent().map(waiters).unwrap_or_default();
-        match queue.into_iter().find(|waiter| waiter.number > self.number && waiter.holder.supersedes) {
-            Some(newer) => Err(LockError::Superseded(Box::new(newer.holder))),
-            None => Ok(()),
-        }
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        // A ticket that stays is recognised as dead by its lock being free.
-        let _ = std::fs::remove_file(&self.path);
-    }
-}
-
-fn numbers(queue: &Path) -> Vec<(u64, PathBuf)> {
-    let Ok(directory) = std::fs::read_dir(queue) else { return Vec::new() };
-    let paths = directory.filter_map(|entry| Some(entry.ok()?.path()));
-    let mut found: Vec<_> = paths.filter_map(|path| Some((path.file_stem()?.to_str()?.parse().ok()?, path))).collect();
-    found.sort();
-    found
-}
-
-/// Those who wait, in order; tickets of the dead are removed.
-fn waiters(queue: &Path) -> Vec<Waiter> {
-    let living = |(number, path): (u64, PathBuf)| {
-        let mut file = File::open(&path).ok()?;
-        if flock(&file, FlockOperation::NonBlockingLockShared).is_ok() {
-            // Nobody holds it, so nobody waits behind it. Someone else may have removed it already.
-            let _ = std::fs::remove_file(&path);
-            return None;
-        }
-        Some(Waiter { number, holder: read_holder(&mut file).unwrap_or_else(unknown) })
-    };
-    numbers(queue).into_iter().filter_map(living).collect()
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::queue::numbers;
     use super::*;
     use std::cell::Cell;
 

@@ -12,6 +12,7 @@ mod layout;
 mod leftovers;
 pub mod lock;
 pub mod planner;
+mod queue;
 mod release;
 mod site;
 mod steps;
