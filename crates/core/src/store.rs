@@ -11,6 +11,8 @@ use std::ops::ControlFlow;
 
 /// The most rows of one page.
 pub const PAGE_ROWS_MAX: usize = 1_000;
+/// How many deployments of an environment are remembered: many years of them, and far more than a host keeps journals.
+pub const KEPT_COUNT: usize = 10_000;
 /// From how many of the last successful runs a step's usual time is taken.
 pub const USUAL_RUN_COUNT: usize = 20;
 
@@ -167,6 +169,7 @@ pub trait Store {
     /// The artifacts of a project, newest first, at most [`PAGE_ROWS_MAX`].
     fn artifacts(&self, project: &ProjectName) -> Result<Vec<ArtifactRecord>, StoreError>;
 
-    /// Forgets what began before this time, but never what is live, unfinished, stuck or behind an open incident.
-    fn prune(&self, before: Timestamp) -> Result<Pruned, StoreError>;
+    /// Forgets what is older than the newest `keep` deployments of an environment, but never what is live, unfinished,
+    /// stuck or behind an open incident.
+    fn prune(&self, project: &ProjectName, environment: &EnvironmentName, keep: usize) -> Result<Pruned, StoreError>;
 }

@@ -9,8 +9,8 @@ use cutover_artifacts::ArtifactStore;
 use cutover_core::artifact::Digest;
 use cutover_core::config::{Checked, Config, EnvironmentConfig, TEXT_BYTES_MAX, TargetConfig};
 use cutover_core::id::EnvironmentName;
-use cutover_core::store::Scope;
-use cutover_store::SqliteStore;
+use cutover_core::store::{Scope, StoreError};
+use cutover_store::{SqliteStore, renew};
 use cutover_targets::host::Layout;
 use jiff::Timestamp;
 use std::cell::OnceCell;
@@ -130,18 +130,42 @@ impl Context {
 
     /// The project's history on this machine.
     pub(crate) fn store(&self) -> Result<SqliteStore, CommandError> {
-        Ok(SqliteStore::open(&self.data_dir()?.join("history.db"))?)
+        match SqliteStore::open(&self.history_file()?) {
+            Err(StoreError::Damaged { .. }) => self.renewed_store(),
+            opened => Ok(opened?),
+        }
     }
 
-    /// The history, after it has caught up with the journals of this machine's targets.
-    pub(crate) fn history(&self) -> Result<SqliteStore, CommandError> {
-        let store = self.store()?;
-        for environment in self.project()?.config.environments.values() {
-            for TargetConfig::Host(host) in environment.targets.values() {
-                catch_up(&store, &Layout::new(&host.deploy_to))?;
+    /// Asks the history, after it has caught up with the journals of this machine's targets. A damaged one is made anew
+    /// from them.
+    pub(crate) fn recall<T>(&self, ask: impl Fn(&SqliteStore) -> Result<T, StoreError>) -> Result<T, CommandError> {
+        let config = &self.project()?.config;
+        let asked = |store: &SqliteStore| {
+            for environment in config.environments.values() {
+                for TargetConfig::Host(host) in environment.targets.values() {
+                    catch_up(store, &Layout::new(&host.deploy_to))?;
+                }
             }
+            ask(store)
+        };
+        match asked(&self.store()?) {
+            Err(StoreError::Damaged { .. }) => Ok(asked(&self.renewed_store()?)?),
+            answer => Ok(answer?),
+        }
+    }
+
+    /// The history after damage was seen in it.
+    fn renewed_store(&self) -> Result<SqliteStore, CommandError> {
+        let (store, aside) = renew(&self.history_file()?)?;
+        if let Some(aside) = aside {
+            let aside = shown(&aside);
+            self.output.warn(&format!("the history was damaged and lies in {aside} now; the journals make it anew"));
         }
         Ok(store)
+    }
+
+    fn history_file(&self) -> Result<PathBuf, CommandError> {
+        Ok(self.data_dir()?.join("history.db"))
     }
 
     /// The directory of what is remembered, made when it is missing. Only its owner can read it.

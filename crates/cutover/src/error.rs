@@ -244,9 +244,10 @@ impl From<StoreError> for CommandError {
             StoreError::NotFound { .. } => (ErrorKind::Usage, Some("`cutover history` lists what is remembered")),
             StoreError::Ambiguous { .. } => (ErrorKind::Usage, Some("give more of its id")),
             StoreError::TooNew { .. } => (ErrorKind::Failed, Some("a newer Cutover wrote it: use that one here too")),
-            StoreError::Damaged { .. } => {
-                (ErrorKind::Failed, Some("move it away: what the hosts' journals know comes back by itself"))
-            }
+            StoreError::Damaged { .. } => (
+                ErrorKind::Failed,
+                Some("a row of it cannot be understood: move it away, and the hosts' journals make it anew"),
+            ),
             StoreError::Failed { .. } => (ErrorKind::Failed, None),
         };
         hint.into_iter().fold(Self::of(kind, &error).advise_on_space(error.source()), Self::hint)

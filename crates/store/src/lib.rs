@@ -2,7 +2,8 @@
 //!
 //! The journals are the truth; this is what makes them quick to ask. So the file is written with
 //! `synchronous=NORMAL` in WAL mode: a power cut can lose the last transactions but never damage the file, and
-//! what was lost is taken in again at the next contact. A damaged file is set aside and [`rebuild`]t.
+//! what was lost is taken in again at the next contact. A damaged file is set aside by
+//! [`renew`], and what the journals still know is taken in again like all that a history has missed.
 
 mod fault;
 mod history;
@@ -15,14 +16,14 @@ mod recall;
 mod schema;
 mod value;
 
-use cutover_core::id::{DeploymentId, ProjectName, TargetName};
+use cutover_core::id::{DeploymentId, EnvironmentName, ProjectName, TargetName};
 use cutover_core::journal::Record;
 use cutover_core::plan::Plan;
 use cutover_core::record::{ArtifactRecord, DeploymentRecord, DeploymentRow, Incident, ReleaseRecord};
 use cutover_core::store::{Filter, Page, Pruned, ReleasePlace, Scope, Store, StoreError};
 use fault::Fault;
 use jiff::Timestamp;
-pub use open::{Rebuilt, rebuild};
+pub use open::renew;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -111,7 +112,7 @@ impl Store for SqliteStore {
         self.read(|connection| inventory::artifacts(connection, project))
     }
 
-    fn prune(&self, before: Timestamp) -> Result<Pruned, StoreError> {
-        self.write(|connection| prune::prune(connection, before))
+    fn prune(&self, project: &ProjectName, environment: &EnvironmentName, keep: usize) -> Result<Pruned, StoreError> {
+        self.write(|connection| prune::prune(connection, project, environment, keep))
     }
 }

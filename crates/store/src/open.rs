@@ -1,9 +1,7 @@
-//! Opening the file, and making it anew from the journals.
+//! Opening the file, and making it anew when it is damaged.
 
 use crate::fault::Fault;
-use crate::{SqliteStore, ingest, schema};
-use cutover_core::journal::Record;
-use cutover_core::plan::Plan;
+use crate::{SqliteStore, schema};
 use cutover_core::store::StoreError;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::fs::{self, OpenOptions, Permissions};
@@ -69,35 +67,25 @@ fn use_wal(connection: &Connection) -> Result<(), Fault> {
     }
 }
 
-/// A history that was made anew.
-#[derive(Debug)]
-pub struct Rebuilt {
-    /// The new history.
-    pub store: SqliteStore,
-    /// Where the old file lies now, untouched; None when there was none.
-    pub aside: Option<PathBuf>,
-    /// How many deployments were taken in.
-    pub deployment_count: u64,
-}
-
-/// Sets the file at this path aside and makes a new one from these journals, all or nothing.
-///
-/// Releases and artifacts are not in journals: whoever holds them puts them in again.
+/// Opens the history after something was found damaged in it: a file that is not sound is set aside, untouched, and an
+/// empty one made in its place. Gives where the old one lies now; None when the file is sound, as when another process
+/// was quicker, or when it is a single row that cannot be understood.
 ///
 /// # Errors
-/// When the old file cannot be moved or the new one not be written.
-pub fn rebuild(path: &Path, journals: impl IntoIterator<Item = (Plan, Vec<Record>)>) -> Result<Rebuilt, StoreError> {
+/// When the old file cannot be moved or the new one not be made.
+pub fn renew(path: &Path) -> Result<(SqliteStore, Option<PathBuf>), StoreError> {
+    match SqliteStore::open(path) {
+        Ok(store) if is_sound(&store) => return Ok((store, None)),
+        Ok(_) | Err(StoreError::Damaged { .. }) => {}
+        Err(error) => return Err(error),
+    }
     let aside = set_aside(path).map_err(|fault| fault.explain("set aside", path))?;
-    let store = SqliteStore::open(path)?;
-    let deployment_count = store.write(|connection| {
-        let mut count = 0;
-        for (plan, records) in journals {
-            ingest::ingest(connection, &plan, &records)?;
-            count += 1;
-        }
-        Ok(count)
-    })?;
-    Ok(Rebuilt { store, aside, deployment_count })
+    Ok((SqliteStore::open(path)?, aside))
+}
+
+fn is_sound(store: &SqliteStore) -> bool {
+    let said = store.connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
+    said.is_ok_and(|said| said == "ok")
 }
 
 fn set_aside(path: &Path) -> Result<Option<PathBuf>, Fault> {

@@ -4,7 +4,7 @@
 
 use cutover_core::record::summarize;
 use cutover_core::store::{Filter, PAGE_ROWS_MAX, Scope, Store, StoreError};
-use cutover_store::{SqliteStore, rebuild};
+use cutover_store::{SqliteStore, renew};
 use cutover_testkit::Story;
 use rusqlite::Connection;
 use std::fs;
@@ -66,21 +66,48 @@ fn a_newer_file_is_refused_and_left_alone() {
 }
 
 #[test]
-fn a_damaged_file_says_so_and_is_rebuilt_without_being_lost() {
+fn a_damaged_file_says_so_and_is_set_aside_without_being_lost() {
     let (_folder, path) = folder();
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     let rubbish = "not a database, ".repeat(1_000);
     fs::write(&path, &rubbish).unwrap();
     let error = SqliteStore::open(&path).unwrap_err();
     assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
-    let journals = [Story::new(1).deployed(), Story::new(2).rolled_back()];
-    let rebuilt = rebuild(&path, journals.clone()).unwrap();
-    assert_eq!((rebuilt.deployment_count, count(&rebuilt.store)), (2, 2));
-    assert_eq!(fs::read_to_string(rebuilt.aside.unwrap()).unwrap(), rubbish);
-    let summary = rebuilt.store.deployment("d-00002").unwrap();
-    assert_eq!(summary, summarize(&journals[1].0, &journals[1].1));
-    drop(rebuilt.store);
-    assert_eq!(rebuild(&path, journals).unwrap().aside.unwrap().extension().unwrap(), "damaged-2");
+    let (store, aside) = renew(&path).unwrap();
+    assert_eq!((count(&store), fs::read_to_string(aside.unwrap()).unwrap()), (0, rubbish.clone()));
+    // A second one does not take the place of the first.
+    drop(store);
+    fs::write(&path, &rubbish).unwrap();
+    assert_eq!(renew(&path).unwrap().1.unwrap().extension().unwrap(), "damaged-2");
+}
+
+#[test]
+fn damage_that_opening_does_not_see_is_set_aside_too() {
+    let (_folder, path) = folder();
+    drop(with_deployments(&path, 50));
+    let mut bytes = fs::read(&path).unwrap();
+    let end = bytes.len();
+    bytes[8_192..end].fill(0xA5);
+    fs::write(&path, bytes).unwrap();
+    assert!(SqliteStore::open(&path).is_ok(), "the first page is whole");
+    let (store, aside) = renew(&path).unwrap();
+    assert!(aside.is_some());
+    assert_eq!(count(&store), 0);
+}
+
+#[test]
+fn a_sound_file_stays_where_it_is() {
+    let (_folder, path) = folder();
+    drop(with_deployments(&path, 2));
+    // A row that a newer version wrote, say.
+    Connection::open(&path)
+        .unwrap()
+        .execute("UPDATE deployments SET kind = 'unheard of' WHERE number = 1", [])
+        .unwrap();
+    let error = SqliteStore::open(&path).unwrap().history(&Filter::default(), 5).unwrap_err();
+    assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
+    let (store, aside) = renew(&path).unwrap();
+    assert_eq!((store.deployment("d-00002").unwrap().deployment.as_str(), aside), ("d-00002", None));
 }
 
 #[test]

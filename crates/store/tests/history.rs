@@ -213,14 +213,32 @@ fn pruning_keeps_what_is_live_unfinished_stuck_or_of_a_kept_release() {
         store.put_artifact(&artifact(plan)).unwrap();
     }
     store.put_releases(&place(), &[release(&kept.0, false)]).unwrap();
-    let pruned = store.prune(minute(1_000)).unwrap();
+    let prune = || store.prune(&place().project, &place().environment, 0).unwrap();
+    let pruned = prune();
     let rows = store.history(&Filter::default(), 10).unwrap().rows;
     // 7 is younger than what is live in production.
     assert_eq!(ids(&rows), ["d-00008", "d-00007", "d-00006", "d-00005", "d-00002", "d-00001"]);
     assert_eq!((pruned.deployment_count, pruned.artifact_count), (2, 2));
     assert_eq!(store.artifacts(&kept.0.project).unwrap().len(), 6);
     assert!(store.entries(&stories[3].0.deployment).is_err());
-    assert_eq!(store.prune(minute(1_000)).unwrap(), Default::default());
+    assert_eq!(prune(), Default::default());
+}
+
+#[test]
+fn the_newest_deployments_of_an_environment_are_kept() {
+    let (_folder, store) = fresh();
+    for number in 1..=5 {
+        let (plan, records) = Story::new(number).deployed();
+        store.ingest(&plan, &records).unwrap();
+    }
+    // Older than all of them, but of another environment.
+    let (plan, records) = Story::new(6).at_minute(0).environment("staging").deployed();
+    store.ingest(&plan, &records).unwrap();
+    let place = place();
+    let prune = |keep| store.prune(&place.project, &place.environment, keep).unwrap().deployment_count;
+    assert_eq!((prune(5), prune(2)), (0, 3));
+    let rows = store.history(&Filter::default(), 10).unwrap().rows;
+    assert_eq!(ids(&rows), ["d-00005", "d-00004", "d-00006"]);
 }
 
 #[test]

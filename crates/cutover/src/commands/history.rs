@@ -80,7 +80,8 @@ impl From<OutcomeArg> for Standing {
 
 impl HistoryArgs {
     pub(super) fn run(&self, context: &Context) -> Result<Exit, CommandError> {
-        let page = context.history()?.history(&self.filter(context)?, usize::from(self.limit))?;
+        let filter = self.filter(context)?;
+        let page = context.recall(|store| store.history(&filter, usize::from(self.limit)))?;
         if context.output.json {
             context.output.json(&serde_json::json!({ "v": 1, "deployments": page.rows, "next": page.next }))?;
         } else {

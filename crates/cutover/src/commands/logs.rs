@@ -10,7 +10,7 @@ use cutover_core::event::Event;
 use cutover_core::journal::{Entry, Record};
 use cutover_core::plan::{Plan, StepId};
 use cutover_core::record::{DeploymentRecord, Incident, ProbeRecord};
-use cutover_core::store::Store;
+use cutover_core::store::{Scope, Store};
 use cutover_core::target::{Failure, tail};
 use cutover_reporters::{Manner, Plain, Reporter, one_line};
 use std::collections::{BTreeMap, BTreeSet};
@@ -77,15 +77,17 @@ impl LogsArgs {
     }
 
     fn read(&self, context: &Context) -> Result<Story, CommandError> {
-        let store = context.history()?;
-        let record = store.deployment(&self.deployment)?;
-        let plan = store.plan(&record.deployment)?;
-        let entries = store.entries(&record.deployment)?;
-        // It was opened when the deployment failed, so not before it began.
-        let scope = context.scope(Some(&record.environment))?;
-        let incidents = store.incidents(&scope, Some(record.began_at))?;
-        let incident = incidents.into_iter().find(|incident| incident.deployment == record.deployment);
-        Ok(Story { record, plan, entries, incident })
+        let everywhere = context.scope(None)?;
+        context.recall(|store| {
+            let record = store.deployment(&self.deployment)?;
+            let plan = store.plan(&record.deployment)?;
+            let entries = store.entries(&record.deployment)?;
+            // It was opened when the deployment failed, so not before it began.
+            let scope = Scope { environment: Some(record.environment.clone()), ..everywhere.clone() };
+            let incidents = store.incidents(&scope, Some(record.began_at))?;
+            let incident = incidents.into_iter().find(|incident| incident.deployment == record.deployment);
+            Ok(Story { record, plan, entries, incident })
+        })
     }
 }
 

@@ -51,13 +51,14 @@ impl MetricsArgs {
     /// Everything that is remembered is looked at: a commit that was live before is not new, and a
     /// change of the window may be taken back after it.
     fn measure(&self, context: &Context, window: Window) -> Result<Metrics, CommandError> {
-        let store = context.history()?;
         let scope = context.scope(self.environment.as_ref())?;
-        let incidents = store.incidents(&scope, None)?;
-        let mut rows: Vec<DeploymentRow> = Vec::new();
-        store.each(&Filter { scope, ..Filter::default() }, &mut |row| {
-            rows.push(row);
-            ControlFlow::Continue(())
+        let (rows, incidents) = context.recall(|store| {
+            let mut rows: Vec<DeploymentRow> = Vec::new();
+            store.each(&Filter { scope: scope.clone(), ..Filter::default() }, &mut |row| {
+                rows.push(row);
+                ControlFlow::Continue(())
+            })?;
+            Ok((rows, store.incidents(&scope, None)?))
         })?;
         Ok(measure(&rows, &incidents, window))
     }

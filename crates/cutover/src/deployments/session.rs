@@ -13,7 +13,7 @@ use cutover_core::event::{Event, Observer};
 use cutover_core::id::{DeploymentId, InvalidId, ProjectName};
 use cutover_core::mask::MASKABLE_LENGTH_MIN;
 use cutover_core::secret::Secret;
-use cutover_core::store::Store;
+use cutover_core::store::{KEPT_COUNT, Store};
 use cutover_core::target::Failure;
 use cutover_reporters::Tee;
 use cutover_store::SqliteStore;
@@ -230,11 +230,12 @@ impl<'a> Session<'a> {
         let Some(store) = &self.store else { return };
         let written =
             ended.plan.erased().map_err(CommandError::from).and_then(|plan| Ok(store.ingest(&plan, &ended.records)?));
+        let pruned = store.prune(self.project, self.place.name, KEPT_COUNT);
         let mut listed = self
             .place
             .layouts()
             .map(|(target, _, layout)| remember_releases(store, self.project, self.place.name, target, &layout));
-        if written.is_err() || listed.any(|result| result.is_err()) {
+        if written.is_err() || pruned.is_err() || listed.any(|result| result.is_err()) {
             self.context.output.warn("the history was not written; it will catch up later");
         }
     }

@@ -1,11 +1,13 @@
 //! What is remembered: `history`, `logs`, `metrics`.
 
-use crate::sandbox::{Ran, Sandbox};
+use crate::sandbox::{CONFIG, Ran, Sandbox};
+use cutover_core::journal::{Chain, header};
 use cutover_core::store::Store;
 use cutover_store::SqliteStore;
 use cutover_testkit::{Story, Told, minute};
 use insta::assert_snapshot;
 use jiff::Timestamp;
+use std::fs;
 
 /// A sandbox whose history holds these deployments.
 fn remembering(told: &[Told]) -> Sandbox {
@@ -14,6 +16,39 @@ fn remembering(told: &[Told]) -> Sandbox {
     let store = SqliteStore::open(&sandbox.data_dir().join("history.db")).unwrap();
     told.iter().for_each(|(plan, records)| store.ingest(plan, records).unwrap());
     sandbox
+}
+
+/// A deployment's journal, as a host keeps it.
+fn journal((plan, records): &Told) -> Vec<u8> {
+    let mut chain = Chain::default();
+    let mut lines = chain.encode(&header(plan)).unwrap();
+    records.iter().for_each(|record| lines.extend(chain.encode(record).unwrap()));
+    lines
+}
+
+#[test]
+fn a_damaged_history_is_set_aside_and_made_anew_from_the_journals() {
+    let sandbox = remembering(&[Story::new(7).deployed()]);
+    let deploy_to = sandbox.path().join("srv");
+    sandbox.write("cutover.toml", &CONFIG.replace("/srv/shop", deploy_to.to_str().unwrap()));
+    let done = deploy_to.join(".cutover/journal/done");
+    fs::create_dir_all(&done).unwrap();
+    fs::write(done.join("d-00001.journal"), journal(&Story::new(1).deployed())).unwrap();
+    let file = sandbox.data_dir().join("history.db");
+    for first_sound_bytes in [0, 8_192] {
+        // Given damage that is seen at once, and damage that is seen only when rows are read.
+        let mut bytes = fs::read(&file).unwrap();
+        bytes[first_sound_bytes..].fill(0xA5);
+        fs::write(&file, bytes).unwrap();
+
+        let ran = sandbox.run(&["history"]);
+
+        assert_eq!(ran.code, 0, "{ran:?}");
+        assert!(ran.stderr.contains("the history was damaged and lies in "), "{ran:?}");
+        assert!(ran.stdout.contains("d-00001") && !ran.stdout.contains("d-00007"), "{ran:?}");
+    }
+    assert!(file.with_file_name("history.db.damaged-2").exists());
+    assert_eq!(sandbox.run(&["history"]).stderr, "");
 }
 
 /// Three deployments: one that went well, one that was taken back, one that nobody finished.
