@@ -2,10 +2,10 @@
 
 use crate::event::{Event, Observer};
 use crate::journal::{Entry, Journal, JournalError, Record};
-use crate::next::{DeploymentOutcome, Next, cause, next};
+use crate::next::{DeploymentOutcome, Next, next, unwinding};
 use crate::plan::{Phase, Plan, Step, StepId};
 use crate::probe::ProbeResult;
-use crate::target::{Before, Cancel, FailureKind, Progress, Target};
+use crate::target::{Before, Cancel, FailureKind, Progress, Restoration, Target};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -113,8 +113,9 @@ where
 
     fn restore(&self, id: StepId, entries: &[Entry]) -> Entry {
         let told = Told { step: id, observer: self.observer, cancel: None };
-        match self.target.restore(self.step(id), &before(id, entries), cause(self.plan, entries), &told) {
-            Ok(note) => Entry::Restored { step: id, note },
+        let unwinding = unwinding(self.plan, entries, id);
+        match self.target.restore(self.step(id), &before(id, entries), unwinding, &told) {
+            Ok(Restoration { note, down }) => Entry::Restored { step: id, note, down },
             Err(error) => Entry::RestoreFailed { step: id, error },
         }
     }

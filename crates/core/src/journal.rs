@@ -47,6 +47,9 @@ pub enum Entry {
         step: StepId,
         /// One line for people.
         note: String,
+        /// Whether it does not run, as it did not before.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        down: bool,
     },
     /// A step could not be restored.
     RestoreFailed {

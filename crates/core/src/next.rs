@@ -2,7 +2,7 @@
 
 use crate::journal::Entry;
 use crate::plan::{Phase, Plan, Reversal, StepId};
-use crate::target::Cause;
+use crate::target::{Cause, Unwinding};
 use serde::{Deserialize, Serialize};
 
 /// How a deployment ended.
@@ -13,7 +13,7 @@ pub enum DeploymentOutcome {
     Deployed,
     /// It had reached traffic and was taken back; the release before it is live and verified.
     RolledBack,
-    /// Nothing that runs was changed, or there was nothing before and there is nothing now.
+    /// Nothing that runs was changed, or nothing ran before and nothing runs now.
     Failed,
     /// A person is needed.
     Stuck,
@@ -62,6 +62,8 @@ pub(crate) struct Replay {
     pub(crate) steps: Vec<StepState>,
     /// Whether a cancellation came in time.
     pub(crate) cancelled: bool,
+    /// Whether something was brought back that does not run, as it did not before.
+    pub(crate) down: bool,
 }
 
 /// Decides what happens next, from the plan and what was journaled so far. No IO, no clock.
@@ -72,13 +74,27 @@ pub(crate) struct Replay {
 ///   the failed one included, for a step that failed half-way changed the world.
 /// - From the first [`Phase::Settle`] step on, nothing unwinds any more.
 /// - A step that cannot be restored ends in `stuck`; a resumption tries it again.
+/// - `rolled_back` is said of what was seen healthy: where nothing ran before, and so nothing runs
+///   again, the way back ends `failed`.
 pub fn next<A>(plan: &Plan<A>, journal: &[Entry]) -> Next {
     Replay::of(plan, journal).next(plan)
 }
 
+/// What the step that is restored now may know of the whole way back.
+pub fn unwinding<A>(plan: &Plan<A>, journal: &[Entry], step: StepId) -> Unwinding {
+    let replay = Replay::of(plan, journal);
+    let acted = |state: &StepState| !matches!(state, StepState::Pending | StepState::NeverActed);
+    let after = replay.steps.iter().skip(step.0 as usize + 1);
+    Unwinding {
+        cause: cause(plan, journal),
+        switched: plan.steps.iter().zip(&replay.steps).any(|(step, state)| step.switches && acted(state)),
+        went_on: after.into_iter().any(acted),
+    }
+}
+
 /// Why everything is being taken back: what first made it so. What came later, like a "stop" while unwinding
 /// from a failure, changes nothing about it.
-pub fn cause<A>(plan: &Plan<A>, journal: &[Entry]) -> Cause {
+fn cause<A>(plan: &Plan<A>, journal: &[Entry]) -> Cause {
     let mut replay = Replay::new(plan);
     for entry in journal {
         replay.take(plan, entry);
@@ -92,7 +108,7 @@ pub fn cause<A>(plan: &Plan<A>, journal: &[Entry]) -> Cause {
 impl Replay {
     /// Nothing happened yet.
     pub(crate) fn new<A>(plan: &Plan<A>) -> Self {
-        Self { steps: vec![StepState::Pending; plan.steps.len()], cancelled: false }
+        Self { steps: vec![StepState::Pending; plan.steps.len()], cancelled: false, down: false }
     }
 
     fn of<A>(plan: &Plan<A>, journal: &[Entry]) -> Self {
@@ -114,7 +130,10 @@ impl Replay {
             Entry::Started { step, .. } => self.set(*step, StepState::Started { resume_count: 0 }),
             Entry::Applied { step, .. } => self.set(*step, StepState::Applied),
             Entry::Failed { step, .. } => self.fail(*step),
-            Entry::Restored { step, .. } => self.set(*step, StepState::Restored),
+            Entry::Restored { step, down, .. } => {
+                self.set(*step, StepState::Restored);
+                self.down |= down;
+            }
             Entry::RestoreFailed { step, .. } => self.set(*step, StepState::RestoreFailed),
             // Too late to cancel once the release is verified: what is live is what was wanted.
             Entry::Cancelled { .. } => self.cancelled |= !self.is_committed(plan),
@@ -198,7 +217,7 @@ fn unwind<A>(plan: &Plan<A>, replay: &Replay) -> Next {
         }
         if irreversible {
             outcome = DeploymentOutcome::Stuck;
-        } else if step.switches && plan.original.is_some() && outcome == DeploymentOutcome::Failed {
+        } else if step.switches && plan.original.is_some() && !replay.down && outcome == DeploymentOutcome::Failed {
             outcome = DeploymentOutcome::RolledBack;
         }
     }

@@ -156,6 +156,32 @@ pub enum Cause {
     Cancelled,
 }
 
+/// What a step that is being restored may know of the whole way back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unwinding {
+    /// Why.
+    pub cause: Cause,
+    /// Whether a release was made `current` meanwhile: then the way back must be seen to be healthy.
+    pub switched: bool,
+    /// Whether a step after this one acted. Until then, what runs is what ran.
+    pub went_on: bool,
+}
+
+/// What a step brought back.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Restoration {
+    /// One line for people.
+    pub note: String,
+    /// Whether what was brought back does not run, because it did not run before either.
+    pub down: bool,
+}
+
+impl<T: Into<String>> From<T> for Restoration {
+    fn from(note: T) -> Self {
+        Self { note: note.into(), down: false }
+    }
+}
+
 /// Carries "stop" from a signal handler to whatever is at work. Once set it stays set.
 #[derive(Debug, Default)]
 pub struct Cancel(AtomicBool);
@@ -200,12 +226,12 @@ pub trait Target {
     /// Does the step. Twice equals once, also after a half-finished attempt.
     fn apply(&self, step: &Step<Self::Action>, before: &Before, progress: &dyn Progress) -> Result<Outcome, Failure>;
 
-    /// Brings back what was there, also after a half-finished `apply` or `restore`. Gives a line for people.
+    /// Brings back what was there, also after a half-finished `apply` or `restore`.
     fn restore(
         &self,
         step: &Step<Self::Action>,
         before: &Before,
-        cause: Cause,
+        unwinding: Unwinding,
         progress: &dyn Progress,
-    ) -> Result<String, Failure>;
+    ) -> Result<Restoration, Failure>;
 }

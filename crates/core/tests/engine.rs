@@ -7,7 +7,9 @@ use cutover_core::event::{Event, Observer};
 use cutover_core::journal::{Entry, Journal, JournalError, Record};
 use cutover_core::next::DeploymentOutcome;
 use cutover_core::plan::{Phase, Plan, Step, StepId};
-use cutover_core::target::{Before, Cancel, Cause, Failure, FailureKind, Outcome, Progress, Target};
+use cutover_core::target::{
+    Before, Cancel, Cause, Failure, FailureKind, Outcome, Progress, Restoration, Target, Unwinding,
+};
 use cutover_testkit::{
     FakeTarget, Fault, FrozenClock, JournalFault, MemoryJournal, Moment, NullObserver, RecordingObserver, Slots, Verb,
     World, minute, plan, step,
@@ -202,12 +204,12 @@ impl Target for Asked {
         &self,
         step: &Step<Slots>,
         before: &Before,
-        cause: Cause,
+        unwinding: Unwinding,
         progress: &dyn Progress,
-    ) -> Result<String, Failure> {
+    ) -> Result<Restoration, Failure> {
         assert!(!progress.cancelled(), "restoring cannot be cancelled");
-        self.1.lock().unwrap().push(cause);
-        self.0.restore(step, before, cause, progress)
+        self.1.lock().unwrap().push(unwinding.cause);
+        self.0.restore(step, before, unwinding, progress)
     }
 }
 

@@ -285,7 +285,7 @@ fn entry(kind: u8, step: StepId, text: String) -> Entry {
         1 => Entry::Applied { step, outcome: Outcome::changed(text) },
         2 => Entry::Failed { step, error: Failure::new(text).excerpt("line\n") },
         3 => Entry::Cancelled { reason: text },
-        4 => Entry::Restored { step, note: text },
+        4 => Entry::Restored { step, note: text, down: step.0 % 2 == 1 },
         5 => Entry::RestoreFailed { step, error: Failure::new(text) },
         _ => Entry::Resumed { by: text },
     }

@@ -85,7 +85,7 @@ fn cancelled() -> Entry {
 }
 
 fn restored(step: u32) -> Entry {
-    Entry::Restored { step: StepId(step), note: "back".to_owned() }
+    Entry::Restored { step: StepId(step), note: "back".to_owned(), down: false }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::observer::NullObserver;
 use cutover_core::engine::{Engine, Interrupted};
 use cutover_core::next::DeploymentOutcome;
 use cutover_core::plan::{Phase, Plan, Reversal, Step, StepId};
-use cutover_core::target::{Before, Cancel, Cause, Failure, Outcome, Progress, Target};
+use cutover_core::target::{Before, Cancel, Cause, Failure, Outcome, Progress, Restoration, Target, Unwinding};
 use serde::Serialize;
 use std::fmt::Debug;
 
@@ -81,9 +81,10 @@ pub fn repeating_each_step_equals_doing_it_once<B: Bed>(once: &B, twice: &B) {
     if plan.steps.iter().any(|step| step.reversal == Reversal::Irreversible || step.phase == Phase::Settle) {
         return;
     }
+    let unwinding = Unwinding { cause: Cause::Failed, switched: true, went_on: true };
     for (step, before) in done.iter().rev() {
         for _ in 0..2 {
-            let restored = twice.target().restore(step, before, Cause::Failed, &Silent);
+            let restored = twice.target().restore(step, before, unwinding, &Silent);
             restored.unwrap_or_else(|e| panic!("restore {}: {e}", step.name));
         }
     }
@@ -188,10 +189,10 @@ impl<T: Target> Target for Faulty<'_, T> {
         &self,
         step: &Step<T::Action>,
         before: &Before,
-        cause: Cause,
+        unwinding: Unwinding,
         progress: &dyn Progress,
-    ) -> Result<String, Failure> {
-        self.inner.restore(step, before, cause, progress)
+    ) -> Result<Restoration, Failure> {
+        self.inner.restore(step, before, unwinding, progress)
     }
 }
 
@@ -268,8 +269,8 @@ mod tests {
             self.0.apply(step, before, progress)
         }
 
-        fn restore(&self, _: &Step<Slots>, _: &Before, _: Cause, _: &dyn Progress) -> Result<String, Failure> {
-            Ok(String::new())
+        fn restore(&self, _: &Step<Slots>, _: &Before, _: Unwinding, _: &dyn Progress) -> Result<Restoration, Failure> {
+            Ok(Restoration::default())
         }
     }
 

@@ -166,7 +166,7 @@ fn failed(step: u32) -> Entry {
 }
 
 fn restored(step: u32) -> Entry {
-    Entry::Restored { step: StepId(step), note: "back".to_owned() }
+    Entry::Restored { step: StepId(step), note: "back".to_owned(), down: false }
 }
 
 fn restore_failed(step: u32) -> Entry {

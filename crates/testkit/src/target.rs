@@ -2,7 +2,7 @@
 
 use crate::fuse::{Fuse, crash};
 use cutover_core::plan::{Step, StepId};
-use cutover_core::target::{Before, Cause, Failure, FailureKind, Outcome, Progress, Target};
+use cutover_core::target::{Before, Failure, FailureKind, Outcome, Progress, Restoration, Target, Unwinding};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -131,12 +131,18 @@ impl Target for FakeTarget {
         Ok(Outcome::changed(format!("{} slots", values.len())))
     }
 
-    fn restore(&self, step: &Step<Slots>, before: &Before, _: Cause, _: &dyn Progress) -> Result<String, Failure> {
+    fn restore(
+        &self,
+        step: &Step<Slots>,
+        before: &Before,
+        _: Unwinding,
+        _: &dyn Progress,
+    ) -> Result<Restoration, Failure> {
         let fault = self.asked(Verb::Restore, step.id);
         // A step may fill a slot twice: what was there first is put back last.
         let mut image: Vec<(String, Option<String>)> = before.decode()?;
         image.reverse();
         self.put(&image, fault)?;
-        Ok(format!("{} slots", image.len()))
+        Ok(format!("{} slots", image.len()).into())
     }
 }

@@ -52,7 +52,7 @@ impl Summary<'_> {
             Entry::Applied { step, outcome } => self.applied(*step, outcome, at),
             Entry::Failed { step, error } => self.failed(*step, error, at),
             Entry::Cancelled { reason } => self.record.cancel_reason.clone_from(reason),
-            Entry::Restored { step, note } => self.restored(*step, note, at),
+            Entry::Restored { step, note, .. } => self.restored(*step, note, at),
             Entry::RestoreFailed { step, error } => self.restore_failed(*step, error, at),
             Entry::Resumed { .. } => self.resumed(at),
         }

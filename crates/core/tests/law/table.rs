@@ -39,7 +39,7 @@ fn entry_of(text: &str) -> Entry {
         "S" => Entry::Started { step, before: Before::default() },
         "A" => Entry::Applied { step, outcome: Outcome::default() },
         "F" => Entry::Failed { step, error: Failure::new("told to fail") },
-        "R" => Entry::Restored { step, note: String::new() },
+        "R" => Entry::Restored { step, note: String::new(), down: false },
         "X" => Entry::RestoreFailed { step, error: Failure::new("told to fail") },
         "C" => Entry::Cancelled { reason: "asked to stop".to_owned() },
         "U" => Entry::Resumed { by: "tester".to_owned() },

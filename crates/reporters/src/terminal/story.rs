@@ -41,6 +41,8 @@ pub(super) struct Story {
     last_at: Option<Timestamp>,
     /// What a person is needed for, when one is.
     need: Need,
+    /// Whether what was brought back does not run.
+    down: bool,
     warning_count: usize,
 }
 
@@ -90,7 +92,7 @@ impl Story {
             self.need.why = self.irreversible();
         }
         let Some(plan) = &self.plan else { return Vec::new() };
-        let mut lines = summary::ended(plan, outcome, took, &self.need, self.warning_count);
+        let mut lines = summary::ended(plan, outcome, took, &self.need, self.warning_count, self.down);
         lines.extend(summary::more(plan, outcome).filter(|_| !self.retold));
         lines
     }
@@ -104,7 +106,10 @@ impl Story {
             Entry::Applied { step, outcome } => self.applied(*step, outcome, took),
             Entry::Failed { step, error } => self.failed(*step, error, took),
             Entry::Cancelled { reason } => self.cancelled(reason),
-            Entry::Restored { step, note } => self.restored(*step, note, took),
+            Entry::Restored { step, note, down } => {
+                self.down |= down;
+                self.restored(*step, note, took)
+            }
             Entry::RestoreFailed { step, error } => self.restore_failed(*step, error, took),
             Entry::Resumed { by } => self.resumed_by(by),
         }

@@ -54,12 +54,13 @@ pub(super) fn ended(
     took: Duration,
     need: &Need,
     warning_count: usize,
+    down: bool,
 ) -> Vec<Line> {
     let took = duration(took);
     let (tone, text) = match outcome {
         DeploymentOutcome::Deployed => (Tone::Good, format!("✓ {}{}", deployed(plan, &took), warned(warning_count))),
         DeploymentOutcome::RolledBack => (Tone::Back, format!("↩ Rolled back in {took}: {}", rolled_back(plan))),
-        DeploymentOutcome::Failed => (Tone::Bad, format!("✗ Failed after {took}: {}", failed(plan))),
+        DeploymentOutcome::Failed => (Tone::Bad, format!("✗ Failed after {took}: {}", failed(plan, down))),
         DeploymentOutcome::Stuck => (Tone::Bad, format!("✗ Stuck after {took}: a person is needed")),
     };
     let mut lines = vec![Line::whole(tone, text)];
@@ -109,8 +110,12 @@ fn rolled_back(plan: &Plan) -> String {
     }
 }
 
-fn failed(plan: &Plan) -> String {
+fn failed(plan: &Plan, down: bool) -> String {
     match &plan.original {
+        Some(original) if down => {
+            format!("everything is as before: release {original} is current, and its service does not run")
+        }
+        Some(original) if plan.kind == PlanKind::Restart => format!("release {original} is live as before"),
         Some(original) => format!("nothing that runs was changed; release {original} is live"),
         None => "no release was live before, and none is now".to_owned(),
     }

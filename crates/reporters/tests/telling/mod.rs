@@ -94,7 +94,7 @@ impl Script {
     }
 
     pub(crate) fn restored(self, step: u32, after_ms: i64, note: &str) -> Self {
-        self.entry(after_ms, Entry::Restored { step: StepId(step), note: note.to_owned() })
+        self.entry(after_ms, Entry::Restored { step: StepId(step), note: note.to_owned(), down: false })
     }
 
     pub(crate) fn restore_failed(self, step: u32, after_ms: i64, error: Failure) -> Self {

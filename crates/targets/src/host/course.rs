@@ -10,7 +10,7 @@ use cutover_core::event::{Event, Observer};
 use cutover_core::journal::{Entry, Journal, JournalError, Record};
 use cutover_core::next::{DeploymentOutcome, Next, next};
 use cutover_core::plan::Step;
-use cutover_core::target::{Before, Cancel, Cause, Failure, Outcome, Progress, Target};
+use cutover_core::target::{Before, Cancel, Failure, Outcome, Progress, Restoration, Target, Unwinding};
 use jiff::Timestamp;
 use std::path::PathBuf;
 
@@ -135,9 +135,9 @@ impl Target for LeftAsItIs<'_> {
         &self,
         _step: &Step<Action>,
         _before: &Before,
-        _cause: Cause,
+        _unwinding: Unwinding,
         _progress: &dyn Progress,
-    ) -> Result<String, Failure> {
+    ) -> Result<Restoration, Failure> {
         Err(self.refusal())
     }
 }

@@ -8,7 +8,7 @@ use super::steps::{
     verify,
 };
 use cutover_core::plan::{Plan, Step};
-use cutover_core::target::{Before, Cause, Failure, Outcome, Progress, Target};
+use cutover_core::target::{Before, Failure, Outcome, Progress, Restoration, Target, Unwinding};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -137,19 +137,19 @@ impl Target for LocalHost<'_> {
         &self,
         step: &Step<Action>,
         before: &Before,
-        cause: Cause,
+        unwinding: Unwinding,
         progress: &dyn Progress,
-    ) -> Result<String, Failure> {
+    ) -> Result<Restoration, Failure> {
         let site = self.site(step);
         match &step.action.work {
+            Work::Hold(holding) => return hold::restore(&site, holding.service.as_ref(), before, unwinding, progress),
             Work::Assemble(_) => assemble::restore(&site),
             Work::StageEnv(_) => env_file::restore_stage(&site),
             Work::Dependencies(python) => dependencies::restore(&site, python),
-            Work::Hold(holding) => hold::restore(&site, holding.service.as_ref(), before, progress),
             Work::Env(env) => env_file::restore(&site, env, before),
             Work::Migrate(migration) => hook::migrate_back(&site, migration, progress),
-            Work::Switch => switch::restore(&site, before, cause),
-            Work::Restart(service) => restart::restore(&site, service, before),
+            Work::Switch => switch::restore(&site, before, unwinding.cause),
+            Work::Restart(service) => restart::restore(&site, service, before, progress),
             // These change nothing, or only the release's own directory, which `assemble` takes away.
             Work::Preflight(_)
             | Work::Receive(_)
@@ -161,5 +161,6 @@ impl Target for LocalHost<'_> {
             | Work::After(_)
             | Work::Prune(_) => Ok(NOTHING.to_owned()),
         }
+        .map(Restoration::from)
     }
 }

@@ -56,8 +56,13 @@ fn read_pid(path: &Path) -> Option<u32> {
 impl Service for CommandService {
     fn state(&self) -> Result<ServiceState, Failure> {
         let subject = format!("look at service {}", self.site.name);
-        let exit = self.run(&self.status, self.timeout.min(STATUS_TIMEOUT_MAX), &Silent);
-        let exit = exit.map_err(|e| e.failure(&subject))?;
+        let exit = match self.run(&self.status, self.timeout.min(STATUS_TIMEOUT_MAX), &Silent) {
+            // A command that comes with the release is not there before the first one is live.
+            Err(ChildError::Start { .. }) if !self.site.current().exists() => {
+                return Ok(ServiceState::inactive("its status command is not there yet", false));
+            }
+            other => other.map_err(|e| e.failure(&subject))?,
+        };
         let main = self.main();
         // Where a pid file is configured, its process must be there whatever the status command says.
         let active = exit.code == 0 && (self.pid_file.is_none() || main.is_some());

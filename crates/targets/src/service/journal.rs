@@ -6,6 +6,7 @@ use cutover_core::config::SystemdScope;
 use cutover_core::target::{Failure, tail};
 use jiff::Timestamp;
 use rustix::fs::Access;
+use serde::Deserialize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,6 +14,12 @@ use std::time::Duration;
 const TIMEOUT: Duration = Duration::from_secs(20);
 /// The most lines that are asked for when everything is meant.
 const LAST_LINES: &str = "--lines=20000";
+/// Asks for what was said, and nothing else.
+const TEXT: &str = "--output=cat";
+/// Asks for an object a line, where a line must be told from the run that said it.
+const JSON: &str = "--output=json";
+/// What is in such an object; see systemd.journal-fields(7).
+const FIELDS: &str = "--output-fields=MESSAGE,_SYSTEMD_INVOCATION_ID,INVOCATION_ID,USER_INVOCATION_ID";
 /// Where journald keeps its files: for this start of the machine, and for good (journald.conf(5), `Storage=`).
 const PLACES: [&str; 2] = ["/run/log/journal", "/var/log/journal"];
 
@@ -26,16 +33,21 @@ impl Journal {
     ///
     /// It must be the unit's own entry: behind another one's, `journalctl` leaves out the unit's first (systemd 252).
     pub(super) fn mark(&self) -> LogMark {
-        let said = self.ask(&["--lines=1", "--show-cursor"]).unwrap_or_default();
+        let said = self.ask(&[TEXT, "--lines=1", "--show-cursor"]).unwrap_or_default();
         LogMark::now(parse_cursor(&said).map_or(LogPlace::Time, LogPlace::Cursor))
     }
 
-    /// What the unit said since then. Fails when this user may not know.
+    /// What the unit said since then, without what the run at the mark still said. Fails when this user may not know.
     pub(super) fn since(&self, mark: &LogMark, bytes_max: usize) -> Result<String, Failure> {
-        let said = self.ask(&[&from(mark)]);
+        let from = from(mark);
+        let said =
+            if mark.run.is_some() { self.ask(&[JSON, "--all", FIELDS, &from]) } else { self.ask(&[TEXT, &from]) };
         match said {
             // A user sees what own processes said also where the rest is kept from them.
-            Ok(said) if !said.is_empty() || self.may_read() => Ok(tail(&said, bytes_max).to_owned()),
+            Ok(said) if !said.is_empty() || self.may_read() => {
+                let said = mark.run.as_deref().map(|run| after_run(&said, run)).unwrap_or(said);
+                Ok(tail(&said, bytes_max).to_owned())
+            }
             Err(failure) if self.may_read() => Err(failure),
             Ok(_) | Err(_) => Err(self.refused()),
         }
@@ -43,7 +55,7 @@ impl Journal {
 
     /// Whether this user may read what the unit says.
     pub(super) fn check(&self) -> Result<(), Failure> {
-        let may = self.may_read() || self.ask(&["--lines=1"]).is_ok_and(|said| !said.is_empty());
+        let may = self.may_read() || self.ask(&[TEXT, "--lines=1"]).is_ok_and(|said| !said.is_empty());
         if may { Ok(()) } else { Err(self.refused()) }
     }
 
@@ -53,7 +65,7 @@ impl Journal {
             SystemdScope::User => format!("--user-unit={}", self.unit),
         };
         // Quiet: no notices between the lines.
-        let argv = [&["journalctl", "--no-pager", "--quiet", "--output=cat", &unit], what].concat();
+        let argv = [&["journalctl", "--no-pager", "--quiet", &unit], what].concat();
         self.manager.ask(&argv, TIMEOUT, &format!("read the journal of {}", self.unit))
     }
 
@@ -99,9 +111,61 @@ fn parse_cursor(said: &str) -> Option<String> {
     said.lines().rev().find_map(|line| line.strip_prefix("-- cursor: ")).map(|cursor| cursor.trim().to_owned())
 }
 
+/// One line of the journal, and which run of a unit it belongs to: said by its processes, or by systemd about it.
+#[derive(Deserialize)]
+struct Line {
+    #[serde(rename = "MESSAGE", default)]
+    message: serde_json::Value,
+    #[serde(rename = "_SYSTEMD_INVOCATION_ID", default)]
+    by: Option<String>,
+    #[serde(rename = "INVOCATION_ID", alias = "USER_INVOCATION_ID", default)]
+    about: Option<String>,
+}
+
+impl Line {
+    fn is_of(&self, run: &str) -> bool {
+        self.about.as_deref().or(self.by.as_deref()) == Some(run)
+    }
+
+    /// What is not UTF-8 comes as numbers.
+    fn text(&self) -> String {
+        match &self.message {
+            serde_json::Value::String(text) => text.clone(),
+            serde_json::Value::Array(bytes) => {
+                let bytes = bytes.iter().filter_map(|byte| u8::try_from(byte.as_u64()?).ok());
+                String::from_utf8_lossy(&bytes.collect::<Vec<u8>>()).into_owned()
+            }
+            _ => String::new(),
+        }
+    }
+}
+
+/// The text of all lines but those of one run. A line that cannot be read is kept as it stands.
+fn after_run(said: &str, run: &str) -> String {
+    let texts = said.lines().filter_map(|line| match serde_json::from_str::<Line>(line) {
+        Ok(line) => (!line.is_of(run)).then(|| line.text()),
+        Err(_) => Some(line.to_owned()),
+    });
+    texts.map(|text| text + "\n").collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_run_says_while_it_is_stopped_is_not_the_next_ones_word() {
+        let said = concat!(
+            r#"{"MESSAGE":"Stopping app","INVOCATION_ID":"aa","_SYSTEMD_INVOCATION_ID":"init"}"#,
+            "\n",
+            r#"{"MESSAGE":"Traceback","_SYSTEMD_INVOCATION_ID":"aa"}"#,
+            "\n",
+            r#"{"MESSAGE":[72,105,255],"_SYSTEMD_INVOCATION_ID":"bb"}"#,
+            "\n",
+            "{\"MESSAGE\":\"cut he\n",
+        );
+        assert_eq!(after_run(said, "aa"), "Hi\u{fffd}\n{\"MESSAGE\":\"cut he\n");
+    }
 
     #[test]
     fn the_cursor_stands_behind_the_last_line() {

@@ -16,6 +16,10 @@ pub struct LogMark {
     pub at: Timestamp,
     /// The moment by the clock that processes' beginnings are measured with.
     pub clock: Clock,
+    /// The unit's run at that moment, by systemd's id. What it still said after the mark, while it was being
+    /// stopped, says nothing about the run after it.
+    #[serde(default)]
+    pub run: Option<String>,
     /// The place in the log.
     pub place: LogPlace,
 }
@@ -42,12 +46,12 @@ pub enum LogPlace {
 impl LogMark {
     /// This moment, and a place.
     pub fn now(place: LogPlace) -> Self {
-        Self { at: Timestamp::now(), clock: Clock::now(), place }
+        Self { at: Timestamp::now(), clock: Clock::now(), run: None, place }
     }
 }
 
 /// The end of a file as it is now.
-pub(super) fn end_of(path: &Path) -> LogPlace {
+pub(crate) fn end_of(path: &Path) -> LogPlace {
     let metadata = std::fs::metadata(path);
     metadata.map_or(LogPlace::File { inode: 0, offset_bytes: 0 }, |file| LogPlace::File {
         inode: file.ino(),

@@ -7,8 +7,8 @@ mod manager;
 mod process;
 mod systemd;
 
-pub(crate) use log::rotated;
 pub use log::{LogMark, LogPlace};
+pub(crate) use log::{end_of, rotated};
 pub(crate) use process::CRASH_LOOP_COUNT;
 
 use crate::process::ProcessIdentity;
@@ -40,6 +40,15 @@ pub struct ServiceState {
     pub memory_bytes: Option<u64>,
     /// Processor time of all its processes in milliseconds.
     pub cpu_ms: Option<u64>,
+}
+
+impl ServiceState {
+    /// Nothing runs.
+    fn inactive(description: &str, failed: bool) -> Self {
+        let (main, since, memory_bytes, cpu_ms) = (None, None, None, None);
+        let description = description.to_owned();
+        Self { active: false, failed, description, main, restart_count: 0, since, memory_bytes, cpu_ms }
+    }
 }
 
 /// Something that runs a release.
@@ -114,5 +123,20 @@ pub fn open(config: &ServiceConfig, site: &Site) -> Box<dyn Service> {
             site: site.clone(),
         }),
         ServiceConfig::Process(config) => Box::new(process::ProcessService::new(config.clone(), site.clone())),
+    }
+}
+
+/// Whether both are one service, perhaps with other options: restarting it then replaces what runs.
+///
+/// Commands have no name of their own, so that a target's commands are taken for one service's.
+pub(crate) fn is_same(one: &ServiceConfig, other: &ServiceConfig) -> bool {
+    match (one, other) {
+        (
+            ServiceConfig::Systemd { unit, scope, .. },
+            ServiceConfig::Systemd { unit: other_unit, scope: other_scope, .. },
+        ) => unit == other_unit && scope == other_scope,
+        (ServiceConfig::Command { .. }, ServiceConfig::Command { .. })
+        | (ServiceConfig::Process(_), ServiceConfig::Process(_)) => true,
+        (ServiceConfig::Systemd { .. } | ServiceConfig::Command { .. } | ServiceConfig::Process(_), _) => false,
     }
 }

@@ -54,10 +54,10 @@ impl ProcessService {
 
 impl Service for ProcessService {
     fn state(&self) -> Result<ServiceState, Failure> {
-        let Some(told) = self.settled()? else { return Ok(inactive("never started", false)) };
+        let Some(told) = self.settled()? else { return Ok(ServiceState::inactive("never started", false)) };
         if !told.supervisor.is_alive() {
             let stopped = told.phase == Phase::Stopped;
-            return Ok(inactive(if stopped { "stopped" } else { "its supervisor is gone" }, !stopped));
+            return Ok(ServiceState::inactive(if stopped { "stopped" } else { "its supervisor is gone" }, !stopped));
         }
         let main = told.child.clone().filter(|child| told.phase == Phase::Running && child.is_alive());
         let family = descendants(told.supervisor.pid);
@@ -97,7 +97,9 @@ impl Service for ProcessService {
     }
 
     fn log_since(&self, mark: &LogMark, bytes_max: usize) -> Result<String, Failure> {
-        let (inode, offset_bytes) = match mark.place {
+        // The old run's last words are behind the mark as well, when it was stopped after it.
+        let told = self.told().ok().flatten().filter(|told| mark.clock.is_before(&told.supervisor));
+        let (inode, offset_bytes) = match told.and_then(|told| told.log_began).unwrap_or_else(|| mark.place.clone()) {
             LogPlace::File { inode, offset_bytes } => (inode, offset_bytes),
             LogPlace::Cursor(_) | LogPlace::Time | LogPlace::None => (0, 0),
         };
@@ -109,20 +111,6 @@ impl Service for ProcessService {
 fn is_outdated(told: &SupervisorState) -> bool {
     let ended = told.child.as_ref().is_some_and(|child| !child.is_alive());
     told.phase == Phase::Running && ended && told.supervisor.is_alive()
-}
-
-fn inactive(description: &str, failed: bool) -> ServiceState {
-    let (main, since, memory_bytes, cpu_ms) = (None, None, None, None);
-    ServiceState {
-        active: false,
-        failed,
-        description: description.to_owned(),
-        main,
-        restart_count: 0,
-        since,
-        memory_bytes,
-        cpu_ms,
-    }
 }
 
 fn describe(told: &SupervisorState, main: Option<&ProcessIdentity>) -> String {

@@ -19,7 +19,7 @@ const SHOW_TIMEOUT: Duration = Duration::from_secs(10);
 const VERBS: [&str; 3] = ["restart", "stop", "reset-failed"];
 /// What is asked for.
 const PROPERTIES: &str = "LoadState,ActiveState,SubState,Result,MainPID,ExecMainCode,ExecMainStatus,NRestarts,\
-                          ActiveEnterTimestampMonotonic,MemoryCurrent,CPUUsageNSec,ControlGroup";
+                          ActiveEnterTimestampMonotonic,MemoryCurrent,CPUUsageNSec,ControlGroup,InvocationID";
 
 pub(super) struct Systemd {
     unit: String,
@@ -153,7 +153,8 @@ impl Service for Systemd {
     }
 
     fn log_mark(&self) -> LogMark {
-        self.journal.mark()
+        let run = self.show().ok().and_then(|mut shown| shown.remove("InvocationID")).filter(|run| !run.is_empty());
+        LogMark { run, ..self.journal.mark() }
     }
 
     fn log_since(&self, mark: &LogMark, bytes_max: usize) -> Result<String, Failure> {

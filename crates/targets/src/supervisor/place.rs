@@ -2,6 +2,7 @@
 
 use super::SupervisorError;
 use crate::process::ProcessIdentity;
+use crate::service::LogPlace;
 use cutover_core::config::ProcessConfig;
 use cutover_disk::overwrite_in_place;
 use jiff::Timestamp;
@@ -63,6 +64,9 @@ pub struct SupervisorState {
     pub restart_count: u64,
     /// How the service ended last, or why it could not be started.
     pub last_exit: Option<String>,
+    /// Where the log stood when this supervisor began: what is before was said by a run before.
+    #[serde(default)]
+    pub log_began: Option<LogPlace>,
 }
 
 /// A supervisor's directory.

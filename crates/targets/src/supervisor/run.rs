@@ -5,6 +5,7 @@ use super::place::{Phase, Place, Spec, SupervisorState};
 use super::rolling_log::RollingLog;
 use super::service_process::{ServiceProcess, start};
 use crate::process::{ProcessIdentity, descendants, signal, signal_group};
+use crate::service::end_of;
 use cutover_child::{make_nonblocking, signal_name};
 use cutover_core::mask::{Masker, Stream};
 use cutover_core::target::Cancel;
@@ -80,6 +81,7 @@ impl<'a> Supervisor<'a> {
             started_at,
             restart_count: 0,
             last_exit,
+            log_began: Some(end_of(&place.service_log())),
         };
         // The first word must come through: a supervisor that cannot tell of itself could not be stopped.
         place.write_state(&state)?;

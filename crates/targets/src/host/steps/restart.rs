@@ -3,7 +3,7 @@
 use super::hook::log_file;
 use crate::host::release::{disk, read_json};
 use crate::host::site::Site;
-use crate::service::{self, LogMark, ServiceState};
+use crate::service::{self, LogMark, Service, ServiceState};
 use cutover_core::config::ServiceConfig;
 use cutover_core::id::DeploymentId;
 use cutover_core::target::{Before, Failure, Outcome, Progress, tail};
@@ -44,9 +44,24 @@ pub(crate) fn apply(
     let record = RestartRecord { deployment: site.deployment.clone(), mark: before.mark };
     let json = serde_json::to_vec(&record).map_err(|e| Failure::new(format!("encode the restart's record: {e}")))?;
     write_atomic(&site.layout.restart_record(site.target), &json, 0o600).map_err(disk)?;
+    if let Some(replaced) = replaced(site, config) {
+        put_down(replaced.as_ref(), progress)?;
+    }
     let service = service::open(config, &site.service_site());
     service.restart(progress)?;
     Ok(Outcome::changed(service.state()?.description))
+}
+
+/// The service that ran the live release, when the release to come runs in another one.
+fn replaced(site: &Site<'_>, config: &ServiceConfig) -> Option<Box<dyn Service>> {
+    let recorded = site.original_release()?.service?;
+    (!service::is_same(&recorded, config)).then(|| service::open(&recorded, &site.service_site()))
+}
+
+/// Stops a service that another one takes over from. One that can't run, or whose unit was removed, needs no stop.
+fn put_down(service: &dyn Service, progress: &dyn Progress) -> Result<(), Failure> {
+    let state = service.state()?;
+    if state.failed && !state.active { Ok(()) } else { service.stop(progress) }
 }
 
 /// Where the log stood before this deployment restarted the service; None when it did not.
@@ -56,19 +71,32 @@ pub(crate) fn mark(site: &Site<'_>) -> Option<LogMark> {
 }
 
 /// Keeps the log of the failed start before it is lost. The service itself is brought back by `hold`, once links
-/// and env file are as they were.
-pub(crate) fn restore(site: &Site<'_>, config: &ServiceConfig, before: &Before) -> Result<String, Failure> {
+/// and env file are as they were; where that is another one, this one is put down here.
+pub(crate) fn restore(
+    site: &Site<'_>,
+    config: &ServiceConfig,
+    before: &Before,
+    progress: &dyn Progress,
+) -> Result<String, Failure> {
     let before: RestartBefore = before.decode()?;
     let service = service::open(config, &site.service_site());
-    let log = service.log_since(&before.mark, LOG_BYTES_MAX).unwrap_or_else(|failure| format!("({failure})\n"));
+    let kept = keep_log(site, service.as_ref(), &before.mark);
+    if replaced(site, config).is_some() && !before.service.active {
+        put_down(service.as_ref(), progress)?;
+    }
+    Ok(kept)
+}
+
+/// Gives where the log lies. Losing it on a full disk must not stop the way back.
+fn keep_log(site: &Site<'_>, service: &dyn Service, mark: &LogMark) -> String {
+    let log = service.log_since(mark, LOG_BYTES_MAX).unwrap_or_else(|failure| format!("({failure})\n"));
     let text = site.masker().mask(&log);
     let kept = log_file(site, "service").and_then(|path| {
         write_atomic(&path, tail(&text, LOG_BYTES_MAX).as_bytes(), 0o600).map_err(disk)?;
         Ok(path)
     });
-    // Losing the log on a full disk must not stop the way back.
-    Ok(kept.map_or_else(
+    kept.map_or_else(
         |error| format!("the log of the failed start could not be kept: {error}"),
         |path| format!("log kept in {}", path.display()),
-    ))
+    )
 }
