@@ -63,6 +63,8 @@ pub(crate) struct Config {
     pub(crate) port: u16,
     /// Keys of `[artifact]`.
     pub(crate) artifact: String,
+    /// The target's name.
+    pub(crate) target: &'static str,
 }
 
 /// A small world for one test.
@@ -84,6 +86,7 @@ impl Bed {
             env: String::new(),
             port: free_port(),
             artifact: String::new(),
+            target: "app",
         };
         let bed = Self { dir, config, version: std::cell::Cell::new(0) };
         for name in ["repo", "home", "home/cutover", "app"] {
@@ -224,30 +227,30 @@ impl Drop for Bed {
 
 impl Config {
     fn text(&self, app: &Path) -> String {
-        let Self { host, verify, probes, tables, env, port, artifact } = self;
+        let Self { host, verify, probes, tables, env, port, artifact, target } = self;
         let (app, python) = (app.display(), python());
         format!(
             r#"name = "shop"
 
 [artifact]
 {artifact}
-[targets.app.host]
+[targets.{target}.host]
 deploy_to = "{app}"
 env_file = ".env"
 {host}
-[targets.app.host.service.process]
+[targets.{target}.host.service.process]
 command = ["{python}", "-S", "-E", "-B", "server.py"]
 stop_timeout = "3s"
 backoff = "200ms"
 
-[targets.app.host.verify]
+[targets.{target}.host.verify]
 {verify}
 probes = [{{ http = {{ url = "http://127.0.0.1:{port}/", body = "ok" }} }}, {probes}]
 
 {tables}
 [environments.production]
 env = {{ PORT = "{port}", {env} }}
-hosts.app = ["localhost"]
+hosts.{target} = ["localhost"]
 "#
         )
     }

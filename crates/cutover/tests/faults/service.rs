@@ -212,3 +212,36 @@ fn a_stranger_who_answers_at_the_port_is_named_and_does_not_count() {
         assert_rolled_back(&bed, ran, &["verify", &named, "which is not part of the release's service"]);
     }
 }
+
+#[test]
+fn a_target_that_was_renamed_takes_over_from_its_old_service_and_gives_it_back() {
+    // Given a release that runs under the target's old name.
+    let mut bed = Bed::live();
+    bed.config.target = "web";
+    // When the first release under the new name is not well, then the old service is back, and it alone.
+    bed.commit_behaving(crate::bed::UNWELL);
+    assert_rolled_back(&bed, bed.deploy(), &["verify"]);
+    assert_eq!(bed.serving(), Some(1));
+    // When it is well, then it runs in the old one's stead.
+    let version = bed.commit_behaving(crate::bed::HEALTHY);
+    bed.deploy().expect(0);
+    assert_eq!(bed.serving(), Some(version));
+    let status = bed.run(&["status", "--json"]).expect(0).json();
+    assert_eq!(status["environments"][0]["targets"][0]["service"]["active"], true);
+    // And a rollback goes back to the old name's.
+    bed.run(&["rollback", "production"]).expect(0);
+    assert_eq!(bed.serving(), Some(1));
+}
+
+#[test]
+fn a_service_that_was_down_is_not_called_healthy_when_its_remedy_fails() {
+    // Given a release whose service was ended, together with its supervisor.
+    let bed = Bed::live();
+    cutover_targets::supervisor::stop(&bed.app().join(".cutover/process/app")).unwrap();
+    // When a release is deployed that is not well either.
+    bed.commit_behaving(crate::bed::UNWELL);
+    let ran = bed.deploy();
+    // Then all is as before, and the last line says what that means.
+    ran.expect(1).concludes("✗ Failed after").says(&["is current, and its service does not run"]);
+    assert_eq!((bed.current(), bed.serving()), (Some(1), None));
+}

@@ -76,6 +76,13 @@ impl Site<'_> {
         Release::read(self.layout, self.original?).ok()
     }
 
+    /// What ran the release that was live before, as that release has it.
+    pub(crate) fn original_service(&self) -> Option<service::Named> {
+        let Release { target, service, .. } = self.original_release()?;
+        let site = service::Site { name: target.unwrap_or_else(|| self.target.clone()), ..self.service_site() };
+        Some(service::Named { config: service?, site })
+    }
+
     /// The environment's variables as the host has them: staged for this deployment, else live, else as the release was
     /// live with them. Without an `env_file` only the last of these outlives the pruning.
     pub(crate) fn variables(&self) -> BTreeMap<String, Secret> {

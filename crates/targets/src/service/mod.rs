@@ -126,17 +126,29 @@ pub fn open(config: &ServiceConfig, site: &Site) -> Box<dyn Service> {
     }
 }
 
-/// Whether both are one service, perhaps with other options: restarting it then replaces what runs.
-///
-/// Commands have no name of their own, so that a target's commands are taken for one service's.
-pub(crate) fn is_same(one: &ServiceConfig, other: &ServiceConfig) -> bool {
-    match (one, other) {
-        (
-            ServiceConfig::Systemd { unit, scope, .. },
-            ServiceConfig::Systemd { unit: other_unit, scope: other_scope, .. },
-        ) => unit == other_unit && scope == other_scope,
-        (ServiceConfig::Command { .. }, ServiceConfig::Command { .. })
-        | (ServiceConfig::Process(_), ServiceConfig::Process(_)) => true,
-        (ServiceConfig::Systemd { .. } | ServiceConfig::Command { .. } | ServiceConfig::Process(_), _) => false,
+/// A service and where it is.
+pub(crate) struct Named {
+    pub(crate) config: ServiceConfig,
+    pub(crate) site: Site,
+}
+
+impl Named {
+    pub(crate) fn open(&self) -> Box<dyn Service> {
+        open(&self.config, &self.site)
+    }
+
+    /// Whether both are one service, perhaps with other options: restarting it then replaces what runs.
+    ///
+    /// Commands have no name of their own, so that a place's commands are taken for one service's.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        match (&self.config, &other.config) {
+            (
+                ServiceConfig::Systemd { unit, scope, .. },
+                ServiceConfig::Systemd { unit: other_unit, scope: other_scope, .. },
+            ) => unit == other_unit && scope == other_scope,
+            (ServiceConfig::Process(_), ServiceConfig::Process(_)) => self.site.name == other.site.name,
+            (ServiceConfig::Command { .. }, ServiceConfig::Command { .. }) => true,
+            (ServiceConfig::Systemd { .. } | ServiceConfig::Command { .. } | ServiceConfig::Process(_), _) => false,
+        }
     }
 }

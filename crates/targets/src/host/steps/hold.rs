@@ -160,6 +160,6 @@ fn only_running() -> VerifyConfig {
 
 /// The service as the live release has it; as the new one has it when nothing is live.
 fn old_service(site: &Site<'_>, config: Option<&ServiceConfig>) -> Option<Box<dyn Service>> {
-    let recorded = site.original_release().and_then(|release| release.service);
-    recorded.as_ref().or(config).map(|config| service::open(config, &site.service_site()))
+    let recorded = site.original_service().map(|service| service.open());
+    recorded.or_else(|| Some(service::open(config?, &site.service_site())))
 }

@@ -54,8 +54,8 @@ pub(crate) fn apply(
 
 /// The service that ran the live release, when the release to come runs in another one.
 fn replaced(site: &Site<'_>, config: &ServiceConfig) -> Option<Box<dyn Service>> {
-    let recorded = site.original_release()?.service?;
-    (!service::is_same(&recorded, config)).then(|| service::open(&recorded, &site.service_site()))
+    let new = service::Named { config: config.clone(), site: site.service_site() };
+    site.original_service().filter(|old| !old.is_same(&new)).map(|old| old.open())
 }
 
 /// Stops a service that another one takes over from. One that can't run, or whose unit was removed, needs no stop.
