@@ -21,7 +21,12 @@ use output::Output;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
+/// The first file descriptor behind standard input, output and error.
+const FIRST_INHERITED: i32 = 3;
+
 fn main() -> ExitCode {
+    // A lock or pipe that the caller had open must not live on in a service that Cutover starts. Before any thread begins.
+    close_fds::CloseFdsBuilder::new().cloexecfrom(FIRST_INHERITED);
     panic::keep();
     match Cli::try_parse() {
         Ok(cli) => run(&cli).into(),

@@ -182,6 +182,8 @@ fn a_second_supervisor_of_the_same_directory_refuses() {
     assert!(error.to_string().starts_with("another supervisor runs for"), "{error}");
 }
 
+const GONE: &str = "active (running), but its supervisor is gone: nobody will start it again";
+
 #[test]
 fn what_a_killed_supervisor_left_is_found_and_ended_before_the_next_start() {
     let place = Place::new();
@@ -194,7 +196,7 @@ fn what_a_killed_supervisor_left_is_found_and_ended_before_the_next_start() {
     signal(supervisor.pid, Signal::KILL);
     wait_for("the supervisor is gone", || !supervisor.is_alive());
     let state = service.state().unwrap();
-    assert_eq!((state.active, state.failed, state.description.as_str()), (false, true, "its supervisor is gone"));
+    assert_eq!((state.active, state.failed, state.description.as_str()), (true, true, GONE));
     assert!(main.is_alive() && stray.is_alive());
 
     service.restart(&Told::default()).unwrap();
@@ -299,6 +301,25 @@ fn the_mark_parts_the_runs() {
     wait_for("the second run speaks", || place.service_log().lines().count() == 2);
     let first: Vec<String> = place.service_log().lines().map(str::to_owned).collect();
     assert_eq!(service.log_since(&mark, 1000).unwrap(), format!("{}\n", first[1]));
+}
+
+#[test]
+fn the_last_words_of_the_run_before_are_not_the_new_ones() {
+    // Given a service that says something when it is told to end, and a mark from before that.
+    let place = Place::new();
+    let speaks = "trap 'echo Traceback; exit 0' TERM; echo ready; while :; do sleep 0.01; done";
+    let service = place.shell(speaks);
+    service.restart(&Told::default()).unwrap();
+    wait_for("it speaks", || place.service_log() == "ready\n");
+    let mark = service.log_mark();
+    // When it is restarted.
+    service.restart(&Told::default()).unwrap();
+    wait_for("both runs have spoken", || {
+        let log = place.service_log();
+        log.contains("Traceback\n") && log.matches("ready\n").count() == 2
+    });
+    // Then the new run said only what it said itself.
+    assert_eq!(service.log_since(&mark, 1000).unwrap(), "ready\n");
 }
 
 #[test]

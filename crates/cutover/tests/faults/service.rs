@@ -1,7 +1,7 @@
 //! A service, an install or a probe that does not do what it should.
 
-use crate::bed::{Bed, PATIENCE, python};
-use crate::run::Ran;
+use crate::bed::{Bed, PATIENCE, python, wait_for};
+use crate::run::{Ran, Running};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -244,4 +244,76 @@ fn a_service_that_was_down_is_not_called_healthy_when_its_remedy_fails() {
     // Then all is as before, and the last line says what that means.
     ran.expect(1).concludes("✗ Failed after").says(&["is current, and its service does not run"]);
     assert_eq!((bed.current(), bed.serving()), (Some(1), None));
+}
+
+/// What the supervisor of the bed's service last told.
+fn told(bed: &Bed) -> cutover_targets::supervisor::SupervisorState {
+    cutover_targets::supervisor::state(&bed.app().join(".cutover/process/app")).unwrap().unwrap()
+}
+
+#[test]
+fn a_service_whose_supervisor_was_killed_is_live_and_comes_back_after_an_unhealthy_release() {
+    // Given a service that answers, and nobody who would start it again.
+    let bed = Bed::live();
+    let told = told(&bed);
+    cutover_targets::process::signal(told.supervisor.pid, rustix::process::Signal::KILL);
+    wait_for("the supervisor's end", || !told.supervisor.is_alive());
+    assert_eq!(bed.serving(), Some(1));
+    bed.run(&["status"]).expect(0).says(&["active (running), but its supervisor is gone"]);
+    // When an unhealthy release is deployed, then the first one is back, with a supervisor.
+    bed.commit_behaving(crate::bed::UNWELL);
+    assert_rolled_back(&bed, bed.deploy(), &["verify"]);
+    assert!(self::told(&bed).supervisor.is_alive());
+}
+
+#[test]
+fn a_service_that_runs_a_release_to_which_no_link_leads_is_not_touched() {
+    let bed = Bed::live();
+    let link = bed.app().join("current");
+    let target = std::fs::read_link(&link).unwrap();
+    std::fs::remove_file(&link).unwrap();
+    let process = told(&bed).child;
+    bed.commit_behaving(crate::bed::UNWELL);
+
+    let ran = bed.deploy();
+
+    ran.expect(1).says(&["current is missing", "nothing was touched", &format!("ln -s {} ", target.display())]);
+    assert_eq!((told(&bed).child, bed.serving()), (process, Some(1)));
+    // And the advice is good.
+    std::os::unix::fs::symlink(&target, &link).unwrap();
+    let version = bed.commit_behaving(crate::bed::HEALTHY);
+    bed.deploy().expect(0);
+    assert_eq!(bed.serving(), Some(version));
+}
+
+#[test]
+fn a_live_release_that_is_gone_is_told_before_anything_is_touched() {
+    let bed = Bed::live();
+    let live = bed.app().join(std::fs::read_link(bed.app().join("current")).unwrap());
+    std::fs::rename(&live, bed.path("elsewhere")).unwrap();
+    let process = told(&bed).child;
+    bed.commit();
+
+    bed.deploy().expect(1).says(&["which is not there", "there would be no way back"]);
+
+    assert_eq!((told(&bed).child, bed.serving()), (process, Some(1)));
+}
+
+#[test]
+fn a_service_holds_nothing_that_its_deployer_had_open() {
+    // Given a caller with a lock, as `flock -n FILE cutover deploy …` has it.
+    let bed = Bed::new();
+    bed.commit();
+    let lock = bed.path("ci.lock");
+    let mut command = bed.command("sh");
+    command.args(["-c", "exec 9>\"$0\"; exec \"$@\""]).arg(&lock);
+    command.arg(env!("CARGO_BIN_EXE_cutover")).args(["deploy", "production"]);
+    Running::start(command).end().expect(0);
+    // Then neither supervisor nor service has it.
+    let told = told(&bed);
+    for pid in [told.supervisor.pid, told.child.unwrap().pid] {
+        let open = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
+        let mut open = open.filter_map(|entry| std::fs::read_link(entry.unwrap().path()).ok());
+        assert!(!open.any(|path| path == lock), "process {pid} has the caller's lock");
+    }
 }

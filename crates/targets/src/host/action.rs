@@ -127,6 +127,9 @@ pub struct Holding {
     /// The env file that the service reads, and the names whose values no log may show. It stands here because every
     /// plan holds, also one that only restarts.
     pub env: EnvFile,
+    /// How health is observed on the way back where the live release does not say it.
+    #[serde(default)]
+    pub verify: Option<VerifyConfig>,
 }
 
 /// A user's command.

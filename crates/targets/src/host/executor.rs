@@ -91,7 +91,7 @@ impl Target for LocalHost<'_> {
     fn capture(&self, step: &Step<Action>) -> Result<Before, Failure> {
         let site = self.site(step);
         match &step.action.work {
-            Work::Hold(holding) => hold::capture(&site, holding.service.as_ref()),
+            Work::Hold(holding) => hold::capture(&site, holding),
             Work::Env(env) => env_file::capture(&site, env),
             Work::Switch => switch::capture(&site),
             Work::Restart(service) => restart::capture(&site, service),
@@ -142,7 +142,7 @@ impl Target for LocalHost<'_> {
     ) -> Result<Restoration, Failure> {
         let site = self.site(step);
         match &step.action.work {
-            Work::Hold(holding) => return hold::restore(&site, holding.service.as_ref(), before, unwinding, progress),
+            Work::Hold(holding) => return hold::restore(&site, holding, before, unwinding, progress),
             Work::Assemble(_) => assemble::restore(&site),
             Work::StageEnv(_) => env_file::restore_stage(&site),
             Work::Dependencies(python) => dependencies::restore(&site, python),

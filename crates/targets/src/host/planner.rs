@@ -302,7 +302,8 @@ impl<'a> Builder<'a> {
     }
 
     fn hold(&mut self, target: &TargetName, config: &HostConfig) {
-        let holding = Holding { service: config.service.clone(), env: self.env(config) };
+        let verify = Some(config.verify.clone());
+        let holding = Holding { service: config.service.clone(), env: self.env(config), verify };
         self.push(target, &config.deploy_to, "hold", Phase::Live, Work::Hold(holding));
     }
 

@@ -75,6 +75,7 @@ impl Service for CommandService {
         Ok(ServiceState {
             active,
             failed: false,
+            wanted: active,
             description,
             restart_count: 0,
             since: uptime.and_then(|uptime| Timestamp::now().checked_sub(uptime).ok()),

@@ -26,8 +26,11 @@ use std::path::PathBuf;
 pub struct ServiceState {
     /// Whether it runs.
     pub active: bool,
-    /// Whether it ended and nothing will start it again.
+    /// Whether it ended and nothing will start it again, or runs and nothing would.
     pub failed: bool,
+    /// Whether it is meant to run: it was started and nobody stopped it, whatever has become of it since.
+    #[serde(default)]
+    pub wanted: bool,
     /// In words: "active (running)", "failed: exit code 1", "crash loop".
     pub description: String,
     /// Its main process, when it runs and is known.
@@ -43,11 +46,11 @@ pub struct ServiceState {
 }
 
 impl ServiceState {
-    /// Nothing runs.
+    /// Nothing runs, and nothing shall.
     fn inactive(description: &str, failed: bool) -> Self {
         let (main, since, memory_bytes, cpu_ms) = (None, None, None, None);
         let description = description.to_owned();
-        Self { active: false, failed, description, main, restart_count: 0, since, memory_bytes, cpu_ms }
+        Self { active: false, failed, wanted: false, description, main, restart_count: 0, since, memory_bytes, cpu_ms }
     }
 }
 

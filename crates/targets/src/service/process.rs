@@ -46,24 +46,39 @@ impl ProcessService {
             std::thread::sleep(SETTLE_INTERVAL);
         }
     }
+}
 
-    fn living_supervisor(&self) -> Result<Option<u32>, Failure> {
-        Ok(self.told()?.filter(|told| told.supervisor.is_alive()).map(|told| told.supervisor.pid))
+/// What a supervisor that is no more leaves behind: a service that was stopped, or one that it should have kept running.
+fn gone(phase: Phase) -> ServiceState {
+    match phase {
+        Phase::Stopped => ServiceState::inactive("stopped", false),
+        Phase::Starting | Phase::Running | Phase::Waiting | Phase::Stopping => {
+            ServiceState { wanted: true, ..ServiceState::inactive("its supervisor is gone", true) }
+        }
     }
+}
+
+/// The service's processes: all that descend from its supervisor, or from its main process where that is an orphan.
+fn family(told: &SupervisorState) -> BTreeSet<u32> {
+    if told.supervisor.is_alive() {
+        return descendants(told.supervisor.pid);
+    }
+    let orphan = told.child.as_ref().filter(|child| child.is_alive()).map(|child| child.pid);
+    orphan.into_iter().flat_map(|pid| descendants(pid).into_iter().chain([pid])).collect()
 }
 
 impl Service for ProcessService {
     fn state(&self) -> Result<ServiceState, Failure> {
         let Some(told) = self.settled()? else { return Ok(ServiceState::inactive("never started", false)) };
-        if !told.supervisor.is_alive() {
-            let stopped = told.phase == Phase::Stopped;
-            return Ok(ServiceState::inactive(if stopped { "stopped" } else { "its supervisor is gone" }, !stopped));
-        }
         let main = told.child.clone().filter(|child| told.phase == Phase::Running && child.is_alive());
-        let family = descendants(told.supervisor.pid);
+        if !told.supervisor.is_alive() && main.is_none() {
+            return Ok(gone(told.phase));
+        }
+        let family = family(&told);
         Ok(ServiceState {
             active: main.is_some(),
-            failed: false,
+            failed: !told.supervisor.is_alive(),
+            wanted: !matches!(told.phase, Phase::Stopping | Phase::Stopped),
             description: describe(&told, main.as_ref()),
             main,
             restart_count: told.restart_count,
@@ -89,7 +104,7 @@ impl Service for ProcessService {
     }
 
     fn processes(&self) -> Result<BTreeSet<u32>, Failure> {
-        Ok(self.living_supervisor()?.map(descendants).unwrap_or_default())
+        Ok(self.told()?.as_ref().map(family).unwrap_or_default())
     }
 
     fn log_mark(&self) -> LogMark {
@@ -117,6 +132,9 @@ fn describe(told: &SupervisorState, main: Option<&ProcessIdentity>) -> String {
     let why = told.last_exit.as_deref().unwrap_or("it ended");
     match told.phase {
         Phase::Starting => "starting".to_owned(),
+        Phase::Running if main.is_some() && !told.supervisor.is_alive() => {
+            "active (running), but its supervisor is gone: nobody will start it again".to_owned()
+        }
         Phase::Running if main.is_some() => "active (running)".to_owned(),
         Phase::Running => "it has just ended".to_owned(),
         Phase::Waiting if told.restart_count >= CRASH_LOOP_COUNT => {

@@ -193,6 +193,7 @@ fn state_of(shown: &BTreeMap<String, String>, now: Timestamp, now_us: u64) -> Se
     ServiceState {
         active,
         failed: missing || text("ActiveState") == "failed",
+        wanted: !missing && !matches!(text("ActiveState"), "inactive" | "deactivating" | ""),
         description: describe(shown, missing),
         main: main_process(shown),
         restart_count: number(shown, "NRestarts").unwrap_or(0),

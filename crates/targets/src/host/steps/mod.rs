@@ -16,3 +16,4 @@ pub(super) mod settle;
 pub(super) mod smoke;
 pub(super) mod switch;
 pub(super) mod verify;
+mod way_back;

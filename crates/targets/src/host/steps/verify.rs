@@ -27,11 +27,12 @@ pub(crate) fn apply(
         masker: &site.masker(),
     };
     let probes = verify::verify(&verification, progress)?;
-    Ok(Outcome { note: note(probes.len()), probes, ..Outcome::default() })
+    Ok(Outcome { note: note(probes.len(), service.is_some()), probes, ..Outcome::default() })
 }
 
-fn note(probe_count: usize) -> String {
+fn note(probe_count: usize, has_service: bool) -> String {
     match probe_count {
+        0 if !has_service => "nothing to observe: no service, no probes".to_owned(),
         0 => "service is active".to_owned(),
         1 => "1 probe passed".to_owned(),
         count => format!("{count} probes passed"),
