@@ -3,7 +3,7 @@
 use crate::cli::{ColorChoice, GlobalArgs};
 use crate::error::{CommandError, output_failed};
 use anstyle::{AnsiColor, Style};
-use cutover_reporters::{JsonLines, Live, Manner, Plain, Reporter, Tee};
+use cutover_reporters::{JsonLines, Live, Manner, Plain, Reporter, Tee, json_line, one_line};
 use rustix::termios::tcgetwinsize;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -48,9 +48,7 @@ impl Output {
 
     /// Writes one JSON object as a line to the standard output.
     pub(crate) fn json(&self, value: &impl Serialize) -> Result<(), CommandError> {
-        let mut line = serde_json::to_vec(value)?;
-        line.push(b'\n');
-        write_all(io::stdout().lock(), &line)
+        write_all(io::stdout().lock(), json_line(value)?.as_bytes())
     }
 
     /// Writes text to the standard error at once.
@@ -60,7 +58,7 @@ impl Output {
 
     /// Warns on the standard error. A warning that cannot be written stops nothing.
     pub(crate) fn warn(&self, text: &str) {
-        let _told = self.error(&format!("{} {text}\n", self.paint_errors().warning("warning:")));
+        let _told = self.error(&format!("{} {}\n", self.paint_errors().warning("warning:"), one_line(text)));
     }
 
     /// Colours for the standard output.
@@ -116,7 +114,7 @@ fn is_dumb() -> bool {
     env::var_os("TERM").is_some_and(|term| term == "dumb")
 }
 
-/// Colours, or none.
+/// Colours, or none. What is painted is one line and steers no terminal.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Paint(bool);
 
@@ -152,6 +150,7 @@ impl Paint {
     }
 
     fn styled(self, style: Style, text: impl fmt::Display) -> String {
-        if self.0 { format!("{style}{text}{style:#}") } else { text.to_string() }
+        let text = one_line(&text.to_string());
+        if self.0 { format!("{style}{text}{style:#}") } else { text }
     }
 }

@@ -12,8 +12,8 @@ mod reporter;
 mod tee;
 mod terminal;
 
-pub use json::JsonLines;
+pub use json::{JsonLines, json_line};
 pub use reporter::Reporter;
 pub use tee::{THREAD_NAME, Tee};
-pub use terminal::words::{bytes, duration, one_line};
+pub use terminal::words::{bytes, duration, log_text, one_line};
 pub use terminal::{Live, Manner, Plain};

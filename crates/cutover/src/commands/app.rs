@@ -6,6 +6,7 @@ use crate::error::{CommandError, ErrorKind};
 use crate::exit::Exit;
 use clap::{Args, Subcommand};
 use cutover_core::mask::Masker;
+use cutover_reporters::log_text;
 use cutover_targets::host::planner;
 use cutover_targets::host::transaction::Recovery;
 use cutover_targets::service::{LogMark, LogPlace};
@@ -31,7 +32,7 @@ pub(crate) struct AppArgs {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Print the last lines of the service's log, with secrets masked
+    /// Print the last lines of the service's log, with secrets masked and without terminal escapes
     Logs {
         /// How many lines
         #[arg(short = 'n', long, default_value_t = 100)]
@@ -79,13 +80,12 @@ fn logs(context: &Context, session: &Session<'_>, lines: usize, target: Option<&
         let text = session.service(name, service, &layout).log_since(&beginning, LOG_BYTES_MAX)?;
         let masked = live_masker(session, &layout).mask(&text);
         let all: Vec<&str> = masked.lines().collect();
-        let last = all[all.len().saturating_sub(lines)..].join("\n");
+        let last = &all[all.len().saturating_sub(lines)..];
         if context.output.json {
-            context
-                .output
-                .json(&serde_json::json!({ "v": 1, "target": name, "lines": last.lines().collect::<Vec<_>>() }))?;
+            context.output.json(&serde_json::json!({ "v": 1, "target": name, "lines": last }))?;
         } else {
-            context.output.text(&format!("{last}\n"))?;
+            let text: String = last.iter().map(|line| log_text(line) + "\n").collect();
+            context.output.text(&text)?;
         }
     }
     Ok(Exit::Done)

@@ -7,7 +7,7 @@ use crate::error::{CommandError, ErrorKind};
 use crate::exit::Exit;
 use clap::Args;
 use cutover_artifacts::{Artifact, ArtifactStore, PackSource};
-use cutover_reporters::bytes;
+use cutover_reporters::{bytes, one_line};
 use serde_json::json;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -70,7 +70,8 @@ impl BuildArgs {
         let about = &artifact.record;
         let commit = words::commit(&about.commit, about.dirty);
         let size = bytes(about.bytes);
-        output.error(&format!("packed {commit} {}: {} files, {size}\n", about.subject, about.file_count))?;
+        let subject = one_line(&about.subject);
+        output.error(&format!("packed {commit} {subject}: {} files, {size}\n", about.file_count))?;
         output.text(&format!("{}\n", artifact.id))
     }
 }

@@ -1,6 +1,7 @@
 //! `cutover lock`.
 
 use super::since::span;
+use super::words;
 use crate::context::Context;
 use crate::deployments::{Place, asker};
 use crate::error::{CommandError, ErrorKind};
@@ -8,7 +9,7 @@ use crate::exit::Exit;
 use clap::{Args, ValueEnum};
 use cutover_targets::host::lock::{self, Holder};
 use cutover_targets::host::{Layout, prepare_directories};
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use serde_json::json;
 
 /// Show, set or release an environment's maintenance lock
@@ -107,14 +108,10 @@ fn tell(context: &Context, layout: &Layout) -> Result<(), CommandError> {
             .output
             .json(&json!({ "v": 1, "deployment": deployment, "maintenance": maintenance, "queue": queue }));
     }
+    let line = |what: &str, holder: &Holder| words::holder(what, holder, context.now()) + "\n";
     let mut text = String::new();
-    text.extend(maintenance.iter().map(|holder| line("maintenance lock", holder)));
-    text.extend(deployment.iter().map(|holder| line("deployment", holder)));
-    text.extend(queue.iter().map(|holder| line("waiting", holder)));
+    text.extend(maintenance.iter().map(|holder| line("maintenance lock by", holder)));
+    text.extend(deployment.iter().map(|holder| line("locked by", holder)));
+    text.extend(queue.iter().map(|holder| line("waiting:", holder)));
     context.output.text(if text.is_empty() { "not locked\n" } else { &text })
-}
-
-fn line(what: &str, holder: &Holder) -> String {
-    let until = holder.until.map_or_else(String::new, |until: Timestamp| format!(", until {until:.0}"));
-    format!("{what}: {} since {:.0}{until}: {}\n", holder.by, holder.since, holder.reason)
 }

@@ -1,5 +1,7 @@
 //! Rows in columns.
 
+use cutover_reporters::one_line;
+
 /// Cells of rows, lined up. The last column is as wide as it needs to be.
 #[derive(Default)]
 pub(super) struct Table {
@@ -12,9 +14,9 @@ impl Table {
         Self { rows: vec![head.iter().map(|title| title.to_uppercase()).collect()] }
     }
 
-    /// Adds a row.
+    /// Adds a row. Nothing in a cell breaks its line or steers the terminal.
     pub(super) fn row<const N: usize>(&mut self, cells: [String; N]) {
-        self.rows.push(cells.into());
+        self.rows.push(cells.map(|cell| one_line(&cell)).into());
     }
 
     /// The lines of the table, each with its end.

@@ -2,7 +2,8 @@
 
 use cutover_core::next::DeploymentOutcome;
 use cutover_core::plan::PlanKind;
-use cutover_reporters::duration;
+use cutover_reporters::{duration, one_line};
+use cutover_targets::host::lock::Holder;
 use jiff::Timestamp;
 use std::time::Duration;
 
@@ -47,6 +48,13 @@ pub(super) fn ago(at: Timestamp, now: Timestamp) -> String {
         seconds @ 3_600..172_800 => format!("{}h ago", seconds / 3_600),
         seconds @ 172_800.. => format!("{}d ago", seconds / 86_400),
     }
+}
+
+/// Who holds or waits for a lock, since when, until when, and why.
+pub(super) fn holder(what: &str, holder: &Holder, now: Timestamp) -> String {
+    let Holder { by, reason, since, until, .. } = holder;
+    let until = until.map_or_else(String::new, |until| format!(", until {}", moment(until)));
+    one_line(&format!("{what} {by} since {} ({}){until}: {reason}", moment(*since), ago(*since, now)))
 }
 
 /// A moment to the second, in UTC.

@@ -53,7 +53,7 @@ fn a_deployment_that_waits_comes_next() {
     bed.commit();
     let second = by(&bed, "bob", &["deploy", "production", "--wait"]);
     assert!(second.hears("waiting for ada: deploy"));
-    bed.run(&["status", "production"]).expect(0).says(&["locked by ada", "waiting: bob: deploy"]);
+    bed.run(&["status", "production"]).expect(0).says(&["locked by ada since", "waiting: bob since", ": deploy"]);
 
     open_gate(&bed);
 

@@ -43,12 +43,31 @@ pub(super) fn progress(done: u64, total: u64, unit: &str) -> String {
 pub fn one_line(text: &str) -> String {
     let text = text.trim_end_matches(['\r', '\n']);
     let last_state = text.rsplit_once('\r').map_or(text, |(_, last)| last);
-    let (mut out, mut rest) = (String::with_capacity(last_state.len()), last_state.chars());
+    harmless(last_state, |c, out| {
+        if matches!(c, '\t' | '\n') {
+            out.push(' ');
+        }
+    })
+}
+
+/// A log's text as it stands, lines and tabs included, without terminal escapes; other control
+/// characters are spelled out: `\u{7}`.
+pub fn log_text(text: &str) -> String {
+    harmless(text, |c, out| match c {
+        '\n' | '\t' => out.push(c),
+        c => out.extend(c.escape_default()),
+    })
+}
+
+/// Leaves escape sequences out; `control` says what becomes of other characters that steer.
+fn harmless(text: &str, control: impl Fn(char, &mut String)) -> String {
+    let (mut out, mut rest) = (String::with_capacity(text.len()), text.chars());
     while let Some(c) = rest.next() {
         match c {
             '\x1b' => skip_escape(&mut rest),
-            '\t' | '\n' => out.push(' '),
-            c if c.is_control() || is_direction(c) => {}
+            '\u{9b}' => skip_control_sequence(&mut rest),
+            '\u{90}' | '\u{98}' | '\u{9d}'..='\u{9f}' => skip_control_string(&mut rest),
+            c if is_steering(c) => control(c, &mut out),
             c => out.push(c),
         }
     }
@@ -58,14 +77,23 @@ pub fn one_line(text: &str) -> String {
 /// Skips the rest of an escape sequence as ECMA-48 delimits it: CSI, OSC and its kin, or one letter.
 fn skip_escape(rest: &mut std::str::Chars<'_>) {
     match rest.next() {
-        Some('[') => {
-            rest.find(|c| ('@'..='~').contains(c));
-        }
-        Some(']' | 'P' | 'X' | '^' | '_') => {
-            rest.find(|c| matches!(c, '\x07' | '\x1b' | '\u{9c}'));
-        }
+        Some('[') => skip_control_sequence(rest),
+        Some(']' | 'P' | 'X' | '^' | '_') => skip_control_string(rest),
         Some(_) | None => {}
     }
+}
+
+fn skip_control_sequence(rest: &mut std::str::Chars<'_>) {
+    rest.find(|c| ('@'..='~').contains(c));
+}
+
+fn skip_control_string(rest: &mut std::str::Chars<'_>) {
+    rest.find(|c| matches!(c, '\x07' | '\x1b' | '\u{9c}'));
+}
+
+/// Characters that steer a terminal instead of standing on it.
+pub(crate) fn is_steering(c: char) -> bool {
+    c.is_control() || is_direction(c)
 }
 
 /// Characters that turn the order of what follows around.
@@ -106,6 +134,12 @@ mod tests {
         assert_eq!(one_line("\x1b[1;31mred\x1b[0m \x1b]0;title\x07end\x08\u{202e}\n"), "red end");
         assert_eq!(one_line("10%\r50%\r100%\r\n"), "100%");
         assert_eq!(one_line("a\tb\nc\x1b"), "a b c");
+        assert_eq!(one_line("\u{9b}31mred\u{9d}0;title\u{9c} end"), "red end");
+    }
+
+    #[test]
+    fn a_log_keeps_its_lines_and_tabs_and_nothing_that_steers() {
+        assert_eq!(log_text("a\tb\n\x1b[31mred\x1b[0m\r\n\u{9b}1mbell\x07\n"), "a\tb\nred\\r\nbell\\u{7}\n");
     }
 
     #[test]
