@@ -20,6 +20,7 @@ mod since;
 mod status;
 mod supervise;
 mod table;
+mod unfinished;
 mod words;
 
 use crate::context::Context;

@@ -1,26 +1,29 @@
 //! `cutover status`.
 
+use super::unfinished::Unfinished;
 use super::words;
 use crate::context::Context;
-use crate::deployments::Place;
+use crate::deployments::{Place, journals_fault};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use clap::Args;
 use cutover_core::config::{EnvironmentConfig, HostConfig};
 use cutover_core::id::{EnvironmentName, ReleaseId, TargetName};
 use cutover_core::mask::Masker;
-use cutover_reporters::bytes;
+use cutover_reporters::{bytes, one_line};
 use cutover_targets::host::lock::{self, Holder};
 use cutover_targets::host::{Layout, Release, linked, open_journals};
+use cutover_targets::process::cwd_of;
 use cutover_targets::service::{self, ServiceState};
 use serde::Serialize;
 use std::collections::BTreeSet;
+use std::path::Path;
 
 /// Show what is live, whether it runs, and what is in the way
 ///
 /// For each target: the live release and the one before, the service's state with its process,
 /// memory, processor time and restarts, who holds the lock or waits for it, and deployments that
-/// were left unfinished. Everything is read from the host itself, now.
+/// are stuck or were left unfinished, with what to do. Everything is read from the host itself, now.
 ///
 /// Examples:
 ///   cutover status                # every environment on this machine
@@ -50,14 +53,23 @@ struct TargetStatus {
     name: TargetName,
     deploy_to: String,
     release: Option<ReleaseStatus>,
+    /// Whether it is known that nothing is live.
+    #[serde(skip)]
+    nothing_live: bool,
     previous: Option<ReleaseId>,
+    /// Links that name no release, journals and locks that cannot be read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    faults: Vec<String>,
     service: Option<ServiceState>,
     #[serde(skip_serializing_if = "Option::is_none")]
     service_error: Option<String>,
+    /// The release that the service's main process runs, when it is not the live one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    service_release: Option<ReleaseId>,
     lock: Option<Holder>,
     maintenance: Option<Holder>,
     queue: Vec<Holder>,
-    unfinished: Vec<String>,
+    unfinished: Vec<Unfinished>,
 }
 
 #[derive(Serialize)]
@@ -100,7 +112,15 @@ fn look(context: &Context, name: &EnvironmentName, config: &EnvironmentConfig) -
 
 impl TargetStatus {
     fn of(context: &Context, name: &TargetName, config: &HostConfig, layout: &Layout) -> Self {
-        let live = linked(&layout.current()).ok().flatten();
+        let mut faults = Vec::new();
+        let live = named(&layout.current(), &mut faults);
+        let nothing_live = live.is_none() && faults.is_empty();
+        let previous = named(&layout.previous(), &mut faults);
+        faults.extend(journals_fault(layout));
+        let maintenance = lock::maintenance(layout, context.now()).unwrap_or_else(|error| {
+            faults.push(error.to_string());
+            None
+        });
         let seen = config.service.as_ref().map(|service| service::open(service, &site(name, config)).state());
         let (service, service_error) = match seen {
             Some(Ok(state)) => (Some(state), None),
@@ -110,20 +130,36 @@ impl TargetStatus {
         Self {
             name: name.clone(),
             deploy_to: config.deploy_to.display().to_string(),
+            service_release: service.as_ref().and_then(|state| other_release(state, layout, live.as_ref())),
             release: live.map(|id| ReleaseStatus { release: Release::read(layout, &id).ok(), id }),
-            previous: linked(&layout.previous()).ok().flatten(),
+            nothing_live,
+            previous,
+            faults,
             service,
             service_error,
             lock: lock::holder(layout),
-            // Who may not look sees none; who wants to deploy is refused.
-            maintenance: lock::maintenance(layout, context.now()).ok().flatten(),
+            maintenance,
             queue: lock::queue(layout),
-            unfinished: open_journals(layout)
-                .iter()
-                .filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()))
-                .collect(),
+            unfinished: open_journals(layout).iter().filter_map(|path| Unfinished::read(path)).collect(),
         }
     }
+}
+
+/// The release that a link names. A link that names none is a fault, not an absent release.
+fn named(link: &Path, faults: &mut Vec<String>) -> Option<ReleaseId> {
+    linked(link).unwrap_or_else(|failure| {
+        let hint = failure.hint.map_or_else(String::new, |hint| format!(" ({hint})"));
+        faults.push(failure.message + &hint);
+        None
+    })
+}
+
+/// The release that the service's main process works in, when it is not the live one.
+fn other_release(state: &ServiceState, layout: &Layout, live: Option<&ReleaseId>) -> Option<ReleaseId> {
+    let place = cwd_of(state.main.as_ref()?.pid)?;
+    let releases = layout.releases().canonicalize().ok()?;
+    let name = place.strip_prefix(releases).ok()?.components().next()?.as_os_str().to_str()?.to_owned();
+    ReleaseId::new(name).ok().filter(|release| Some(release) != live)
 }
 
 /// A place from which a service is only looked at.
@@ -142,43 +178,53 @@ fn site(name: &TargetName, config: &HostConfig) -> service::Site {
 impl EnvironmentStatus {
     fn text(&self, context: &Context) -> String {
         let mut text = format!("{}\n", context.output.paint().strong(&self.name));
-        text.extend(self.error.iter().map(|error| format!("  {error}\n")));
-        text.extend(self.targets.iter().map(|target| target.text(context)));
+        text.extend(self.error.iter().map(|error| format!("  {}\n", one_line(error))));
+        text.extend(self.targets.iter().map(|target| target.text(&self.name, context)));
         text
     }
 }
 
 impl TargetStatus {
-    fn text(&self, context: &Context) -> String {
+    fn text(&self, environment: &EnvironmentName, context: &Context) -> String {
+        let head = format!("  {}\n", one_line(&format!("{} in {}", self.name, self.deploy_to)));
+        let lines = self.releases(context).into_iter().chain(self.running(context)).chain(self.locks(context));
+        head + &lines.chain(self.left(environment, context)).map(|line| format!("    {line}\n")).collect::<String>()
+    }
+
+    fn releases(&self, context: &Context) -> Vec<String> {
         let paint = context.output.paint();
-        let mut lines = vec![format!("{} in {}", self.name, self.deploy_to)];
-        lines.push(
-            self.release.as_ref().map_or_else(|| "nothing is live yet".to_owned(), |release| release.text(context)),
-        );
+        let mut lines: Vec<String> = self.faults.iter().map(|fault| paint.bad(fault)).collect();
+        lines.extend(self.release.iter().map(|release| one_line(&release.text(context))));
+        lines.extend(self.nothing_live.then(|| "nothing is live yet".to_owned()));
         lines.extend(self.previous.iter().map(|id| format!("before it: {id}")));
-        lines.extend(
-            self.service.iter().map(|state| {
-                if state.active { paint.good(service_text(state)) } else { paint.bad(service_text(state)) }
-            }),
-        );
-        lines.extend(self.service_error.iter().map(|error| paint.bad(format!("service cannot be seen: {error}"))));
-        lines.extend(
-            self.maintenance
-                .iter()
-                .map(|holder| paint.warning(format!("maintenance lock by {}: {}", holder.by, holder.reason))),
-        );
-        lines.extend(
-            self.lock.iter().map(|holder| paint.warning(format!("locked by {}: {}", holder.by, holder.reason))),
-        );
-        lines.extend(self.queue.iter().map(|holder| format!("waiting: {}: {}", holder.by, holder.reason)));
-        if self.lock.is_none() {
-            lines.extend(
-                self.unfinished
-                    .iter()
-                    .map(|id| paint.warning(format!("deployment {id} is unfinished: `cutover resume` takes it up"))),
-            );
-        }
-        lines.iter().enumerate().map(|(at, line)| format!("{}{line}\n", if at == 0 { "  " } else { "    " })).collect()
+        lines
+    }
+
+    fn running(&self, context: &Context) -> Vec<String> {
+        let paint = context.output.paint();
+        let seen = self
+            .service
+            .iter()
+            .map(|state| if state.active { paint.good(service_text(state)) } else { paint.bad(service_text(state)) });
+        let unseen = self.service_error.iter().map(|error| paint.bad(format!("service cannot be seen: {error}")));
+        let other = self.service_release.iter();
+        let other = other.map(|id| paint.bad(format!("the service runs release {id}, which is not the live one")));
+        seen.chain(unseen).chain(other).collect()
+    }
+
+    fn locks(&self, context: &Context) -> Vec<String> {
+        let paint = context.output.paint();
+        let line = |what: &str, holder: &Holder| paint.warning(words::holder(what, holder, context.now()));
+        let maintenance = self.maintenance.iter().map(|holder| line("maintenance lock by", holder));
+        let lock = self.lock.iter().map(|holder| line("locked by", holder));
+        maintenance.chain(lock).chain(self.queue.iter().map(|holder| line("waiting:", holder))).collect()
+    }
+
+    /// What has no end yet. While the lock is held, that is what its holder is at.
+    fn left(&self, environment: &EnvironmentName, context: &Context) -> Vec<String> {
+        let paint = context.output.paint();
+        let left = self.unfinished.iter().filter(|_| self.lock.is_none());
+        left.flat_map(|unfinished| unfinished.lines(environment)).map(|line| paint.warning(line)).collect()
     }
 }
 

@@ -4,6 +4,7 @@
 pub(crate) mod audit;
 mod begun;
 mod identity;
+mod journals;
 mod memory;
 mod place;
 mod secret_command;
@@ -13,6 +14,7 @@ mod variables;
 
 pub(crate) use begun::Begun;
 pub(crate) use identity::{asker, deployment_id};
+pub(crate) use journals::journals_fault;
 pub(crate) use memory::catch_up;
 pub(crate) use place::{Place, PlaceError};
 pub(crate) use session::{RunError, Session};

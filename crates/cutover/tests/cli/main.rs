@@ -9,3 +9,4 @@ mod init;
 mod memory;
 mod resume;
 mod sandbox;
+mod status;

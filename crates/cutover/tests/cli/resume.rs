@@ -18,19 +18,8 @@ fn killed() -> Sandbox {
     fs::remove_file(sandbox.path().join("go")).unwrap();
     assert_eq!(sandbox.run_with(&["deploy", "production"], &[TOKEN]).code, 1);
     fs::write(sandbox.path().join("go"), "").unwrap();
-    reopen_last(&sandbox);
+    sandbox.reopen_last_journal(1);
     sandbox
-}
-
-fn reopen_last(sandbox: &Sandbox) {
-    let journals = sandbox.path().join("srv/.cutover/journal");
-    let mut done: Vec<_> = fs::read_dir(journals.join("done")).unwrap().map(|entry| entry.unwrap().path()).collect();
-    done.sort_by_key(|path| fs::metadata(path).unwrap().modified().unwrap());
-    let last = done.pop().unwrap();
-    let text = fs::read_to_string(&last).unwrap();
-    fs::write(journals.join("open").join(last.file_name().unwrap()), text.split_inclusive('\n').next().unwrap())
-        .unwrap();
-    fs::remove_file(last).unwrap();
 }
 
 fn env_file(sandbox: &Sandbox) -> String {

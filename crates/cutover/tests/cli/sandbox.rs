@@ -35,9 +35,37 @@ impl Ran {
         format!("exit {}\n{}{errors}", self.code, self.stdout)
     }
 
+    /// Everything that was printed, with names for what each run has others of: ids, commits, times.
+    pub(crate) fn settled(&self) -> String {
+        let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | ':');
+        let told = self.told();
+        let (mut out, mut rest) = (String::new(), told.as_str());
+        while let Some(start) = rest.find(word) {
+            let length = rest[start..].find(|c| !word(c)).unwrap_or(rest.len() - start);
+            out += &rest[..start];
+            out += settled(&rest[start..start + length]);
+            rest = &rest[start + length..];
+        }
+        out + rest
+    }
+
     /// The standard output as one JSON object.
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+}
+
+/// The name for a word that looks like something that each run has others of.
+fn settled(word: &str) -> &str {
+    let shape: String =
+        word.chars().map(|c| if c.is_ascii_digit() || matches!(c, 'a'..='f') { 'x' } else { c }).collect();
+    match shape.as_str() {
+        "xxxxxxxxTxxxxxx-xxxx" => "DEPLOYMENT",
+        "xxxxxxxxxxxxxx-xxxxxxx" => "RELEASE",
+        "xxxxxxx" => "COMMIT",
+        "xxxx-xx-xx" => "DAY",
+        "xx:xx:xx" => "TIME",
+        _ => word,
     }
 }
 
@@ -53,6 +81,24 @@ impl Sandbox {
         sandbox.write("app.py", "print('v1')\n");
         sandbox.commit("Sell things");
         sandbox
+    }
+
+    /// A repository that deploys to `srv/`, with these keys of the target.
+    pub(crate) fn deployable(target: &str) -> Self {
+        let sandbox = Self::new();
+        sandbox.host(target, "");
+        sandbox
+    }
+
+    /// Makes the last deployment look as if it had been killed after so many lines of its journal.
+    pub(crate) fn reopen_last_journal(&self, line_count: usize) {
+        let journals = self.path().join("srv/.cutover/journal");
+        let done = fs::read_dir(journals.join("done")).unwrap().map(|entry| entry.unwrap().path());
+        let last = done.max_by_key(|path| fs::metadata(path).unwrap().modified().unwrap()).unwrap();
+        let text = fs::read_to_string(&last).unwrap();
+        let kept: String = text.split_inclusive('\n').take(line_count).collect();
+        fs::write(journals.join("open").join(last.file_name().unwrap()), kept).unwrap();
+        fs::remove_file(last).unwrap();
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -138,7 +184,7 @@ hosts.api = ["localhost"]
         command.current_dir(self.repo()).stdin(Stdio::null()).env_clear();
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", self.path().join("home"));
         command.env("CUTOVER_HOME", self.path().join("home/cutover"));
-        command.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", "/dev/null");
+        command.env("CUTOVER_BY", "ada").env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", "/dev/null");
         for who in ["AUTHOR", "COMMITTER"] {
             command.env(format!("GIT_{who}_NAME"), "Ada").env(format!("GIT_{who}_EMAIL"), "ada@example.org");
             command.env(format!("GIT_{who}_DATE"), "2026-11-20T09:00:00Z");
