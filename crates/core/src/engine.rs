@@ -85,6 +85,8 @@ where
     }
 
     fn record(&mut self, entries: &mut Vec<Entry>, entry: Entry) -> Result<(), Interrupted> {
+        // What a step says may be of any length; the way back must fit into the room that is reserved.
+        let entry = entry.bounded();
         let record = self.journal.append(entries.len() as u64 + 1, &entry)?;
         entries.push(entry);
         self.observer.event(&Event::Recorded { record });

@@ -6,6 +6,10 @@
 //! come entries with rising sequence numbers. Behind the last record there may be zero bytes, which
 //! are room reserved so that a full disk cannot stop the unwinding from being recorded.
 
+mod bounds;
+
+pub use bounds::{LINE_BYTES_MAX, LIST_LENGTH_MAX, TEXT_BYTES_MAX};
+
 use crate::plan::{Plan, StepId};
 use crate::target::{Before, Failure, Outcome};
 use jiff::Timestamp;

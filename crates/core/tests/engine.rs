@@ -7,12 +7,13 @@ use cutover_core::event::{Event, Observer};
 use cutover_core::journal::{Entry, Journal, JournalError, Record};
 use cutover_core::next::DeploymentOutcome;
 use cutover_core::plan::{Phase, Plan, Step, StepId};
+use cutover_core::probe::ProbeResult;
 use cutover_core::target::{
     Before, Cancel, Cause, Failure, FailureKind, Outcome, Progress, Restoration, Target, Unwinding,
 };
 use cutover_testkit::{
-    FakeTarget, Fault, FrozenClock, JournalFault, MemoryJournal, Moment, NullObserver, RecordingObserver, Slots, Verb,
-    World, minute, plan, step,
+    FakeTarget, Fault, FrozenClock, JournalFault, MemoryJournal, Moment, NullObserver, RecordingObserver, Slots, Story,
+    Verb, World, minute, plan, step,
 };
 use jiff::SignedDuration;
 use std::sync::Mutex;
@@ -261,4 +262,57 @@ fn a_clock_that_jumps_back_gives_no_negative_time() {
     };
     engine.run(&[]).unwrap();
     assert_eq!(told(&observer).last().unwrap(), "ended Deployed 0");
+}
+
+/// Says far more than anybody reads.
+struct Loud;
+
+impl Loud {
+    fn text() -> String {
+        "é".repeat(1 << 20)
+    }
+
+    fn probes() -> Vec<ProbeResult> {
+        let Entry::Failed { error, .. } = &Story::new(1).rolled_back().1[3].entry else { panic!("it failed") };
+        let probe = ProbeResult { error: Self::text(), ..error.probes[0].clone() };
+        (0..200).map(|number| ProbeResult { attempt_count: number, ..probe.clone() }).collect()
+    }
+}
+
+impl Target for Loud {
+    type Action = Slots;
+
+    fn capture(&self, _step: &Step<Slots>) -> Result<Before, Failure> {
+        Ok(Before::default())
+    }
+
+    fn apply(&self, step: &Step<Slots>, _before: &Before, _progress: &dyn Progress) -> Result<Outcome, Failure> {
+        if step.id == StepId(0) {
+            let warnings = (0..200).map(|_| Self::text()).collect();
+            return Ok(Outcome { warnings, ..Outcome::changed(Self::text()) });
+        }
+        let failure = Failure::new(format!("unhealthy: {}", Self::text())).hint(Self::text());
+        Err(Failure { probes: Self::probes(), log: Some(Self::text()), excerpt: Self::text(), ..failure })
+    }
+
+    fn restore(&self, _: &Step<Slots>, _: &Before, _: Unwinding, _: &dyn Progress) -> Result<Restoration, Failure> {
+        Ok(Self::text().into())
+    }
+}
+
+#[test]
+fn whatever_a_step_says_its_entry_fits_into_the_reserved_room() {
+    let journal = MemoryJournal::new();
+    let outcome = drive(&Loud, &journal, &NullObserver, &Cancel::new()).unwrap();
+    assert_eq!(outcome, DeploymentOutcome::RolledBack);
+    let records = journal.records();
+    let bytes: usize = records.iter().map(|record| serde_json::to_vec(record).unwrap().len()).sum();
+    assert!(bytes < 256 * 1024, "{bytes}");
+    let failed = records.iter().find_map(|record| match &record.entry {
+        Entry::Failed { error, .. } => Some(error),
+        _ => None,
+    });
+    let failed = failed.unwrap();
+    assert!(failed.message.starts_with("unhealthy: éé") && failed.message.ends_with(" bytes more)"));
+    assert_eq!(failed.probes.last().unwrap().attempt_count, 199, "the last ones are kept");
 }
