@@ -168,7 +168,7 @@ impl CommandError {
 
     /// The same error with what to do about a full disk, when that is what led to it.
     #[must_use]
-    fn advise_on_space(self, source: Option<&(dyn Error + 'static)>) -> Self {
+    pub(crate) fn advise_on_space(self, source: Option<&(dyn Error + 'static)>) -> Self {
         let mut chain = std::iter::successors(source, |error| (*error).source()).take(CAUSE_COUNT_MAX);
         let full =
             |error: &io::Error| matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);

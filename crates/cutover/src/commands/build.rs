@@ -28,7 +28,8 @@ use std::path::{Path, PathBuf};
   cutover build                         HEAD, whatever the work tree looks like
   cutover build --commit v1.4.2         a tag, a branch or a hash
   cutover build --dirty                 with uncommitted changes; marked as such
-  cutover build --output shop.cutover   also as one file, for another machine
+  cutover build --output shop.cutover   also as one file; on another machine:
+  cutover deploy staging --artifact ./shop.cutover
   cutover deploy staging --artifact \"$(cutover build)\"")]
 pub(crate) struct BuildArgs {
     /// The commit to pack: a branch, a tag or a hash

@@ -1,6 +1,6 @@
 //! `cutover deploy`.
 
-use super::packing::pack;
+use super::packing::{named, pack};
 use super::words;
 use crate::context::Context;
 use crate::deployments::{Begun, Session, audit};
@@ -28,6 +28,7 @@ use std::time::Duration;
 ///   cutover deploy production                     # HEAD
 ///   cutover deploy production --commit v1.4.0     # a tag, a branch or a hash
 ///   cutover deploy production --artifact 3fa9c1   # what was built before, byte for byte
+///   cutover deploy production --artifact ./shop   # a file that `build --output` wrote elsewhere
 ///   cutover deploy production --dry-run           # check everything that changes nothing live
 ///   cutover deploy production --wait              # queue up behind a running deployment
 #[derive(Debug, Args)]
@@ -55,8 +56,8 @@ pub(crate) struct DeployArgs {
 #[derive(Debug, Args)]
 #[group(multiple = false)]
 pub(crate) struct WhatArgs {
-    /// An artifact by its id or the beginning of it
-    #[arg(long, value_name = "ID")]
+    /// An artifact by its id or the beginning of it, or a file that `cutover build --output` wrote
+    #[arg(long, value_name = "ID|FILE")]
     artifact: Option<String>,
     /// A commit: a branch, a tag, a hash
     #[arg(long, value_name = "REV")]
@@ -142,7 +143,7 @@ pub(crate) fn subject(artifact: &Artifact) -> Subject<'_> {
 /// The artifact that is meant: found by its id, or packed now.
 pub(crate) fn find_artifact(context: &Context, what: &WhatArgs) -> Result<Artifact, CommandError> {
     let source = match (&what.artifact, &what.commit) {
-        (Some(id), _) => return Ok(context.artifacts()?.get(id)?),
+        (Some(name), _) => return named(context, name),
         (None, _) if what.dirty => PackSource::WorkTree,
         (None, Some(revision)) => PackSource::Commit(revision.clone()),
         (None, None) => PackSource::Commit("HEAD".to_owned()),

@@ -1,4 +1,4 @@
-//! Packing an artifact, for `build` and for whatever deploys a commit.
+//! Packing an artifact, for `build` and for whatever deploys a commit; taking one in that was packed elsewhere.
 
 use crate::context::{Context, Project};
 use crate::deployments::{CANCEL, watch_signals};
@@ -20,6 +20,8 @@ use std::path::Path;
 
 /// How many of the build command's last lines an error shows.
 const EXCERPT_LINES_MAX: usize = 20;
+/// How much an exported artifact may unpack to, in bytes.
+const IMPORT_BYTES_MAX: u64 = 64 << 30;
 /// The largest secret file whose content is masked, in bytes; no env file takes a larger value.
 const SECRET_BYTES_MAX: u64 = 128 << 10;
 
@@ -42,11 +44,47 @@ pub(super) fn pack(context: &Context, source: &PackSource, again: bool) -> Resul
     }
     let mut listener = Listener::new(&context.output, known_secrets(project));
     let artifact = artifacts.pack(&request, &mut listener).map_err(|error| listener.explain(error))?;
-    // The artifact is there; what fails from here on costs order, not the build.
-    if let Err(error) = tidy(context, &artifacts, &artifact) {
-        context.output.warn(&format!("the artifact is packed, but not remembered: {}", error.message()));
-    }
+    tell_untidy(context, tidy(context, &artifacts, &artifact));
     Ok(artifact)
+}
+
+/// The artifact of this name: its id, the beginning of it, or a file that `cutover build --output` wrote, here or on
+/// another machine.
+pub(super) fn named(context: &Context, name: &str) -> Result<Artifact, CommandError> {
+    match context.artifacts()?.get(name) {
+        // What can't be an id may be a file.
+        Err(ArtifactError::InvalidId(_)) if Path::new(name).is_file() => take_in(context, Path::new(name)),
+        Err(error @ ArtifactError::InvalidId(_)) => {
+            Err(CommandError::from(error).hint("there is no file of that name either"))
+        }
+        found => Ok(found?),
+    }
+}
+
+fn take_in(context: &Context, path: &Path) -> Result<Artifact, CommandError> {
+    let failed = |error: &dyn std::error::Error| {
+        let cannot = format!("cannot take in {}", path.display());
+        CommandError::new(ErrorKind::Failed, cannot).because(error).state("nothing was deployed")
+    };
+    let mut file = File::open(path).map_err(|error| failed(&error))?;
+    let artifacts = context.artifacts()?;
+    let imported = artifacts.import(&mut file, IMPORT_BYTES_MAX, context.now());
+    let artifact = imported.map_err(|error| failed(&error).advise_on_space(Some(&error)))?;
+    let ours = context.project()?.config.name.as_str();
+    if artifact.manifest.project != ours {
+        let theirs = &artifact.manifest.project;
+        let wrong = format!("{} holds an artifact of project {theirs}, and this is {ours}", path.display());
+        return Err(CommandError::new(ErrorKind::Usage, wrong).state("nothing was deployed"));
+    }
+    tell_untidy(context, tidy(context, &artifacts, &artifact));
+    Ok(artifact)
+}
+
+/// The artifact is there; what fails from there on costs order, not the build.
+fn tell_untidy(context: &Context, tidied: Result<(), CommandError>) {
+    if let Err(error) = tidied {
+        context.output.warn(&format!("the artifact is stored, but not remembered: {}", error.message()));
+    }
 }
 
 fn tidy(context: &Context, artifacts: &ArtifactStore, artifact: &Artifact) -> Result<(), CommandError> {

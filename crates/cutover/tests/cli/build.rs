@@ -98,3 +98,51 @@ fn the_artifact_is_remembered() {
     let artifacts = cutover_core::store::Store::artifacts(&store, &cutover_testkit::name("shop")).unwrap();
     assert_eq!(artifacts.iter().map(|artifact| artifact.id.clone()).collect::<Vec<_>>(), [id]);
 }
+
+#[test]
+fn what_was_built_on_one_machine_is_planned_for_on_another() {
+    let here = Sandbox::new();
+    let built = here.run(&["build", "--output", "shop.cutover"]);
+    // Given another machine, with another commit and no artifact yet.
+    let there = Sandbox::new();
+    there.write("app.py", "print('v2')\n");
+    there.commit("Sell more");
+    std::fs::copy(here.repo().join("shop.cutover"), there.repo().join("shop.cutover")).unwrap();
+
+    let planned = there.run(&["plan", "production", "--artifact", "shop.cutover"]);
+
+    assert_eq!(planned.code, 0, "{planned:?}");
+    let commit = built.stderr.split(' ').nth(1).unwrap();
+    assert!(planned.stdout.contains(&format!("({commit})")), "{planned:?}");
+    let known = there.run(&["plan", "production", "--artifact", built.stdout.trim()]);
+    assert_eq!(known.code, 0, "from now on it is known by its id: {known:?}");
+}
+
+#[test]
+fn a_file_that_is_no_artifact_of_this_project_is_refused() {
+    let other = Sandbox::new();
+    other.write("cutover.toml", &CONFIG.replace("\"shop\"", "\"bank\""));
+    other.run(&["build", "--output", "bank.cutover"]);
+    let sandbox = Sandbox::new();
+    std::fs::copy(other.repo().join("bank.cutover"), sandbox.repo().join("bank.cutover")).unwrap();
+    assert_snapshot!(sandbox.run(&["plan", "production", "--artifact", "bank.cutover"]).told(), @r#"
+    exit 2
+    --- stderr
+    error: bank.cutover holds an artifact of project bank, and this is shop
+      state: nothing was deployed
+    "#);
+    assert_snapshot!(sandbox.run(&["plan", "production", "--artifact", "./app.py"]).told(), @r#"
+    exit 1
+    --- stderr
+    error: cannot take in ./app.py
+      because: import: not an exported artifact
+      state: nothing was deployed
+    "#);
+    assert_snapshot!(sandbox.run(&["plan", "production", "--artifact", "./gone"]).told(), @r#"
+    exit 2
+    --- stderr
+    error: artifact id "./gone": expected at least 6 hexadecimal characters
+      state: nothing was deployed
+      hint: there is no file of that name either
+    "#);
+}
