@@ -80,7 +80,8 @@ pub fn closes(record: &DeploymentRecord) -> bool {
 
 /// All incidents of these deployments, which stand in the order in which they began.
 ///
-/// A stuck deployment's incident is closed by the next deployment of its project and environment that [`closes`]. A person's rollback that closes one so does not open another.
+/// A stuck deployment's incident is closed by the next deployment of its project and environment that [`closes`].
+/// A person's rollback that closes one so does not open another.
 pub fn incidents(records: &[DeploymentRecord]) -> Vec<Incident> {
     let mut found: Vec<Incident> = Vec::new();
     for (at, record) in records.iter().enumerate() {

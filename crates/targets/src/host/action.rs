@@ -144,8 +144,6 @@ pub struct Hook {
 /// What must import.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Smoke {
-    /// The artifact, whose earlier success with the same environment counts.
-    pub artifact: Digest,
     /// Interpreter and modules.
     pub python: PythonConfig,
 }

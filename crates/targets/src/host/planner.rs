@@ -249,10 +249,10 @@ impl<'a> Builder<'a> {
             let env = self.env(config);
             self.push(target, &config.deploy_to, "stage-env", Phase::Prepare, Work::StageEnv(env));
         }
-        self.prepare_code(target, config, subject);
+        self.prepare_code(target, config);
     }
 
-    fn prepare_code(&mut self, target: &TargetName, config: &HostConfig, subject: &Subject<'_>) {
+    fn prepare_code(&mut self, target: &TargetName, config: &HostConfig) {
         let mut push = |name: &str, work: Work| self.push(target, &config.deploy_to, name, Phase::Prepare, work);
         if let Some(python) = config.python.as_ref().filter(|python| python.requirements.is_some()) {
             push("dependencies", Work::Dependencies(python.clone()));
@@ -261,7 +261,7 @@ impl<'a> Builder<'a> {
             push("install", Work::Install(Hook { name: "install".to_owned(), hook: hook.clone() }));
         }
         if let Some(python) = config.python.as_ref().filter(|python| !python.smoke.is_empty()) {
-            push("smoke", Work::Smoke(Smoke { artifact: subject.artifact, python: python.clone() }));
+            push("smoke", Work::Smoke(Smoke { python: python.clone() }));
         }
     }
 

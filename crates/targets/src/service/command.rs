@@ -2,9 +2,9 @@
 
 use super::{LogMark, LogPlace, Service, ServiceState, Site};
 use crate::process::{ProcessIdentity, descendants, memory_bytes, stat_of};
-use cutover_child::{ChildCommand, ChildError, ChildExit, Leftovers, run};
+use cutover_child::{ChildCommand, ChildError, ChildExit, Leftovers, listen, run};
 use cutover_core::config::CommandLine;
-use cutover_core::target::{Failure, Progress};
+use cutover_core::target::{EXCERPT_BYTES_MAX, Failure, Progress};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -27,18 +27,24 @@ pub(super) struct CommandService {
 }
 
 impl CommandService {
-    fn run(&self, command: &CommandLine, timeout: Duration, progress: &dyn Progress) -> Result<ChildExit, ChildError> {
+    fn run(
+        &self,
+        command: &CommandLine,
+        timeout: Duration,
+        with: impl FnOnce(&ChildCommand<'_>) -> Result<ChildExit, ChildError>,
+    ) -> Result<ChildExit, ChildError> {
         let (current, variables) = (self.site.current(), BTreeMap::new());
         // Before the first release is live there is no `current`, and a service may have to be stopped all the same.
         let cwd = if current.is_dir() { &current } else { &self.site.deploy_to };
         let masker = &self.site.masker;
         let leftovers = Leftovers::Leave;
-        run(&ChildCommand { command, cwd, variables: &variables, timeout, log: None, masker, leftovers }, progress)
+        with(&ChildCommand { command, cwd, variables: &variables, timeout, log: None, masker, leftovers })
     }
 
     fn act(&self, verb: &str, command: &CommandLine, progress: &dyn Progress) -> Result<(), Failure> {
         let subject = format!("{verb} service {}", self.site.name);
-        self.run(command, self.timeout, progress).map_err(|e| e.failure(&subject))?.success(&subject)
+        let exit = self.run(command, self.timeout, |child| run(child, progress));
+        exit.map_err(|e| e.failure(&subject))?.success(&subject)
     }
 
     fn main(&self) -> Option<ProcessIdentity> {
@@ -56,7 +62,8 @@ fn read_pid(path: &Path) -> Option<u32> {
 impl Service for CommandService {
     fn state(&self) -> Result<ServiceState, Failure> {
         let subject = format!("look at service {}", self.site.name);
-        let exit = match self.run(&self.status, self.timeout.min(STATUS_TIMEOUT_MAX), &Silent) {
+        let unheard = |child: &ChildCommand<'_>| listen(child, EXCERPT_BYTES_MAX, &|| false);
+        let exit = match self.run(&self.status, self.timeout.min(STATUS_TIMEOUT_MAX), unheard) {
             // A command that comes with the release is not there before the first one is live.
             Err(ChildError::Start { .. }) if !self.site.current().exists() => {
                 return Ok(ServiceState::inactive("its status command is not there yet", false));
@@ -110,17 +117,5 @@ impl Service for CommandService {
 
     fn log_since(&self, _mark: &LogMark, _bytes_max: usize) -> Result<String, Failure> {
         Ok(String::new())
-    }
-}
-
-/// Nobody is told what a look at the state says.
-pub(super) struct Silent;
-
-impl Progress for Silent {
-    fn advance(&self, _done: u64, _total: u64, _unit: &'static str) {}
-    fn output(&self, _line: &str) {}
-    fn probed(&self, _result: &cutover_core::probe::ProbeResult) {}
-    fn cancelled(&self) -> bool {
-        false
     }
 }

@@ -9,7 +9,7 @@ use super::preflight::find_program;
 use super::requirements;
 use crate::host::release::{disk, io};
 use crate::host::site::{DEPLOYMENT_VARIABLE, Site};
-use cutover_child::{self as child, ChildCommand, Leftovers};
+use cutover_child::{ChildCommand, Leftovers, run};
 use cutover_core::artifact::Digest;
 use cutover_core::config::{CommandLine, PythonConfig};
 use cutover_core::secret::Secret;
@@ -133,9 +133,8 @@ fn build(
             masker: &site.masker(),
             leftovers: Leftovers::Kill,
         };
-        let ended = child::run(&child, progress)
-            .map_err(|error| error.failure(&subject))
-            .and_then(|exit| exit.success(&subject));
+        let ended =
+            run(&child, progress).map_err(|error| error.failure(&subject)).and_then(|exit| exit.success(&subject));
         ended.map_err(|failure| with_log(advise(failure), &log))?;
     }
     sync_file_system(environment).map_err(disk)?;

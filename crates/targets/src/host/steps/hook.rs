@@ -3,7 +3,7 @@
 use crate::host::action::{Hook, Migration};
 use crate::host::release::{disk, io};
 use crate::host::site::Site;
-use cutover_child::{self as child, ChildCommand, Leftovers};
+use cutover_child::{ChildCommand, Leftovers};
 use cutover_core::config::CommandLine;
 use cutover_core::target::{Failure, Outcome, Progress};
 use std::os::unix::fs::DirBuilderExt;
@@ -46,8 +46,9 @@ fn run(
         leftovers: Leftovers::Kill,
     };
     let subject = format!("run {name}");
-    let ended =
-        child::run(&child, progress).map_err(|error| error.failure(&subject)).and_then(|exit| exit.success(&subject));
+    let ended = cutover_child::run(&child, progress)
+        .map_err(|error| error.failure(&subject))
+        .and_then(|exit| exit.success(&subject));
     match ended {
         Ok(()) => Ok(Outcome::changed(shown(command))),
         Err(failure) => Err(with_log(failure, &log)),

@@ -3,7 +3,7 @@
 use super::hook::{log_file, with_log};
 use crate::host::action::Smoke;
 use crate::host::site::Site;
-use cutover_child::{self as child, ChildCommand, Leftovers};
+use cutover_child::{ChildCommand, Leftovers, run};
 use cutover_core::config::{CommandLine, PythonConfig};
 use cutover_core::target::{Failure, Outcome, Progress};
 use std::path::Path;
@@ -31,8 +31,7 @@ pub(crate) fn apply(site: &Site<'_>, smoke: &Smoke, progress: &dyn Progress) -> 
     };
     let names = smoke.python.smoke.join(", ");
     let subject = format!("import {names}");
-    let ended =
-        child::run(&child, progress).map_err(|error| error.failure(&subject)).and_then(|exit| exit.success(&subject));
+    let ended = run(&child, progress).map_err(|error| error.failure(&subject)).and_then(|exit| exit.success(&subject));
     ended.map_err(|failure| with_log(failure, &log))?;
     // The log of a success says nothing; a missing one says the same.
     let _ = std::fs::remove_file(&log);
