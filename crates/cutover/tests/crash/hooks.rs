@@ -64,7 +64,7 @@ fn a_command_that_is_killed_is_a_failure() {
     // What happens when the command of a step is killed, and what the release is afterwards.
     for (step, code) in [("install", 1), ("healthy", 3)] {
         stage.reset();
-        fs::write(stage.world.path(&format!("die-{step}")), "").unwrap();
+        fs::write(stage.world.path(&format!("die-{step}")), "v2\n").unwrap();
         let text = fs::read_to_string(stage.world.path("repo/cutover.toml")).unwrap();
         fs::write(stage.world.path("repo/cutover.toml"), text.replace("within = \"60s\"", "within = \"200ms\""))
             .unwrap();
@@ -82,7 +82,7 @@ fn a_migration_that_is_killed_both_ways_is_stuck_until_its_way_back_works() {
     let (_slot, stage) = stage(Scenario::Update);
     let [original, _] = &stage.ends;
     stage.reset();
-    fs::write(stage.world.path("die-migrate"), "").unwrap();
+    fs::write(stage.world.path("die-migrate"), "v2\n").unwrap();
 
     let ran = stage.world.run(&stage.scenario.command()).expect(4);
 
@@ -98,7 +98,7 @@ fn a_migration_that_is_killed_both_ways_is_stuck_until_its_way_back_works() {
 fn an_after_hook_that_is_killed_is_told_and_takes_nothing_back() {
     let (_slot, stage) = stage(Scenario::Update);
     stage.reset();
-    fs::write(stage.world.path("die-after"), "").unwrap();
+    fs::write(stage.world.path("die-after"), "v2\n").unwrap();
 
     let ran = stage.world.run(&stage.scenario.command()).expect(0);
 

@@ -210,6 +210,7 @@ fn script(body: &str) -> String {
 }
 
 /// Where a test wants to find a command in its middle, it makes a file for it; the command says that it is there.
+/// Where the command of a release shall be killed, the test writes a file with the release's version.
 const PAUSE: &str = r#"world=${HOME%/home}
 if [ -e "$world/pause-$step" ]; then
     rm "$world/pause-$step"
@@ -217,7 +218,7 @@ if [ -e "$world/pause-$step" ]; then
     mv "$world/paused.new" "$world/paused"
     sleep 1000
 fi
-if [ -e "$world/die-$step" ]; then
+if [ -e "$world/die-$step" ] && grep -qx -f "$world/die-$step" VERSION; then
     kill -KILL $$
 fi
 "#;
