@@ -43,3 +43,23 @@ fn a_fatal_line_ends_the_waiting_at_once() {
     assert_eq!(shop.current(), "1");
     shop.assert_at_rest("after the fatal one");
 }
+
+#[test]
+fn what_the_old_release_says_while_it_is_stopped_is_not_held_against_the_new_one() {
+    let Some(host) = Host::boot("what_the_old_release_says_while_it_is_stopped_is_not_held_against_the_new_one") else {
+        return;
+    };
+    // Given a service that logs a fatal line whenever it is told to end.
+    let mut shop = Shop::with_unit(host, "root", "system");
+    shop.verify = "within = \"20s\"\nfatal = [\"FATAL\"]\nprobes = [{ log = { contains = \"ready\" } }]\n".to_owned();
+    let noisy = "import signal\n\
+                 signal.signal(signal.SIGTERM, lambda *_: (print('FATAL: interrupted', flush=True), os._exit(0)))\n\
+                 print('ready', flush=True)\ntime.sleep(1000)";
+    shop.deploy(noisy).expect(0);
+    // When another release follows, and when one is taken back.
+    shop.deploy(noisy).expect(0);
+    shop.deploy(&noisy.replace("'ready'", "'FATAL: no till'")).expect(3);
+    // Then each was judged by its own words.
+    assert_eq!(shop.current(), "2");
+    shop.assert_at_rest("after the one without a till");
+}
