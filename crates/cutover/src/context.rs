@@ -1,7 +1,7 @@
 //! Where a command works: the project, its config, and what is remembered of it.
 
 use crate::cli::GlobalArgs;
-use crate::deployments::catch_up;
+use crate::deployments::{catch_up, journals_fault};
 use crate::diagnostics::ConfigFindings;
 use crate::error::{CommandError, ErrorKind};
 use crate::output::Output;
@@ -9,7 +9,7 @@ use cutover_artifacts::ArtifactStore;
 use cutover_core::artifact::Digest;
 use cutover_core::config::{Checked, Config, EnvironmentConfig, TEXT_BYTES_MAX, TargetConfig};
 use cutover_core::id::EnvironmentName;
-use cutover_core::store::{Scope, StoreError};
+use cutover_core::store::{Filter, Scope, Store, StoreError};
 use cutover_store::{SqliteStore, renew};
 use cutover_targets::host::Layout;
 use jiff::Timestamp;
@@ -123,6 +123,26 @@ impl Context {
         Ok(Scope { project: Some(project), environment: environment.cloned() })
     }
 
+    /// Where the project's targets lie on this machine.
+    fn layouts(&self) -> Result<Vec<Layout>, CommandError> {
+        let environments = self.project()?.config.environments.values();
+        let targets = environments.flat_map(|environment| environment.targets.values());
+        Ok(targets.map(|TargetConfig::Host(host)| Layout::new(&host.deploy_to)).collect())
+    }
+
+    /// Warns of an environment that neither the config nor the history has: it may be mistyped.
+    pub(crate) fn warn_of_unknown(&self, environment: Option<&EnvironmentName>) -> Result<(), CommandError> {
+        let environments = &self.project()?.config.environments;
+        let Some(name) = environment.filter(|name| !environments.contains_key(*name)) else { return Ok(()) };
+        let filter = Filter { scope: self.scope(environment)?, ..Filter::default() };
+        if self.store()?.history(&filter, 1)?.rows.is_empty() {
+            let known: Vec<&str> = environments.keys().map(EnvironmentName::as_str).collect();
+            let known = known.join(", ");
+            self.output.warn(&format!("no environment {name} in {CONFIG_NAME} or in the history; there are: {known}"));
+        }
+        Ok(())
+    }
+
     /// The project's artifacts on this machine.
     pub(crate) fn artifacts(&self) -> Result<ArtifactStore, CommandError> {
         Ok(ArtifactStore::open(&self.data_dir()?.join("artifacts"))?)
@@ -139,13 +159,12 @@ impl Context {
     /// Asks the history, after it has caught up with the journals of this machine's targets. A damaged one is made anew
     /// from them.
     pub(crate) fn recall<T>(&self, ask: impl Fn(&SqliteStore) -> Result<T, StoreError>) -> Result<T, CommandError> {
-        let config = &self.project()?.config;
+        let layouts = self.layouts()?;
+        for fault in layouts.iter().filter_map(journals_fault) {
+            self.output.warn(&format!("the history may lack deployments: {fault}"));
+        }
         let asked = |store: &SqliteStore| {
-            for environment in config.environments.values() {
-                for TargetConfig::Host(host) in environment.targets.values() {
-                    catch_up(store, &Layout::new(&host.deploy_to))?;
-                }
-            }
+            layouts.iter().try_for_each(|layout| catch_up(store, layout))?;
             ask(store)
         };
         match asked(&self.store()?) {

@@ -1,14 +1,18 @@
 //! `cutover app`.
 
+use super::deploy::WaitArgs;
 use crate::context::Context;
-use crate::deployments::{Session, asker};
+use crate::deployments::{Session, asker, live_variables};
 use crate::error::{CommandError, ErrorKind};
 use crate::exit::Exit;
 use clap::{Args, Subcommand};
+use cutover_core::config::HostConfig;
+use cutover_core::id::TargetName;
 use cutover_core::mask::Masker;
+use cutover_core::target::Failure;
 use cutover_reporters::log_text;
-use cutover_targets::host::planner;
 use cutover_targets::host::transaction::Recovery;
+use cutover_targets::host::{Layout, linked, planner};
 use cutover_targets::service::{LogMark, LogPlace};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -25,7 +29,7 @@ use std::process::Command;
 pub(crate) struct AppArgs {
     /// The environment in cutover.toml
     #[arg(value_name = "ENV")]
-    environment: String,
+    pub(super) environment: String,
     #[command(subcommand)]
     verb: Verb,
 }
@@ -55,6 +59,8 @@ enum Verb {
         /// Why, for the history
         #[arg(long, value_name = "TEXT", default_value = "")]
         reason: String,
+        #[command(flatten)]
+        waiting: WaitArgs,
     },
 }
 
@@ -67,62 +73,109 @@ impl AppArgs {
         match &self.verb {
             Verb::Logs { lines, target } => logs(context, &session, *lines, target.as_deref()),
             Verb::Exec { target, command } => exec(&session, target.as_deref(), command),
-            Verb::Restart { reason } => restart(session, reason),
+            Verb::Restart { reason, waiting } => restart(session, reason, waiting),
         }
     }
 }
 
+/// One target's place.
+type Chosen<'a> = (&'a TargetName, &'a HostConfig, Layout);
+
+/// The target that is named, or all of them.
+fn chosen<'a>(session: &'a Session<'_>, target: Option<&str>) -> Result<Vec<Chosen<'a>>, CommandError> {
+    let wanted = |name: &TargetName| target.is_none_or(|target| name.as_str() == target);
+    let chosen: Vec<Chosen<'a>> = session.place.layouts().filter(|(name, _, _)| wanted(name)).collect();
+    match target.filter(|_| chosen.is_empty()) {
+        Some(target) => Err(CommandError::new(ErrorKind::Usage, format!("no target {target:?} in this environment"))
+            .hint(format!("there are: {}", names(session)))),
+        None => Ok(chosen),
+    }
+}
+
+fn names(session: &Session<'_>) -> String {
+    session.place.targets.keys().map(TargetName::as_str).collect::<Vec<_>>().join(", ")
+}
+
 fn logs(context: &Context, session: &Session<'_>, lines: usize, target: Option<&str>) -> Result<Exit, CommandError> {
-    let wanted = session.place.layouts().filter(|(name, _, _)| target.is_none_or(|target| name.as_str() == target));
-    for (name, config, layout) in wanted {
-        let Some(service) = &config.service else { continue };
-        let beginning = LogMark { at: jiff::Timestamp::UNIX_EPOCH, ..LogMark::now(LogPlace::Time) };
-        let text = session.service(name, service, &layout).log_since(&beginning, LOG_BYTES_MAX)?;
-        let masked = live_masker(session, &layout).mask(&text);
-        let all: Vec<&str> = masked.lines().collect();
-        let last = &all[all.len().saturating_sub(lines)..];
-        if context.output.json {
-            context.output.json(&serde_json::json!({ "v": 1, "target": name, "lines": last }))?;
-        } else {
-            let text: String = last.iter().map(|line| log_text(line) + "\n").collect();
-            context.output.text(&text)?;
+    let mut chosen = chosen(session, target)?;
+    chosen.retain(|(_, config, _)| config.service.is_some());
+    if chosen.is_empty() {
+        return Err(no_service());
+    }
+    for (name, config, layout) in &chosen {
+        match log(session, name, config, layout) {
+            Ok(text) => tell_log(context, name, &text, lines)?,
+            // One that cannot be read hides none of the others.
+            Err(failure) if chosen.len() > 1 => context.output.warn(&format!("{name}: {}", failure.message)),
+            Err(failure) => return Err(failure.into()),
         }
     }
     Ok(Exit::Done)
 }
 
-/// Masks the secrets that the live release runs with.
-fn live_masker(session: &Session<'_>, layout: &cutover_targets::host::Layout) -> Masker {
-    let variables = session.live_variables(layout);
+/// What a service logged, with the secrets masked that the live release runs with.
+fn log(session: &Session<'_>, name: &TargetName, config: &HostConfig, layout: &Layout) -> Result<String, Failure> {
+    let Some(service) = &config.service else { return Ok(String::new()) };
+    let service = session.service(name, service, layout);
+    service.check_log()?;
+    let beginning = LogMark { at: jiff::Timestamp::UNIX_EPOCH, ..LogMark::now(LogPlace::Time) };
+    let text = service.log_since(&beginning, LOG_BYTES_MAX)?;
     let secret_names = &session.variables.secret_names;
-    Masker::new(
-        variables.iter().filter(|(name, _)| secret_names.contains(*name)).map(|(name, value)| (name.as_str(), value)),
-    )
+    if secret_names.is_empty() {
+        return Ok(text);
+    }
+    let variables = live_variables(config)?;
+    let secrets = variables.iter().filter(|(name, _)| secret_names.contains(*name));
+    Ok(Masker::new(secrets.map(|(name, value)| (name.as_str(), value))).mask(&text))
+}
+
+fn tell_log(context: &Context, name: &TargetName, text: &str, lines: usize) -> Result<(), CommandError> {
+    let all: Vec<&str> = text.lines().collect();
+    let last = &all[all.len().saturating_sub(lines)..];
+    if context.output.json {
+        return context.output.json(&serde_json::json!({ "v": 1, "target": name, "lines": last }));
+    }
+    context.output.text(&last.iter().map(|line| log_text(line) + "\n").collect::<String>())
 }
 
 fn exec(session: &Session<'_>, target: Option<&str>, command: &[String]) -> Result<Exit, CommandError> {
-    let mut places = session.place.layouts().filter(|(name, _, _)| target.is_none_or(|target| name.as_str() == target));
-    let (Some((_, _, layout)), None) = (places.next(), places.next()) else {
-        return Err(CommandError::new(ErrorKind::Usage, "name one target with --target"));
+    let mut chosen = chosen(session, target)?.into_iter();
+    let (Some((_, config, layout)), None) = (chosen.next(), chosen.next()) else {
+        return Err(CommandError::new(ErrorKind::Usage, "name one target with --target")
+            .hint(format!("there are: {}", names(session))));
     };
     let (program, arguments) =
         command.split_first().ok_or_else(|| CommandError::new(ErrorKind::Usage, "name a command"))?;
+    linked(&layout.current())?.ok_or_else(nothing_live)?;
     let mut child = Command::new(program);
     child.args(arguments).current_dir(layout.current());
-    child.envs(session.live_variables(&layout).iter().map(|(name, value)| (name, value.expose())));
+    child.envs(live_variables(config)?.iter().map(|(name, value)| (name, value.expose())));
     // From here on this process is the command: terminal, signals and exit code are its own.
     let error = child.exec();
     Err(CommandError::new(ErrorKind::Failed, format!("run {program} in {}", layout.current().display()))
         .because(&error))
 }
 
-fn restart(mut session: Session<'_>, reason: &str) -> Result<Exit, CommandError> {
+fn nothing_live() -> CommandError {
+    CommandError::new(ErrorKind::Usage, "nothing is live yet").hint("`cutover deploy` comes first")
+}
+
+fn no_service() -> CommandError {
+    CommandError::new(ErrorKind::Usage, "nothing runs here: no target has a service")
+        .state("nothing was changed")
+        .hint("`service` of a target in cutover.toml says what runs its releases")
+}
+
+fn restart(mut session: Session<'_>, reason: &str, waiting: &WaitArgs) -> Result<Exit, CommandError> {
+    if session.place.targets.values().all(|config| config.service.is_none()) {
+        return Err(no_service());
+    }
     reason.clone_into(&mut session.reason);
+    session.wait = waiting.limit();
+    session.supersede = waiting.supersede();
     session.change("restart", Recovery::TakeBack, |begun| {
         begun.refuse_if_stuck()?;
-        let live = begun.live().ok_or_else(|| {
-            CommandError::new(ErrorKind::Usage, "nothing is live yet").hint("`cutover deploy` comes first")
-        })?;
+        let live = begun.live()?.ok_or_else(nothing_live)?;
         let by = asker();
         let plan = planner::restart(&begun.wish(&by), &live, true)?;
         Ok(Some(begun.run(plan, None)?))

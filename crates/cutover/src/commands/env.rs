@@ -22,7 +22,7 @@ use serde_json::json;
 pub(crate) struct EnvArgs {
     /// The environment in cutover.toml
     #[arg(value_name = "ENV")]
-    environment: String,
+    pub(super) environment: String,
     #[command(subcommand)]
     verb: Verb,
 }
@@ -43,10 +43,13 @@ impl EnvArgs {
     fn diff(&self, context: &Context) -> Result<Exit, CommandError> {
         let session = Session::open(context, &self.environment)?;
         let wanted = &session.variables.values;
-        let changes =
-            session.place.targets.iter().map(|(name, config)| (name.to_string(), VariableChanges::of(config, wanted)));
+        let mut changes = Vec::new();
+        for (name, config) in &session.place.targets {
+            changes.push((name.to_string(), VariableChanges::of(config, wanted)?));
+        }
         if context.output.json {
-            let targets: serde_json::Map<_, _> = changes.map(|(name, changes)| (name, json!(changes))).collect();
+            let targets: serde_json::Map<_, _> =
+                changes.into_iter().map(|(name, changes)| (name, json!(changes))).collect();
             context.output.json(&json!({ "v": 1, "targets": targets }))?;
             return Ok(Exit::Done);
         }

@@ -4,7 +4,7 @@ use super::deploy::{WhatArgs, find_artifact, subject};
 use super::table::Table;
 use super::words;
 use crate::context::Context;
-use crate::deployments::{Session, asker, audit, deployment_id};
+use crate::deployments::{Session, asker, audit, deployment_id, live_variables};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use clap::Args;
@@ -12,6 +12,7 @@ use cutover_artifacts::Artifact;
 use cutover_core::artifact::{MANIFEST_BYTES_MAX, Manifest, ManifestEntry, RelativePath};
 use cutover_core::id::ReleaseId;
 use cutover_core::plan::{Phase, Reversal};
+use cutover_core::target::Failure;
 use cutover_disk::read_bounded;
 use cutover_targets::host::planner::{self, Wish};
 use cutover_targets::host::{HostPlan, Layout, Release, check_preflight, linked};
@@ -35,7 +36,7 @@ use std::collections::BTreeMap;
 pub(crate) struct PlanArgs {
     /// The environment in cutover.toml
     #[arg(value_name = "ENV")]
-    environment: String,
+    pub(super) environment: String,
     #[command(flatten)]
     what: WhatArgs,
 }
@@ -54,7 +55,7 @@ impl PlanArgs {
 fn warn(context: &Context, session: &Session<'_>, artifact: &Artifact) -> Result<(), CommandError> {
     let blobs = context.artifacts()?.blobs()?;
     let mut warnings = audit::artifact_warnings(&session.place, &session.variables, &artifact.manifest, &blobs);
-    warnings.extend(audit::unignored(&session.place, &context.project()?.dir));
+    warnings.extend(audit::unignored(&session.place, &artifact.manifest, &context.project()?.dir));
     warnings.iter().for_each(|warning| context.output.warn(warning));
     Ok(())
 }
@@ -145,7 +146,7 @@ impl Preview {
         for (target, config) in &wish.targets {
             let layout = Layout::new(&config.deploy_to);
             preview.files.insert(target.to_string(), FileChanges::since(&live_manifest(&layout)?, &artifact.manifest));
-            preview.variables.insert(target.to_string(), VariableChanges::of(config, wish.variables));
+            preview.variables.insert(target.to_string(), VariableChanges::of(config, wish.variables)?);
         }
         Ok(preview)
     }
@@ -242,11 +243,12 @@ impl VariableChanges {
     pub(super) fn of(
         config: &cutover_core::config::HostConfig,
         wanted: &BTreeMap<String, cutover_core::secret::Secret>,
-    ) -> Self {
-        let Some(path) = config.env_file.as_ref().filter(|_| !wanted.is_empty()) else { return Self::default() };
-        let text = std::fs::read_to_string(Layout::new(&config.deploy_to).shared().join(path)).unwrap_or_default();
-        let live = cutover_targets::supervisor::parse_env(&text).unwrap_or_default();
+    ) -> Result<Self, Failure> {
         let mut changes = Self::default();
+        if config.env_file.is_none() || wanted.is_empty() {
+            return Ok(changes);
+        }
+        let live = live_variables(config)?;
         for (name, value) in wanted {
             match live.get(name) {
                 None => changes.added.push(name.clone()),
@@ -255,7 +257,7 @@ impl VariableChanges {
             }
         }
         changes.removed.extend(live.into_keys().filter(|name| !wanted.contains_key(name)));
-        changes
+        Ok(changes)
     }
 
     /// In words: names, never values.

@@ -59,25 +59,27 @@ fn committed_values(variables: &Variables, manifest: &Manifest, blobs: &dyn Blob
     warnings
 }
 
-/// Env files that git would take with the next `git add`.
-pub(crate) fn unignored(place: &Place<'_>, root: &Path) -> Vec<String> {
+/// Env files that git has, or would take with the next `git add`.
+pub(crate) fn unignored(place: &Place<'_>, manifest: &Manifest, root: &Path) -> Vec<String> {
+    let in_artifact = |file: &Path| manifest.entries.keys().any(|path| Path::new(path.as_str()) == file);
     let env_files = place.targets.values().filter_map(|config| config.env_file.as_ref());
-    let taken = env_files.filter(|file| is_unignored(root, file));
-    taken
-        .map(|file| {
-            format!("{0} is not in .gitignore: a copy of it beside the code could be committed", file.display())
-        })
-        .collect()
+    // What is in the artifact is committed, which has been said.
+    let others = env_files.filter(|file| !in_artifact(file));
+    others.filter_map(|file| open_to_git(root, file).map(|why| format!("{} {why}", file.display()))).collect()
 }
 
-fn is_unignored(root: &Path, file: &Path) -> bool {
+fn open_to_git(root: &Path, file: &Path) -> Option<&'static str> {
+    // git says 0 for yes, 1 for no, and something else when it can't tell.
+    if git(root, &["ls-files", "--error-unmatch"], file) == Some(0) {
+        return Some("is committed: take it out of the repository, and change the secrets that are in it");
+    }
+    let is_ignored = git(root, &["check-ignore", "--quiet"], file);
+    (is_ignored == Some(1)).then_some("is not in .gitignore: a copy of it beside the code could be committed")
+}
+
+fn git(root: &Path, arguments: &[&str], file: &Path) -> Option<i32> {
     let mut git = Command::new("git");
-    git.current_dir(root)
-        .args(["check-ignore", "--quiet", "--"])
-        .arg(file)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    // git says 0 for ignored, 1 for not ignored, and something else when it can't tell.
-    git.status().is_ok_and(|status| status.code() == Some(1))
+    git.current_dir(root).args(arguments).arg("--").arg(file);
+    git.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    git.status().ok()?.code()
 }

@@ -6,6 +6,7 @@ use cutover_core::artifact::Manifest;
 use cutover_core::id::{DeploymentId, ReleaseId};
 use cutover_core::next::DeploymentOutcome;
 use cutover_core::record::summarize;
+use cutover_core::target::Failure;
 use cutover_targets::host::planner::Wish;
 use cutover_targets::host::transaction::{Ended, Transaction};
 use cutover_targets::host::{HostPlan, Offer, linked};
@@ -37,9 +38,9 @@ impl Begun<'_> {
     }
 
     /// The release that is live on the first target.
-    pub(crate) fn live(&self) -> Option<ReleaseId> {
-        let (_, _, layout) = self.session.place.layouts().next()?;
-        linked(&layout.current()).ok().flatten()
+    pub(crate) fn live(&self) -> Result<Option<ReleaseId>, Failure> {
+        let first = self.session.place.layouts().next();
+        first.map_or(Ok(None), |(_, _, layout)| linked(&layout.current()))
     }
 
     /// Whether every service runs.

@@ -12,7 +12,6 @@ use cutover_artifacts::{ArtifactBlobs, ArtifactStore};
 use cutover_core::event::{Event, Observer};
 use cutover_core::id::{DeploymentId, InvalidId, ProjectName};
 use cutover_core::mask::MASKABLE_LENGTH_MIN;
-use cutover_core::secret::Secret;
 use cutover_core::store::{KEPT_COUNT, Store};
 use cutover_core::target::Failure;
 use cutover_reporters::Tee;
@@ -22,7 +21,6 @@ use cutover_targets::host::planner::Wish;
 use cutover_targets::host::transaction::{Ended, Recovery, Surroundings, Transaction, TransactionError};
 use cutover_targets::host::{HostPlan, Layout, Offer, SupervisorProgram};
 use cutover_targets::service;
-use cutover_targets::supervisor::parse_env;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -135,7 +133,7 @@ impl<'a> Session<'a> {
         recovery: Recovery,
         change: impl FnOnce(&Begun<'_>) -> Result<Option<Ended>, CommandError>,
     ) -> Result<Exit, CommandError> {
-        signals::begin_change().map_err(|e| Failure::new(format!("watch for signals: {e}")))?;
+        signals::begin_change(self.place.name).map_err(|e| Failure::new(format!("watch for signals: {e}")))?;
         let tee = self.context.output.tee(self.usual_times());
         let ended = self.changed(&tee, purpose, recovery, change);
         tee.finish(PATIENCE);
@@ -276,14 +274,6 @@ impl Session<'_> {
             variables: &self.variables.values,
             secret_names: self.variables.secret_names.clone(),
         }
-    }
-
-    /// The variables of the live env file under this directory.
-    pub(crate) fn live_variables(&self, layout: &Layout) -> BTreeMap<String, Secret> {
-        let config = self.place.targets.values().find(|config| config.deploy_to == layout.root());
-        let path = config.and_then(|config| config.env_file.as_ref()).map(|path| layout.shared().join(path));
-        let text = path.and_then(|path| std::fs::read_to_string(path).ok()).unwrap_or_default();
-        parse_env(&text).unwrap_or_default()
     }
 
     /// A target's service.

@@ -2,9 +2,11 @@
 //! the process at once.
 
 use crate::exit::Exit;
+use cutover_core::id::EnvironmentName;
 use cutover_core::target::Cancel;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Set by the first signal; a process makes one change at a time.
@@ -13,6 +15,8 @@ pub(crate) static CANCEL: Cancel = Cancel::new();
 static WATCHED: AtomicBool = AtomicBool::new(false);
 /// Whether a change may have begun, so that leaving could leave it half-way.
 static CHANGING: AtomicBool = AtomicBool::new(false);
+/// Where that change is made.
+static ENVIRONMENT: OnceLock<EnvironmentName> = OnceLock::new();
 
 /// Begins to watch for signals, so that children are ended with this process. A closed terminal (SIGHUP) stops nothing.
 pub(crate) fn watch() -> std::io::Result<()> {
@@ -28,9 +32,11 @@ pub(crate) fn watch() -> std::io::Result<()> {
     Ok(())
 }
 
-/// The same, and from here on something may be left half-way.
-pub(super) fn begin_change() -> std::io::Result<()> {
+/// The same, and from here on something in this environment may be left half-way.
+pub(super) fn begin_change(environment: &EnvironmentName) -> std::io::Result<()> {
     watch()?;
+    // A process makes one change: the first name stays.
+    let _known = ENVIRONMENT.set(environment.clone());
     CHANGING.store(true, Ordering::SeqCst);
     Ok(())
 }
@@ -48,7 +54,10 @@ fn stop() {
 
 fn leave() {
     if CHANGING.load(Ordering::SeqCst) {
-        tell("left half-way; `cutover resume ENV` goes on from here, and so does the next deployment");
+        let environment = ENVIRONMENT.get().map_or("ENV", EnvironmentName::as_str);
+        tell(&format!(
+            "left half-way; `cutover resume {environment}` goes on from here, the next deployment takes it back first"
+        ));
         std::process::exit(Exit::Stuck as i32);
     }
     tell("stopped; nothing was changed");

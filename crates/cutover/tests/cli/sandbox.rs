@@ -155,6 +155,11 @@ hosts.api = ["localhost"]
         self.commit("Say where it goes");
     }
 
+    /// What `cutover.toml` says now.
+    pub(crate) fn config(&self) -> String {
+        fs::read_to_string(self.repo().join("cutover.toml")).unwrap()
+    }
+
     /// Runs `cutover` in the repository.
     pub(crate) fn run(&self, args: &[&str]) -> Ran {
         self.run_with(args, &[])

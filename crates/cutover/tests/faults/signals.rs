@@ -199,7 +199,7 @@ fn a_second_signal_leaves_at_once_and_resume_brings_it_to_an_end() {
     running.signal(Signal::INT);
 
     let ran = running.end_within(Duration::from_secs(3)).expect(4);
-    ran.says(&["left half-way", "cutover resume ENV"]);
+    ran.says(&["left half-way", "cutover resume production"]);
     assert_eq!((bed.current(), bed.serving()), (Some(1), Some(1)));
     let status = bed.run(&["status", "production"]).expect(0);
     status.says(&["is unfinished: `cutover resume`"]);
@@ -227,7 +227,7 @@ fn a_second_signal_while_everything_is_taken_back_can_be_resumed_too() {
 
     running.signal(Signal::TERM);
 
-    running.end_within(Duration::from_secs(3)).expect(4).says(&["left half-way", "cutover resume ENV"]);
+    running.end_within(Duration::from_secs(3)).expect(4).says(&["left half-way", "cutover resume production"]);
     let resumed = bed.run(&["resume", "production"]);
     let about = resumed.told();
     resumed.expect(3).concludes("↩ Rolled back").says(&["is live and healthy again"]);

@@ -7,6 +7,8 @@ use crate::supervisor::{self, Launch, Phase, Place, Spec, SupervisorState};
 use cutover_core::config::ProcessConfig;
 use cutover_core::target::{Failure, Progress};
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 
 /// From so many restarts on, a service that ended again is in a crash loop.
@@ -89,7 +91,14 @@ impl Service for ProcessService {
     }
 
     fn check_log(&self) -> Result<(), Failure> {
-        Ok(())
+        let path = self.place.service_log();
+        match File::open(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(Failure::new(format!("read log {}: {error}", path.display())))
+            }
+            // A service that never started has no log yet.
+            Ok(_) | Err(_) => Ok(()),
+        }
     }
 
     fn restart(&self, _progress: &dyn Progress) -> Result<(), Failure> {

@@ -1,0 +1,42 @@
+//! `cutover rollback` to a release that is named.
+
+use crate::sandbox::Sandbox;
+
+/// A sandbox with two releases, and their ids, the live one last.
+fn two_releases() -> (Sandbox, Vec<String>) {
+    let sandbox = Sandbox::deployable("");
+    assert_eq!(sandbox.run(&["deploy", "production"]).code, 0);
+    sandbox.write("app.py", "print('v2')\n");
+    sandbox.commit("Sell more things");
+    assert_eq!(sandbox.run(&["deploy", "production"]).code, 0);
+    let listed = sandbox.run(&["releases", "production", "--json"]).json();
+    let listed = listed["targets"]["api"].as_array().unwrap().clone();
+    let ids = listed.iter().rev().map(|release| release["id"].as_str().unwrap().to_owned()).collect();
+    (sandbox, ids)
+}
+
+#[test]
+fn a_release_can_be_named_by_a_beginning_that_no_other_has() {
+    let (sandbox, ids) = two_releases();
+    let length = (1..).find(|length| ids[0][..*length] != ids[1][..*length]).unwrap();
+
+    let ran = sandbox.run(&["rollback", "production", &ids[0][..length]]);
+
+    assert_eq!(ran.code, 0, "{}", ran.told());
+    assert_eq!(std::fs::read_to_string(sandbox.path().join("srv/current/app.py")).unwrap(), "print('v1')\n");
+}
+
+#[test]
+fn a_release_that_is_not_there_is_a_usage_error_that_names_those_that_are() {
+    let (sandbox, ids) = two_releases();
+
+    let unknown = sandbox.run(&["rollback", "production", "v3"]);
+    let ambiguous = sandbox.run(&["rollback", "production", "2"]);
+
+    let there = format!("hint: there are: {}, {}", ids[1], ids[0]);
+    assert_eq!((unknown.code, ambiguous.code), (2, 2), "{unknown:?} {ambiguous:?}");
+    assert!(unknown.stderr.starts_with("error: no release \"v3\" in DIR/srv/releases\n"), "{unknown:?}");
+    assert!(unknown.stderr.contains(&there), "{unknown:?}");
+    assert!(ambiguous.stderr.starts_with("error: release \"2\" is ambiguous\n"), "{ambiguous:?}");
+    assert!(ambiguous.stderr.contains(&there), "{ambiguous:?}");
+}

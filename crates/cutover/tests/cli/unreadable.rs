@@ -1,0 +1,76 @@
+//! What cannot be read is said, and not shown as absent. Root may read everything, so these tests make files that nobody
+//! can.
+
+use crate::sandbox::Sandbox;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+/// A link to itself, in place of whatever is there.
+fn spoil(path: &Path) {
+    let _gone = fs::remove_dir_all(path).or_else(|_| fs::remove_file(path));
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    symlink(path.file_name().unwrap(), path).unwrap();
+}
+
+#[test]
+fn an_env_file_that_cannot_be_read_is_not_compared_with() {
+    let sandbox = Sandbox::new();
+    sandbox.host("service.process.command = [\"true\"]", "env = { LEVEL = \"info\" }\nsecrets = [\"TOKEN\"]");
+    spoil(&sandbox.path().join("srv/shared/.env"));
+
+    for command in [["env", "production", "diff"].as_slice(), &["plan", "production"], &["app", "production", "logs"]] {
+        let ran = sandbox.run_with(command, &[("TOKEN", "made up for this test")]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (1, ""), "{command:?}: {ran:?}");
+        assert!(ran.stderr.contains("error: read env file DIR/srv/shared/.env: Too many levels"), "{ran:?}");
+    }
+}
+
+#[test]
+fn a_service_log_that_cannot_be_read_is_not_taken_for_an_empty_one() {
+    let sandbox = Sandbox::deployable("service.process.command = [\"true\"]");
+    spoil(&sandbox.path().join("srv/.cutover/process/api/service.log"));
+
+    let ran = sandbox.run(&["app", "production", "logs"]);
+
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(
+        ran.stderr.contains("error: read log DIR/srv/.cutover/process/api/service.log: Too many levels"),
+        "{ran:?}"
+    );
+}
+
+#[test]
+fn journals_that_cannot_be_read_are_said_with_the_history_and_the_status() {
+    let sandbox = Sandbox::deployable("");
+    spoil(&sandbox.path().join("srv/.cutover/journal/done"));
+
+    let history = sandbox.run(&["history"]);
+    let status = sandbox.run(&["status"]);
+
+    assert_eq!((history.code, history.stdout.as_str()), (0, "No deployments.\n"));
+    assert!(
+        history.stderr.contains("warning: the history may lack deployments: read DIR/srv/.cutover/journal/done: "),
+        "{history:?}"
+    );
+    assert!(status.stdout.contains("read DIR/srv/.cutover/journal/done: Too many levels"), "{status:?}");
+}
+
+#[test]
+fn an_env_file_that_is_committed_is_not_said_to_be_unignored() {
+    let sandbox = Sandbox::deployable("");
+    sandbox.write(".env", "A=b\n");
+    sandbox.commit("Give the secrets away");
+    sandbox.write(".gitignore", ".env\n");
+    sandbox.commit("Too late");
+
+    let in_artifact = sandbox.run(&["plan", "production"]);
+    sandbox.write("cutover.toml", &format!("{}\n[artifact]\nexclude = [\".env\"]\n", sandbox.config()));
+    sandbox.commit("Leave it out");
+    let left_out = sandbox.run(&["plan", "production"]);
+
+    assert_eq!(in_artifact.stderr.lines().count(), 1, "{in_artifact:?}");
+    assert!(in_artifact.stderr.starts_with("warning: .env is in the artifact"), "{in_artifact:?}");
+    assert_eq!(left_out.stderr.lines().count(), 1, "{left_out:?}");
+    assert!(left_out.stderr.starts_with("warning: .env is committed: take it out"), "{left_out:?}");
+}
