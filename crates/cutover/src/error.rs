@@ -141,6 +141,13 @@ impl CommandError {
         self
     }
 
+    /// The same error with the environment's name where its advice says `ENV`.
+    #[must_use]
+    pub(crate) fn in_environment(mut self, environment: &str) -> Self {
+        self.hints.iter_mut().for_each(|hint| *hint = named(hint, environment));
+        self
+    }
+
     /// What failed, for a warning about it.
     pub(crate) fn message(&self) -> &str {
         &self.message
@@ -201,6 +208,13 @@ impl CommandError {
         text.extend(self.hints.iter().map(|hint| format!("  {} {}\n", paint.strong("hint:"), one_line(hint))));
         text
     }
+}
+
+/// The hint with the environment's name for each word `ENV`.
+fn named(hint: &str, environment: &str) -> String {
+    let is_place = |word: &&str| word.trim_matches(['`', ',', ';', '.', ':']) == "ENV";
+    let name = |word: &str| if is_place(&word) { word.replace("ENV", environment) } else { word.to_owned() };
+    hint.split(' ').map(name).collect::<Vec<_>>().join(" ")
 }
 
 impl From<ArtifactError> for CommandError {

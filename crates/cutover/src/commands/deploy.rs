@@ -36,7 +36,7 @@ use std::time::Duration;
 pub(crate) struct DeployArgs {
     /// The environment in cutover.toml
     #[arg(value_name = "ENV")]
-    environment: String,
+    pub(super) environment: String,
     #[command(flatten)]
     what: WhatArgs,
     /// Check everything that changes nothing live, show what would be done, and stop

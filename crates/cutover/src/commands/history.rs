@@ -82,6 +82,7 @@ impl HistoryArgs {
     pub(super) fn run(&self, context: &Context) -> Result<Exit, CommandError> {
         let filter = self.filter(context)?;
         let page = context.recall(|store| store.history(&filter, usize::from(self.limit)))?;
+        context.warn_of_unknown(self.environment.as_ref())?;
         if context.output.json {
             context.output.json(&serde_json::json!({ "v": 1, "deployments": page.rows, "next": page.next }))?;
         } else {

@@ -30,7 +30,7 @@ use serde_json::json;
 pub(crate) struct LockArgs {
     /// The environment in cutover.toml
     #[arg(value_name = "ENV")]
-    environment: String,
+    pub(super) environment: String,
     /// What to do
     #[arg(value_enum)]
     verb: Verb,

@@ -39,6 +39,7 @@ impl MetricsArgs {
     pub(super) fn run(&self, context: &Context) -> Result<Exit, CommandError> {
         let now = context.now();
         let metrics = self.measure(context, Window { since: self.since.before(now), until: now })?;
+        context.warn_of_unknown(self.environment.as_ref())?;
         if context.output.json {
             let environment = &self.environment;
             context.output.json(&serde_json::json!({ "v": 1, "environment": environment, "metrics": metrics }))?;

@@ -55,6 +55,36 @@ pub(crate) enum Command {
 impl Command {
     /// Does what was asked for.
     pub(crate) fn run(&self, context: &Context) -> Result<Exit, CommandError> {
+        self.perform(context).map_err(|error| match self.environment() {
+            Some(environment) => error.in_environment(environment),
+            None => error,
+        })
+    }
+
+    /// The environment that it is about, when it is about one.
+    fn environment(&self) -> Option<&str> {
+        match self {
+            Self::Plan(args) => Some(&args.environment),
+            Self::Deploy(args) => Some(&args.environment),
+            Self::Rollback(args) => Some(&args.environment),
+            Self::Resume(args) => Some(&args.environment),
+            Self::Releases(args) => Some(&args.environment),
+            Self::Lock(args) => Some(&args.environment),
+            Self::App(args) => Some(&args.environment),
+            Self::Env(args) => Some(&args.environment),
+            Self::Init(_)
+            | Self::Demo(_)
+            | Self::Status(_)
+            | Self::Supervise(_)
+            | Self::Build(_)
+            | Self::History(_)
+            | Self::Logs(_)
+            | Self::Metrics(_)
+            | Self::Schema(_) => None,
+        }
+    }
+
+    fn perform(&self, context: &Context) -> Result<Exit, CommandError> {
         match self {
             Self::Init(args) => args.run(context),
             Self::Demo(args) => args.run(context),

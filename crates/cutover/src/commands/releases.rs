@@ -28,7 +28,7 @@ use serde_json::json;
 pub(crate) struct ReleasesArgs {
     /// The environment in cutover.toml
     #[arg(value_name = "ENV")]
-    environment: String,
+    pub(super) environment: String,
 }
 
 impl ReleasesArgs {

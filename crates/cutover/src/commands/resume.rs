@@ -22,7 +22,7 @@ use cutover_targets::host::transaction::Recovery;
 pub(crate) struct ResumeArgs {
     /// The environment in cutover.toml
     #[arg(value_name = "ENV")]
-    environment: String,
+    pub(super) environment: String,
     /// Close what is stuck without trying again
     #[arg(long)]
     abandon: bool,

@@ -104,7 +104,9 @@ impl From<LockError> for CommandError {
         };
         let told = Self::of(kind, &error).state(NOTHING_CHANGED);
         match error {
-            LockError::Held(_) => told.hint("--wait queues up behind it; `cutover lock ENV status` shows who waits"),
+            LockError::Held(_) => told.hint(
+                "--wait queues up behind it (deploy, rollback, app restart); `cutover lock ENV status` shows who waits",
+            ),
             LockError::Maintenance(_) => told.hint("`cutover lock ENV release` ends it"),
             LockError::TimedOut { .. } => {
                 told.hint("wait longer with --wait=SECONDS; `cutover lock ENV status` shows who waits")

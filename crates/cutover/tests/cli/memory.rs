@@ -210,6 +210,17 @@ fn a_deployment_can_be_named_by_the_beginning_of_its_id() {
     "#);
 }
 
+#[test]
+fn an_environment_that_is_nowhere_is_warned_of_and_one_that_is_only_remembered_is_not() {
+    let sandbox = eventful();
+    let warning = "warning: no environment prod in cutover.toml or in the history; there are: production\n";
+    for command in ["history", "metrics"] {
+        let (unknown, remembered) = (sandbox.run(&[command, "prod"]), sandbox.run(&[command, "staging"]));
+        assert_eq!((unknown.code, unknown.stderr.as_str()), (0, warning), "{unknown:?}");
+        assert_eq!((remembered.code, remembered.stderr.as_str()), (0, ""), "{remembered:?}");
+    }
+}
+
 /// A story that began yesterday: metrics look at what lies before now.
 fn recent(number: i64) -> Story {
     let now = (Timestamp::now().as_second() - minute(0).as_second()) / 60;
