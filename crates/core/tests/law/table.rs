@@ -2,14 +2,14 @@
 //!
 //! A plan is written as its steps: `p` prepares, `l` is live, `w` is live and switches, `i` is live and
 //! irreversible, `s` settles. A journal is written as its entries: `S1` step 1 started, `A` applied, `F` failed,
-//! `R` restored, `X` restore failed; `C` cancelled, `U` resumed.
+//! `R` restored, `D` restored to what does not run, `X` restore failed; `C` cancelled, `U` resumed.
 
 use DeploymentOutcome::{Deployed, Failed, RolledBack, Stuck};
 use Next::Done;
 use cutover_core::journal::Entry;
-use cutover_core::next::{DeploymentOutcome, Next, RESUME_COUNT_MAX, next};
+use cutover_core::next::{DeploymentOutcome, Next, RESUME_COUNT_MAX, next, unwinding};
 use cutover_core::plan::{Phase, Plan, Reversal, Step, StepId};
-use cutover_core::target::{Before, Failure, Outcome};
+use cutover_core::target::{Before, Cause, Failure, Outcome, Unwinding};
 use cutover_testkit::{plan, step};
 
 fn plan_of(steps: &str) -> Plan<()> {
@@ -40,6 +40,7 @@ fn entry_of(text: &str) -> Entry {
         "A" => Entry::Applied { step, outcome: Outcome::default() },
         "F" => Entry::Failed { step, error: Failure::new("told to fail") },
         "R" => Entry::Restored { step, note: String::new(), down: false },
+        "D" => Entry::Restored { step, note: String::new(), down: true },
         "X" => Entry::RestoreFailed { step, error: Failure::new("told to fail") },
         "C" => Entry::Cancelled { reason: "asked to stop".to_owned() },
         "U" => Entry::Resumed { by: "tester".to_owned() },
@@ -102,6 +103,32 @@ fn a_failure_restores_everything_that_was_started_last_first_and_the_failed_step
 #[test]
 fn a_step_that_failed_while_capturing_never_acted_and_is_not_restored() {
     check("p l s", &[("F0", Done(Failed)), ("S0 A0 F1", restore(0)), ("S0 A0 F1 R0", Done(Failed))]);
+}
+
+#[test]
+fn what_was_down_before_and_is_down_again_is_no_rollback() {
+    check(
+        "l w l s",
+        &[
+            ("S0 A0 S1 A1 S2 F2 R2 R1 D0", Done(Failed)),
+            ("S0 A0 S1 A1 S2 F2 D2 R1 R0", Done(Failed)),
+            ("S0 A0 S1 A1 S2 F2 R2 R1 X0 U D0", Done(Failed)),
+            ("S0 A0 S1 A1 S2 F2 D2 R1 X0", Done(Stuck)),
+        ],
+    );
+}
+
+#[test]
+fn a_step_on_its_way_back_knows_whether_there_was_a_switch_and_whether_anything_followed_it() {
+    let plan = plan_of("l w l s");
+    let of = |entries: &str, step| {
+        let Unwinding { cause, switched, went_on } = unwinding(&plan, &journal_of(entries), StepId(step));
+        (cause, switched, went_on)
+    };
+    assert_eq!(of("S0 A0 S1 C", 0), (Cause::Cancelled, true, true));
+    assert_eq!(of("S0 A0 F1", 0), (Cause::Failed, false, false), "a switch that never acted is none");
+    assert_eq!(of("S0 A0 S1 A1 S2 F2", 2), (Cause::Failed, true, false));
+    assert_eq!(of("S0 A0 S1 A1 S2 F2 R2 R1", 0), (Cause::Failed, true, true), "what is restored had acted");
 }
 
 #[test]
