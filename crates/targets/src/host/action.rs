@@ -78,6 +78,9 @@ pub struct Preflight {
     /// Whether lines of the service's log can mean failure.
     #[serde(default)]
     pub watches_log: bool,
+    /// What the config asks of the artifact and the artifact does not have.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub misfits: Vec<String>,
 }
 
 /// How a release is put together.

@@ -7,6 +7,7 @@ mod action;
 mod course;
 pub mod env_text;
 mod executor;
+mod fitness;
 mod journal_file;
 mod layout;
 mod leftovers;

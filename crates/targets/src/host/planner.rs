@@ -6,6 +6,7 @@ use super::action::{
 };
 use super::env_text;
 use super::executor::HostPlan;
+use super::fitness::misfits;
 use super::layout::Layout;
 use super::release::{Release, ReleaseState, linked};
 use cutover_core::artifact::{Digest, Manifest};
@@ -354,6 +355,7 @@ fn preflight(config: &HostConfig, subject: &Subject<'_>) -> Preflight {
         service: config.service.clone(),
         awaits_log: config.verify.probes.iter().any(|probe| matches!(probe.kind, ProbeKind::Log { .. })),
         watches_log: !config.verify.fatal.is_empty(),
+        misfits: misfits(config, subject.manifest),
     }
 }
 

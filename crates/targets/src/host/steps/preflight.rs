@@ -7,6 +7,7 @@ use crate::host::site::Site;
 use crate::service::{self, Service};
 use cutover_core::target::{Failure, FailureKind, Outcome};
 use cutover_disk::free_space;
+use rustix::fs::Access;
 use std::path::{Path, PathBuf};
 
 /// Checks everything and reports everything that is wrong at once.
@@ -15,7 +16,8 @@ pub(crate) fn apply(site: &Site<'_>, preflight: &Preflight) -> Result<Outcome, F
     linked(&site.layout.previous())?;
     let room = check_room(site, preflight)?;
     let service = preflight.service.as_ref().map(|config| service::open(config, &site.service_site()));
-    let missing = missing_programs(preflight).chain(missing_files(site, preflight)).map(Failure::new);
+    let missing = missing_programs(preflight).chain(missing_files(site, preflight));
+    let missing = missing.chain(preflight.misfits.iter().cloned()).map(Failure::new);
     let faults: Vec<Failure> = missing.chain(service_faults(service.as_deref(), preflight)).collect();
     if !faults.is_empty() {
         return Err(all_of(&faults));
@@ -37,7 +39,7 @@ fn all_of(faults: &[Failure]) -> Failure {
 
 fn check_room(site: &Site<'_>, preflight: &Preflight) -> Result<String, Failure> {
     let root = site.layout.root();
-    let free = free_space(root).map_err(disk)?;
+    let free = free_space(existing(root)?).map_err(disk)?;
     let (bytes, inodes) = (
         preflight.bytes.saturating_add(preflight.bytes_free_min),
         preflight.inodes.saturating_add(preflight.inodes_free_min),
@@ -64,6 +66,18 @@ fn check_room(site: &Site<'_>, preflight: &Preflight) -> Result<String, Failure>
     Ok(format!("{} free", size(free.bytes)))
 }
 
+/// The directory itself, or the one in which it will be made: a rehearsal makes none.
+fn existing(root: &Path) -> Result<&Path, Failure> {
+    let nearest = root.ancestors().find(|path| path.exists()).unwrap_or(root);
+    let is_usable = nearest.is_dir() && rustix::fs::access(nearest, Access::WRITE_OK | Access::EXEC_OK).is_ok();
+    if is_usable {
+        return Ok(nearest);
+    }
+    let why = format!("{} is no directory that this user can write in", nearest.display());
+    Err(Failure::new(format!("preflight: {} cannot be used: {why}", root.display()))
+        .hint(format!("{} must belong to the user who deploys", root.display())))
+}
+
 fn missing_programs(preflight: &Preflight) -> impl Iterator<Item = String> {
     let missing = preflight.programs.iter().filter(|program| find_program(program).is_none());
     missing.map(|program| format!("program {program} is not on the PATH"))
@@ -79,7 +93,7 @@ pub(crate) fn find_program(program: &str) -> Option<PathBuf> {
 }
 
 fn is_executable(path: &Path) -> bool {
-    rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok() && path.is_file()
+    rustix::fs::access(path, Access::EXEC_OK).is_ok() && path.is_file()
 }
 
 fn missing_files(site: &Site<'_>, preflight: &Preflight) -> impl Iterator<Item = String> {
@@ -130,4 +144,19 @@ fn unusable(layout: &crate::host::layout::Layout, failure: Failure) -> Failure {
         return failure;
     }
     failure.hint(format!("{} must exist, be writable and belong to the user who deploys", layout.root().display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_that_is_not_there_yet_is_measured_where_it_will_be_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        std::fs::write(&file, "").unwrap();
+
+        assert_eq!(existing(&dir.path().join("a/b")).unwrap(), dir.path());
+        assert!(existing(&file.join("b")).unwrap_err().message.contains("is no directory that this user can write in"));
+    }
 }
