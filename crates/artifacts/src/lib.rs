@@ -15,9 +15,11 @@ mod pack;
 mod parallel;
 mod record;
 mod store;
+mod uncommitted;
 
 pub use error::{ArtifactError, BuildError, ImportError};
 pub use filter::Filter;
 pub use pack::{PackObserver, PackRequest, PackSource};
 pub use record::{Artifact, ArtifactRecord};
 pub use store::{ArtifactBlobs, ArtifactStore, ID_PREFIX_LENGTH_MIN, PruneReport, Retention};
+pub use uncommitted::{Uncommitted, uncommitted};

@@ -38,6 +38,8 @@ pub(crate) struct Context {
 pub(crate) struct Project {
     /// What its `cutover.toml` says.
     pub(crate) config: Config,
+    /// Its `cutover.toml`, absolute.
+    pub(crate) file: PathBuf,
     /// The directory of its `cutover.toml`, absolute.
     pub(crate) dir: PathBuf,
     /// Where its artifacts and its history lie.
@@ -75,7 +77,7 @@ impl Context {
         // A found config has a directory: the path ends with the file's name.
         let dir = path.parent().unwrap_or(&path).to_owned();
         let data_dir = home()?.join("projects").join(place(&config, &dir));
-        Ok(Project { config, dir, data_dir })
+        Ok(Project { config, file: path, dir, data_dir })
     }
 
     fn config_path(&self) -> Result<PathBuf, CommandError> {

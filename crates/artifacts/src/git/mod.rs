@@ -90,9 +90,14 @@ impl Repository {
 
     /// Whether the work tree or the index differs from `HEAD` in anything that is not ignored.
     pub(crate) fn is_dirty(&self) -> Result<bool, ArtifactError> {
-        let args = ["status", "--porcelain", "-z", "--untracked-files=normal", "--ignore-submodules=none"];
+        self.differs(&[])
+    }
+
+    /// The same for what these pathspecs choose; all of it when there are none.
+    pub(crate) fn differs(&self, pathspecs: &[&str]) -> Result<bool, ArtifactError> {
+        let args = ["status", "--porcelain", "-z", "--untracked-files=normal", "--ignore-submodules=none", "--"];
         // Its first byte says it all: no need to read a million lines.
-        self.git.says_anything(&args)
+        self.git.says_anything(&[&args, pathspecs].concat())
     }
 
     /// The paths of a work tree that are tracked, or neither tracked nor ignored; to be called on

@@ -2,6 +2,7 @@
 
 use super::packing::{named, pack};
 use super::words;
+use super::work_tree::warn_of_uncommitted;
 use crate::context::Context;
 use crate::deployments::{Begun, Session, audit};
 use crate::error::CommandError;
@@ -143,10 +144,16 @@ pub(crate) fn subject(artifact: &Artifact) -> Subject<'_> {
 /// The artifact that is meant: found by its id, or packed now.
 pub(crate) fn find_artifact(context: &Context, what: &WhatArgs) -> Result<Artifact, CommandError> {
     let source = match (&what.artifact, &what.commit) {
-        (Some(name), _) => return named(context, name),
+        (Some(name), _) => {
+            let artifact = named(context, name)?;
+            warn_of_uncommitted(context, None)?;
+            return Ok(artifact);
+        }
         (None, _) if what.dirty => PackSource::WorkTree,
         (None, Some(revision)) => PackSource::Commit(revision.clone()),
         (None, None) => PackSource::Commit("HEAD".to_owned()),
     };
-    pack(context, &source, false)
+    let artifact = pack(context, &source, false)?;
+    warn_of_uncommitted(context, Some(&source))?;
+    Ok(artifact)
 }

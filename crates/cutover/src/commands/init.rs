@@ -7,6 +7,7 @@ use crate::init::{inspect, render};
 use clap::Args;
 use cutover_disk::write_atomic;
 use serde_json::json;
+use std::env;
 use std::path::{Path, PathBuf};
 
 /// The config is not secret: it is committed.
@@ -16,7 +17,8 @@ const CONFIG_MODE: u32 = 0o644;
 ///
 /// Reads what is there (pyproject.toml, requirements, package.json, Cargo.toml, Dockerfile, unit
 /// files, example env files, workflows), says what it found, and writes a config that works as it
-/// stands or names what it could not know. Runs nothing and changes nothing else.
+/// stands or names what it could not know. Runs nothing and changes nothing else. It works at the top
+/// of a repository: a release holds the whole of it.
 ///
 /// With --json: {"v":1,"path":…,"found":[…]}.
 #[derive(Debug, Args)]
@@ -24,7 +26,7 @@ const CONFIG_MODE: u32 = 0o644;
   cutover init
   cutover init --stdout        show the config instead of writing it
   cutover init --force         write it anew, replacing the one that is there
-  cutover -C services/api init")]
+  cutover -C ../shop init      in another repository")]
 pub(crate) struct InitArgs {
     /// Print the config instead of writing it
     #[arg(long, conflicts_with = "force")]
@@ -37,6 +39,9 @@ pub(crate) struct InitArgs {
 
 impl InitArgs {
     pub(super) fn run(&self, context: &Context) -> Result<Exit, CommandError> {
+        refuse_below_top(&env::current_dir().map_err(|error| {
+            CommandError::new(ErrorKind::Failed, "cannot find the current directory").because(&error)
+        })?)?;
         let findings = inspect(Path::new("."));
         let text = render(&findings);
         if self.stdout {
@@ -58,6 +63,19 @@ impl InitArgs {
         }
         Ok(write_atomic(path, text.as_bytes(), CONFIG_MODE)?)
     }
+}
+
+/// A release holds the whole repository, so what is found in one of its directories would have wrong paths.
+fn refuse_below_top(here: &Path) -> Result<(), CommandError> {
+    let Some(top) = here.ancestors().find(|dir| dir.join(".git").exists()).filter(|top| *top != here) else {
+        return Ok(());
+    };
+    let below = here.strip_prefix(top).unwrap_or(here).display();
+    let message = format!("{} is a directory of the repository {}", here.display(), top.display());
+    Err(CommandError::new(ErrorKind::Usage, message)
+        .state("nothing was changed: a release holds the whole repository, and paths in cutover.toml begin at its top")
+        .hint(format!("cutover -C {} init", top.display()))
+        .hint(format!("to deploy this directory only, set include = [\"{below}/**\"] in [artifact] there")))
 }
 
 fn tell(context: &Context, path: &Path, found: &[String]) -> Result<(), CommandError> {

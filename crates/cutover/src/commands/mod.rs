@@ -22,6 +22,7 @@ mod supervise;
 mod table;
 mod unfinished;
 mod words;
+mod work_tree;
 
 use crate::context::Context;
 use crate::demo::DemoArgs;

@@ -43,9 +43,25 @@ pub(super) fn pack(context: &Context, source: &PackSource, again: bool) -> Resul
         watch_signals().map_err(|error| CommandError::new(ErrorKind::Failed, "watch for signals").because(&error))?;
     }
     let mut listener = Listener::new(&context.output, known_secrets(project));
-    let artifact = artifacts.pack(&request, &mut listener).map_err(|error| listener.explain(error))?;
+    let artifact = artifacts
+        .pack(&request, &mut listener)
+        .map_err(|error| nothing_to_pack(&project.dir, &error).unwrap_or_else(|| listener.explain(error)))?;
     tell_untidy(context, tidy(context, &artifacts, &artifact));
     Ok(artifact)
+}
+
+/// The error of whoever has no repository or no commit yet.
+fn nothing_to_pack(dir: &Path, error: &ArtifactError) -> Option<CommandError> {
+    let failed = |what: String| CommandError::new(ErrorKind::Failed, what).state("nothing was deployed");
+    if matches!(error, ArtifactError::Git { .. }) && !dir.ancestors().any(|above| above.join(".git").exists()) {
+        let hint = "cutover.toml lies in the repository that is deployed: git init, git add and git commit make one";
+        return Some(failed(format!("{} is in no git repository", dir.display())).hint(hint));
+    }
+    if matches!(error, ArtifactError::UnknownRevision(revision) if revision == "HEAD") {
+        let hint = "git add and git commit come first: what is committed is what is deployed";
+        return Some(failed(format!("the repository of {} has no commits yet", dir.display())).hint(hint));
+    }
+    None
 }
 
 /// The artifact of this name: its id, the beginning of it, or a file that `cutover build --output` wrote, here or on

@@ -1,6 +1,7 @@
 //! Deployments to this machine, as far as they need no service.
 
 use crate::sandbox::Sandbox;
+use insta::assert_snapshot;
 
 /// The lines of a standard error that warn of something.
 fn warnings(stderr: &str) -> Vec<&str> {
@@ -62,7 +63,7 @@ fn what_has_no_way_back_stays_stuck_until_it_is_closed() {
 
     assert_eq!((refused.code, resumed.code, closed.code), (4, 4, 0), "{}", refused.told());
     assert!(refused.stderr.contains("a step that cannot be taken back was begun"), "{refused:?}");
-    assert!(!refused.stderr.contains("then run `cutover resume ENV`"), "trying again is no use: {refused:?}");
+    assert!(!refused.stderr.contains("then run `cutover resume production`"), "trying again is no use: {refused:?}");
     let told = resumed.told();
     assert!(told.contains("migrate cannot be taken back"), "{told}");
     assert!(
@@ -71,4 +72,79 @@ fn what_has_no_way_back_stays_stuck_until_it_is_closed() {
     );
     assert!(closed.stdout.contains("it stays as it is"), "{closed:?}");
     assert_eq!(sandbox.run(&["deploy", "production"]).code, 0);
+}
+
+#[test]
+fn a_rehearsal_refuses_what_the_artifact_cannot_give_and_the_deployment_does_so_too() {
+    let sandbox = Sandbox::deployable(
+        "python.requirements = \"reqs.txt\"\nlinked_dirs = [\"app.py\"]\nconfig_links = { \"c.json\" = \"none.json\" }",
+    );
+
+    let rehearsed = sandbox.run(&["deploy", "production", "--dry-run"]);
+    let made = sandbox.path().join("srv").exists();
+    let deployed = sandbox.run(&["deploy", "production"]);
+
+    assert_eq!((rehearsed.code, deployed.code), (1, 1), "{rehearsed:?} {deployed:?}");
+    for fault in [
+        "the artifact has no reqs.txt: is it committed, and not excluded?",
+        "the artifact has no none.json: is it committed, and not excluded?",
+        "linked_dirs has app.py, which is a file of the artifact",
+    ] {
+        assert!(rehearsed.stderr.contains(fault) && deployed.stdout.contains(fault), "{rehearsed:?} {deployed:?}");
+    }
+    assert!(!made, "a rehearsal makes no directory");
+    assert!(!sandbox.path().join("srv/shared/app.py").exists(), "nothing was put in the place of a committed file");
+}
+
+#[test]
+fn a_rehearsal_of_a_first_deployment_needs_no_directory_yet() {
+    let sandbox = Sandbox::deployable("");
+
+    let ran = sandbox.run(&["deploy", "production", "--dry-run"]);
+
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(ran.stdout.ends_with("preflight passed; nothing was changed\n"), "{ran:?}");
+}
+
+#[test]
+fn uncommitted_changes_are_said_to_stay_behind_and_those_of_the_config_to_count() {
+    let sandbox = Sandbox::deployable("");
+    sandbox.write(".gitignore", ".env\n");
+    sandbox.commit("Keep secrets out");
+    let clean = sandbox.run(&["deploy", "production"]);
+    sandbox.write("app.py", "print('not committed')\n");
+    let code = sandbox.run(&["deploy", "production"]);
+    sandbox.write("cutover.toml", &(sandbox.config() + "\n# not committed\n"));
+    let both = sandbox.run(&["plan", "production"]);
+    let earlier = sandbox.run(&["plan", "production", "--commit", "HEAD~1"]);
+    let dirty = sandbox.run(&["plan", "production", "--dirty"]);
+
+    let left = "warning: the work tree has uncommitted changes, which are not deployed; --dirty deploys them too\n";
+    let counts = "warning: cutover.toml has uncommitted changes, which count: the config is read from the work tree\n";
+    assert_eq!((clean.stderr.as_str(), code.stderr.as_str()), ("", left));
+    assert_eq!(both.stderr, format!("{left}{counts}"));
+    assert_eq!((earlier.stderr.as_str(), dirty.stderr.as_str()), (counts, ""));
+}
+
+#[test]
+fn without_a_repository_or_a_commit_it_is_said_what_to_do() {
+    let sandbox = Sandbox::deployable("");
+    let git = sandbox.repo().join(".git");
+    std::fs::remove_dir_all(&git).unwrap();
+    let no_repository = sandbox.run(&["plan", "production"]);
+    sandbox.begin_repository();
+    let no_commit = sandbox.run(&["plan", "production"]);
+
+    assert_snapshot!(no_repository.told(), @"
+    exit 1
+    --- stderr
+    error: DIR/repo is in no git repository
+      state: nothing was deployed
+      hint: cutover.toml lies in the repository that is deployed: git init, git add and git commit make one
+    ");
+    assert_snapshot!(no_commit.stderr, @"
+    error: the repository of DIR/repo has no commits yet
+      state: nothing was deployed
+      hint: git add and git commit come first: what is committed is what is deployed
+    ");
 }

@@ -68,3 +68,21 @@ fn the_schema_is_json_and_the_reference_is_markdown() {
     assert_eq!(sandbox.run(&["schema"]).json()["title"], "cutover.toml");
     assert!(sandbox.run(&["schema", "--reference"]).stdout.contains("| key | value | default | meaning |"));
 }
+
+#[test]
+fn below_the_top_of_a_repository_nothing_is_written_that_could_not_work() {
+    let sandbox = unconfigured();
+    sandbox.write("services/api/requirements.txt", "flask==3.0\n");
+
+    let ran = sandbox.run(&["-C", "services/api", "init"]);
+
+    assert_snapshot!(ran.told(), @r#"
+    exit 2
+    --- stderr
+    error: DIR/repo/services/api is a directory of the repository DIR/repo
+      state: nothing was changed: a release holds the whole repository, and paths in cutover.toml begin at its top
+      hint: cutover -C DIR/repo init
+      hint: to deploy this directory only, set include = ["services/api/**"] in [artifact] there
+    "#);
+    assert!(!sandbox.repo().join("services/api/cutover.toml").exists());
+}

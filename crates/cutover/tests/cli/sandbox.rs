@@ -76,7 +76,7 @@ impl Sandbox {
         for name in ["repo", "home"] {
             fs::create_dir(sandbox.path().join(name)).unwrap();
         }
-        sandbox.git(&["init", "--quiet", "--initial-branch", "main"]);
+        sandbox.begin_repository();
         sandbox.write("cutover.toml", CONFIG);
         sandbox.write("app.py", "print('v1')\n");
         sandbox.commit("Sell things");
@@ -121,6 +121,11 @@ impl Sandbox {
         let path = self.repo().join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
+    }
+
+    /// A repository without a commit.
+    pub(crate) fn begin_repository(&self) {
+        self.git(&["init", "--quiet", "--initial-branch", "main"]);
     }
 
     pub(crate) fn commit(&self, message: &str) {

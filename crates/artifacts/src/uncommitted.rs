@@ -1,0 +1,24 @@
+//! What a work tree has that no commit has.
+
+use crate::error::ArtifactError;
+use crate::git::Repository;
+use std::path::Path;
+
+/// Where a work tree differs from `HEAD` in anything that is not ignored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Uncommitted {
+    /// In the named file.
+    pub file: bool,
+    /// In anything else.
+    pub others: bool,
+}
+
+/// Compares the work tree that a file lies in with its `HEAD`.
+pub fn uncommitted(directory: &Path, file_name: &str) -> Result<Uncommitted, ArtifactError> {
+    let repository = Repository::at(directory);
+    let others = format!(":(exclude,literal){file_name}");
+    Ok(Uncommitted {
+        file: repository.differs(&[&format!(":(literal){file_name}")])?,
+        others: repository.differs(&[":/", &others])?,
+    })
+}
