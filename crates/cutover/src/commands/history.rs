@@ -9,14 +9,15 @@ use crate::exit::Exit;
 use clap::{Args, ValueEnum};
 use cutover_core::id::{DeploymentId, EnvironmentName};
 use cutover_core::next::DeploymentOutcome;
+use cutover_core::plan::PlanKind;
 use cutover_core::record::DeploymentRow;
 use cutover_core::store::{Filter, Page, Standing, Store};
-use cutover_reporters::one_line;
+use jiff::Timestamp;
 
 /// Lists past deployments, newest first.
 ///
 /// Shows what this machine remembers of the project: every attempt, how it ended, how long it took,
-/// who asked for it and what it brought. `cutover logs DEPLOYMENT` tells the whole story of one.
+/// who asked for it, what it brought and what stopped it. A narrow terminal leaves columns out. `cutover logs DEPLOYMENT` tells the whole story of one.
 ///
 /// With --json: {"v":1,"deployments":[…],"next":"…"}; give "next" to --before for the next page.
 #[derive(Debug, Args)]
@@ -58,7 +59,7 @@ enum OutcomeArg {
     Deployed,
     /// It was taken back after it had reached traffic
     RolledBack,
-    /// Nothing that runs was changed
+    /// Nothing new is live: nothing that runs was changed, or nothing ran before
     Failed,
     /// A person is needed
     Stuck,
@@ -86,7 +87,7 @@ impl HistoryArgs {
         if context.output.json {
             context.output.json(&serde_json::json!({ "v": 1, "deployments": page.rows, "next": page.next }))?;
         } else {
-            context.output.text(&text(&page, context))?;
+            context.output.text(&text(&page, context.now(), context.output.width))?;
         }
         Ok(Exit::Done)
     }
@@ -102,36 +103,92 @@ impl HistoryArgs {
     }
 }
 
-fn text(page: &Page, context: &Context) -> String {
+/// The columns, the most useful first among those that a narrow terminal has room for: what goes first stands last.
+const HEAD: [&str; 9] = ["deployment", "when", "environment", "kind", "outcome", "release", "took", "by", "what"];
+const GO_FIRST: [&str; 4] = ["by", "took", "environment", "release"];
+
+fn text(page: &Page, now: Timestamp, width: Option<usize>) -> String {
     if page.rows.is_empty() {
         return "No deployments.\n".to_owned();
     }
-    let mut table = Table::new(&["deployment", "when", "environment", "outcome", "release", "took", "by", "what"]);
+    let mut table = Table::new(&HEAD);
     for row in &page.rows {
-        table.row(cells(row, context));
+        table.row(cells(row, now));
     }
     let more = page.next.as_ref().map(|next| format!("older ones: --before {next}\n")).unwrap_or_default();
-    table.render(context.output.width) + &more
+    table.render_without(&GO_FIRST, width) + &more
 }
 
-fn cells(row: &DeploymentRow, context: &Context) -> [String; 8] {
+fn cells(row: &DeploymentRow, now: Timestamp) -> [String; 9] {
     [
         row.deployment.to_string(),
-        words::ago(row.began_at, context.now()),
+        words::ago(row.began_at, now),
         row.environment.to_string(),
-        words::outcome(row.outcome).to_owned(),
+        words::kind(row.kind).to_owned(),
+        outcome(row).to_owned(),
         row.release.to_string(),
         words::took(row.elapsed_ms),
-        one_line(&row.by),
+        row.by.clone(),
         what(row),
     ]
 }
 
-/// What went wrong where, or else what it brought.
+fn outcome(row: &DeploymentRow) -> &'static str {
+    match (row.kind, row.outcome) {
+        (PlanKind::Deploy, Some(DeploymentOutcome::Deployed)) if !row.is_change() => "✓ no change",
+        (PlanKind::Rollback | PlanKind::Restart, Some(DeploymentOutcome::Deployed)) => "✓ done",
+        (PlanKind::Deploy | PlanKind::Rollback | PlanKind::Restart, outcome) => words::outcome(outcome),
+    }
+}
+
+/// What it brought, why it was asked for, and what stopped it.
 fn what(row: &DeploymentRow) -> String {
-    match (&row.failed_step, &row.error) {
-        (Some(step), Some(error)) => one_line(&format!("{step}: {error}")),
-        (Some(_) | None, _) if row.commit.is_empty() => words::kind(row.kind).to_owned(),
-        (Some(_) | None, _) => one_line(&format!("{} {}", words::commit(&row.commit, row.dirty), row.subject)),
+    let brought =
+        (!row.commit.is_empty()).then(|| format!("{} {}", words::commit(&row.commit, row.dirty), row.subject));
+    let reason = (!row.reason.is_empty()).then(|| format!("\"{}\"", row.reason));
+    let failure = row.failed_step.as_ref().zip(row.error.as_ref()).map(|(step, error)| format!("{step}: {error}"));
+    let stop = if row.cancelled { Some("stopped on request".to_owned()) } else { failure };
+    [brought, reason, stop].into_iter().flatten().collect::<Vec<_>>().join(" — ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cutover_core::record::summarize;
+    use cutover_testkit::{Story, minute};
+
+    fn page() -> Page {
+        let stories = [Story::new(1).deployed(), Story::new(2).rolled_back(), Story::new(3).nothing_to_do()];
+        let rows = stories.map(|(plan, records)| DeploymentRow::from(&summarize(&plan, &records)));
+        Page { rows: rows.into(), next: None }
+    }
+
+    #[test]
+    fn a_narrow_terminal_keeps_what_tells_deployments_apart() {
+        let told = text(&page(), minute(60), Some(80));
+        insta::assert_snapshot!(told, @"
+        DEPLOYMENT  WHEN     KIND    OUTCOME        RELEASE  WHAT
+        d-00001     59m ago  deploy  ✓ deployed     r1       0000000 Change 1
+        d-00002     58m ago  deploy  ↩ rolled back  r2       0000000 Change 2 — switch:…
+        d-00003     57m ago  deploy  ✓ no change    r3       0000000 Change 3
+        ");
+    }
+
+    #[test]
+    fn a_rollback_by_hand_a_reason_and_a_wish_to_stop_are_told() {
+        let mut page = page();
+        let row = &mut page.rows[0];
+        (row.kind, row.reason) = (PlanKind::Rollback, "too slow".to_owned());
+        let row = &mut page.rows[1];
+        row.cancelled = true;
+
+        let told = text(&page, minute(60), None);
+
+        insta::assert_snapshot!(told, @r#"
+        DEPLOYMENT  WHEN     ENVIRONMENT  KIND      OUTCOME        RELEASE  TOOK   BY   WHAT
+        d-00001     59m ago  production   rollback  ✓ done         r1       5.00s  ada  0000000 Change 1 — "too slow"
+        d-00002     58m ago  production   deploy    ↩ rolled back  r2       5.00s  ada  0000000 Change 2 — stopped on request
+        d-00003     57m ago  production   deploy    ✓ no change    r3       1.00s  ada  0000000 Change 3
+        "#);
     }
 }

@@ -2,6 +2,11 @@
 
 use cutover_reporters::one_line;
 
+/// What stands between columns.
+const GAP: &str = "  ";
+/// The least that a table's last column needs in characters to say something.
+const LAST_WIDTH_MIN: usize = 20;
+
 /// Cells of rows, lined up. The last column is as wide as it needs to be.
 #[derive(Default)]
 pub(super) struct Table {
@@ -21,17 +26,44 @@ impl Table {
 
     /// The lines of the table, each with its end.
     pub(super) fn render(&self, width: Option<usize>) -> String {
+        let widths = self.widths();
+        self.rows.iter().map(|row| cut(&line(row, &widths), width) + "\n").collect()
+    }
+
+    /// The same without as many of these columns, by their titles, as the last column needs for room.
+    pub(super) fn render_without(mut self, spare: &[&str], width: Option<usize>) -> String {
+        for title in spare {
+            if width.is_none_or(|width| self.fits(width)) {
+                break;
+            }
+            self.drop_column(&title.to_uppercase());
+        }
+        self.render(width)
+    }
+
+    fn fits(&self, width: usize) -> bool {
+        let mut widths = self.widths();
+        let last = widths.pop().unwrap_or(0).min(LAST_WIDTH_MIN);
+        widths.iter().map(|column| column + GAP.len()).sum::<usize>() + last <= width
+    }
+
+    fn drop_column(&mut self, title: &str) {
+        if let Some(column) = self.rows[0].iter().position(|cell| cell == title) {
+            self.rows.iter_mut().for_each(|row| drop(row.remove(column)));
+        }
+    }
+
+    fn widths(&self) -> Vec<usize> {
         let column_count = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let widest =
             |column: usize| self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
-        let widths: Vec<usize> = (0..column_count).map(|column| widest(column).unwrap_or(0)).collect();
-        self.rows.iter().map(|row| cut(&line(row, &widths), width) + "\n").collect()
+        (0..column_count).map(|column| widest(column).unwrap_or(0)).collect()
     }
 }
 
 fn line(row: &[String], widths: &[usize]) -> String {
     let padded: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-    padded.join("  ").trim_end().to_owned()
+    padded.join(GAP).trim_end().to_owned()
 }
 
 fn cut(line: &str, width: Option<usize>) -> String {
@@ -53,5 +85,24 @@ mod tests {
         table.row(["größe".to_owned(), "a long subject".to_owned()]);
         assert_eq!(table.render(None), "ID     WHAT\ngröße  a long subject\n");
         assert_eq!(table.render(Some(12)), "ID     WHAT\ngröße  a lo…\n");
+    }
+
+    #[test]
+    fn columns_go_one_by_one_until_the_last_has_room() {
+        let table = || {
+            let mut table = Table::new(&["id", "by", "took", "what"]);
+            table.row([
+                "1".to_owned(),
+                "somebody".to_owned(),
+                "2.00s".to_owned(),
+                "a long subject of a commit".to_owned(),
+            ]);
+            table
+        };
+        let head = |width| table().render_without(&["by", "took"], width).lines().next().unwrap().to_owned();
+        assert_eq!(head(None), "ID  BY        TOOK   WHAT");
+        assert_eq!(head(Some(41)), "ID  BY        TOOK   WHAT");
+        assert_eq!(head(Some(40)), "ID  TOOK   WHAT");
+        assert_eq!(head(Some(30)), "ID  WHAT");
     }
 }

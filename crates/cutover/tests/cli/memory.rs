@@ -68,10 +68,10 @@ fn without_age(ran: &Ran) -> String {
 #[test]
 fn the_history_is_listed_newest_first() {
     assert_snapshot!(without_age(&eventful().run(&["history"])), @"
-    DEPLOYMENT  ENVIRONMENT  OUTCOME        RELEASE  TOOK   BY   WHAT
-    d-00003     staging      … unfinished   r3       2.00s  ada  0000000 Change 3
-    d-00002     production   ↩ rolled back  r2       5.00s  ada  switch: probe /health: status 500
-    d-00001     production   ✓ deployed     r1       5.00s  ada  0000000 Change 1
+    DEPLOYMENT  ENVIRONMENT  KIND    OUTCOME        RELEASE  TOOK   BY   WHAT
+    d-00003     staging      deploy  … unfinished   r3       2.00s  ada  0000000 Change 3
+    d-00002     production   deploy  ↩ rolled back  r2       5.00s  ada  0000000 Break the cart — switch: probe /health: status 500
+    d-00001     production   deploy  ✓ deployed     r1       5.00s  ada  0000000 Change 1
     ");
 }
 
