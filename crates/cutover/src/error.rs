@@ -30,7 +30,7 @@ pub(crate) enum ErrorKind {
     Usage,
     /// `cutover.toml` is missing or wrong.
     Config,
-    /// It could not be done; nothing was switched.
+    /// It could not be done; nothing new is live.
     Failed,
     /// Another deployment or a lock is in the way.
     Locked,

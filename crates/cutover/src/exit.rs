@@ -8,7 +8,7 @@ use std::process::ExitCode;
 pub(crate) enum Exit {
     /// What was asked for is done.
     Done = 0,
-    /// It failed, and nothing was switched.
+    /// It failed, and nothing new is live.
     Failed = 1,
     /// The command line or the config is wrong.
     Usage = 2,
@@ -27,7 +27,7 @@ pub(crate) enum Exit {
 impl Exit {
     const ALL: [(Self, &str); 8] = [
         (Self::Done, "done"),
-        (Self::Failed, "failed, nothing was switched"),
+        (Self::Failed, "failed, nothing new is live"),
         (Self::Usage, "the command line or cutover.toml is wrong"),
         (Self::RolledBack, "rolled back, the previous release is healthy"),
         (Self::Stuck, "stuck, a person is needed"),

@@ -139,7 +139,7 @@ fn a_release_that_is_rolled_back() {
     ↩ taken back: switch 0.00s — current is 20261120090000-9f8e7d6 again
     ↩ taken back: assemble 0.00s
     ↩ taken back: preflight 0.00s
-    ↩ Rolled back in 3.34s: release 20261120090000-9f8e7d6 is live and healthy again; 20261121101500-a1b2c3d was not kept
+    ↩ Rolled back in 3.34s: release 20261120090000-9f8e7d6 is live and healthy again, 20261121101500-a1b2c3d is not
       read more: cutover logs 20261121T101500-7f3a
     ");
     assert_snapshot!(json(&rolled_back()), @r#"
@@ -387,6 +387,24 @@ fn live_shows_the_running_step_and_leaves_lines_behind() {
         "✗ Failed after",
     ];
     assert_eq!(telling::unseen_live(&script, &manner, &expected), [""; 0]);
+}
+
+#[test]
+fn live_says_healthy_once_nothing_is_wrong_any_more() {
+    let probed = |name: &str, healthy| {
+        let result = cutover_core::probe::ProbeResult { name: name.to_owned(), ..probe(healthy) };
+        Event::Probed { step: StepId(VERIFY), result }
+    };
+    let script = Script::begun().started(VERIFY, 0).event(probed("page", false)).event(probed("port", true));
+    let script = script.event(probed("page", true));
+    let expected = [
+        "Deploying",
+        "verify",
+        "page, attempt 3: status 500",
+        "page, attempt 3: status 500",
+        "page, attempt 3: healthy",
+    ];
+    assert_eq!(telling::unseen_live(&script, &Manner::default(), &expected), [""; 0]);
 }
 
 #[test]

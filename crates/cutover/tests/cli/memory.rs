@@ -124,7 +124,7 @@ fn the_whole_story_of_a_deployment_is_told() {
     taking back: switch, stage
     ↩ taken back: switch 1.00s — back
     ↩ taken back: stage 1.00s — back
-    ↩ Rolled back in 5.00s: release r1 is live and healthy again; r2 was not kept
+    ↩ Rolled back in 5.00s: release r1 is live and healthy again, r2 is not
 
     probes
     TIME      HOST       PROBE   WHERE                         HEALTHY  CODE  MS  ATTEMPTS  SAID

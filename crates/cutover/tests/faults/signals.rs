@@ -126,7 +126,7 @@ fn a_signal_while_the_release_is_watched_rolls_back_to_the_old_one() {
 
         let ran = running.end_within(SOON).expect(3).concludes("↩ Rolled back");
         let told = ran.told();
-        ran.says(&["✗ stopped", "is live and healthy again", "was not kept", "cutover logs"]);
+        ran.says(&["✗ stopped", "is live and healthy again", "cutover logs"]);
         assert_eq!(before.differences(&bed.world()), [""; 0], "{told}");
         bed.assert_settled_at(1, &told);
     }

@@ -6,8 +6,10 @@ use super::story::{Running, Story};
 use super::words::{duration, one_line, progress};
 use crate::reporter::Reporter;
 use cutover_core::event::Event;
+use cutover_core::probe::ProbeResult;
 use indicatif::style::TemplateError;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use std::collections::BTreeMap;
 use std::io;
 use std::time::Duration;
 
@@ -19,13 +21,15 @@ pub struct Live {
     manner: Manner,
     screen: MultiProgress,
     shown: Option<(Running, ProgressBar)>,
+    /// What is wrong now, by the probe that says so.
+    unhealthy: BTreeMap<String, String>,
 }
 
 impl Live {
     /// Draws on `target`, which should be a terminal: on anything else nothing is shown.
     pub fn new(target: ProgressDrawTarget, manner: Manner) -> Self {
         let screen = MultiProgress::with_draw_target(target);
-        Self { story: Story::new(&manner), manner, screen, shown: None }
+        Self { story: Story::new(&manner), manner, screen, shown: None, unhealthy: BTreeMap::new() }
     }
 
     /// Draws on the standard output.
@@ -42,6 +46,7 @@ impl Live {
             self.screen.remove(&bar);
         }
         // A template that cannot be read costs the moving line, not the report.
+        self.unhealthy.clear();
         self.shown = running.and_then(|running| self.bar(&running).ok().map(|bar| (running, bar)));
     }
 
@@ -65,15 +70,24 @@ impl Live {
         }
     }
 
-    fn tell_passing(&self, event: &Event) {
+    /// What is still wrong, or that nothing is any more: while a service soaks, an old fault would be untrue.
+    fn say_health(&mut self, probe: &ProbeResult) {
+        let attempt = format!("{}, attempt {}", probe.name, probe.attempt_count);
+        if probe.healthy {
+            self.unhealthy.remove(&probe.name);
+        } else {
+            self.unhealthy.insert(probe.name.clone(), format!("{attempt}: {}", probe.error));
+        }
+        let message = self.unhealthy.values().next().cloned().unwrap_or_else(|| format!("{attempt}: healthy"));
+        self.say(&one_line(&message));
+    }
+
+    fn tell_passing(&mut self, event: &Event) {
         match event {
             Event::Progressed { done, total, unit, .. } => self.say(&progress(*done, *total, unit)),
             Event::Output { line, .. } if self.manner.verbose => self.say(&one_line(line)),
-            Event::Probed { result, .. } if !result.healthy => {
-                self.say(&one_line(&format!("{}, attempt {}: {}", result.name, result.attempt_count, result.error)));
-            }
-            Event::Probed { .. }
-            | Event::Output { .. }
+            Event::Probed { result, .. } => self.say_health(result),
+            Event::Output { .. }
             | Event::Began { .. }
             | Event::Recorded { .. }
             | Event::Waiting { .. }

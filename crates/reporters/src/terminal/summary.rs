@@ -105,7 +105,7 @@ fn warned(count: usize) -> String {
 
 fn rolled_back(plan: &Plan) -> String {
     match &plan.original {
-        Some(original) => format!("release {original} is live and healthy again; {} was not kept", plan.release),
+        Some(original) => format!("release {original} is live and healthy again, {} is not", plan.release),
         None => "what was there before is back".to_owned(),
     }
 }

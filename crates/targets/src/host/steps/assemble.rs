@@ -34,7 +34,7 @@ pub(crate) fn restore(site: &Site<'_>) -> Result<String, Failure> {
     remove_tree(&site.layout.partial(site.release)).map_err(disk)?;
     let directory = site.layout.release(site.release);
     if Release::read(site.layout, site.release).is_ok_and(|release| release.state == ReleaseState::Bad) {
-        return Ok(format!("kept as bad in {}", directory.display()));
+        return Ok(format!("the bad release stays in {}, to be looked at", directory.display()));
     }
     // Under its partial name it is no candidate for anything, even when removing it is cut short.
     if directory.exists() {
