@@ -202,7 +202,7 @@ fn a_second_signal_leaves_at_once_and_resume_brings_it_to_an_end() {
     ran.says(&["left half-way", "cutover resume production"]);
     assert_eq!((bed.current(), bed.serving()), (Some(1), Some(1)));
     let status = bed.run(&["status", "production"]).expect(0);
-    status.says(&["is unfinished: `cutover resume`"]);
+    status.says(&["is unfinished: it stopped at", "cutover resume production"]);
 
     let resumed = bed.run(&["resume", "production"]);
 
