@@ -127,10 +127,11 @@ impl TargetStatus {
             Some(Err(error)) => (None, Some(error.message)),
             None => (None, None),
         };
+        let main = service.as_ref().and_then(|state| state.main.as_ref());
         Self {
             name: name.clone(),
             deploy_to: config.deploy_to.display().to_string(),
-            service_release: service.as_ref().and_then(|state| other_release(state, layout, live.as_ref())),
+            service_release: main.and_then(|main| other_release(main.pid, layout, live.as_ref())),
             release: live.map(|id| ReleaseStatus { release: Release::read(layout, &id).ok(), id }),
             nothing_live,
             previous,
@@ -154,9 +155,9 @@ fn named(link: &Path, faults: &mut Vec<String>) -> Option<ReleaseId> {
     })
 }
 
-/// The release that the service's main process works in, when it is not the live one.
-fn other_release(state: &ServiceState, layout: &Layout, live: Option<&ReleaseId>) -> Option<ReleaseId> {
-    let place = cwd_of(state.main.as_ref()?.pid)?;
+/// The release that a service's main process works in, when it is not the live one.
+fn other_release(pid: u32, layout: &Layout, live: Option<&ReleaseId>) -> Option<ReleaseId> {
+    let place = cwd_of(pid)?;
     let releases = layout.releases().canonicalize().ok()?;
     let name = place.strip_prefix(releases).ok()?.components().next()?.as_os_str().to_str()?.to_owned();
     ReleaseId::new(name).ok().filter(|release| Some(release) != live)
@@ -248,4 +249,39 @@ fn service_text(state: &ServiceState) -> String {
     ];
     facts.into_iter().flatten().for_each(|fact| text += &format!(" · {fact}"));
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::{Child, Command};
+
+    /// A process that works in this directory, until it is dropped.
+    struct Sleeper(Child);
+
+    impl Sleeper {
+        fn within(directory: &Path) -> Self {
+            std::fs::create_dir_all(directory).unwrap();
+            Self(Command::new("sleep").arg("60").current_dir(directory).spawn().unwrap())
+        }
+    }
+
+    impl Drop for Sleeper {
+        fn drop(&mut self) {
+            let _ended = self.0.kill().and_then(|()| self.0.wait());
+        }
+    }
+
+    #[test]
+    fn a_service_that_runs_another_release_than_the_live_one_is_found_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path());
+        let [old, new] = ["r1", "r2"].map(|name| ReleaseId::new(name).unwrap());
+        let service = Sleeper::within(&layout.release(&new).join("src"));
+        let stranger = Sleeper::within(dir.path());
+
+        assert_eq!(other_release(service.0.id(), &layout, Some(&old)), Some(new.clone()));
+        assert_eq!(other_release(service.0.id(), &layout, Some(&new)), None);
+        assert_eq!(other_release(stranger.0.id(), &layout, Some(&old)), None);
+    }
 }
