@@ -30,7 +30,7 @@ fn reopen(place: &Place) {
 #[test]
 fn a_recovery_removes_what_was_left_under_temporary_names() {
     let place = place();
-    place.deploy(&v(1));
+    let deployment = place.deploy(&v(1)).plan.deployment;
     let live = place.live().unwrap();
     let before = place.picture();
     let left = [
@@ -39,8 +39,11 @@ fn a_recovery_removes_what_was_left_under_temporary_names() {
         ".cutover/env/.cutover-tmp-1-2".to_owned(),
         ".cutover/manifests/.cutover-tmp-1-3".to_owned(),
         ".cutover/blobs/ab/.cutover-tmp-1-4".to_owned(),
+        format!(".cutover/logs/{deployment}/.cutover-tmp-1-5"),
     ];
-    std::fs::create_dir_all(place.path(".cutover/blobs/ab")).unwrap();
+    for directory in [".cutover/blobs/ab".to_owned(), format!(".cutover/logs/{deployment}")] {
+        std::fs::create_dir_all(place.path(&directory)).unwrap();
+    }
     left.iter().for_each(|name| std::fs::write(place.path(name), "TOKEN=made up").unwrap());
     reopen(&place);
 

@@ -42,6 +42,7 @@ pub(super) fn sweep(layout: &Layout, plan: &HostPlan) {
         remove_temporaries(&directory, false, &nobody);
     }
     remove_temporaries(&layout.blobs(), true, &nobody);
+    remove_temporaries(&layout.logs(&plan.deployment), false, &nobody);
     // The maintenance lock is written here, by anyone at any time.
     remove_temporaries(&layout.own(), false, &|process| std::path::Path::new(&format!("/proc/{process}")).exists());
 }
