@@ -12,7 +12,7 @@ pub mod stat;
 mod timed;
 mod watch;
 
-pub use environment::{PATH_DEFAULT, base_environment};
+pub use environment::{Inherited, PATH_DEFAULT};
 pub use error::{ChildError, signal_name};
 pub use running::{Kin, Running};
 pub use timed::Timed;
@@ -37,7 +37,7 @@ pub struct ChildCommand<'a> {
     pub command: &'a CommandLine,
     /// The directory it runs in.
     pub cwd: &'a Path,
-    /// Variables on top of [`base_environment`]; the only way for a secret to reach the command.
+    /// Variables on top of what is [`Inherited`]; the only way for a secret of the environment to reach the command.
     pub variables: &'a BTreeMap<String, Secret>,
     /// How long it may run before it is told to end.
     pub timeout: Duration,
@@ -58,6 +58,16 @@ pub enum Leftovers {
     Leave,
 }
 
+impl Leftovers {
+    /// What may stay outlives the caller, whose credentials it shall not have.
+    fn inherited(self) -> Inherited {
+        match self {
+            Self::Kill => Inherited::Tools,
+            Self::Leave => Inherited::Services,
+        }
+    }
+}
+
 /// A command that ended by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChildExit {
@@ -73,7 +83,7 @@ pub struct ChildExit {
 /// when stopping is asked for, the whole group is told to end and a little later killed. An exit
 /// code other than 0 is not an error here; death by a signal is.
 pub fn run(child: &ChildCommand<'_>, progress: &dyn Progress) -> Result<ChildExit, ChildError> {
-    let output = Output::new(child.masker, child.log, Some(progress), EXCERPT_BYTES_MAX);
+    let output = Output::new(&masker(child), child.log, Some(progress), EXCERPT_BYTES_MAX);
     watch(child, output, &|| progress.cancelled())
 }
 
@@ -83,7 +93,13 @@ pub fn listen(
     bytes_max: usize,
     cancelled: &dyn Fn() -> bool,
 ) -> Result<ChildExit, ChildError> {
-    watch(child, Output::new(child.masker, child.log, None, bytes_max), cancelled)
+    watch(child, Output::new(&masker(child), child.log, None, bytes_max), cancelled)
+}
+
+/// Hides also the credentials that the command inherits: tools like to print the address that they talk to.
+fn masker(child: &ChildCommand<'_>) -> Masker {
+    let inherited = child.leftovers.inherited().credentials();
+    child.masker.and(inherited.iter().map(|credential| ("", credential)))
 }
 
 fn watch(
@@ -103,7 +119,7 @@ fn start(child: &ChildCommand<'_>, writer: PipeWriter) -> Result<Running, ChildE
     if !child.cwd.is_dir() {
         return Err(ChildError::Directory { path: child.cwd.to_owned() });
     }
-    let mut command = command(child.command, child.cwd);
+    let mut command = command(child.command, child.cwd, child.leftovers.inherited());
     command.envs(child.variables.iter().map(|(name, value)| (name, value.expose())));
     let errors = writer.try_clone().map_err(ChildError::Pipe)?;
     command.stdout(writer).stderr(errors);
@@ -165,12 +181,12 @@ pub fn ask(question: &Question<'_>) -> Result<Vec<u8>, ChildError> {
     }
 }
 
-/// A command in its own process group with the base environment, no input, and no output yet.
+/// A command in its own process group with what it inherits, no input, and no output yet.
 ///
 /// A program with a relative path that has a directory is looked for under `cwd`.
-pub fn command(line: &CommandLine, cwd: &Path) -> Command {
+pub fn command(line: &CommandLine, cwd: &Path, inherited: Inherited) -> Command {
     let mut command = program(line, cwd);
-    command.env_clear().envs(base_environment()).stdin(Stdio::null()).process_group(0);
+    command.env_clear().envs(inherited.variables()).stdin(Stdio::null()).process_group(0);
     command
 }
 

@@ -138,6 +138,47 @@ fn only_given_and_harmless_variables_reach_the_command() {
     assert!(!lines.iter().any(|line| line.starts_with("CARGO_MANIFEST_DIR")), "{lines:?}");
 }
 
+/// Whether this is the run of the test with these variables; the run without them begins it.
+fn is_run_with(variables: &[(&str, &str)], test: &str) -> bool {
+    if std::env::var_os(variables[0].0).is_some_and(|value| value == variables[0].1) {
+        return true;
+    }
+    let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+    let status = again.args([test, "--exact"]).envs(variables.iter().copied()).status().unwrap();
+    assert!(status.success(), "{status}");
+    false
+}
+
+const CREDENTIALS: [(&str, &str); 2] =
+    [("PIP_INDEX_URL", "https://ann:pip-made-up@host/simple"), ("UV_PUBLISH_TOKEN", "uv-made-up")];
+
+#[test]
+fn credentials_of_the_caller_reach_a_tool_and_no_log() {
+    if !is_run_with(&CREDENTIALS, "credentials_of_the_caller_reach_a_tool_and_no_log") {
+        return;
+    }
+    let mut case = Case::shell("echo \"$PIP_INDEX_URL $UV_PUBLISH_TOKEN ${#UV_PUBLISH_TOKEN}\"");
+    case.log = Some(case.path("log"));
+
+    case.run().unwrap();
+
+    assert_eq!(case.told.lines(), ["https://ann:***@host/simple *** 10"]);
+    assert_eq!(fs::read_to_string(case.path("log")).unwrap(), "https://ann:***@host/simple *** 10\n");
+}
+
+#[test]
+fn credentials_of_the_caller_do_not_reach_what_may_stay() {
+    if !is_run_with(&CREDENTIALS, "credentials_of_the_caller_do_not_reach_what_may_stay") {
+        return;
+    }
+    let mut case = Case::shell("echo \"${PIP_INDEX_URL:-none} ${UV_PUBLISH_TOKEN:-none}\"");
+    case.leftovers = Leftovers::Leave;
+
+    case.run().unwrap();
+
+    assert_eq!(case.told.lines(), ["none none"]);
+}
+
 #[test]
 fn a_program_is_found_in_the_working_directory_and_given_its_arguments_as_they_stand() {
     let mut case = Case::shell("");

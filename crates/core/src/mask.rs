@@ -41,7 +41,21 @@ impl fmt::Debug for Masker {
 impl Masker {
     /// Builds a masker from names and values. Empty values hold nothing to hide.
     pub fn new<'a>(secrets: impl IntoIterator<Item = (&'a str, &'a Secret)>) -> Self {
-        let (mut forms, mut too_short) = (BTreeSet::new(), Vec::new());
+        Self::build(BTreeSet::new(), Vec::new(), secrets)
+    }
+
+    /// A masker that hides these as well.
+    pub fn and<'a>(&self, secrets: impl IntoIterator<Item = (&'a str, &'a Secret)>) -> Self {
+        // Forms are made of whole characters.
+        let forms = self.table.forms.iter().map(|form| String::from_utf8_lossy(form).into_owned());
+        Self::build(forms.collect(), self.too_short.to_vec(), secrets)
+    }
+
+    fn build<'a>(
+        mut forms: BTreeSet<String>,
+        mut too_short: Vec<String>,
+        secrets: impl IntoIterator<Item = (&'a str, &'a Secret)>,
+    ) -> Self {
         for (name, secret) in secrets {
             let length = secret.expose().trim().chars().count();
             match length {

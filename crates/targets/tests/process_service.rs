@@ -72,6 +72,26 @@ fn secrets_of_the_env_file_are_hidden_in_the_log() {
 }
 
 #[test]
+fn credentials_of_the_caller_do_not_reach_the_service() {
+    const PROXY: &str = "http://ann:made-up@proxy:1";
+    if std::env::var_os("HTTPS_PROXY").is_none_or(|value| value != PROXY) {
+        let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+        again.args(["credentials_of_the_caller_do_not_reach_the_service", "--exact"]);
+        assert!(again.env("HTTPS_PROXY", PROXY).env("PIP_INDEX_URL", PROXY).status().unwrap().success());
+        return;
+    }
+    let place = Place::new();
+
+    place.shell("env; echo end; exec sleep 1000").restart(&Told::default()).unwrap();
+
+    wait_for("it speaks", || place.service_log().ends_with("end\n"));
+    let log = place.service_log();
+    assert!(log.contains("PATH=") && !log.contains("PROXY") && !log.contains("PIP_"), "{log}");
+    let supervisor = fs::read(format!("/proc/{}/environ", place.told().supervisor.pid)).unwrap();
+    assert!(!String::from_utf8_lossy(&supervisor).contains("made-up"));
+}
+
+#[test]
 fn a_crashed_service_is_started_again_with_growing_pauses() {
     let place = Place::new();
     let service = place.shell("echo run; exit 3");

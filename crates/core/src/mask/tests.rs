@@ -28,6 +28,13 @@ fn streamed(masker: &Masker, text: &[u8], borders: &[usize]) -> Vec<u8> {
 }
 
 #[test]
+fn a_masker_can_be_given_more_to_hide() {
+    let (first, second) = (Secret::new("abcdefghij"), Secret::new("klmnopqrst"));
+    let both = Masker::new([("A", &first)]).and([("B", &second)]);
+    assert_eq!(both.mask("abcdefghij and klmnopqrst"), "*** and ***");
+}
+
+#[test]
 fn a_secret_is_replaced_and_the_rest_stays() {
     let secret = made_up(1);
     let masked = masker(std::slice::from_ref(&secret)).mask(&format!("token={secret}; next={secret}{secret}."));

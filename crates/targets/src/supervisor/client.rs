@@ -3,7 +3,7 @@
 use super::place::{Phase, Place, Spec, SupervisorState, private};
 use super::{SERVICE_MARK, SUPERVISOR_MARK, SupervisorError};
 use crate::process::{ProcessIdentity, signal, with_variable};
-use cutover_child::base_environment;
+use cutover_child::Inherited;
 use cutover_core::target::tail;
 use rustix::process::Signal;
 use std::collections::BTreeSet;
@@ -164,7 +164,7 @@ fn launch_supervisor(place: &Place, launch: Launch<'_>) -> Result<Child, Supervi
         private().write(true).create(true).truncate(true).open(&path).map_err(SupervisorError::file("open", &path))?;
     let mut command = Command::new(launch.program);
     command.args(launch.args).arg(place.dir()).current_dir("/");
-    command.env_clear().envs(base_environment()).env(SUPERVISOR_MARK, place.dir());
+    command.env_clear().envs(Inherited::Services.variables()).env(SUPERVISOR_MARK, place.dir());
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
     command.spawn().map_err(|source| SupervisorError::Launch { program: PathBuf::from(launch.program), source })
 }

@@ -4,6 +4,7 @@ use super::SERVICE_MARK;
 use super::dotenv::{ENV_BYTES_MAX, parse_env};
 use super::place::Spec;
 use crate::process::ProcessIdentity;
+use cutover_child::Inherited;
 use cutover_core::mask::Masker;
 use cutover_core::secret::Secret;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
@@ -30,7 +31,7 @@ pub(super) fn start(spec: &Spec, dir: &Path, output: &PipeWriter) -> Result<Serv
     let current = spec.deploy_to.join("current");
     let release = fs::canonicalize(&current)
         .map_err(|e| format!("find the release that {} points to: {e}", current.display()))?;
-    let mut command = cutover_child::command(&spec.config.command, &release);
+    let mut command = cutover_child::command(&spec.config.command, &release, Inherited::Services);
     let program = command.get_program().to_string_lossy().into_owned();
     let variables = read_env(spec, &release)?;
     command.envs(variables.iter().map(|(name, value)| (name, value.expose())));
