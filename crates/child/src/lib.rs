@@ -6,14 +6,17 @@
 
 mod environment;
 mod error;
+mod mark;
 mod output;
 mod running;
+mod source;
 pub mod stat;
 mod timed;
 mod watch;
 
 pub use environment::{Inherited, PATH_DEFAULT};
 pub use error::{ChildError, signal_name};
+pub use mark::kill_marked;
 pub use running::{Kin, Running};
 pub use timed::Timed;
 
@@ -21,9 +24,12 @@ use cutover_core::config::CommandLine;
 use cutover_core::mask::Masker;
 use cutover_core::secret::Secret;
 use cutover_core::target::{EXCERPT_BYTES_MAX, Progress};
+use mark::Mark;
 use output::Output;
+use source::Source;
 use std::collections::BTreeMap;
-use std::io::{self, PipeReader, PipeWriter};
+use std::io::{self, PipeReader};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -46,24 +52,29 @@ pub struct ChildCommand<'a> {
     /// Hides secrets in whatever it says.
     pub masker: &'a Masker,
     /// What happens to processes that it leaves behind.
-    pub leftovers: Leftovers,
+    pub leftovers: Leftovers<'a>,
 }
 
 /// What happens to processes that outlive the command that began them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Leftovers {
-    /// They are killed: nothing of a hook or an install stays.
+pub enum Leftovers<'a> {
+    /// They are killed, also when they have left the command's group: nothing of a hook or an install stays.
     Kill,
-    /// They stay: a command that starts a service. What they print is not read any more.
+    /// They stay. What they print is not read any more, and whoever goes on printing ends by it.
     Leave,
+    /// They stay, and may go on printing: the command starts a service.
+    Serve {
+        /// Where it goes, as it is said. The file is begun anew and is for this user only; its directory must be there.
+        output: &'a Path,
+    },
 }
 
-impl Leftovers {
+impl Leftovers<'_> {
     /// What may stay outlives the caller, whose credentials it shall not have.
     fn inherited(self) -> Inherited {
         match self {
             Self::Kill => Inherited::Tools,
-            Self::Leave => Inherited::Services,
+            Self::Leave | Self::Serve { .. } => Inherited::Services,
         }
     }
 }
@@ -107,20 +118,26 @@ fn watch(
     mut output: Output<'_>,
     cancelled: &dyn Fn() -> bool,
 ) -> Result<ChildExit, ChildError> {
-    let (reader, writer) = io::pipe().map_err(ChildError::Pipe)?;
-    let running = start(child, writer)?;
+    let ends = match child.leftovers {
+        Leftovers::Kill | Leftovers::Leave => Source::pipe(),
+        Leftovers::Serve { output } => Source::file(output),
+    };
+    let (source, writer) = ends.map_err(ChildError::Pipe)?;
+    let mark = (child.leftovers == Leftovers::Kill).then(Mark::new);
+    let running = start(child, writer, mark.as_ref())?;
     let mut take = |chunk: &[u8]| output.push(chunk);
-    let watch = Watch::new(running, reader, &mut take, cancelled).map_err(ChildError::Pipe)?;
-    let watched = watch.until_the_end(child.timeout, child.leftovers);
+    let watch = Watch { running, source: Some(source), mark, take: &mut take, cancelled };
+    let watched = watch.until_the_end(child.timeout);
     judge(watched, output.finish(), child.timeout)
 }
 
-fn start(child: &ChildCommand<'_>, writer: PipeWriter) -> Result<Running, ChildError> {
+fn start(child: &ChildCommand<'_>, writer: OwnedFd, mark: Option<&Mark>) -> Result<Running, ChildError> {
     if !child.cwd.is_dir() {
         return Err(ChildError::Directory { path: child.cwd.to_owned() });
     }
     let mut command = command(child.command, child.cwd, child.leftovers.inherited());
     command.envs(child.variables.iter().map(|(name, value)| (name, value.expose())));
+    mark.iter().for_each(|mark| mark.put(&mut command));
     let errors = writer.try_clone().map_err(ChildError::Pipe)?;
     command.stdout(writer).stderr(errors);
     // The parent's ends of the pipe close here, with `command`.
@@ -164,7 +181,7 @@ pub struct Question<'a> {
 /// in Cutover's process group, so that it may ask at the terminal. When it is given up, whatever descends from it is
 /// killed with it. An exit code other than 0 is an error.
 pub fn ask(question: &Question<'_>) -> Result<Vec<u8>, ChildError> {
-    let (reader, writer) = io::pipe().map_err(ChildError::Pipe)?;
+    let (source, writer) = Source::pipe().map_err(ChildError::Pipe)?;
     let mut command = program(question.command, question.cwd);
     command.stdin(Stdio::null()).stdout(writer).stderr(Stdio::inherit());
     let running = begin(command, Kin::Descendants)?;
@@ -173,8 +190,8 @@ pub fn ask(question: &Question<'_>) -> Result<Vec<u8>, ChildError> {
         let room = question.bytes_max.saturating_sub(answer.len());
         answer.extend_from_slice(&chunk[..chunk.len().min(room)]);
     };
-    let watch = Watch::new(running, reader, &mut take, question.cancelled).map_err(ChildError::Pipe)?;
-    let watched = watch.until_the_end(question.timeout, Leftovers::Leave);
+    let watch = Watch { running, source: Some(source), mark: None, take: &mut take, cancelled: question.cancelled };
+    let watched = watch.until_the_end(question.timeout);
     match judge(watched, String::new(), question.timeout)?.code {
         0 => Ok(answer),
         code => Err(ChildError::Refused { code }),

@@ -1,9 +1,10 @@
 //! Watching a command until it and its kin have ended.
 
+use crate::mark::Mark;
 use crate::running::{Running, wait_for};
-use crate::{Leftovers, make_nonblocking};
+use crate::source::Source;
 use rustix::event::{PollFd, PollFlags};
-use std::io::{self, PipeReader, Read};
+use std::io::{self, Read};
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
@@ -35,29 +36,23 @@ enum Verdict {
 
 /// What is watched, and within which bounds.
 pub(crate) struct Watch<'a> {
-    running: Running,
-    reader: Option<PipeReader>,
-    take: &'a mut dyn FnMut(&[u8]),
-    cancelled: &'a dyn Fn() -> bool,
+    pub(crate) running: Running,
+    /// What it says; None at its end.
+    pub(crate) source: Option<Source>,
+    /// What its processes carry, when none of them may stay.
+    pub(crate) mark: Option<Mark>,
+    /// Is handed each chunk that the source gives.
+    pub(crate) take: &'a mut dyn FnMut(&[u8]),
+    /// Whether to stop; asked again and again.
+    pub(crate) cancelled: &'a dyn Fn() -> bool,
 }
 
-impl<'a> Watch<'a> {
-    /// Each chunk that the pipe gives is handed to `take`; `cancelled` is asked again and again.
-    pub(crate) fn new(
-        running: Running,
-        reader: PipeReader,
-        take: &'a mut dyn FnMut(&[u8]),
-        cancelled: &'a dyn Fn() -> bool,
-    ) -> io::Result<Self> {
-        make_nonblocking(&reader)?;
-        Ok(Self { running, reader: Some(reader), take, cancelled })
-    }
-
+impl Watch<'_> {
     /// Passes on output until the command ended or had to be ended.
-    pub(crate) fn until_the_end(mut self, limit: Duration, leftovers: Leftovers) -> Watched {
+    pub(crate) fn until_the_end(mut self, limit: Duration) -> Watched {
         match self.verdict(Instant::now() + limit) {
             Verdict::Exited => {
-                self.settle(leftovers);
+                self.settle();
                 // Not reaped before now, so that its group's number could not be anyone else's.
                 Watched::Ended(self.running.status())
             }
@@ -87,21 +82,30 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Reads what is left, and ends whoever else still holds the pipe.
-    fn settle(&mut self, leftovers: Leftovers) {
-        self.pump_until(DRAIN_GRACE, |watch| watch.reader.is_none());
-        if leftovers == Leftovers::Kill {
-            self.running.kill();
-            self.pump_until(DRAIN_GRACE, |watch| watch.reader.is_none());
+    /// Reads what is left, and ends whoever may not stay.
+    fn settle(&mut self) {
+        self.pump_until(DRAIN_GRACE, |watch| watch.source.is_none());
+        if self.mark.is_some() {
+            self.kill();
+            self.pump_until(DRAIN_GRACE, |watch| watch.source.is_none());
         }
     }
 
     fn terminate(&mut self) {
         self.running.terminate();
-        self.pump_until(TERM_GRACE, |watch| watch.reader.is_none() && watch.running.has_exited());
-        self.running.kill();
+        self.mark.iter().for_each(Mark::terminate);
+        self.pump_until(TERM_GRACE, |watch| {
+            watch.source.is_none() && watch.running.has_exited() && watch.mark.as_ref().is_none_or(Mark::is_gone)
+        });
+        self.kill();
         self.pump_until(KILL_GRACE, |watch| watch.running.has_exited());
-        self.pump_until(DRAIN_GRACE, |watch| watch.reader.is_none());
+        self.pump_until(DRAIN_GRACE, |watch| watch.source.is_none());
+    }
+
+    /// Kills it and its kin, and whoever has left them.
+    fn kill(&self) {
+        self.running.kill();
+        self.mark.iter().for_each(Mark::kill);
     }
 
     fn pump_until(&mut self, limit: Duration, done: impl Fn(&Self) -> bool) {
@@ -113,21 +117,29 @@ impl<'a> Watch<'a> {
 
     /// Waits for output or the end, and takes at most one chunk.
     fn pump(&mut self, wait: Duration) {
-        if self.reader.is_none() && self.running.end().is_none() {
+        // Seen before reading: what is said between the two is not lost.
+        let has_ended = self.running.has_exited();
+        self.wait(if has_ended && self.source.as_ref().is_some_and(Source::grows) { Duration::ZERO } else { wait });
+        let Some(source) = &mut self.source else { return };
+        let mut chunk = [0; 64 * 1024];
+        match source.read(&mut chunk) {
+            Ok(0) if source.grows() && !has_ended => {}
+            Ok(0) => self.source = None,
+            Ok(count) => (self.take)(&chunk[..count]),
+            Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+            Err(_) => self.source = None,
+        }
+    }
+
+    fn wait(&self, limit: Duration) {
+        if self.source.is_none() && self.running.end().is_none() {
             std::thread::sleep(END_INTERVAL);
             return;
         }
+        let said = self.source.as_ref().and_then(Source::waited_for);
         let mut fds: Vec<PollFd<'_>> = Vec::with_capacity(2);
-        fds.extend(self.reader.as_ref().map(|reader| PollFd::new(reader, PollFlags::IN)));
+        fds.extend(said.map(|said| PollFd::from_borrowed_fd(said, PollFlags::IN)));
         fds.extend(self.running.end().map(|end| PollFd::new(end, PollFlags::IN)));
-        wait_for(&mut fds, wait);
-        let Some(reader) = &mut self.reader else { return };
-        let mut chunk = [0; 64 * 1024];
-        match reader.read(&mut chunk) {
-            Ok(0) => self.reader = None,
-            Ok(count) => (self.take)(&chunk[..count]),
-            Err(e) if matches!(e.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
-            Err(_) => self.reader = None,
-        }
+        wait_for(&mut fds, limit);
     }
 }

@@ -77,7 +77,7 @@ struct Case {
     variables: BTreeMap<String, Secret>,
     timeout: Duration,
     masker: Masker,
-    leftovers: Leftovers,
+    leftovers: Leftovers<'static>,
     log: Option<std::path::PathBuf>,
     told: Told,
 }
@@ -295,14 +295,42 @@ fn what_a_hook_leaves_behind_is_killed_and_cannot_hang_the_reader() {
     wait_for("the leftover is gone", || !is_alive(pid));
 }
 
+/// Starts a process that has left the group, and waits until it wrote its number. It ignores TERM.
+const DEPART: &str =
+    "setsid sh -c 'trap \"\" TERM; echo $$ > pid; while :; do sleep 1; done' & while ! [ -s pid ]; do sleep 0.01; done";
+
 #[test]
-fn what_leaves_the_group_with_the_pipe_cannot_hang_the_reader() {
-    let case = Case::shell("setsid sh -c 'echo $$ > pid; exec sleep 1000' & while ! [ -s pid ]; do sleep 0.01; done");
+fn what_leaves_the_group_ends_with_the_command_and_cannot_hang_the_reader() {
+    let case = Case::shell(DEPART);
     let began = Instant::now();
     assert_eq!(case.run().unwrap().code, 0);
     assert!(began.elapsed() < Duration::from_secs(5));
-    let escaped = written_pid(&case.path("pid"));
-    kill(escaped);
+    let departed = written_pid(&case.path("pid"));
+    assert!(!is_alive(departed));
+}
+
+#[test]
+fn what_leaves_the_group_does_not_outlive_a_timeout() {
+    let mut case = Case::shell(&format!("{DEPART}; sleep 1000"));
+    case.timeout = Duration::from_millis(500);
+    assert!(matches!(case.run(), Err(ChildError::TimedOut { .. })));
+    let departed = written_pid(&case.path("pid"));
+    assert!(!is_alive(departed));
+}
+
+#[test]
+fn a_command_ends_nobody_elses_processes() {
+    let other = Case::shell("echo begun; sleep 1000");
+    std::thread::scope(|scope| {
+        let others = scope.spawn(|| other.run());
+        wait_for("the other began", || !other.told.lines().is_empty());
+
+        assert_eq!(Case::shell("true").run().unwrap().code, 0);
+
+        assert!(!others.is_finished());
+        other.told.cancel.cancel();
+        assert!(matches!(others.join().unwrap(), Err(ChildError::Cancelled)));
+    });
 }
 
 #[test]

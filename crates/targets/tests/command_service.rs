@@ -7,6 +7,7 @@ use cutover_core::config::{CommandLine, ServiceConfig};
 use cutover_core::target::FailureKind;
 use cutover_targets::service::{Service, open};
 use service_support::{Place, Told};
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 fn service(place: &Place, restart: &str, pid_file: Option<&str>) -> Box<dyn Service> {
@@ -69,4 +70,39 @@ fn a_restart_that_fails_or_hangs_says_so() {
 
     let failure = service(&place, "sleep 1000", None).restart(&Told::default()).unwrap_err();
     assert_eq!(failure.kind, FailureKind::TimedOut, "{failure}");
+}
+
+#[test]
+fn a_service_that_goes_on_talking_to_its_inherited_output_lives_on() {
+    let place = Place::new();
+    let talk = "echo starting; (echo $$ > /dev/null; while ! [ -e go ]; do sleep 0.01; done; echo said; echo again; touch done; exec sleep 1000) & echo $! > app.pid";
+    let service = service(&place, talk, Some("current/app.pid"));
+    let told = Told::default();
+
+    service.restart(&told).unwrap();
+
+    assert_eq!(told.lines(), ["starting"]);
+    let main = service.state().unwrap().main.unwrap();
+    std::fs::write(place.release().join("go"), "").unwrap();
+    service_support::wait_for("it spoke", || place.release().join("done").exists() || !main.is_alive());
+    assert!(main.is_alive());
+    let log = place.supervisor().join("command.log");
+    assert_eq!(std::fs::read_to_string(&log).unwrap(), "starting\nsaid\nagain\n");
+    assert_eq!(std::fs::metadata(&log).unwrap().permissions().mode() & 0o777, 0o600);
+    service.stop(&Told::default()).unwrap();
+}
+
+#[test]
+fn each_restart_begins_the_output_anew_and_none_is_needed() {
+    let place = Place::new();
+    let service = service(&place, "echo started", None);
+    let log = place.supervisor().join("command.log");
+    for _ in 0..2 {
+        service.restart(&Told::default()).unwrap();
+        assert_eq!(std::fs::read_to_string(&log).unwrap(), "started\n");
+    }
+    std::fs::remove_file(&log).unwrap();
+    std::fs::create_dir(&log).unwrap();
+
+    service.restart(&Told::default()).unwrap();
 }

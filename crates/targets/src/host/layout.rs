@@ -116,7 +116,7 @@ impl Layout {
         self.own().join(format!("restart-{target}.json"))
     }
 
-    /// The supervisor's directory for a `process` service.
+    /// What belongs to a target's service: the supervisor of a `process`, the output of a `command`.
     pub fn process(&self, target: &TargetName) -> PathBuf {
         self.own().join("process").join(target.as_str())
     }

@@ -6,29 +6,13 @@
 use super::executor::HostPlan;
 use super::layout::Layout;
 use super::site::DEPLOYMENT_VARIABLE;
-use crate::process::{signal, with_variable};
+use cutover_child::kill_marked;
 use cutover_core::id::DeploymentId;
 use cutover_disk::remove_temporaries;
-use rustix::process::Signal;
-use std::time::{Duration, Instant};
-
-const WAIT: Duration = Duration::from_secs(5);
-const POLL: Duration = Duration::from_millis(10);
 
 /// Kills every process of this user that belongs to the deployment, and waits until they are gone.
 pub(super) fn end(deployment: &DeploymentId) {
-    let began = Instant::now();
-    loop {
-        let mut found = with_variable(DEPLOYMENT_VARIABLE, deployment.as_str());
-        found.remove(&std::process::id());
-        if found.is_empty() || began.elapsed() > WAIT {
-            return;
-        }
-        for pid in found {
-            signal(pid, Signal::KILL);
-        }
-        std::thread::sleep(POLL);
-    }
+    kill_marked(DEPLOYMENT_VARIABLE, deployment.as_str());
 }
 
 /// Removes files under temporary names wherever a deployment makes some. Only who holds the lock may.

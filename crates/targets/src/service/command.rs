@@ -7,13 +7,16 @@ use cutover_core::config::CommandLine;
 use cutover_core::target::{EXCERPT_BYTES_MAX, Failure, Progress};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
+use std::fs::{DirBuilder, File};
 use std::io::Read;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The longest pid file that makes sense, in bytes.
 const PID_FILE_BYTES_MAX: u64 = 64;
+/// Where a service says what it does not log elsewhere, in the directory of its own.
+const OUTPUT_FILE: &str = "command.log";
 /// How long `status` may take.
 const STATUS_TIMEOUT_MAX: Duration = Duration::from_secs(10);
 
@@ -31,19 +34,25 @@ impl CommandService {
         &self,
         command: &CommandLine,
         timeout: Duration,
+        leftovers: Leftovers<'_>,
         with: impl FnOnce(&ChildCommand<'_>) -> Result<ChildExit, ChildError>,
     ) -> Result<ChildExit, ChildError> {
         let (current, variables) = (self.site.current(), BTreeMap::new());
         // Before the first release is live there is no `current`, and a service may have to be stopped all the same.
         let cwd = if current.is_dir() { &current } else { &self.site.deploy_to };
         let masker = &self.site.masker;
-        let leftovers = Leftovers::Leave;
         with(&ChildCommand { command, cwd, variables: &variables, timeout, log: None, masker, leftovers })
     }
 
-    fn act(&self, verb: &str, command: &CommandLine, progress: &dyn Progress) -> Result<(), Failure> {
+    fn act(
+        &self,
+        verb: &str,
+        command: &CommandLine,
+        leftovers: Leftovers<'_>,
+        progress: &dyn Progress,
+    ) -> Result<(), Failure> {
         let subject = format!("{verb} service {}", self.site.name);
-        let exit = self.run(command, self.timeout, |child| run(child, progress));
+        let exit = self.run(command, self.timeout, leftovers, |child| run(child, progress));
         exit.map_err(|e| e.failure(&subject))?.success(&subject)
     }
 
@@ -63,7 +72,7 @@ impl Service for CommandService {
     fn state(&self) -> Result<ServiceState, Failure> {
         let subject = format!("look at service {}", self.site.name);
         let unheard = |child: &ChildCommand<'_>| listen(child, EXCERPT_BYTES_MAX, &|| false);
-        let exit = match self.run(&self.status, self.timeout.min(STATUS_TIMEOUT_MAX), unheard) {
+        let exit = match self.run(&self.status, self.timeout.min(STATUS_TIMEOUT_MAX), Leftovers::Leave, unheard) {
             // A command that comes with the release is not there before the first one is live.
             Err(ChildError::Start { .. }) if !self.site.current().exists() => {
                 return Ok(ServiceState::inactive("its status command is not there yet", false));
@@ -97,11 +106,15 @@ impl Service for CommandService {
     }
 
     fn restart(&self, progress: &dyn Progress) -> Result<(), Failure> {
-        self.act("restart", &self.restart, progress)
+        let directory = self.site.process();
+        // Without it, what the service says is lost; that must not keep it from being started.
+        let _ = DirBuilder::new().recursive(true).mode(0o700).create(&directory);
+        let output = directory.join(OUTPUT_FILE);
+        self.act("restart", &self.restart, Leftovers::Serve { output: &output }, progress)
     }
 
     fn stop(&self, progress: &dyn Progress) -> Result<(), Failure> {
-        self.act("stop", &self.stop, progress)
+        self.act("stop", &self.stop, Leftovers::Leave, progress)
     }
 
     fn processes(&self) -> Result<BTreeSet<u32>, Failure> {

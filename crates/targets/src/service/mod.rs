@@ -11,6 +11,7 @@ pub use log::{LogMark, LogPlace};
 pub(crate) use log::{end_of, rotated};
 pub(crate) use process::CRASH_LOOP_COUNT;
 
+use crate::host::Layout;
 use crate::process::ProcessIdentity;
 use cutover_core::config::ServiceConfig;
 use cutover_core::id::TargetName;
@@ -108,6 +109,11 @@ impl Site {
     /// The link to the live release.
     pub(crate) fn current(&self) -> PathBuf {
         self.deploy_to.join("current")
+    }
+
+    /// The directory of what runs the service.
+    pub(crate) fn process(&self) -> PathBuf {
+        Layout::new(&self.deploy_to).process(&self.name)
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) struct ProcessService {
 
 impl ProcessService {
     pub(super) fn new(config: ProcessConfig, site: Site) -> Self {
-        let dir = site.deploy_to.join(".cutover/process").join(site.name.as_str());
+        let dir = site.process();
         let (deploy_to, env_file) = (site.deploy_to.clone(), site.env_file.clone());
         let spec = Spec { config, deploy_to, env_file, secret_names: site.secret_names.clone() };
         Self { spec, place: Place::new(dir), site }
