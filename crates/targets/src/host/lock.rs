@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -39,10 +39,10 @@ pub struct Holder {
 #[derive(Debug, thiserror::Error)]
 pub enum LockError {
     /// Another deployment runs.
-    #[error("locked by {} since {:.0}: {}", .0.by, .0.since, .0.reason)]
+    #[error("locked by {}", told(.0))]
     Held(Box<Holder>),
     /// Someone wants no deployments for now.
-    #[error("maintenance lock by {} since {:.0}: {}", .0.by, .0.since, .0.reason)]
+    #[error("maintenance lock by {}", told(.0))]
     Maintenance(Box<Holder>),
     /// A newer deployment took this one's place in the queue.
     #[error("superseded in the queue by {}: {}", .0.by, .0.reason)]
@@ -74,6 +74,12 @@ pub enum LockError {
     Disk(#[from] DiskError),
 }
 
+/// Who, since when and why; of one who left no name, it is not known since when.
+fn told(holder: &Holder) -> String {
+    let Holder { by, since, reason, .. } = holder;
+    if *since == Timestamp::UNIX_EPOCH { format!("{by}: {reason}") } else { format!("{by} since {since:.0}: {reason}") }
+}
+
 /// The lock, held. It is given back when this is dropped, or by the kernel when the process ends.
 #[derive(Debug)]
 pub struct Lock {
@@ -101,7 +107,7 @@ pub struct Waiting<'a> {
 }
 
 const POLL: Duration = Duration::from_millis(50);
-/// A reader takes a shared lock for a moment; a writer that meets it tries again for this long.
+/// Who only looks takes the lock for a moment; another one that meets it tries again for this long.
 const READER_GRACE: Duration = Duration::from_millis(40);
 
 /// Takes the lock, or says who has it. With a limit it queues up: first come, first served.
@@ -144,7 +150,7 @@ fn try_acquire(layout: &Layout, me: &Holder, now: Timestamp, ticket: Option<&Tic
     }
     let mut file = open(&layout.lock())?;
     if !lock_with_grace(&file, &layout.lock())? {
-        return Err(LockError::Held(Box::new(read_holder(&mut file).unwrap_or_else(unknown))));
+        return Err(LockError::Held(Box::new(who_holds(&mut file, &layout.lock()))));
     }
     // The name is for readers only: a full disk must not stop whoever wants to make room or to resume.
     let _ = write_holder(&mut file, me);
@@ -165,11 +171,22 @@ fn lock_with_grace(file: &File, path: &Path) -> Result<bool, LockError> {
 
 /// Who holds the lock now; None when it is free.
 pub fn holder(layout: &Layout) -> Option<Holder> {
-    let mut file = File::open(layout.lock()).ok()?;
-    match flock(&file, FlockOperation::NonBlockingLockShared) {
-        Ok(()) => None,
-        Err(_) => Some(read_holder(&mut file).unwrap_or_else(unknown)),
-    }
+    let path = layout.lock();
+    let mut file = File::open(&path).ok()?;
+    // As a deployment takes it, for it would also be stopped by one who locks the file for reading only.
+    let is_free = lock_with_grace(&file, &path).unwrap_or(true);
+    (!is_free).then(|| who_holds(&mut file, &path))
+}
+
+/// Who holds the lock that could not be taken. Cutover never locks for reading: what the file then says is out of date.
+fn who_holds(file: &mut File, path: &Path) -> Holder {
+    let is_for_reading = flock(&*file, FlockOperation::NonBlockingLockShared).is_ok();
+    let named = if is_for_reading { None } else { read_holder(file) };
+    named.unwrap_or_else(|| Holder {
+        by: "an unknown process".to_owned(),
+        reason: format!("it left no reason; `fuser -v {}` names it", path.display()),
+        ..unknown()
+    })
 }
 
 /// Who waits, first in line first.
@@ -223,8 +240,17 @@ pub(super) fn unknown() -> Holder {
 }
 
 fn open(path: &Path) -> Result<File, LockError> {
-    let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o644).open(path);
-    options.map_err(|source| LockError::Io { operation: "open", path: path.to_owned(), source })
+    let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
+    let file = options.map_err(|source| LockError::Io { operation: "open", path: path.to_owned(), source })?;
+    close_to_others(&file);
+    Ok(file)
+}
+
+/// Whoever can open the file can lock it. Where it cannot be closed to others it is a lock all the same.
+fn close_to_others(file: &File) {
+    if file.metadata().is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o077 != 0) {
+        let _ = file.set_permissions(Permissions::from_mode(0o600));
+    }
 }
 
 /// The largest holder record that is read, in bytes.
@@ -275,6 +301,35 @@ mod tests {
         drop(lock);
         assert!(holder(&layout).is_none());
         acquire(&layout, &me("bob"), &AT_ONCE).unwrap();
+    }
+
+    #[test]
+    fn a_lock_that_is_held_for_reading_is_told_as_locked_by_an_unknown_process() {
+        let (_dir, layout) = layout();
+        drop(acquire(&layout, &me("ann"), &AT_ONCE).unwrap());
+        std::fs::write(layout.lock(), serde_json::to_vec(&me("ann")).unwrap()).unwrap();
+        let reader = File::open(layout.lock()).unwrap();
+        flock(&reader, FlockOperation::NonBlockingLockShared).unwrap();
+
+        let refused = acquire(&layout, &me("bob"), &AT_ONCE).unwrap_err();
+
+        assert!(refused.to_string().starts_with("locked by an unknown process: it left no reason"), "{refused}");
+        assert_eq!(holder(&layout).unwrap().by, "an unknown process");
+        drop(reader);
+        assert!(holder(&layout).is_none());
+    }
+
+    #[test]
+    fn nobody_else_can_open_the_lock_and_an_older_one_is_closed_to_them() {
+        let (_dir, layout) = layout();
+        let mode = || layout.lock().metadata().unwrap().permissions().mode() & 0o777;
+        drop(acquire(&layout, &me("ann"), &AT_ONCE).unwrap());
+        assert_eq!(mode(), 0o600);
+        std::fs::set_permissions(layout.lock(), std::fs::Permissions::from_mode(0o644)).unwrap();
+
+        drop(acquire(&layout, &me("ann"), &AT_ONCE).unwrap());
+
+        assert_eq!(mode(), 0o600);
     }
 
     #[test]
