@@ -2,28 +2,30 @@
 //!
 //! The key is a digest of the requirements (with the files they name), the shipped wheels and the
 //! interpreter's identity. An unchanged key costs one link. An environment without its `complete`
-//! mark was cut short and is built anew.
+//! mark was cut short and is built anew, and so is one whose interpreter does not start, unless it is live.
 
 use super::hook::{log_file, with_log};
 use super::preflight::find_program;
 use super::requirements;
 use crate::host::release::{disk, io};
 use crate::host::site::{DEPLOYMENT_VARIABLE, Site};
-use cutover_child::{ChildCommand, Leftovers, run};
+use cutover_child::{ChildCommand, ChildError, Leftovers, listen, run};
 use cutover_core::artifact::Digest;
 use cutover_core::config::{CommandLine, PythonConfig};
 use cutover_core::secret::Secret;
-use cutover_core::target::{Failure, Outcome, Progress};
+use cutover_core::target::{EXCERPT_BYTES_MAX, Failure, Outcome, Progress};
 use cutover_disk::{digest_of_file, remove_tree, replace_symlink, sync_file_system, write_atomic};
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The environment's name in a release.
 pub(crate) const LINK: &str = ".venv";
 /// Says that an environment is whole.
 const COMPLETE: &str = ".cutover-complete";
+/// How long the interpreter of an environment that is used again may take to start.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Builds or reuses the environment and links it into the release.
 pub(crate) fn apply(site: &Site<'_>, python: &PythonConfig, progress: &dyn Progress) -> Result<Outcome, Failure> {
@@ -31,17 +33,57 @@ pub(crate) fn apply(site: &Site<'_>, python: &PythonConfig, progress: &dyn Progr
     let release = site.layout.release(site.release);
     let key = key(&release, requirements, python)?;
     let environment = site.layout.dependencies(&key);
-    let built = !environment.join(COMPLETE).exists();
-    if built {
+    let damage = damage(site, &environment, progress)?;
+    if let Some(why) = &damage {
+        assert_not_live(site, &environment, requirements, why)?;
         build(site, python, requirements, &environment, progress)?;
     }
     link(&release, &environment)?;
     let name = key.short();
-    Ok(if built {
-        Outcome::changed(format!("environment {name} built"))
-    } else {
-        Outcome::unchanged(format!("environment {name} reused"))
+    Ok(match damage {
+        Some(_) => Outcome::changed(format!("environment {name} built")),
+        None => Outcome::unchanged(format!("environment {name} reused")),
     })
+}
+
+/// Why an environment cannot be used as it is: it was never finished, or its interpreter does not even start.
+fn damage(site: &Site<'_>, environment: &Path, progress: &dyn Progress) -> Result<Option<String>, Failure> {
+    if !environment.join(COMPLETE).exists() {
+        return Ok(Some("it is not whole".to_owned()));
+    }
+    let words = [environment.join("bin/python").display().to_string(), "-c".to_owned(), String::new()];
+    let child = ChildCommand {
+        command: &CommandLine::Argv(words.to_vec()),
+        cwd: &site.layout.release(site.release),
+        variables: &quiet(site),
+        timeout: LOOK_TIMEOUT,
+        log: None,
+        masker: &site.masker(),
+        leftovers: Leftovers::Kill,
+    };
+    match listen(&child, EXCERPT_BYTES_MAX, &|| progress.cancelled()) {
+        Ok(exit) if exit.code == 0 => Ok(None),
+        Ok(exit) => Ok(Some(format!("its interpreter ended with exit code {}", exit.code))),
+        Err(error @ ChildError::Cancelled) => Err(error.failure("look at the environment")),
+        Err(error) => Ok(Some(error.to_string())),
+    }
+}
+
+/// What is live goes on with what it has loaded: nothing may be built over it.
+fn assert_not_live(site: &Site<'_>, environment: &Path, requirements: &Path, why: &str) -> Result<(), Failure> {
+    if !is_live(site, environment) {
+        return Ok(());
+    }
+    let (path, file) = (environment.display(), requirements.display());
+    Err(Failure::new(format!("environment {path} is damaged ({why}), and the live release uses it")).hint(format!(
+        "what runs was not touched, but could not be started again; any change of {file}, such as a comment, makes \
+         another environment, or move this one away (`mv {path} {path}.damaged`) and deploy again"
+    )))
+}
+
+fn is_live(site: &Site<'_>, environment: &Path) -> bool {
+    let live = site.layout.current().join(LINK).canonicalize();
+    live.is_ok_and(|live| environment.canonicalize().is_ok_and(|environment| environment == live))
 }
 
 /// Removes an environment that was cut short; a whole one is kept for the next deployment that wants it.
@@ -52,7 +94,7 @@ pub(crate) fn restore(site: &Site<'_>, python: &PythonConfig) -> Result<String, 
     };
     let Ok(key) = key(&release, requirements, python) else { return Ok("nothing to take back".to_owned()) };
     let environment = site.layout.dependencies(&key);
-    if environment.exists() && !environment.join(COMPLETE).exists() {
+    if environment.exists() && !environment.join(COMPLETE).exists() && !is_live(site, &environment) {
         remove_tree(&environment).map_err(disk)?;
         return Ok("unfinished environment removed".to_owned());
     }
