@@ -26,10 +26,11 @@ fn a_service_runs_in_its_release_with_its_env_file_and_stops() {
     let state = service.state().unwrap();
     assert!(state.active && state.since.is_some() && state.memory_bytes.unwrap() > 0, "{state:?}");
     let main = state.main.unwrap();
-    assert_eq!(service.processes().unwrap().into_iter().collect::<Vec<_>>(), [main.pid]);
-    assert_eq!(place.told().release.unwrap(), place.release());
     let said = format!("hello $world from {}\n", place.release().display());
     wait_for("it speaks", || place.service_log() == said);
+    // The shell of its first line has ended by then.
+    assert_eq!(service.processes().unwrap().into_iter().collect::<Vec<_>>(), [main.pid]);
+    assert_eq!(place.told().release.unwrap(), place.release());
     assert_eq!(fs::metadata(place.supervisor().join("service.log")).unwrap().permissions().mode() & 0o777, 0o600);
 
     service.stop(&Told::default()).unwrap();
@@ -56,6 +57,22 @@ fn a_restart_takes_the_release_that_is_current_then() {
     assert!(!first.supervisor.is_alive() && !first.child.unwrap().is_alive());
     assert_eq!(second.release.unwrap(), place.path("releases/2"));
     assert_eq!(second.restart_count, 0);
+}
+
+#[test]
+fn a_restart_that_cannot_be_prepared_leaves_what_runs() {
+    let place = Place::new();
+    let service = place.shell("exec sleep 1000");
+    service.restart(&Told::default()).unwrap();
+    let main = service.state().unwrap().main.unwrap();
+    let spec = place.supervisor().join("spec.json");
+    fs::remove_file(&spec).unwrap();
+    fs::create_dir(&spec).unwrap();
+
+    let failure = service.restart(&Told::default()).unwrap_err();
+
+    assert!(failure.message.contains("spec.json"), "{failure}");
+    assert!(main.is_alive() && service.state().unwrap().active);
 }
 
 #[test]

@@ -49,8 +49,10 @@ pub fn spawn(dir: &Path, launch: Launch<'_>, spec: &Spec) -> Result<SupervisorSt
     let place = Place::new(dir);
     place.create()?;
     let _lock = client_lock(&place, patience(spec.config.stop_timeout) + START_TIMEOUT)?;
-    stop_locked(&place)?;
+    let stop_timeout = stop_timeout(&place);
+    // Before anything is stopped: where it cannot be written, what runs shall run on.
     place.write_spec(spec)?;
+    stop_locked(&place, stop_timeout)?;
     let mut child = launch_supervisor(&place, launch)?;
     let told = await_first_word(&place, &mut child);
     // It outlives this process, but must not stay a zombie while this process lives.
@@ -69,8 +71,9 @@ pub fn stop(dir: &Path) -> Result<(), SupervisorError> {
     if !place.dir().is_dir() {
         return Ok(());
     }
-    let _lock = client_lock(&place, patience(stop_timeout(&place)) + START_TIMEOUT)?;
-    stop_locked(&place)
+    let stop_timeout = stop_timeout(&place);
+    let _lock = client_lock(&place, patience(stop_timeout) + START_TIMEOUT)?;
+    stop_locked(&place, stop_timeout)
 }
 
 /// How long stopping may take: the service's processes, then what they left.
@@ -96,8 +99,8 @@ fn client_lock(place: &Place, patience: Duration) -> Result<File, SupervisorErro
     }
 }
 
-fn stop_locked(place: &Place) -> Result<(), SupervisorError> {
-    let stop_timeout = stop_timeout(place);
+/// Stops what runs, with the time that its own specification gives it.
+fn stop_locked(place: &Place, stop_timeout: Duration) -> Result<(), SupervisorError> {
     if let Some(supervisor) = running_supervisor(place)? {
         let mut asked = false;
         let stopped = wait_until(patience(stop_timeout), || {
