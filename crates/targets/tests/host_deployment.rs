@@ -44,6 +44,34 @@ fn a_first_deployment_makes_the_release_current() {
 }
 
 #[test]
+fn a_place_where_another_project_is_live_is_refused_before_anything_is_done() {
+    let place = Place::new();
+    place.deploy(&v(1));
+    let file = place.path(&format!("{}/release.json", place.live().unwrap()));
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert!(text.contains("\"project\": \"demo\""));
+    std::fs::write(&file, text.replace("\"project\": \"demo\"", "\"project\": \"shop\"")).unwrap();
+    let before = place.picture();
+
+    let ended = place.deploy(&v(2));
+
+    assert_eq!(ended.outcome, Failed);
+    assert!(format!("{:?}", ended.records).contains("is a release of project shop"), "{:?}", ended.records);
+    assert_eq!(place.picture(), before);
+}
+
+#[test]
+fn a_release_that_does_not_say_whose_it_is_is_nobody_elses() {
+    let place = Place::new();
+    place.deploy(&v(1));
+    let file = place.path(&format!("{}/release.json", place.live().unwrap()));
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("\"project\": \"demo\",", "")).unwrap();
+
+    assert_eq!(place.deploy(&v(2)).outcome, Deployed);
+}
+
+#[test]
 fn a_second_deployment_keeps_the_first_as_previous_and_shares_what_is_unchanged() {
     use std::os::unix::fs::MetadataExt;
     let place = Place::new();

@@ -63,6 +63,7 @@ impl<'a> LocalHost<'a> {
             original: self.plan.original.as_ref(),
             deployment: &self.plan.deployment,
             kind: self.plan.kind,
+            project: &self.plan.project,
             environment: self.plan.environment.as_str(),
             commit: &self.plan.commit,
             subject: &self.plan.subject,

@@ -3,7 +3,7 @@
 use super::layout::Layout;
 use cutover_core::artifact::Digest;
 use cutover_core::config::{ServiceConfig, VerifyConfig};
-use cutover_core::id::{DeploymentId, ReleaseId, TargetName};
+use cutover_core::id::{DeploymentId, ProjectName, ReleaseId, TargetName};
 use cutover_core::record::ReleaseRecord;
 pub use cutover_core::record::ReleaseState;
 use cutover_core::target::Failure;
@@ -51,6 +51,9 @@ pub struct Release {
     /// Digest of the target's config that it was made with.
     #[serde(default)]
     pub config: Option<Digest>,
+    /// The project that it is of; None where an older version made it.
+    #[serde(default)]
+    pub project: Option<ProjectName>,
     /// The target that it was made for: a target that is renamed leaves its service behind under the old name.
     #[serde(default)]
     pub target: Option<TargetName>,

@@ -5,7 +5,7 @@ use super::release::Release;
 use crate::service;
 use crate::supervisor::{ENV_BYTES_MAX, parse_env};
 use cutover_core::artifact::{BlobSource, Digest, Manifest};
-use cutover_core::id::{DeploymentId, ReleaseId, TargetName};
+use cutover_core::id::{DeploymentId, ProjectName, ReleaseId, TargetName};
 use cutover_core::mask::Masker;
 use cutover_core::plan::PlanKind;
 use cutover_core::secret::Secret;
@@ -46,6 +46,7 @@ pub(crate) struct Site<'a> {
     pub(crate) original: Option<&'a ReleaseId>,
     pub(crate) deployment: &'a DeploymentId,
     pub(crate) kind: PlanKind,
+    pub(crate) project: &'a ProjectName,
     pub(crate) environment: &'a str,
     pub(crate) commit: &'a str,
     pub(crate) subject: &'a str,

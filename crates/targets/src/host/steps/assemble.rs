@@ -94,6 +94,7 @@ fn describe(site: &Site<'_>, assembly: &Assembly, manifest: &Manifest) -> Releas
         created_at: site.made_at,
         bytes: manifest.unpacked_bytes(),
         config: Some(assembly.config),
+        project: Some(site.project.clone()),
         target: Some(site.target.clone()),
         service: assembly.service.clone(),
         verify: Some(assembly.verify.clone()),

@@ -2,9 +2,10 @@
 
 use super::receive::size;
 use crate::host::action::Preflight;
-use crate::host::release::{Release, disk, io, linked};
+use crate::host::release::{RELEASE_FILE, Release, disk, io, linked};
 use crate::host::site::Site;
 use crate::service::{self, Service};
+use cutover_core::id::ReleaseId;
 use cutover_core::target::{Failure, FailureKind, Outcome};
 use cutover_disk::free_space;
 use rustix::fs::Access;
@@ -12,19 +13,33 @@ use std::path::{Path, PathBuf};
 
 /// Checks everything and reports everything that is wrong at once.
 pub(crate) fn apply(site: &Site<'_>, preflight: &Preflight) -> Result<Outcome, Failure> {
-    linked(&site.layout.current())?;
+    let live = linked(&site.layout.current())?;
     linked(&site.layout.previous())?;
     let room = check_room(site, preflight)?;
     let service = preflight.service.as_ref().map(|config| service::open(config, &site.service_site()));
     let missing = missing_programs(preflight).chain(missing_files(site, preflight));
     let missing = missing.chain(preflight.misfits.iter().cloned()).map(Failure::new);
-    let faults: Vec<Failure> = missing.chain(service_faults(service.as_deref(), preflight)).collect();
+    let foreign = live.and_then(|live| other_project(site, &live));
+    let faults: Vec<Failure> =
+        foreign.into_iter().chain(missing).chain(service_faults(service.as_deref(), preflight)).collect();
     if !faults.is_empty() {
         return Err(all_of(&faults));
     }
     let mut outcome = Outcome::unchanged(room);
     outcome.warnings.extend(clock_warning(site).into_iter().chain(log_warning(service.as_deref(), preflight)));
     Ok(outcome)
+}
+
+/// Two projects in one place would take each other's releases for their own, and go back to them.
+fn other_project(site: &Site<'_>, live: &ReleaseId) -> Option<Failure> {
+    let project = Release::read(site.layout, live).ok()?.project.filter(|project| project != site.project)?;
+    let file = site.layout.release(live).join(RELEASE_FILE);
+    let message = format!("{live}, live in {}, is a release of project {project}", site.layout.root().display());
+    Some(Failure::new(message).hint(format!(
+        "give {} a deploy_to of its own; if it is {project} under a new name, change `project` in {}",
+        site.project,
+        file.display()
+    )))
 }
 
 /// One failure that tells them all; the first advice is given.
