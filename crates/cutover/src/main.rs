@@ -9,6 +9,7 @@ mod diagnostics;
 mod error;
 mod exit;
 mod init;
+mod limits;
 mod output;
 mod panic;
 
@@ -27,6 +28,7 @@ const FIRST_INHERITED: i32 = 3;
 fn main() -> ExitCode {
     // A lock or pipe that the caller had open must not live on in a service that Cutover starts. Before any thread begins.
     close_fds::CloseFdsBuilder::new().cloexecfrom(FIRST_INHERITED);
+    limits::survive();
     panic::keep();
     match Cli::try_parse() {
         Ok(cli) => run(&cli).into(),

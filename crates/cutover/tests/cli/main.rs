@@ -7,6 +7,7 @@ mod config;
 mod deploy;
 mod frame;
 mod init;
+mod limits;
 mod memory;
 mod resume;
 mod rollback;
