@@ -9,8 +9,15 @@ use cutover_artifacts::{PackSource, Uncommitted, uncommitted};
 pub(super) fn warn_of_uncommitted(context: &Context, source: Option<&PackSource>) -> Result<(), CommandError> {
     let project = context.project()?;
     let Some(name) = project.file.file_name().and_then(|name| name.to_str()) else { return Ok(()) };
-    // Where git cannot tell, packing says why.
-    let Ok(Uncommitted { file, others }) = uncommitted(&project.dir, name) else { return Ok(()) };
+    let Uncommitted { file, others } = match uncommitted(&project.dir, name) {
+        Ok(found) => found,
+        // An artifact is deployed from where there is no repository, too.
+        Err(_) if source.is_none() => return Ok(()),
+        Err(error) => {
+            context.output.warn(&format!("nobody knows whether there are uncommitted changes: {error}"));
+            return Ok(());
+        }
+    };
     let is_head = matches!(source, Some(PackSource::Commit(revision)) if revision == "HEAD");
     if others && is_head {
         context.output.warn("the work tree has uncommitted changes, which are not deployed; --dirty deploys them too");
