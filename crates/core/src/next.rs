@@ -84,11 +84,10 @@ pub fn next<A>(plan: &Plan<A>, journal: &[Entry]) -> Next {
 pub fn unwinding<A>(plan: &Plan<A>, journal: &[Entry], step: StepId) -> Unwinding {
     let replay = Replay::of(plan, journal);
     let acted = |state: &StepState| !matches!(state, StepState::Pending | StepState::NeverActed);
-    let after = replay.steps.iter().skip(step.0 as usize + 1);
     Unwinding {
         cause: cause(plan, journal),
         switched: plan.steps.iter().zip(&replay.steps).any(|(step, state)| step.switches && acted(state)),
-        went_on: after.into_iter().any(acted),
+        went_on: replay.steps.iter().skip(step.0 as usize + 1).any(acted),
     }
 }
 

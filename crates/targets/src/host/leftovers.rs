@@ -22,11 +22,10 @@ pub(super) fn sweep(layout: &Layout, plan: &HostPlan) {
     remove_temporaries(&layout.release(&plan.release), true, &nobody);
     // A release that is left is marked, too.
     plan.original.iter().for_each(|original| remove_temporaries(&layout.release(original), false, &nobody));
-    for directory in [layout.own().join("env"), layout.own().join("manifests")] {
+    for directory in [layout.own().join("env"), layout.own().join("manifests"), layout.logs(&plan.deployment)] {
         remove_temporaries(&directory, false, &nobody);
     }
     remove_temporaries(&layout.blobs(), true, &nobody);
-    remove_temporaries(&layout.logs(&plan.deployment), false, &nobody);
     // The maintenance lock is written here, by anyone at any time.
     remove_temporaries(&layout.own(), false, &|process| std::path::Path::new(&format!("/proc/{process}")).exists());
 }

@@ -12,7 +12,7 @@ use cutover_core::config::ServiceConfig;
 use cutover_core::id::ReleaseId;
 use cutover_core::target::{Before, Failure, Outcome, Progress, Restoration, Unwinding};
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::path::Path;
 
 /// What ran.
 #[derive(Debug, Serialize, Deserialize)]
@@ -59,9 +59,9 @@ fn assert_no_release_runs(layout: &Layout, state: Option<&ServiceState>) -> Resu
     ))
 }
 
-fn is_release(layout: &Layout, cwd: &std::path::Path) -> bool {
+fn is_release(layout: &Layout, cwd: &Path) -> bool {
     let releases = layout.releases().canonicalize();
-    releases.is_ok_and(|releases| cwd.parent().map(PathBuf::from) == Some(releases))
+    releases.is_ok_and(|releases| cwd.parent() == Some(releases.as_path()))
 }
 
 /// Does nothing but say what runs.
