@@ -4,7 +4,7 @@
 mod common;
 
 use common::{Bed, bed, head, paths};
-use cutover_artifacts::{ArtifactError, PackRequest, PackSource};
+use cutover_artifacts::{ArtifactError, ArtifactStore, PackRequest, PackSource};
 use cutover_core::artifact::{BlobSource, Digest, InvalidManifest, ManifestEntry, RelativePath};
 use std::fs::{self, OpenOptions};
 use std::io::{Read, Write};
@@ -355,4 +355,39 @@ fn two_packers_and_a_damaged_cache_agree_on_the_id() {
     bed.commit("Second");
     let id = bed.pack(&head()).unwrap().id;
     assert_eq!(bed.pack_into(&bed.other_store("cold"), &head()).unwrap().id, id);
+}
+
+#[test]
+fn it_makes_no_difference_whether_git_has_packed_the_objects() {
+    let bed = bed();
+    for number in 0..200 {
+        bed.write(&format!("f{number}"), format!("content {number}"));
+    }
+    bed.write("large", vec![7; 3 << 20]);
+    symlink("f1", bed.repository.join("link")).unwrap();
+    bed.commit("Loose");
+    let loose = bed.pack(&head()).unwrap();
+
+    bed.git(&["repack", "-a", "-d", "--quiet"]);
+    let objects = |pattern: &str| bed.git(&["count-objects", "-v"]).contains(pattern);
+    assert!(objects("count: 0\n"), "all are packed");
+    let store = ArtifactStore::open(&bed.dir.path().join("another")).unwrap();
+    let packed = common::Bed { store, ..bed }.pack(&head()).unwrap();
+
+    assert_eq!(packed.manifest, loose.manifest);
+}
+
+#[test]
+fn a_damaged_loose_object_is_told_in_the_words_of_git() {
+    let bed = bed();
+    bed.write("main.py", "print(1)\n");
+    bed.commit("First");
+    let oid = bed.git(&["rev-parse", "HEAD:main.py"]);
+    let object = bed.repository.join(".git/objects").join(&oid[..2]).join(&oid[2..]);
+    fs::remove_file(&object).unwrap();
+    fs::write(&object, "no object").unwrap();
+
+    let error = bed.pack(&head()).unwrap_err().to_string();
+
+    assert!(error.contains("cat-file") && error.contains(&oid), "{error}");
 }

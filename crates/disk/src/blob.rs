@@ -18,6 +18,11 @@ pub struct Blob {
     pub executable: bool,
 }
 
+/// How many characters of a digest name the directory that its blob lies in.
+///
+/// Sixteen directories hold a million blobs; more of them cost more to make and to walk than they save.
+pub(crate) const FAN_OUT_LENGTH: usize = 1;
+
 impl Blob {
     /// The blob that a manifest's entry needs; `None` for a symbolic link.
     pub fn of_entry(entry: &ManifestEntry) -> Option<Self> {
@@ -29,10 +34,10 @@ impl Blob {
         }
     }
 
-    /// Where it lies in a store: `ab/cdef…`, with `.x` behind an executable one.
+    /// Where it lies in a store: `a/bcdef…`, with `.x` behind an executable one.
     pub(crate) fn relative_path(digest: &Digest, executable: bool) -> PathBuf {
         let name = digest.to_string();
-        let (fan_out, rest) = name.split_at(2);
+        let (fan_out, rest) = name.split_at(FAN_OUT_LENGTH);
         let mut path = String::with_capacity(name.len() + 3);
         path.extend([fan_out, "/", rest, if executable { ".x" } else { "" }]);
         path.into()
@@ -40,6 +45,11 @@ impl Blob {
 
     /// How the stored file looks as long as nobody has touched it.
     pub(crate) fn stamp(&self) -> Stamp {
-        Stamp::of(&self.digest, self.bytes, self.executable)
+        Stamp::of(&self.digest, self.bytes, self.mode())
+    }
+
+    /// The permissions of its file: nobody may write to it.
+    pub(crate) fn mode(&self) -> u32 {
+        if self.executable { 0o555 } else { 0o444 }
     }
 }

@@ -25,11 +25,11 @@ pub(crate) struct Stamp {
 }
 
 impl Stamp {
-    pub(crate) fn of(digest: &Digest, bytes: u64, executable: bool) -> Self {
+    pub(crate) fn of(digest: &Digest, bytes: u64, mode: u32) -> Self {
         let [a, b, c, d, e, f, ..] = *digest.as_bytes();
         Self {
             bytes,
-            mode: if executable { 0o555 } else { 0o444 },
+            mode,
             seconds: SECONDS_MIN + i64::from(u32::from_be_bytes([a, b, c, d]) % SECONDS_SPREAD),
             // Whole milliseconds: some file systems keep no finer time.
             nanoseconds: i64::from(u16::from_be_bytes([e, f]) % 1000) * 1_000_000,
@@ -49,7 +49,10 @@ impl Stamp {
     pub(crate) fn put_on(&self, file: &File) -> io::Result<()> {
         let time = Timespec { tv_sec: self.seconds, tv_nsec: self.nanoseconds };
         rustix::fs::futimens(file, &Timestamps { last_access: time, last_modification: time })?;
-        rustix::fs::fchmod(file, Mode::from_raw_mode(self.mode))?;
+        // Mostly it was made with it: a look costs less than setting it again.
+        if rustix::fs::fstat(file)?.st_mode & 0o7777 != self.mode {
+            rustix::fs::fchmod(file, Mode::from_raw_mode(self.mode))?;
+        }
         Ok(())
     }
 }

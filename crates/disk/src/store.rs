@@ -1,6 +1,6 @@
 //! A directory of blobs, each named by the digest of its content.
 
-use crate::blob::Blob;
+use crate::blob::{Blob, FAN_OUT_LENGTH};
 use crate::content::{clone_and_hash, hash, pour};
 use crate::error::{BlobError, Context, DiskError};
 use crate::file::sync_file_system;
@@ -73,7 +73,7 @@ impl BlobStore {
 
     /// Stores content whose digest and size are announced; reads no more than the size.
     pub fn insert(&self, blob: &Blob, reader: &mut dyn Read) -> Result<(), BlobError> {
-        let mut temporary = self.temporary(&blob.digest)?;
+        let mut temporary = self.temporary(blob)?;
         let (digest, bytes) = pour(reader, blob.bytes, &mut temporary)?;
         if (digest, bytes) != (blob.digest, blob.bytes) {
             return Err(BlobError::Mismatch(blob.digest));
@@ -84,7 +84,7 @@ impl BlobStore {
     /// Stores a file's content whose digest and size are announced, sharing its blocks where the
     /// file system can.
     pub fn insert_file(&self, blob: &Blob, file: &File) -> Result<(), BlobError> {
-        let temporary = self.temporary(&blob.digest)?;
+        let temporary = self.temporary(blob)?;
         if clone_and_hash(file, &temporary)? != (blob.digest, blob.bytes) {
             return Err(BlobError::Mismatch(blob.digest));
         }
@@ -94,7 +94,7 @@ impl BlobStore {
     /// Stores these bytes.
     pub fn add_bytes(&self, content: &[u8], executable: bool) -> Result<Blob, DiskError> {
         let blob = Blob { digest: Digest::of(content), bytes: content.len() as u64, executable };
-        let mut temporary = self.temporary(&blob.digest)?;
+        let mut temporary = self.temporary(&blob)?;
         temporary.file.write_all(content).on("write", temporary.path())?;
         self.place(temporary, &blob)?;
         Ok(blob)
@@ -160,12 +160,12 @@ impl BlobStore {
 
     /// A temporary file in the directory that the blob will lie in: renaming within one directory
     /// takes no lock on the whole file system.
-    fn temporary(&self, digest: &Digest) -> Result<TemporaryFile, DiskError> {
-        let dir = self.root.join(&digest.to_string()[..2]);
-        match TemporaryFile::create(&dir) {
+    fn temporary(&self, blob: &Blob) -> Result<TemporaryFile, DiskError> {
+        let dir = self.root.join(&blob.digest.to_string()[..FAN_OUT_LENGTH]);
+        match TemporaryFile::with_mode(&dir, blob.mode()) {
             Err(error) if error.is_not_found() => {
                 fs::create_dir_all(&dir).on("make directory", &dir)?;
-                TemporaryFile::create(&dir)
+                TemporaryFile::with_mode(&dir, blob.mode())
             }
             other => other,
         }

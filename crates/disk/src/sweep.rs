@@ -1,5 +1,6 @@
 //! Removing blobs that nothing needs any more.
 
+use crate::blob::FAN_OUT_LENGTH;
 use crate::error::{Context, DiskError};
 use crate::temporary::is_temporary;
 use cutover_core::artifact::Digest;
@@ -86,7 +87,7 @@ fn list(dir: &Path) -> Result<Vec<DirEntry>, DiskError> {
 }
 
 fn is_fan_out(name: &OsStr) -> bool {
-    name.len() == 2 && name.as_encoded_bytes().iter().all(u8::is_ascii_hexdigit)
+    name.len() == FAN_OUT_LENGTH && name.as_encoded_bytes().iter().all(u8::is_ascii_hexdigit)
 }
 
 fn digest_of(fan_out: &str, name: &OsStr) -> Option<Digest> {

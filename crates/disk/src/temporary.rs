@@ -26,7 +26,12 @@ pub(crate) struct TemporaryFile {
 impl TemporaryFile {
     /// Creates an empty file in `dir` that only this user may read and write.
     pub(crate) fn create(dir: &Path) -> Result<Self, DiskError> {
-        let create = |path: &Path| OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path);
+        Self::with_mode(dir, 0o600)
+    }
+
+    /// Creates an empty file with a mode that the umask may narrow; it can be written whatever the mode says.
+    pub(crate) fn with_mode(dir: &Path, mode: u32) -> Result<Self, DiskError> {
+        let create = |path: &Path| OpenOptions::new().read(true).write(true).create_new(true).mode(mode).open(path);
         let (path, file) = with_fresh_name(dir, create).on("create a file in", dir)?;
         Ok(Self { path, file, placed: false })
     }

@@ -49,6 +49,11 @@ impl Git {
         Self { dir: dir.to_owned() }
     }
 
+    /// Where it runs.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     /// Runs a command whose whole output is wanted, at most `bytes_max` of it.
     pub(super) fn answer(&self, args: &[&str], bytes_max: u64) -> Result<Answer, ArtifactError> {
         let mut running = self.start(args, Stdio::null())?;

@@ -1,9 +1,11 @@
 //! Reading a repository with the user's own `git`.
 
 mod command;
+mod loose;
 mod objects;
 mod tree;
 
+pub(crate) use loose::read_loose;
 pub(crate) use objects::{Object, read_objects};
 pub(crate) use tree::{Oid, TreeEntry, TreeKind, utf8};
 
@@ -80,12 +82,22 @@ impl Repository {
 
     /// The top directory of the work tree.
     pub(crate) fn top(&self) -> Result<PathBuf, ArtifactError> {
-        let answer = self.git.answer(&["rev-parse", "--show-toplevel"], ANSWER_BYTES_MAX)?;
-        let mut path = answer.into_bytes("rev-parse")?;
-        if path.pop() != Some(b'\n') || path.is_empty() {
-            return Err(failed("rev-parse", &"there is no work tree here"));
-        }
-        Ok(std::ffi::OsString::from_vec(path).into())
+        self.directory(&["rev-parse", "--show-toplevel"])?
+            .ok_or_else(|| failed("rev-parse", &"there is no work tree here"))
+    }
+
+    /// Where git keeps the objects, packed and loose.
+    pub(crate) fn objects(&self) -> Result<PathBuf, ArtifactError> {
+        let dir = self.directory(&["rev-parse", "--git-path", "objects"])?;
+        // Git names it as seen from where it runs.
+        dir.map(|dir| self.git.dir().join(dir)).ok_or_else(|| failed("rev-parse", &"it does not say where objects lie"))
+    }
+
+    /// The directory that a command prints; `None` when it prints nothing.
+    fn directory(&self, args: &[&str]) -> Result<Option<PathBuf>, ArtifactError> {
+        let mut path = self.git.answer(args, ANSWER_BYTES_MAX)?.into_bytes(args[0])?;
+        let is_named = path.pop() == Some(b'\n') && !path.is_empty();
+        Ok(is_named.then(|| std::ffi::OsString::from_vec(path).into()))
     }
 
     /// Whether the work tree or the index differs from `HEAD` in anything that is not ignored.

@@ -4,8 +4,8 @@ use crate::cache::OidCache;
 use crate::entries::Entries;
 use crate::error::ArtifactError;
 use crate::filter::Filter;
-use crate::git::{Object, Oid, Repository, TreeEntry, TreeKind, read_objects, utf8};
-use crate::intake::{Intake, MEMORY_BYTES_MAX, file_entry, take_in};
+use crate::git::{Object, Oid, Repository, TreeEntry, TreeKind, read_loose, read_objects, utf8};
+use crate::intake::{Intake, MEMORY_BYTES_MAX, file_entry, keep_bytes, take_in};
 use crate::parallel;
 use cutover_core::artifact::{ManifestEntry, PATH_LENGTH_MAX};
 use cutover_disk::{Blob, BlobStore};
@@ -83,11 +83,57 @@ fn missing<'a>(tree: &'a [TreeEntry], stored: &Stored) -> Vec<&'a TreeEntry> {
     tree.iter().filter(is_missing).collect()
 }
 
+/// Brings what is missing into the store: what lies loose at once, the rest through git.
 fn fetch(
     repository: &Repository,
     missing: &[&TreeEntry],
     blobs: &BlobStore,
     known: &mut OidCache,
+    stored: &mut Stored,
+) -> Result<(), ArtifactError> {
+    let packed = fetch_loose(repository, missing, blobs, stored)?;
+    fetch_packed(repository, &packed, blobs, stored)?;
+    for entry in missing {
+        if let Some(ManifestEntry::File { digest, bytes, .. }) = stored.get(&(entry.oid, entry.kind)) {
+            known.put(entry.oid, *digest, *bytes);
+        }
+    }
+    Ok(())
+}
+
+/// Stores the files whose objects lie loose; returns the other entries.
+fn fetch_loose<'a>(
+    repository: &Repository,
+    missing: &[&'a TreeEntry],
+    blobs: &BlobStore,
+    stored: &mut Stored,
+) -> Result<Vec<&'a TreeEntry>, ArtifactError> {
+    if missing.is_empty() {
+        return Ok(Vec::new());
+    }
+    let objects = repository.objects()?;
+    let taken = parallel::map(missing, |entry| take_loose(entry, &objects, blobs))?;
+    let mut others = Vec::new();
+    for (entry, blob) in missing.iter().zip(taken) {
+        match blob {
+            Some(blob) => drop(stored.insert((entry.oid, entry.kind), file_entry(blob))),
+            None => others.push(*entry),
+        }
+    }
+    Ok(others)
+}
+
+fn take_loose(entry: &TreeEntry, objects: &Path, blobs: &BlobStore) -> Result<Option<Blob>, ArtifactError> {
+    let TreeKind::File { executable } = entry.kind else { return Ok(None) };
+    let Some(content) = read_loose(objects, &entry.oid, MEMORY_BYTES_MAX) else { return Ok(None) };
+    refuse_lfs_pointer(entry, &content)?;
+    Ok(Some(keep_bytes(blobs, &content, executable)?))
+}
+
+fn fetch_packed(
+    repository: &Repository,
+    missing: &[&TreeEntry],
+    blobs: &BlobStore,
     stored: &mut Stored,
 ) -> Result<(), ArtifactError> {
     let oids: Vec<Oid> = missing.iter().map(|entry| entry.oid).collect();
@@ -98,14 +144,7 @@ fn fetch(
             None => Ok(()),
         })
     })?;
-    for (key, blob) in fetched {
-        stored.insert(key, file_entry(blob));
-    }
-    for entry in missing {
-        if let Some(ManifestEntry::File { digest, bytes, .. }) = stored.get(&(entry.oid, entry.kind)) {
-            known.put(entry.oid, *digest, *bytes);
-        }
-    }
+    stored.extend(fetched.into_iter().map(|(key, blob)| (key, file_entry(blob))));
     Ok(())
 }
 
