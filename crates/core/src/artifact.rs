@@ -350,6 +350,12 @@ pub fn link_stays_inside(path: &RelativePath, target: &str) -> bool {
 
 /// Where the content of an artifact's files comes from.
 pub trait BlobSource: Sync {
+    /// Is told once which contents will be opened, in this order, before the first one is: a source that is far away
+    /// sends them all at once.
+    fn announce(&self, _wanted: &[Digest]) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Opens the content with this digest; the reader's user verifies it.
     fn open(&self, digest: &Digest) -> io::Result<Box<dyn Read + '_>>;
 

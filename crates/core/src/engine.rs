@@ -162,7 +162,7 @@ struct Told<'a> {
 
 impl Progress for Told<'_> {
     fn advance(&self, done: u64, total: u64, unit: &'static str) {
-        self.observer.event(&Event::Progressed { step: self.step, done, total, unit });
+        self.observer.event(&Event::Progressed { step: self.step, done, total, unit: unit.into() });
     }
 
     fn output(&self, line: &str) {

@@ -5,10 +5,11 @@ use crate::next::DeploymentOutcome;
 use crate::plan::{Plan, StepId};
 use crate::probe::ProbeResult;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// One thing to tell.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     /// A deployment begins, or goes on where another process left it.
@@ -35,7 +36,7 @@ pub enum Event {
         /// Of how much; 0 when unknown.
         total: u64,
         /// Of what.
-        unit: &'static str,
+        unit: Cow<'static, str>,
     },
     /// A child process said something, masked already.
     Output {

@@ -13,7 +13,7 @@ use cutover_core::id::InvalidId;
 use cutover_core::store::StoreError;
 use cutover_disk::DiskError;
 use cutover_reporters::one_line;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::error::Error;
 use std::io;
 
@@ -23,7 +23,7 @@ const VERSION: u32 = 1;
 const CAUSE_COUNT_MAX: usize = 20;
 
 /// What sort of error it is; decides the exit code.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ErrorKind {
     /// The command line is wrong, or names something that does not exist.
@@ -36,6 +36,8 @@ pub(crate) enum ErrorKind {
     Locked,
     /// A person is needed.
     Stuck,
+    /// A host could not be reached, or was lost on the way.
+    Unreachable,
     /// Cutover itself is wrong.
     Bug,
     /// Whoever read our output went away.
@@ -49,6 +51,7 @@ impl ErrorKind {
             Self::Failed | Self::Bug => Exit::Failed,
             Self::Locked => Exit::Locked,
             Self::Stuck => Exit::Stuck,
+            Self::Unreachable => Exit::Unreachable,
             // `cutover history | head` is no failure.
             Self::OutputClosed => Exit::Done,
         }
@@ -56,25 +59,25 @@ impl ErrorKind {
 }
 
 /// An error as it is told.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct CommandError {
     kind: ErrorKind,
     /// What failed.
     message: String,
     /// Why, outermost first.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     causes: Vec<String>,
     /// What stands now, where that is in question.
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<String>,
     /// What to do.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     hints: Vec<String>,
     /// The last lines of what a command said.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     excerpt: String,
     /// What is wrong in `cutover.toml`, and where.
-    #[serde(flatten)]
+    #[serde(flatten, skip_deserializing)]
     findings: Option<Box<ConfigFindings>>,
 }
 

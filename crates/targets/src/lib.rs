@@ -6,6 +6,7 @@
 
 pub mod host;
 pub mod process;
+pub mod remote;
 pub mod service;
 pub mod supervisor;
 pub mod verify;

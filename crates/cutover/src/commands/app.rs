@@ -2,7 +2,7 @@
 
 use super::deploy::WaitArgs;
 use crate::context::Context;
-use crate::deployments::{Session, asker, live_variables};
+use crate::deployments::{Session, Task, live_variables, nothing_live};
 use crate::error::{CommandError, ErrorKind};
 use crate::exit::Exit;
 use clap::{Args, Subcommand};
@@ -11,8 +11,7 @@ use cutover_core::id::TargetName;
 use cutover_core::mask::Masker;
 use cutover_core::target::Failure;
 use cutover_reporters::log_text;
-use cutover_targets::host::transaction::Recovery;
-use cutover_targets::host::{Layout, linked, planner};
+use cutover_targets::host::{Layout, linked};
 use cutover_targets::service::{LogMark, LogPlace};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -70,6 +69,9 @@ const LOG_BYTES_MAX: usize = 16 << 20;
 impl AppArgs {
     pub(super) fn run(&self, context: &Context) -> Result<Exit, CommandError> {
         let session = Session::open_without_variables(context, &self.environment)?;
+        if !matches!(self.verb, Verb::Restart { .. }) {
+            session.place.refuse_elsewhere()?;
+        }
         match &self.verb {
             Verb::Logs { lines, target } => logs(context, &session, *lines, target.as_deref()),
             Verb::Exec { target, command } => exec(&session, target.as_deref(), command),
@@ -116,7 +118,7 @@ fn logs(context: &Context, session: &Session<'_>, lines: usize, target: Option<&
 /// What a service logged, with the secrets masked that the live release runs with.
 fn log(session: &Session<'_>, name: &TargetName, config: &HostConfig, layout: &Layout) -> Result<String, Failure> {
     let Some(service) = &config.service else { return Ok(String::new()) };
-    let service = session.service(name, service, layout);
+    let service = session.service(name, config, service, layout);
     service.check_log()?;
     let beginning = LogMark { at: jiff::Timestamp::UNIX_EPOCH, ..LogMark::now(LogPlace::Time) };
     let text = service.log_since(&beginning, LOG_BYTES_MAX)?;
@@ -156,10 +158,6 @@ fn exec(session: &Session<'_>, target: Option<&str>, command: &[String]) -> Resu
         .because(&error))
 }
 
-fn nothing_live() -> CommandError {
-    CommandError::new(ErrorKind::Usage, "nothing is live yet").hint("`cutover deploy` comes first")
-}
-
 fn no_service() -> CommandError {
     CommandError::new(ErrorKind::Usage, "nothing runs here: no target has a service")
         .state("nothing was changed")
@@ -173,11 +171,5 @@ fn restart(mut session: Session<'_>, reason: &str, waiting: &WaitArgs) -> Result
     reason.clone_into(&mut session.reason);
     session.wait = waiting.limit();
     session.supersede = waiting.supersede();
-    session.change("restart", Recovery::TakeBack, |begun| {
-        begun.refuse_if_stuck()?;
-        let live = begun.live()?.ok_or_else(nothing_live)?;
-        let by = asker();
-        let plan = planner::restart(&begun.wish(&by), &live, true)?;
-        Ok(Some(begun.run(plan, None)?))
-    })
+    session.change("restart", Task::Restart)
 }

@@ -4,14 +4,12 @@ use super::packing::{named, pack};
 use super::words;
 use super::work_tree::warn_of_uncommitted;
 use crate::context::Context;
-use crate::deployments::{Begun, Session, audit};
+use crate::deployments::{Session, Task};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use clap::Args;
 use cutover_artifacts::{Artifact, PackSource};
-use cutover_targets::host::HostPlan;
-use cutover_targets::host::planner::{self, Subject};
-use cutover_targets::host::transaction::Recovery;
+use cutover_targets::host::planner::Subject;
 use std::time::Duration;
 
 /// Bring a commit live, and take it back by itself when it is not healthy
@@ -98,36 +96,23 @@ impl DeployArgs {
         session.reason.clone_from(&self.reason);
         session.wait = self.waiting.limit();
         session.supersede = self.waiting.supersede();
+        let host = if self.dry_run { None } else { session.connect()? };
         let artifact = find_artifact(context, &self.what)?;
         if self.dry_run {
             return super::plan::rehearse(context, &session, &artifact);
         }
-        let artifacts = context.artifacts()?;
         let purpose = format!(
             "deploy {} {}",
             words::commit(&artifact.record.commit, artifact.record.dirty),
             artifact.record.subject
         );
-        session.change(purpose.trim(), Recovery::TakeBack, |begun| {
-            begun.refuse_if_stuck()?;
-            let plan = self.plan(begun, &artifact)?;
-            let blobs = artifacts.blobs()?;
-            if plan.original.as_ref() != Some(&plan.release) {
-                audit::artifact_warnings(&session.place, &session.variables, &artifact.manifest, &blobs)
-                    .iter()
-                    .for_each(|warning| context.output.warn(warning));
-            }
-            Ok(Some(begun.run(plan, Some((&artifact.manifest, &blobs)))?))
-        })
-    }
-
-    fn plan(&self, begun: &Begun<'_>, artifact: &Artifact) -> Result<HostPlan, CommandError> {
-        let by = crate::deployments::asker();
-        let wish = begun.wish(&by);
-        match planner::unchanged(&wish, &artifact.id) {
-            Some(live) => Ok(planner::restart(&wish, &live, self.restart || !begun.is_serving())?),
-            None => Ok(planner::deploy(&wish, &subject(artifact))?),
-        }
+        let task = Task::Deploy {
+            artifact: artifact.id,
+            subject: artifact.record.subject,
+            committed_at: artifact.record.committed_at,
+            restart: self.restart,
+        };
+        session.change_through(host, purpose.trim(), task)
     }
 }
 

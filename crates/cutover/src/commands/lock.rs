@@ -55,7 +55,7 @@ enum Verb {
 impl LockArgs {
     pub(super) fn run(&self, context: &Context) -> Result<Exit, CommandError> {
         let (name, environment) = context.environment(&self.environment)?;
-        let place = Place::of(name, environment)?;
+        let place = Place::here(name, environment)?;
         for (_, _, layout) in place.layouts() {
             self.act(context, &layout)?;
         }

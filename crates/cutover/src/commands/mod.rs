@@ -1,6 +1,7 @@
 //! One file per command. To add one: a file with its arguments, whose doc comment is its help, and
 //! a line here.
 
+mod agent;
 mod app;
 mod build;
 mod deploy;
@@ -45,6 +46,8 @@ pub(crate) enum Command {
     App(app::AppArgs),
     Env(env::EnvArgs),
     #[command(hide = true)]
+    Agent(agent::AgentArgs),
+    #[command(hide = true)]
     Supervise(supervise::SuperviseArgs),
     Build(build::BuildArgs),
     History(history::HistoryArgs),
@@ -76,6 +79,7 @@ impl Command {
             Self::Init(_)
             | Self::Demo(_)
             | Self::Status(_)
+            | Self::Agent(_)
             | Self::Supervise(_)
             | Self::Build(_)
             | Self::History(_)
@@ -98,6 +102,7 @@ impl Command {
             Self::Lock(args) => args.run(context),
             Self::App(args) => args.run(context),
             Self::Env(args) => args.run(context),
+            Self::Agent(args) => args.run(context),
             Self::Supervise(args) => args.run(),
             Self::Build(args) => args.run(context),
             Self::History(args) => args.run(context),

@@ -34,7 +34,7 @@ pub(crate) struct ReleasesArgs {
 impl ReleasesArgs {
     pub(super) fn run(&self, context: &Context) -> Result<Exit, CommandError> {
         let (name, environment) = context.environment(&self.environment)?;
-        let place = Place::of(name, environment)?;
+        let place = Place::here(name, environment)?;
         let targets: Vec<(String, Vec<ReleaseRecord>)> =
             place.layouts().map(|(name, _, layout)| (name.to_string(), newest_first(&layout))).collect();
         if context.output.json {

@@ -1,11 +1,10 @@
 //! `cutover resume`.
 
 use crate::context::Context;
-use crate::deployments::Session;
+use crate::deployments::{Session, Task};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use clap::Args;
-use cutover_targets::host::transaction::Recovery;
 
 /// Take up a deployment whose process died, and tell how it ended
 ///
@@ -35,7 +34,7 @@ impl ResumeArgs {
             return self.abandon(context);
         }
         let session = Session::open_for_recovery(context, &self.environment)?;
-        session.change("resume", Recovery::GoOn, |begun| Ok(begun.recovered.last().cloned()))
+        session.change("resume", Task::Resume)
     }
 
     fn abandon(&self, context: &Context) -> Result<Exit, CommandError> {

@@ -98,7 +98,7 @@ impl StatusArgs {
 }
 
 fn look(context: &Context, name: &EnvironmentName, config: &EnvironmentConfig) -> EnvironmentStatus {
-    match Place::of(name, config) {
+    match Place::here(name, config) {
         Ok(place) => {
             let targets = place
                 .layouts()

@@ -1,24 +1,30 @@
 //! What every command that changes an environment shares: who asks, which targets, which variables, the lock,
 //! recovery, the run itself and its way into the history.
 
+pub(crate) mod agent;
+mod agents;
 pub(crate) mod audit;
-mod begun;
+mod conductor;
 mod identity;
 mod journals;
+mod letter;
 mod live_env;
 mod memory;
+mod order;
 mod place;
+mod remote;
 mod secret_command;
 mod session;
 mod signals;
 mod variables;
 
-pub(crate) use begun::Begun;
+pub(crate) use conductor::{RunError, nothing_live};
 pub(crate) use identity::{asker, deployment_id};
 pub(crate) use journals::journals_fault;
 pub(crate) use live_env::live_variables;
 pub(crate) use memory::catch_up;
+pub(crate) use order::Task;
 pub(crate) use place::{Place, PlaceError};
-pub(crate) use session::{RunError, Session};
+pub(crate) use session::{Session, supervisor};
 pub(crate) use signals::{CANCEL, watch as watch_signals};
 pub(crate) use variables::{Variables, VariablesError};

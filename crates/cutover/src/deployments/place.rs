@@ -1,4 +1,4 @@
-//! Which targets of an environment are on this machine.
+//! Where an environment's targets are.
 
 use cutover_core::config::{EnvironmentConfig, HostConfig, TargetConfig};
 use cutover_core::id::{EnvironmentName, TargetName};
@@ -9,12 +9,12 @@ use std::path::Path;
 /// The host name that means this machine.
 const LOCALHOST: &str = "localhost";
 
-/// One environment with its targets on this machine.
+/// One environment with its targets on one host.
 pub(crate) struct Place<'a> {
     /// Its name.
     pub(crate) name: &'a EnvironmentName,
-    /// Its configuration.
-    pub(crate) environment: &'a EnvironmentConfig,
+    /// The host, as the config calls it.
+    pub(crate) host: &'a str,
     /// Its targets.
     pub(crate) targets: BTreeMap<TargetName, &'a HostConfig>,
 }
@@ -25,13 +25,21 @@ pub(crate) enum PlaceError {
     /// It names no hosts.
     #[error("environment {0} has no hosts: there is nowhere to deploy to")]
     Empty(String),
+    /// It is on more than one host.
+    #[error("environment {environment} is on {one} and on {other}: this version deploys to one host at a time")]
+    Several {
+        /// The environment.
+        environment: String,
+        /// A host.
+        one: String,
+        /// Another.
+        other: String,
+    },
     /// A host that is another machine.
-    #[error("target {target} of environment {environment} is on {host}: this version deploys to localhost only")]
+    #[error("environment {environment} is on {host}: from here this version only deploys, rolls back, restarts and resumes there")]
     Remote {
         /// The environment.
         environment: String,
-        /// The target.
-        target: String,
         /// The host.
         host: String,
     },
@@ -48,24 +56,45 @@ pub(crate) enum PlaceError {
 }
 
 impl<'a> Place<'a> {
-    /// The environment's targets on this machine.
+    /// The environment's targets, wherever they are.
     pub(crate) fn of(name: &'a EnvironmentName, environment: &'a EnvironmentConfig) -> Result<Self, PlaceError> {
-        let mut place = Self { name, environment, targets: BTreeMap::new() };
+        let mut place = Self { name, host: LOCALHOST, targets: BTreeMap::new() };
+        let mut hosts = environment.hosts.values().flatten();
+        if let Some(one) = hosts.next() {
+            place.host = one;
+        }
+        if let Some(other) = hosts.find(|other| *other != place.host) {
+            let (one, other) = (place.host.to_owned(), other.clone());
+            return Err(PlaceError::Several { environment: name.to_string(), one, other });
+        }
         for (target, hosts) in &environment.hosts {
-            place.add(target, hosts)?;
+            place.add(environment, target, hosts)?;
         }
         if place.targets.is_empty() { Err(PlaceError::Empty(name.to_string())) } else { Ok(place) }
     }
 
-    fn add(&mut self, target: &TargetName, hosts: &[String]) -> Result<(), PlaceError> {
-        if let Some(host) = hosts.iter().find(|host| *host != LOCALHOST) {
-            return Err(PlaceError::Remote {
-                environment: self.name.to_string(),
-                target: target.to_string(),
-                host: host.clone(),
-            });
+    /// The environment's targets on this machine; an error when they are elsewhere.
+    pub(crate) fn here(name: &'a EnvironmentName, environment: &'a EnvironmentConfig) -> Result<Self, PlaceError> {
+        let place = Self::of(name, environment)?;
+        place.refuse_elsewhere()?;
+        Ok(place)
+    }
+
+    /// Whether it is this machine.
+    pub(crate) fn is_here(&self) -> bool {
+        self.host == LOCALHOST
+    }
+
+    /// Fails when it is another machine.
+    pub(crate) fn refuse_elsewhere(&self) -> Result<(), PlaceError> {
+        if self.is_here() {
+            return Ok(());
         }
-        let Some(TargetConfig::Host(config)) = self.environment.targets.get(target).filter(|_| !hosts.is_empty())
+        Err(PlaceError::Remote { environment: self.name.to_string(), host: self.host.to_owned() })
+    }
+
+    fn add(&mut self, environment: &'a EnvironmentConfig, target: &TargetName, hosts: &[String]) -> Result<(), PlaceError> {
+        let Some(TargetConfig::Host(config)) = environment.targets.get(target).filter(|_| !hosts.is_empty())
         else {
             return Ok(());
         };

@@ -1,63 +1,48 @@
-//! One change of an environment: lock, recover, plan, run, remember, tell.
+//! One change of an environment: order, conduct, remember, tell.
 
-use super::begun::Begun;
+use super::agents::agents;
+use super::conductor::{Conductor, open_service};
 use super::identity::{asker, deployment_id};
 use super::memory::remember_releases;
+use super::order::{Order, Task};
+use super::remote::{Errand, Host};
 use super::signals::{self, CANCEL};
-use super::{Place, Variables, VariablesError};
+use super::{Place, Variables, VariablesError, audit};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit::Exit;
+use crate::output::Output;
 use cutover_artifacts::{ArtifactBlobs, ArtifactStore};
+use cutover_core::artifact::BlobSource;
+use cutover_core::config::{EnvironmentConfig, HostConfig, ServiceConfig, SshConfig};
 use cutover_core::event::{Event, Observer};
-use cutover_core::id::{DeploymentId, InvalidId, ProjectName};
+use cutover_core::id::{DeploymentId, ProjectName, TargetName};
 use cutover_core::mask::MASKABLE_LENGTH_MIN;
+use cutover_core::next::DeploymentOutcome;
+use cutover_core::plan::{Plan, PlanKind};
 use cutover_core::store::{KEPT_COUNT, Store};
 use cutover_core::target::Failure;
-use cutover_reporters::Tee;
 use cutover_store::SqliteStore;
-use cutover_targets::host::lock::{Holder, Waiting};
 use cutover_targets::host::planner::Wish;
-use cutover_targets::host::transaction::{Ended, Recovery, Surroundings, Transaction, TransactionError};
-use cutover_targets::host::{HostPlan, Layout, Offer, SupervisorProgram};
+use cutover_targets::host::transaction::Ended;
+use cutover_targets::host::{Layout, Offer, SupervisorProgram};
+use cutover_targets::remote::ssh::Options;
 use cutover_targets::service;
 use jiff::Timestamp;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// How long reporters may take to tell what they have left.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Why a change could not be made.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum RunError {
-    /// The lock, the place, or the journal.
-    #[error(transparent)]
-    Transaction(#[from] TransactionError),
-    /// The plan could not be made.
-    #[error(transparent)]
-    Plan(#[from] Failure),
-    /// The name of the attempt is no name.
-    #[error(transparent)]
-    Id(#[from] InvalidId),
-    /// An earlier deployment is stuck, and nothing may be built on that.
-    #[error("deployment {deployment} is stuck: {why}")]
-    Stuck {
-        /// The earlier deployment.
-        deployment: DeploymentId,
-        /// Its last failure.
-        why: String,
-        /// Whether what failed can be tried again.
-        may_be_retried: bool,
-    },
-}
-
 /// An environment that a command is about to change.
 pub(crate) struct Session<'a> {
     context: &'a Context,
     project: &'a ProjectName,
-    /// The environment and its targets on this machine.
+    /// The environment's targets on this machine.
     pub(crate) place: Place<'a>,
+    environment: &'a EnvironmentConfig,
     /// Its variables.
     pub(crate) variables: Variables,
     /// Why, in the asker's words.
@@ -94,7 +79,7 @@ impl<'a> Session<'a> {
 
     fn resolve(&self, context: &Context) -> Result<Result<Variables, VariablesError>, CommandError> {
         let root = &context.project()?.dir;
-        let resolved = Variables::resolve(self.place.name.as_str(), self.place.environment, root);
+        let resolved = Variables::resolve(self.place.name.as_str(), self.environment, root);
         resolved.iter().flat_map(Variables::too_short).for_each(|name| {
             context.output.warn(&format!(
                 "secret {name} is too short to be masked: it will be seen in logs and output that have it; give it {MASKABLE_LENGTH_MIN} characters or more"
@@ -115,6 +100,7 @@ impl<'a> Session<'a> {
             context,
             project: &context.project()?.config.name,
             place,
+            environment,
             variables: Variables::unknown(environment),
             reason: String::new(),
             wait: None,
@@ -126,41 +112,114 @@ impl<'a> Session<'a> {
         })
     }
 
+    /// Begins the connection to a host that is another machine, so that the handshake passes while other things are done.
+    pub(crate) fn connect(&self) -> Result<Option<Host>, CommandError> {
+        if self.place.is_here() {
+            return Ok(None);
+        }
+        let project = self.context.project()?;
+        let SshConfig { config_file, user, port } = project.config.ssh.clone();
+        let options = Options { config_file: config_file.map(|file| project.dir.join(file)), user, port };
+        Host::connect(self.place.host, &options, agents(&self.supervisor.program)?).map(Some)
+    }
+
     /// Makes one change under the lock and tells how it ended.
-    pub(crate) fn change(
-        &self,
-        purpose: &str,
-        recovery: Recovery,
-        change: impl FnOnce(&Begun<'_>) -> Result<Option<Ended>, CommandError>,
-    ) -> Result<Exit, CommandError> {
+    pub(crate) fn change(&self, purpose: &str, task: Task) -> Result<Exit, CommandError> {
+        self.change_through(self.connect()?, purpose, task)
+    }
+
+    /// The same, through a connection that was begun before.
+    pub(crate) fn change_through(&self, host: Option<Host>, purpose: &str, task: Task) -> Result<Exit, CommandError> {
         signals::begin_change(self.place.name).map_err(|e| Failure::new(format!("watch for signals: {e}")))?;
+        let order = self.order(purpose, task)?;
         let tee = self.context.output.tee(self.usual_times());
-        let ended = self.changed(&tee, purpose, recovery, change);
+        let ended = match host {
+            Some(host) => self.send(host, &order, &tee, &|ended| self.remember(ended)),
+            None => self.conduct(&order, &tee, &|ended| self.remember(ended)),
+        };
         tee.finish(PATIENCE);
         self.conclude(ended?)
     }
 
-    fn changed(
+    fn conduct(
         &self,
-        tee: &Tee,
-        purpose: &str,
-        recovery: Recovery,
-        change: impl FnOnce(&Begun<'_>) -> Result<Option<Ended>, CommandError>,
-    ) -> Result<Option<Ended>, CommandError> {
-        let surroundings = self.surroundings(tee);
-        let begun = self.begin(&surroundings, purpose, recovery)?;
-        change(&begun)
+        order: &Order,
+        observer: &dyn Observer,
+        ended: &dyn Fn(&Ended),
+    ) -> Result<Option<DeploymentOutcome>, CommandError> {
+        let blobs = self.artifacts.blobs()?;
+        let conductor = Conductor {
+            order,
+            variables: &self.variables,
+            supervisor: &self.supervisor,
+            observer: &self.auditor(&blobs, observer),
+            cancel: &CANCEL,
+            offers: &|artifact| self.offer(artifact, &blobs),
+            ended,
+        };
+        Ok(conductor.conduct()?.map(|ended| ended.outcome))
+    }
+
+    fn send(
+        &self,
+        host: Host,
+        order: &Order,
+        observer: &dyn Observer,
+        ended: &dyn Fn(&Ended),
+    ) -> Result<Option<DeploymentOutcome>, CommandError> {
+        let blobs = self.artifacts.blobs()?;
+        let artifact = match &order.task {
+            Task::Deploy { artifact, .. } => Some(self.artifacts.get(&artifact.to_string())?),
+            Task::Rollback { .. } | Task::Restart | Task::Resume | Task::Abandon => None,
+        };
+        host.send(&Errand {
+            order,
+            variables: self.variables.known(),
+            artifact: artifact.as_ref().map(|artifact| (&artifact.manifest, &blobs as &dyn BlobSource)),
+            observer: &self.auditor(&blobs, observer),
+            cancel: &CANCEL,
+            ended,
+        })
+    }
+
+    fn auditor<'s>(&'s self, blobs: &'s ArtifactBlobs, inner: &'s dyn Observer) -> Auditor<'s> {
+        let Self { context, place, variables, artifacts, .. } = self;
+        Auditor { output: &context.output, place, variables, artifacts, blobs, inner }
+    }
+
+    fn order(&self, purpose: &str, task: Task) -> Result<Order, CommandError> {
+        let made_at = Timestamp::now();
+        Ok(Order {
+            project: self.project.clone(),
+            environment: self.place.name.clone(),
+            host: self.place.host.to_owned(),
+            targets: self.place.targets.iter().map(|(name, config)| (name.clone(), (*config).clone())).collect(),
+            secret_names: self.variables.secret_names.clone(),
+            deployment: deployment_id(made_at)?,
+            made_at,
+            by: self.by.clone(),
+            reason: self.reason.clone(),
+            purpose: purpose.to_owned(),
+            wait: self.wait,
+            supersede: self.supersede,
+            task,
+        })
     }
 
     /// Closes whatever is unfinished, as it stands, and remembers it so.
     pub(crate) fn abandon(&self) -> Result<Vec<DeploymentId>, CommandError> {
+        let order = self.order("close what is unfinished", Task::Abandon)?;
         let tee = self.context.output.tee(BTreeMap::new());
-        let surroundings = self.surroundings(&tee);
-        let me = self.holder("close what is unfinished", None, Timestamp::now());
-        let transaction = self.lock(&me, &surroundings)?;
-        let ended = transaction.abandon().map_err(RunError::from)?;
-        ended.iter().for_each(|ended| self.remember(ended));
-        Ok(ended.into_iter().map(|ended| ended.plan.deployment).collect())
+        let closed = RefCell::new(Vec::new());
+        let ended = |ended: &Ended| {
+            self.remember(ended);
+            closed.borrow_mut().push(ended.plan.deployment.clone());
+        };
+        match self.connect()? {
+            Some(host) => self.send(host, &order, &tee, &ended)?,
+            None => self.conduct(&order, &tee, &ended)?,
+        };
+        Ok(closed.into_inner())
     }
 
     /// What supervises `process` services.
@@ -168,46 +227,9 @@ impl<'a> Session<'a> {
         &self.supervisor
     }
 
-    fn surroundings<'s>(&'s self, observer: &'s dyn Observer) -> Surroundings<'s> {
-        Surroundings { observer, cancel: &CANCEL, by: &self.by, supervisor: &self.supervisor }
-    }
-
-    fn begin<'s>(
-        &'s self,
-        surroundings: &'s Surroundings<'s>,
-        purpose: &str,
-        recovery: Recovery,
-    ) -> Result<Begun<'s>, CommandError> {
-        let now = Timestamp::now();
-        let id = deployment_id(now)?;
-        let me = self.holder(purpose, Some(id.clone()), now);
-        let transaction = self.lock(&me, surroundings)?;
-        let blobs = self.artifacts.blobs()?;
-        let offers = |plan: &HostPlan| self.offer_again(plan, &blobs);
-        let recovered = transaction.recover(recovery, &offers).map_err(RunError::from)?;
-        recovered.iter().for_each(|ended| self.remember(ended));
-        Ok(Begun { session: self, transaction, id, now, recovered })
-    }
-
-    fn holder(&self, purpose: &str, deployment: Option<DeploymentId>, since: Timestamp) -> Holder {
-        let (by, reason) = (self.by.clone(), purpose.to_owned());
-        Holder { by, reason, deployment, pid: std::process::id(), since, until: None, supersedes: self.supersede }
-    }
-
-    fn lock<'s>(&self, me: &Holder, surroundings: &'s Surroundings<'s>) -> Result<Transaction<'s>, CommandError> {
-        let cancelled = || CANCEL.is_cancelled();
-        let told = |holder: &Holder, ahead_count: u32| {
-            surroundings
-                .observer
-                .event(&Event::Waiting { holder: format!("{}: {}", holder.by, holder.reason), ahead_count });
-        };
-        let waiting = Waiting { limit: self.wait, now: &Timestamp::now, cancelled: &cancelled, told: &told };
-        Ok(Transaction::begin(&self.place.directories(), me, &waiting, surroundings).map_err(RunError::from)?)
-    }
-
-    /// What a deployment that died was to bring live, when this machine still has it.
-    fn offer_again<'b>(&self, plan: &HostPlan, blobs: &'b ArtifactBlobs) -> Option<Offer<'b>> {
-        let artifact = self.artifacts.get(&plan.artifact).ok()?;
+    /// An artifact, when this machine has it.
+    fn offer<'b>(&self, artifact: &str, blobs: &'b ArtifactBlobs) -> Option<Offer<'b>> {
+        let artifact = self.artifacts.get(artifact).ok()?;
         Some(Offer { id: artifact.id, manifest: artifact.manifest, blobs, variables: self.variables.offered() })
     }
 
@@ -218,7 +240,7 @@ impl<'a> Session<'a> {
     }
 
     /// The journal is the truth: a history that can't be written now catches up later, and fails no deployment.
-    pub(super) fn remember(&self, ended: &Ended) {
+    fn remember(&self, ended: &Ended) {
         if let Some(why) = &ended.unfiled {
             let id = &ended.plan.deployment;
             self.context
@@ -229,6 +251,12 @@ impl<'a> Session<'a> {
         let written =
             ended.plan.erased().map_err(CommandError::from).and_then(|plan| Ok(store.ingest(&plan, &ended.records)?));
         let pruned = store.prune(self.project, self.place.name, KEPT_COUNT);
+        if !self.place.is_here() {
+            if written.is_err() || pruned.is_err() {
+                self.context.output.warn("the history was not written; it will catch up later");
+            }
+            return;
+        }
         let mut listed = self
             .place
             .layouts()
@@ -238,12 +266,12 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn conclude(&self, ended: Option<Ended>) -> Result<Exit, CommandError> {
-        let Some(ended) = ended else {
+    fn conclude(&self, ended: Option<DeploymentOutcome>) -> Result<Exit, CommandError> {
+        let Some(outcome) = ended else {
             self.say_nothing_unfinished()?;
             return Ok(Exit::Done);
         };
-        Ok(ended.outcome.into())
+        Ok(outcome.into())
     }
 
     fn say_nothing_unfinished(&self) -> Result<(), CommandError> {
@@ -255,7 +283,7 @@ impl<'a> Session<'a> {
 }
 
 /// This very binary, which knows how to supervise a process.
-fn supervisor() -> Result<SupervisorProgram, Failure> {
+pub(crate) fn supervisor() -> Result<SupervisorProgram, Failure> {
     let program = std::env::current_exe().map_err(|e| Failure::new(format!("find Cutover's own executable: {e}")))?;
     Ok(SupervisorProgram { program, arguments: vec!["supervise".to_owned()] })
 }
@@ -267,6 +295,7 @@ impl Session<'_> {
             deployment,
             project: self.project,
             environment: self.place.name,
+            host: self.place.host,
             by,
             reason: &self.reason,
             made_at,
@@ -279,22 +308,41 @@ impl Session<'_> {
     /// A target's service.
     pub(crate) fn service(
         &self,
-        name: &cutover_core::id::TargetName,
-        config: &cutover_core::config::ServiceConfig,
+        name: &TargetName,
+        config: &HostConfig,
+        service: &ServiceConfig,
         layout: &Layout,
     ) -> Box<dyn service::Service> {
-        let env_file = self.place.targets.get(name).and_then(|target| target.env_file.clone());
-        service::open(
-            config,
-            &service::Site {
-                name: name.clone(),
-                deploy_to: layout.root().to_owned(),
-                env_file,
-                supervisor_program: self.supervisor.program.clone(),
-                supervisor_args: self.supervisor.arguments.clone(),
-                masker: cutover_core::mask::Masker::new(self.variables.secrets()),
-                secret_names: self.variables.secret_names.clone(),
-            },
-        )
+        open_service(&self.variables, &self.supervisor, name, (config, service), layout)
+    }
+}
+
+/// Warns of secrets in an artifact once it is known that the deployment changes something.
+struct Auditor<'a> {
+    output: &'a Output,
+    place: &'a Place<'a>,
+    variables: &'a Variables,
+    artifacts: &'a ArtifactStore,
+    blobs: &'a ArtifactBlobs,
+    inner: &'a dyn Observer,
+}
+
+impl Auditor<'_> {
+    fn audit(&self, plan: &Plan) {
+        if plan.kind != PlanKind::Deploy || plan.original.as_ref() == Some(&plan.release) {
+            return;
+        }
+        let Ok(artifact) = self.artifacts.get(&plan.artifact) else { return };
+        let warnings = audit::artifact_warnings(self.place, self.variables, &artifact.manifest, self.blobs);
+        warnings.iter().for_each(|warning| self.output.warn(warning));
+    }
+}
+
+impl Observer for Auditor<'_> {
+    fn event(&self, event: &Event) {
+        if let Event::Began { plan, resumed: false, .. } = event {
+            self.audit(plan);
+        }
+        self.inner.event(event);
     }
 }

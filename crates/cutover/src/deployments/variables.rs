@@ -44,9 +44,19 @@ impl Variables {
         Self { values: BTreeMap::new(), secret_names, is_known: false }
     }
 
+    /// Those that a client sent; None: it did not know them.
+    pub(crate) fn received(secret_names: BTreeSet<String>, values: Option<BTreeMap<String, Secret>>) -> Self {
+        Self { is_known: values.is_some(), values: values.unwrap_or_default(), secret_names }
+    }
+
+    /// All of them by name; None when the values are not known.
+    pub(crate) fn known(&self) -> Option<&BTreeMap<String, Secret>> {
+        self.is_known.then_some(&self.values)
+    }
+
     /// What a deployment is offered: None when the values are not known, so that nobody takes them for none.
     pub(crate) fn offered(&self) -> Option<BTreeMap<String, Secret>> {
-        self.is_known.then(|| self.values.clone())
+        self.known().cloned()
     }
 
     /// Gets every value; relative paths are under `root`.

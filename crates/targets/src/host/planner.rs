@@ -27,6 +27,8 @@ pub struct Wish<'a> {
     pub project: &'a ProjectName,
     /// Where it goes.
     pub environment: &'a EnvironmentName,
+    /// The host, as the config calls it.
+    pub host: &'a str,
     /// Who asks.
     pub by: &'a str,
     /// Why.
@@ -53,8 +55,6 @@ pub struct Subject<'a> {
     pub committed_at: Option<Timestamp>,
 }
 
-/// The host's name in plans for this machine.
-const LOCALHOST: &str = "localhost";
 /// Inodes that a release takes besides its files: links, `release.json`, directories' room.
 const INODES_SPARE: u64 = 64;
 
@@ -228,7 +228,7 @@ impl<'a> Builder<'a> {
             // A plan has far fewer steps than a u32 counts.
             id: StepId(u32::try_from(self.plan.steps.len()).unwrap_or(u32::MAX)),
             target: target.clone(),
-            host: LOCALHOST.to_owned(),
+            host: self.wish.host.to_owned(),
             name: name.to_owned(),
             phase,
             switches: matches!(work, Work::Switch),

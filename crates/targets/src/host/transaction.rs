@@ -17,6 +17,7 @@ use cutover_core::id::DeploymentId;
 use cutover_core::journal::{Entry, JournalError, Record};
 use cutover_core::next::DeploymentOutcome;
 use cutover_core::target::{Cancel, Failure};
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
 /// What a transaction needs besides its plan.
@@ -81,7 +82,7 @@ pub enum TransactionError {
 }
 
 /// A deployment that came to an end.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Ended {
     /// What was to be done.
     pub plan: HostPlan,

@@ -171,6 +171,7 @@ impl Place {
     fn with_wish<T>(&self, with: impl FnOnce(&Wish<'_>) -> T) -> T {
         let number = self.count.fetch_add(1, Ordering::Relaxed);
         let wish = Wish {
+            host: "localhost",
             deployment: DeploymentId::new(format!("20260102T030405-{number:04}")).unwrap(),
             project: &ProjectName::new("demo").unwrap(),
             environment: &EnvironmentName::new("production").unwrap(),

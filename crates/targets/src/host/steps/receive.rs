@@ -21,6 +21,7 @@ pub(crate) fn apply(site: &Site<'_>, artifact: &Digest, progress: &dyn Progress)
             lacking.push(*blob);
         }
     }
+    announce(site, &lacking)?;
     let bytes: u64 = lacking.iter().map(|blob| blob.bytes).sum();
     for (done, blob) in (0u64..).zip(&lacking) {
         fetch(site, &store, blob)?;
@@ -71,6 +72,12 @@ pub(crate) fn stored(site: &Site<'_>, artifact: &Digest) -> Result<Manifest, Fai
         serde_json::from_slice(&bytes).map_err(|e| Failure::new(format!("read {}: {e}", path.display())))?;
     manifest.check().map_err(|e| Failure::new(format!("read {}: {e}", path.display())))?;
     Ok(manifest)
+}
+
+fn announce(site: &Site<'_>, lacking: &[Blob]) -> Result<(), Failure> {
+    let Some(offer) = site.offer.filter(|_| !lacking.is_empty()) else { return Ok(()) };
+    let wanted: Vec<Digest> = lacking.iter().map(|blob| blob.digest).collect();
+    offer.blobs.announce(&wanted).map_err(|e| Failure::new(format!("ask for what this host lacks: {e}")))
 }
 
 fn fetch(site: &Site<'_>, store: &BlobStore, blob: &Blob) -> Result<(), Failure> {

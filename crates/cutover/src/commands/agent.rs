@@ -1,0 +1,37 @@
+//! `cutover agent`: what a client starts on a host. Not for people.
+
+use crate::context::Context;
+use crate::deployments::{CANCEL, agent, supervisor, watch_signals};
+use crate::error::{CommandError, ErrorKind};
+use crate::exit::Exit;
+use clap::{Args, Subcommand};
+use std::io::{BufReader, stdin, stdout};
+
+/// Serve a client over this connection
+///
+/// Started by `cutover` on another machine, over ssh; it speaks frames on its standard input and output.
+#[derive(Debug, Args)]
+pub(crate) struct AgentArgs {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Carry out one order
+    Serve,
+}
+
+impl AgentArgs {
+    pub(super) fn run(&self, _context: &Context) -> Result<Exit, CommandError> {
+        let Verb::Serve = self.verb;
+        let failed = |error: &dyn std::error::Error| {
+            CommandError::new(ErrorKind::Failed, "serve the client").because(error).state("nothing was changed")
+        };
+        // The session of the connection may end; what was begun must not end with it.
+        let _leads_one_already = rustix::process::setsid();
+        watch_signals().map_err(|error| failed(&error))?;
+        agent::serve(BufReader::new(stdin()), stdout(), &supervisor()?, &CANCEL).map_err(|error| failed(&error))?;
+        Ok(Exit::Done)
+    }
+}

@@ -1,0 +1,130 @@
+//! The agent: carries out on this host what a client asks for over a connection.
+//!
+//! Once all that is needed has arrived, the connection may end: what was begun is brought to its end all the same.
+
+use super::conductor::Conductor;
+use super::letter::{Answer, Letter, unpack_variables};
+use super::order::Order;
+use super::variables::Variables;
+use crate::error::CommandError;
+use cutover_core::artifact::Manifest;
+use cutover_core::event::Event;
+use cutover_core::target::Cancel;
+use cutover_reporters::{Reporter, Tee};
+use cutover_targets::host::transaction::Ended;
+use cutover_targets::host::{Offer, SupervisorProgram};
+use cutover_targets::remote::bootstrap::{present, read_preamble};
+use cutover_targets::remote::content::{Inlet, Remote, unpack_manifest};
+use cutover_targets::remote::frame::{Kind, Sender, receive};
+use std::cell::RefCell;
+use std::io::{self, BufRead, Read, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a client may take to hear what is left to tell.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What a client asks for, arrived whole.
+struct Request {
+    order: Order,
+    variables: Variables,
+    manifest: Option<Manifest>,
+}
+
+/// Serves one client: reads what it asks for, does it, tells what happens.
+///
+/// Fails only when the client could not be understood or did not finish its sentence; nothing was done then.
+pub(crate) fn serve<R, W>(mut reader: R, mut writer: W, supervisor: &SupervisorProgram, cancel: &'static Cancel) -> io::Result<()>
+where
+    R: BufRead + Send + 'static,
+    W: Write + Send + 'static,
+{
+    writer.write_all(present().as_bytes())?;
+    writer.flush()?;
+    let sender = Arc::new(Sender::new(writer));
+    read_preamble(&mut reader)?;
+    let request = read_request(&mut reader)?;
+    let (remote, inlet) = Remote::new(Arc::clone(&sender), request.manifest.as_ref());
+    std::thread::Builder::new().name("client".to_owned()).spawn(move || listen(reader, &inlet, cancel))?;
+    let tee = Tee::new(vec![Box::new(Frames(Arc::clone(&sender)))]);
+    let (done, ended) = conduct(&request, &remote, &tee, supervisor, cancel);
+    tee.finish(PATIENCE);
+    // A client that is gone is no failure of what was done.
+    let _told = answer(&sender, done, &ended);
+    Ok(())
+}
+
+fn read_request(reader: &mut impl Read) -> io::Result<Request> {
+    let letter: Letter = serde_json::from_slice(&expect(reader, Kind::Order)?)?;
+    let variables = letter.has_variables.then(|| expect(reader, Kind::Variables)).transpose()?;
+    let manifest = letter.has_manifest.then(|| unpack_manifest(&expect(reader, Kind::Manifest)?)).transpose()?;
+    let variables = unpack_variables(&letter.order, variables.as_deref())?;
+    Ok(Request { order: letter.order, variables, manifest })
+}
+
+fn expect(reader: &mut impl Read, wanted: Kind) -> io::Result<Vec<u8>> {
+    match receive(reader)? {
+        Some((kind, payload)) if kind == wanted => Ok(payload),
+        Some((kind, _)) => {
+            Err(io::Error::new(io::ErrorKind::InvalidData, format!("the client sent {kind:?} instead of {wanted:?}")))
+        }
+        None => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
+}
+
+/// Takes what the client sends while its order is carried out.
+fn listen(mut reader: impl Read, inlet: &Inlet, cancel: &Cancel) {
+    loop {
+        match receive(&mut reader) {
+            Ok(Some((Kind::Content, piece))) => inlet.piece(piece),
+            Ok(Some((Kind::Unavailable, why))) => inlet.fail(&String::from_utf8_lossy(&why)),
+            Ok(Some((Kind::Cancel, _))) => cancel.cancel(),
+            Ok(Some((kind, _))) => return inlet.fail(&format!("the client sent {kind:?} out of turn")),
+            Ok(None) => return inlet.fail("the connection ended"),
+            Err(error) => return inlet.fail(&format!("the connection broke: {error}")),
+        }
+    }
+}
+
+fn conduct<W: Write + Send>(
+    request: &Request,
+    remote: &Remote<W>,
+    tee: &Tee,
+    supervisor: &SupervisorProgram,
+    cancel: &Cancel,
+) -> (Result<Option<Ended>, CommandError>, Vec<Ended>) {
+    let ended = RefCell::new(Vec::new());
+    let offer = |artifact: &str| {
+        let manifest = request.manifest.as_ref().filter(|manifest| manifest.id().to_string() == artifact)?;
+        let (id, manifest) = (manifest.id(), manifest.clone());
+        Some(Offer { id, manifest, blobs: remote, variables: request.variables.offered() })
+    };
+    let conductor = Conductor {
+        order: &request.order,
+        variables: &request.variables,
+        supervisor,
+        observer: tee,
+        cancel,
+        offers: &offer,
+        ended: &|one| ended.borrow_mut().push(one.clone()),
+    };
+    let done = conductor.conduct();
+    (done, ended.into_inner())
+}
+
+fn answer<W: Write>(sender: &Sender<W>, done: Result<Option<Ended>, CommandError>, ended: &[Ended]) -> io::Result<()> {
+    ended.iter().try_for_each(|ended| sender.send_json(Kind::Ended, ended))?;
+    match done {
+        Ok(ended) => sender.send_json(Kind::Done, &Answer { outcome: ended.map(|ended| ended.outcome) }),
+        Err(error) => sender.send_json(Kind::Refused, &error),
+    }
+}
+
+/// Tells the client.
+struct Frames<W>(Arc<Sender<W>>);
+
+impl<W: Write + Send> Reporter for Frames<W> {
+    fn tell(&mut self, event: &Event) -> io::Result<()> {
+        self.0.send_json(Kind::Event, event)
+    }
+}

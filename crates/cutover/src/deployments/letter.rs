@@ -1,0 +1,40 @@
+//! What client and agent say to each other, as JSON. How it travels is `cutover_targets::remote`'s business.
+
+use super::order::Order;
+use super::variables::Variables;
+use cutover_core::next::DeploymentOutcome;
+use cutover_core::secret::Secret;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The client's first message.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Letter {
+    /// What is asked for.
+    pub(super) order: Order,
+    /// Whether the environment's variables follow; unknown is not the same as none.
+    pub(super) has_variables: bool,
+    /// Whether a manifest follows.
+    pub(super) has_manifest: bool,
+}
+
+/// The agent's last message.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Answer {
+    /// How it ended; None when there was nothing to do.
+    pub(super) outcome: Option<DeploymentOutcome>,
+}
+
+/// The variables as JSON, secrets in clear: for the connection only.
+pub(super) fn pack_variables(variables: &BTreeMap<String, Secret>) -> Result<Vec<u8>, serde_json::Error> {
+    let exposed: BTreeMap<&str, &str> =
+        variables.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
+    serde_json::to_vec(&exposed)
+}
+
+/// The opposite of [`pack_variables`]; `order` says which are secret.
+pub(super) fn unpack_variables(order: &Order, bytes: Option<&[u8]>) -> Result<Variables, serde_json::Error> {
+    let values = bytes.map(serde_json::from_slice::<BTreeMap<String, String>>).transpose()?;
+    let values = values.map(|values| values.into_iter().map(|(name, value)| (name, Secret::new(value))).collect());
+    Ok(Variables::received(order.secret_names.clone(), values))
+}

@@ -1,0 +1,107 @@
+//! What a host is asked to change, in a form that can travel.
+
+use super::place::Place;
+use cutover_core::artifact::Digest;
+use cutover_core::config::HostConfig;
+use cutover_core::id::{DeploymentId, EnvironmentName, ProjectName, TargetName};
+use cutover_targets::host::lock::Holder;
+use cutover_targets::host::transaction::Recovery;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// One change of an environment on one host: what the config says about the host, who asks, and what for.
+///
+/// Secrets are no part of it, only their names.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Order {
+    /// The project.
+    pub(crate) project: ProjectName,
+    /// The environment.
+    pub(crate) environment: EnvironmentName,
+    /// The host, as the config calls it.
+    pub(crate) host: String,
+    /// Its targets on the host.
+    pub(crate) targets: BTreeMap<TargetName, HostConfig>,
+    /// Which of its variables are secret.
+    pub(crate) secret_names: BTreeSet<String>,
+    /// The attempt's name.
+    pub(crate) deployment: DeploymentId,
+    /// When it was given.
+    pub(crate) made_at: Timestamp,
+    /// Who asks.
+    pub(crate) by: String,
+    /// Why, in the asker's words.
+    pub(crate) reason: String,
+    /// What the lock is held for: "deploy a1b2c3d Fix the door".
+    pub(crate) purpose: String,
+    /// How long to wait for the lock; None: not at all.
+    pub(crate) wait: Option<Duration>,
+    /// Whether older waiters give up for this one.
+    pub(crate) supersede: bool,
+    /// What is to be done.
+    pub(crate) task: Task,
+}
+
+/// What is to be done on a host.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Task {
+    /// Bring an artifact live.
+    Deploy {
+        /// The artifact's id.
+        artifact: Digest,
+        /// First line of the commit message.
+        subject: String,
+        /// When the commit was made.
+        committed_at: Timestamp,
+        /// Restart the service even when nothing changed.
+        restart: bool,
+    },
+    /// Bring an earlier release live again: the one whose id is this or begins with it, else the last good one.
+    Rollback {
+        /// As the asker named it.
+        release: Option<String>,
+    },
+    /// Restart what is live.
+    Restart,
+    /// Go on with what is unfinished.
+    Resume,
+    /// Close what is unfinished or stuck as it stands.
+    Abandon,
+}
+
+impl Task {
+    /// What becomes of a deployment that died before.
+    pub(crate) fn recovery(&self) -> Recovery {
+        match self {
+            Self::Resume => Recovery::GoOn,
+            Self::Deploy { .. } | Self::Rollback { .. } | Self::Restart | Self::Abandon => Recovery::TakeBack,
+        }
+    }
+}
+
+impl Order {
+    /// The environment's targets as commands see them.
+    pub(crate) fn place(&self) -> Place<'_> {
+        Place { name: &self.environment, host: &self.host, targets: self.targets.iter().map(|(name, config)| (name.clone(), config)).collect() }
+    }
+
+    /// Who holds the lock while it is carried out.
+    pub(crate) fn holder(&self) -> Holder {
+        let deployment = match self.task {
+            Task::Abandon => None,
+            Task::Deploy { .. } | Task::Rollback { .. } | Task::Restart | Task::Resume => Some(self.deployment.clone()),
+        };
+        Holder {
+            by: self.by.clone(),
+            reason: self.purpose.clone(),
+            deployment,
+            pid: std::process::id(),
+            since: self.made_at,
+            until: None,
+            supersedes: self.supersede,
+        }
+    }
+}

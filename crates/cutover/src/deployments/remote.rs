@@ -1,0 +1,251 @@
+//! A host that is another machine: the order goes there, and what happens comes back.
+
+use super::letter::{Answer, Letter, pack_variables};
+use super::order::Order;
+use crate::error::{CommandError, ErrorKind};
+use cutover_core::artifact::{BlobSource, Digest, Manifest};
+use cutover_core::event::{Event, Observer};
+use cutover_core::next::DeploymentOutcome;
+use cutover_core::secret::Secret;
+use cutover_core::target::Cancel;
+use cutover_targets::host::transaction::Ended;
+use cutover_targets::remote::bootstrap::{Agent, Greeting, command, greeting, preamble};
+use cutover_targets::remote::content::{pack_manifest, send};
+use cutover_targets::remote::frame::{Kind, Sender, receive};
+use cutover_targets::remote::ssh::{Connection, Options};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufReader, Read, Write};
+use std::process::{ChildStdin, ChildStdout};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// How often it is looked whether stopping was asked for.
+const CANCEL_POLL: Duration = Duration::from_millis(50);
+
+/// A connection that has been begun; ssh is still shaking hands.
+pub(crate) struct Host {
+    name: String,
+    agents: Vec<Agent>,
+    connection: Connection,
+    stdin: ChildStdin,
+    stdout: BufReader<ChildStdout>,
+}
+
+/// What is to be done on a host, and with what.
+pub(crate) struct Errand<'a> {
+    /// What is asked for.
+    pub(crate) order: &'a Order,
+    /// The environment's variables; None when they are not known.
+    pub(crate) variables: Option<&'a BTreeMap<String, Secret>>,
+    /// The artifact, for a task that brings one.
+    pub(crate) artifact: Option<(&'a Manifest, &'a dyn BlobSource)>,
+    /// Who is told.
+    pub(crate) observer: &'a dyn Observer,
+    /// Whether stopping was asked for.
+    pub(crate) cancel: &'a Cancel,
+    /// Told of each deployment that came to its end, also of those that had died before.
+    pub(crate) ended: &'a dyn Fn(&Ended),
+}
+
+/// Why a host did not do it.
+enum Trouble {
+    /// It says so itself.
+    Refused(CommandError),
+    /// The connection broke.
+    Lost(String),
+}
+
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Self {
+        Self::Lost(error.to_string())
+    }
+}
+
+impl From<serde_json::Error> for Trouble {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Lost(format!("it was not understood: {error}"))
+    }
+}
+
+impl Host {
+    /// Begins the connection.
+    pub(crate) fn connect(name: &str, options: &Options, agents: Vec<Agent>) -> Result<Self, CommandError> {
+        let opened = Connection::open(name, options, &command(&agents));
+        let opened = opened.and_then(|mut connection| connection.pipes().map(|pipes| (connection, pipes)));
+        let (connection, (stdin, stdout)) = opened.map_err(|error| {
+            let told = CommandError::new(ErrorKind::Unreachable, format!("cannot run ssh to reach {name}"));
+            told.because(&error).state("nothing was changed").hint("install the OpenSSH client: Cutover connects with it")
+        })?;
+        Ok(Self { name: name.to_owned(), agents, connection, stdin, stdout: BufReader::new(stdout) })
+    }
+
+    /// Has the errand done; gives how it ended, or None when there was nothing to do.
+    pub(crate) fn send(self, errand: &Errand<'_>) -> Result<Option<DeploymentOutcome>, CommandError> {
+        let Self { name, agents, connection, mut stdin, mut stdout } = self;
+        let flight = flight(errand)?;
+        let mut begun = false;
+        let talked = launch(&mut stdin, &mut stdout, &agents, &flight).and_then(|()| {
+            begun = true;
+            converse(stdin, &mut stdout, errand)
+        });
+        match talked {
+            Ok(outcome) => Ok(outcome),
+            Err(Trouble::Refused(error)) => Err(error),
+            Err(Trouble::Lost(why)) => Err(lost(&name, connection, &why, begun)),
+        }
+    }
+}
+
+/// All that is said at once, as bytes.
+fn flight(errand: &Errand<'_>) -> Result<Vec<u8>, CommandError> {
+    let build = || -> io::Result<Vec<u8>> {
+        let sender = Sender::new(Vec::new());
+        let has_manifest = errand.artifact.is_some();
+        let letter = Letter { order: errand.order.clone(), has_variables: errand.variables.is_some(), has_manifest };
+        sender.send_json(Kind::Order, &letter)?;
+        if let Some(variables) = errand.variables {
+            sender.send(Kind::Variables, &pack_variables(variables)?)?;
+        }
+        if let Some((manifest, _)) = errand.artifact {
+            sender.send(Kind::Manifest, &pack_manifest(manifest)?)?;
+        }
+        Ok(sender.into_inner())
+    };
+    build().map_err(|error| {
+        CommandError::new(ErrorKind::Failed, "cannot put the order into words").because(&error).state("nothing was changed")
+    })
+}
+
+/// Sees that the agent is there, and that it has heard the first flight.
+fn launch(
+    stdin: &mut ChildStdin,
+    stdout: &mut BufReader<ChildStdout>,
+    agents: &[Agent],
+    flight: &[u8],
+) -> Result<(), Trouble> {
+    take_off(stdin, flight)?;
+    let mut greeted = greeting(stdout)?;
+    if let Greeting::Missing { system, machine } = &greeted {
+        upload(stdin, agents, system, machine)?;
+        greeted = greeting(stdout)?;
+        take_off(stdin, flight)?;
+    }
+    match greeted {
+        Greeting::Agent => Ok(()),
+        Greeting::Missing { .. } => Err(Trouble::Lost("the agent that it received is not there".to_owned())),
+        Greeting::Other(line) if line.is_empty() => Err(Trouble::Lost("the connection ended".to_owned())),
+        Greeting::Other(line) => Err(Trouble::Lost(format!("it said {line:?} where the agent should speak"))),
+    }
+}
+
+fn take_off(stdin: &mut ChildStdin, flight: &[u8]) -> io::Result<()> {
+    // A connection that is refused closes its end early: what it says then is the better word.
+    let sent = stdin.write_all(preamble(flight.len()).as_bytes()).and_then(|()| stdin.write_all(flight));
+    sent.or_else(|error| if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) })
+}
+
+fn upload(stdin: &mut ChildStdin, agents: &[Agent], system: &str, machine: &str) -> Result<(), Trouble> {
+    let fitting = agents.iter().find(|agent| agent.machine == machine).filter(|_| system == "Linux");
+    let agent = fitting.ok_or_else(|| Trouble::Refused(no_agent(system, machine)))?;
+    let mut file = File::open(&agent.path)?.take(agent.bytes);
+    io::copy(&mut file, stdin)?;
+    Ok(())
+}
+
+fn no_agent(system: &str, machine: &str) -> CommandError {
+    let told = CommandError::new(ErrorKind::Failed, format!("the host is {system} on {machine}, and this Cutover has no agent for that"));
+    told.state("nothing was changed").hint(format!(
+        "put the cutover binary for {machine} beside this one, as cutover-agent-{machine}"
+    ))
+}
+
+/// Hears what happens, and sends what is asked for.
+fn converse(
+    stdin: ChildStdin,
+    stdout: &mut BufReader<ChildStdout>,
+    errand: &Errand<'_>,
+) -> Result<Option<DeploymentOutcome>, Trouble> {
+    let sender = Sender::new(stdin);
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let cancel = errand.cancel;
+        scope.spawn(|| pass_on_cancel(&sender, cancel, &over));
+        let heard = loop {
+            match receive(stdout) {
+                Ok(Some((Kind::Event, event))) => tell(errand.observer, &event),
+                Ok(Some((Kind::Lacking, wanted))) => {
+                    let wanted: Vec<Digest> = match serde_json::from_slice(&wanted) {
+                        Ok(wanted) => wanted,
+                        Err(error) => break Err(error.into()),
+                    };
+                    let (sender, artifact) = (&sender, errand.artifact);
+                    scope.spawn(move || provide(sender, artifact, &wanted));
+                }
+                Ok(Some((Kind::Ended, ended))) => match serde_json::from_slice(&ended) {
+                    Ok(ended) => (errand.ended)(&ended),
+                    Err(error) => break Err(error.into()),
+                },
+                Ok(Some((Kind::Refused, error))) => {
+                    break Err(serde_json::from_slice(&error).map_or_else(Trouble::from, Trouble::Refused));
+                }
+                Ok(Some((Kind::Done, answer))) => {
+                    break serde_json::from_slice::<Answer>(&answer).map(|answer| answer.outcome).map_err(Trouble::from);
+                }
+                Ok(Some((kind, _))) => break Err(Trouble::Lost(format!("it sent {kind:?} out of turn"))),
+                Ok(None) => break Err(Trouble::Lost("the connection ended".to_owned())),
+                Err(error) => break Err(error.into()),
+            }
+        };
+        over.store(true, Ordering::SeqCst);
+        heard
+    })
+}
+
+fn tell(observer: &dyn Observer, event: &[u8]) {
+    // An event that is not understood is progress that is not shown; the journal comes whole in the end.
+    if let Ok(event) = serde_json::from_slice::<Event>(event) {
+        observer.event(&event);
+    }
+}
+
+fn provide(sender: &Sender<ChildStdin>, artifact: Option<(&Manifest, &dyn BlobSource)>, wanted: &[Digest]) {
+    if let Some((manifest, blobs)) = artifact {
+        // A connection that broke is noticed by whoever reads from it.
+        let _sent = send(sender, manifest, blobs, wanted);
+    }
+}
+
+fn pass_on_cancel(sender: &Sender<ChildStdin>, cancel: &Cancel, over: &AtomicBool) {
+    while !over.load(Ordering::SeqCst) {
+        if cancel.is_cancelled() {
+            let _sent = sender.send(Kind::Cancel, &[]);
+            return;
+        }
+        std::thread::sleep(CANCEL_POLL);
+    }
+}
+
+/// What a broken connection means.
+fn lost(name: &str, connection: Connection, why: &str, begun: bool) -> CommandError {
+    let (_, said) = connection.finish().unwrap_or_else(|error| (Default::default(), error.to_string()));
+    let told = if begun {
+        let told = CommandError::new(ErrorKind::Unreachable, format!("lost the connection to {name}: {why}"));
+        told.state("the host goes on by itself: it finishes, or takes everything back").hint("`cutover resume ENV` tells how it ended")
+    } else {
+        let told = CommandError::new(ErrorKind::Unreachable, format!("cannot reach {name}: {why}"));
+        advise(told.state("nothing was changed"), &said)
+    };
+    told.excerpt(said)
+}
+
+/// What to do about what ssh says.
+fn advise(told: CommandError, said: &str) -> CommandError {
+    if said.contains("Host key verification failed") {
+        told.hint("compare its key with what its owner says, then put it into known_hosts: Cutover accepts no key by itself")
+    } else if said.contains("Permission denied") {
+        told.hint("the host must know your key: `ssh-copy-id` puts it there; `ssh -v` tells which keys are tried")
+    } else {
+        told.hint("try `ssh` with the same host: what works there works here")
+    }
+}

@@ -1,0 +1,87 @@
+//! A connection to a host by the user's own OpenSSH client.
+
+use std::io::{self, Read};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
+use std::thread::JoinHandle;
+
+/// How much of what `ssh` says on its standard error is kept.
+const MESSAGE_BYTES_MAX: u64 = 16 << 10;
+/// Seconds until a host that does not answer is given up, and between two looks whether it is still there.
+const OPTIONS: [&str; 5] = [
+    // A host key that nobody has confirmed is never accepted, whatever the user's own config allows.
+    "StrictHostKeyChecking=yes",
+    "ConnectTimeout=15",
+    "ServerAliveInterval=10",
+    "ServerAliveCountMax=3",
+    // The connection carries bytes, not a session.
+    "RequestTTY=no",
+];
+
+/// How hosts are reached.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// `ssh -F`.
+    pub config_file: Option<PathBuf>,
+    /// The user, unless the host names one.
+    pub user: Option<String>,
+    /// The port, unless the host names one.
+    pub port: Option<u16>,
+}
+
+/// `ssh` at work.
+#[derive(Debug)]
+pub struct Connection {
+    child: Child,
+    message: Option<JoinHandle<String>>,
+}
+
+impl Connection {
+    /// Starts `ssh` with a command for the host's shell. Whether it gets there shows when reading.
+    pub fn open(host: &str, options: &Options, command: &str) -> io::Result<Self> {
+        let mut ssh = Command::new("ssh");
+        ssh.args(options.config_file.iter().flat_map(|file| ["-F".as_ref(), file.as_os_str()]));
+        ssh.args(options.port.iter().flat_map(|port| ["-p".to_owned(), port.to_string()]));
+        ssh.args(options.user.iter().filter(|_| !host.contains('@')).flat_map(|user| ["-l", user]));
+        ssh.args(OPTIONS.iter().flat_map(|option| ["-o", option]));
+        // No environment, agent or forwarding of ours is anybody's business there.
+        ssh.args(["-a", "-x", "-T", "--", host, command]);
+        ssh.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = ssh.spawn()?;
+        let stderr = child.stderr.take();
+        let message = stderr.map(|stderr| std::thread::spawn(move || read_message(stderr)));
+        Ok(Self { child, message })
+    }
+
+    /// Where to write to and read from, once.
+    pub fn pipes(&mut self) -> io::Result<(ChildStdin, ChildStdout)> {
+        match (self.child.stdin.take(), self.child.stdout.take()) {
+            (Some(stdin), Some(stdout)) => Ok((stdin, stdout)),
+            _ => Err(io::Error::other("the connection is in use already")),
+        }
+    }
+
+    /// Waits for the end; gives how it ended and what `ssh` and the host's shell said.
+    pub fn finish(mut self) -> io::Result<(ExitStatus, String)> {
+        let status = self.child.wait()?;
+        let message = self.message.take().map(|message| message.join().unwrap_or_default());
+        Ok((status, message.unwrap_or_default()))
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        // It ends by itself when its pipes are closed; one that hangs must not outlive us.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// All that is said on standard error, its beginning kept.
+fn read_message(mut stderr: impl Read) -> String {
+    let mut message = Vec::new();
+    // What cannot be read is told like nothing at all.
+    let _ = stderr.by_ref().take(MESSAGE_BYTES_MAX).read_to_end(&mut message);
+    let _ = io::copy(&mut stderr, &mut io::sink());
+    String::from_utf8_lossy(&message).trim().to_owned()
+}
