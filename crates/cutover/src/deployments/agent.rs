@@ -34,7 +34,12 @@ struct Request {
 /// Serves one client: reads what it asks for, does it, tells what happens.
 ///
 /// Fails only when the client could not be understood or did not finish its sentence; nothing was done then.
-pub(crate) fn serve<R, W>(mut reader: R, mut writer: W, supervisor: &SupervisorProgram, cancel: &'static Cancel) -> io::Result<()>
+pub(crate) fn serve<R, W>(
+    mut reader: R,
+    mut writer: W,
+    supervisor: &SupervisorProgram,
+    cancel: &'static Cancel,
+) -> io::Result<()>
 where
     R: BufRead + Send + 'static,
     W: Write + Send + 'static,
@@ -128,3 +133,6 @@ impl<W: Write + Send> Reporter for Frames<W> {
         self.0.send_json(Kind::Event, event)
     }
 }
+
+#[cfg(test)]
+mod tests;

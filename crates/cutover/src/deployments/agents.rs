@@ -35,7 +35,9 @@ fn is_machine(text: &str) -> bool {
 
 fn agent(machine: String, path: PathBuf) -> Result<Agent, CommandError> {
     let failed = |error: &dyn std::error::Error| {
-        CommandError::new(ErrorKind::Failed, format!("read {}", path.display())).because(error).state("nothing was changed")
+        CommandError::new(ErrorKind::Failed, format!("read {}", path.display()))
+            .because(error)
+            .state("nothing was changed")
     };
     let metadata = fs::metadata(&path).map_err(|error| failed(&error))?;
     let digest = match remembered(&path, &metadata) {

@@ -27,8 +27,7 @@ pub(super) struct Answer {
 
 /// The variables as JSON, secrets in clear: for the connection only.
 pub(super) fn pack_variables(variables: &BTreeMap<String, Secret>) -> Result<Vec<u8>, serde_json::Error> {
-    let exposed: BTreeMap<&str, &str> =
-        variables.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
+    let exposed: BTreeMap<&str, &str> = variables.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
     serde_json::to_vec(&exposed)
 }
 

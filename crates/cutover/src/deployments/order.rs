@@ -85,7 +85,11 @@ impl Task {
 impl Order {
     /// The environment's targets as commands see them.
     pub(crate) fn place(&self) -> Place<'_> {
-        Place { name: &self.environment, host: &self.host, targets: self.targets.iter().map(|(name, config)| (name.clone(), config)).collect() }
+        Place {
+            name: &self.environment,
+            host: &self.host,
+            targets: self.targets.iter().map(|(name, config)| (name.clone(), config)).collect(),
+        }
     }
 
     /// Who holds the lock while it is carried out.

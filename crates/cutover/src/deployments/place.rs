@@ -36,7 +36,9 @@ pub(crate) enum PlaceError {
         other: String,
     },
     /// A host that is another machine.
-    #[error("environment {environment} is on {host}: from here this version only deploys, rolls back, restarts and resumes there")]
+    #[error(
+        "environment {environment} is on {host}: from here this version only deploys, rolls back, restarts and resumes there"
+    )]
     Remote {
         /// The environment.
         environment: String,
@@ -93,9 +95,13 @@ impl<'a> Place<'a> {
         Err(PlaceError::Remote { environment: self.name.to_string(), host: self.host.to_owned() })
     }
 
-    fn add(&mut self, environment: &'a EnvironmentConfig, target: &TargetName, hosts: &[String]) -> Result<(), PlaceError> {
-        let Some(TargetConfig::Host(config)) = environment.targets.get(target).filter(|_| !hosts.is_empty())
-        else {
+    fn add(
+        &mut self,
+        environment: &'a EnvironmentConfig,
+        target: &TargetName,
+        hosts: &[String],
+    ) -> Result<(), PlaceError> {
+        let Some(TargetConfig::Host(config)) = environment.targets.get(target).filter(|_| !hosts.is_empty()) else {
             return Ok(());
         };
         if let Some((other, _)) = self.targets.iter().find(|(_, other)| other.deploy_to == config.deploy_to) {

@@ -75,7 +75,9 @@ impl Host {
         let opened = opened.and_then(|mut connection| connection.pipes().map(|pipes| (connection, pipes)));
         let (connection, (stdin, stdout)) = opened.map_err(|error| {
             let told = CommandError::new(ErrorKind::Unreachable, format!("cannot run ssh to reach {name}"));
-            told.because(&error).state("nothing was changed").hint("install the OpenSSH client: Cutover connects with it")
+            told.because(&error)
+                .state("nothing was changed")
+                .hint("install the OpenSSH client: Cutover connects with it")
         })?;
         Ok(Self { name: name.to_owned(), agents, connection, stdin, stdout: BufReader::new(stdout) })
     }
@@ -113,7 +115,9 @@ fn flight(errand: &Errand<'_>) -> Result<Vec<u8>, CommandError> {
         Ok(sender.into_inner())
     };
     build().map_err(|error| {
-        CommandError::new(ErrorKind::Failed, "cannot put the order into words").because(&error).state("nothing was changed")
+        CommandError::new(ErrorKind::Failed, "cannot put the order into words")
+            .because(&error)
+            .state("nothing was changed")
     })
 }
 
@@ -154,10 +158,12 @@ fn upload(stdin: &mut ChildStdin, agents: &[Agent], system: &str, machine: &str)
 }
 
 fn no_agent(system: &str, machine: &str) -> CommandError {
-    let told = CommandError::new(ErrorKind::Failed, format!("the host is {system} on {machine}, and this Cutover has no agent for that"));
-    told.state("nothing was changed").hint(format!(
-        "put the cutover binary for {machine} beside this one, as cutover-agent-{machine}"
-    ))
+    let told = CommandError::new(
+        ErrorKind::Failed,
+        format!("the host is {system} on {machine}, and this Cutover has no agent for that"),
+    );
+    told.state("nothing was changed")
+        .hint(format!("put the cutover binary for {machine} beside this one, as cutover-agent-{machine}"))
 }
 
 /// Hears what happens, and sends what is asked for.
@@ -190,7 +196,9 @@ fn converse(
                     break Err(serde_json::from_slice(&error).map_or_else(Trouble::from, Trouble::Refused));
                 }
                 Ok(Some((Kind::Done, answer))) => {
-                    break serde_json::from_slice::<Answer>(&answer).map(|answer| answer.outcome).map_err(Trouble::from);
+                    break serde_json::from_slice::<Answer>(&answer)
+                        .map(|answer| answer.outcome)
+                        .map_err(Trouble::from);
                 }
                 Ok(Some((kind, _))) => break Err(Trouble::Lost(format!("it sent {kind:?} out of turn"))),
                 Ok(None) => break Err(Trouble::Lost("the connection ended".to_owned())),
@@ -231,7 +239,8 @@ fn lost(name: &str, connection: Connection, why: &str, begun: bool) -> CommandEr
     let (_, said) = connection.finish().unwrap_or_else(|error| (Default::default(), error.to_string()));
     let told = if begun {
         let told = CommandError::new(ErrorKind::Unreachable, format!("lost the connection to {name}: {why}"));
-        told.state("the host goes on by itself: it finishes, or takes everything back").hint("`cutover resume ENV` tells how it ended")
+        told.state("the host goes on by itself: it finishes, or takes everything back")
+            .hint("`cutover resume ENV` tells how it ended")
     } else {
         let told = CommandError::new(ErrorKind::Unreachable, format!("cannot reach {name}: {why}"));
         advise(told.state("nothing was changed"), &said)
@@ -242,7 +251,9 @@ fn lost(name: &str, connection: Connection, why: &str, begun: bool) -> CommandEr
 /// What to do about what ssh says.
 fn advise(told: CommandError, said: &str) -> CommandError {
     if said.contains("Host key verification failed") {
-        told.hint("compare its key with what its owner says, then put it into known_hosts: Cutover accepts no key by itself")
+        told.hint(
+            "compare its key with what its owner says, then put it into known_hosts: Cutover accepts no key by itself",
+        )
     } else if said.contains("Permission denied") {
         told.hint("the host must know your key: `ssh-copy-id` puts it there; `ssh -v` tells which keys are tried")
     } else {

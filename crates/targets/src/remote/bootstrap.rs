@@ -35,10 +35,8 @@ pub struct Agent {
 /// bytes as the agent has, and puts them in place by a rename.
 pub fn command(agents: &[Agent]) -> String {
     let names = agents.iter().map(|agent| agent.digest.to_string()).collect::<Vec<_>>().join(" ");
-    let sizes: String = agents
-        .iter()
-        .map(|agent| format!("{}) f={}; s={};; ", agent.machine, agent.digest, agent.bytes))
-        .collect();
+    let sizes: String =
+        agents.iter().map(|agent| format!("{}) f={}; s={};; ", agent.machine, agent.digest, agent.bytes)).collect();
     let script = format!(
         "d=$HOME/{AGENTS_DIR}; \
          for f in {names}; do [ -x $d/$f ] && exec $d/$f agent serve; done; \

@@ -114,7 +114,8 @@ pub fn receive(reader: &mut impl Read) -> io::Result<Option<(Kind, Vec<u8>)>> {
     let mut begun: Option<Kind> = None;
     loop {
         let Some((length, number)) = header(reader, begun.is_some())? else { return Ok(None) };
-        let (kind, bytes_max) = Kind::numbered(number & !MORE).ok_or_else(|| invalid("a message of an unknown kind"))?;
+        let (kind, bytes_max) =
+            Kind::numbered(number & !MORE).ok_or_else(|| invalid("a message of an unknown kind"))?;
         if begun.is_some_and(|begun| begun != kind) {
             return Err(invalid("a message that another one interrupts"));
         }

@@ -1,0 +1,254 @@
+//! The agent in memory: what a client says goes in at one end of a pipe.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+use super::*;
+use crate::deployments::Task;
+use cutover_core::artifact::{BlobSource, Digest, ManifestEntry, RelativePath};
+use cutover_core::config::{Config, HostConfig, TargetConfig};
+use cutover_core::next::DeploymentOutcome;
+use cutover_targets::remote::bootstrap::preamble;
+use cutover_targets::remote::content;
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufReader, PipeReader, PipeWriter, pipe};
+use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
+use std::time::Instant;
+use tempfile::TempDir;
+
+/// An agent, and a client's ends of the pipes to it.
+struct Bed {
+    dir: TempDir,
+    to_agent: Sender<PipeWriter>,
+    from_agent: BufReader<PipeReader>,
+    agent: JoinHandle<io::Result<()>>,
+}
+
+/// A release's files, which any digest can be asked of.
+struct Files(BTreeMap<String, String>);
+
+impl Files {
+    fn new() -> Self {
+        let file = |number: u32| (format!("d/{number}"), format!("content {number} ").repeat(500));
+        Self((0..300).map(file).collect())
+    }
+
+    fn manifest(&self) -> Manifest {
+        let entry = |text: &String| ManifestEntry::File {
+            digest: Digest::of(text.as_bytes()),
+            bytes: text.len() as u64,
+            executable: false,
+        };
+        let entries = self.0.iter().map(|(path, text)| (RelativePath::new(path).unwrap(), entry(text)));
+        Manifest { version: 1, project: "shop".into(), commit: String::new(), dirty: false, entries: entries.collect() }
+    }
+}
+
+impl BlobSource for Files {
+    fn open(&self, digest: &Digest) -> io::Result<Box<dyn Read + '_>> {
+        let found = self.0.values().find(|text| Digest::of(text.as_bytes()) == *digest);
+        Ok(Box::new(found.ok_or(io::ErrorKind::NotFound)?.as_bytes()))
+    }
+
+    fn path(&self, _: &Digest) -> Option<PathBuf> {
+        None
+    }
+}
+
+impl Bed {
+    /// Starts an agent. What it may not do without a client's word, it has not done.
+    fn start(cancel: &'static Cancel) -> Self {
+        let (agent_reads, client_writes) = pipe().unwrap();
+        let (client_reads, agent_writes) = pipe().unwrap();
+        let supervisor = SupervisorProgram { program: "/nonexistent".into(), arguments: Vec::new() };
+        let agent =
+            std::thread::spawn(move || serve(BufReader::new(agent_reads), agent_writes, &supervisor, cancel));
+        let mut from_agent = BufReader::new(client_reads);
+        let mut line = String::new();
+        from_agent.read_line(&mut line).unwrap();
+        assert_eq!(line, present());
+        let mut client_writes = client_writes;
+        client_writes.write_all(preamble(7).as_bytes()).unwrap();
+        Self { dir: TempDir::new().unwrap(), to_agent: Sender::new(client_writes), from_agent, agent }
+    }
+
+    fn site(&self) -> PathBuf {
+        self.dir.path().join("site")
+    }
+
+    /// Asks for a deployment of these files.
+    fn ask(&self, files: &Files) {
+        let manifest = files.manifest();
+        let letter = Letter { order: order(&self.site(), manifest.id()), has_variables: true, has_manifest: true };
+        self.to_agent.send_json(Kind::Order, &letter).unwrap();
+        self.to_agent.send(Kind::Variables, br#"{"MODE":"fast"}"#).unwrap();
+        self.to_agent.send(Kind::Manifest, &content::pack_manifest(&manifest).unwrap()).unwrap();
+    }
+
+    /// The next message that is no event.
+    fn hear(&mut self) -> Option<(Kind, Vec<u8>)> {
+        loop {
+            match receive(&mut self.from_agent).unwrap() {
+                Some((Kind::Event, _)) => {}
+                other => return other,
+            }
+        }
+    }
+
+    fn lacking(&mut self) -> Vec<Digest> {
+        let (kind, wanted) = self.hear().unwrap();
+        assert_eq!(kind, Kind::Lacking);
+        serde_json::from_slice(&wanted).unwrap()
+    }
+
+    /// Hears to the end; gives the ended deployments' outcomes and the last message.
+    fn hear_out(&mut self) -> (Vec<DeploymentOutcome>, Kind, Vec<u8>) {
+        let mut outcomes = Vec::new();
+        loop {
+            match self.hear().unwrap() {
+                (Kind::Ended, ended) => outcomes.push(serde_json::from_slice::<Ended>(&ended).unwrap().outcome),
+                (kind, payload) => return (outcomes, kind, payload),
+            }
+        }
+    }
+}
+
+fn order(site: &Path, artifact: Digest) -> Order {
+    let text = format!(
+        "name = \"shop\"\n[targets.app.host]\ndeploy_to = {site:?}\nenv_file = \".env\"\ndisk_free_min = \"0 B\"\ninodes_free_min = 0\n\
+         [environments.production]\nenv = {{ MODE = \"fast\" }}\nhosts.app = [\"localhost\"]\n"
+    );
+    let config = Config::check(&text).config.unwrap();
+    let (environment, settings) = config.environments.into_iter().next().unwrap();
+    let host = |target: TargetConfig| -> HostConfig {
+        let TargetConfig::Host(host) = target;
+        host
+    };
+    Order {
+        project: config.name,
+        environment,
+        host: "web1".into(),
+        targets: settings.targets.into_iter().map(|(name, target)| (name, host(target))).collect(),
+        secret_names: Default::default(),
+        deployment: cutover_core::id::DeploymentId::new("20261121T120000-abcd").unwrap(),
+        made_at: Timestamp::from_second(1_800_000_000).unwrap(),
+        by: "ada".into(),
+        reason: String::new(),
+        purpose: "deploy".into(),
+        wait: None,
+        supersede: false,
+        task: Task::Deploy {
+            artifact,
+            subject: "First".into(),
+            committed_at: Timestamp::from_second(1_790_000_000).unwrap(),
+            restart: false,
+        },
+    }
+}
+
+/// Waits for something that another thread does.
+fn await_that(what: &str, is_so: impl Fn() -> bool) {
+    let until = Instant::now() + Duration::from_secs(60);
+    while !is_so() {
+        assert!(Instant::now() < until, "{what} does not happen");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_client_has_an_artifact_deployed() {
+    static CANCEL: Cancel = Cancel::new();
+    let files = Files::new();
+    let mut bed = Bed::start(&CANCEL);
+
+    bed.ask(&files);
+    let wanted = bed.lacking();
+    content::send(&bed.to_agent, &files.manifest(), &files, &wanted).unwrap();
+    let (outcomes, last, answer) = bed.hear_out();
+
+    assert_eq!(wanted.len(), 300);
+    assert_eq!((outcomes, last), (vec![DeploymentOutcome::Deployed], Kind::Done));
+    assert_eq!(serde_json::from_slice::<Answer>(&answer).unwrap().outcome, Some(DeploymentOutcome::Deployed));
+    let live = bed.site().join("current");
+    assert_eq!(fs::read_to_string(live.join("d/7")).unwrap(), files.0["d/7"]);
+    assert!(fs::read_to_string(live.join(".env")).unwrap().ends_with("\nMODE=fast\n"));
+    assert!(bed.agent.join().unwrap().is_ok());
+}
+
+#[test]
+fn a_client_that_is_gone_before_the_content_has_arrived_changes_nothing() {
+    static CANCEL: Cancel = Cancel::new();
+    let mut bed = Bed::start(&CANCEL);
+
+    bed.ask(&Files::new());
+    bed.lacking();
+    let Bed { dir, to_agent, agent, .. } = bed;
+    drop(to_agent);
+
+    assert!(agent.join().unwrap().is_ok());
+    let site = dir.path().join("site");
+    assert!(!site.join("current").exists());
+    assert_eq!(fs::read_dir(site.join(".cutover/journal/done")).unwrap().count(), 1, "it was brought to its end");
+}
+
+#[test]
+fn a_client_that_is_gone_once_the_content_has_arrived_is_not_needed() {
+    static CANCEL: Cancel = Cancel::new();
+    let files = Files::new();
+    let mut bed = Bed::start(&CANCEL);
+
+    bed.ask(&files);
+    let wanted = bed.lacking();
+    content::send(&bed.to_agent, &files.manifest(), &files, &wanted).unwrap();
+    let Bed { dir, to_agent, from_agent, agent } = bed;
+    drop((to_agent, from_agent));
+
+    assert!(agent.join().unwrap().is_ok());
+    assert!(dir.path().join("site/current/d/7").exists());
+}
+
+#[test]
+fn a_client_stops_what_it_began() {
+    static CANCEL: Cancel = Cancel::new();
+    let mut bed = Bed::start(&CANCEL);
+
+    bed.ask(&Files::new());
+    bed.lacking();
+    bed.to_agent.send(Kind::Cancel, &[]).unwrap();
+    await_that("the cancellation", || CANCEL.is_cancelled());
+    bed.to_agent.send(Kind::Unavailable, b"no longer wanted").unwrap();
+    let (outcomes, last, _) = bed.hear_out();
+
+    assert_eq!((outcomes, last), (vec![DeploymentOutcome::Failed], Kind::Done));
+    assert!(!bed.site().join("current").exists());
+}
+
+#[test]
+fn content_that_is_not_what_it_should_be_is_refused() {
+    static CANCEL: Cancel = Cancel::new();
+    let files = Files::new();
+    let other = Files(files.0.iter().map(|(path, text)| (path.clone(), text.to_uppercase())).collect());
+    let mut bed = Bed::start(&CANCEL);
+
+    bed.ask(&files);
+    bed.lacking();
+    let manifest = other.manifest();
+    let wrong: Vec<Digest> = other.0.values().map(|text| Digest::of(text.as_bytes())).collect();
+    content::send(&bed.to_agent, &manifest, &other, &wrong).unwrap();
+    let (outcomes, _, _) = bed.hear_out();
+
+    assert_eq!(outcomes, [DeploymentOutcome::Failed]);
+    assert!(!bed.site().join("current").exists());
+}
+
+#[test]
+fn who_does_not_speak_as_cutover_does_is_told_nothing_and_changes_nothing() {
+    static CANCEL: Cancel = Cancel::new();
+    for said in ["GET / HTTP/1.1\r\n", "5\nhello", "5\n\u{1}\0\0\0\u{2}{", ""] {
+        let supervisor = SupervisorProgram { program: "/nonexistent".into(), arguments: Vec::new() };
+        let served = serve(io::Cursor::new(said.as_bytes().to_vec()), Vec::new(), &supervisor, &CANCEL);
+        assert!(served.is_err(), "{said:?}");
+    }
+}

@@ -1,0 +1,9 @@
+//! Deployments over a real OpenSSH to a machine of the project's own test bed (see `bed/README.md`).
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot set up its world has failed")]
+
+mod deploy;
+#[path = "../systemd/host.rs"]
+#[allow(dead_code, reason = "each test binary uses a part of it")]
+mod host;
+mod world;

@@ -1,0 +1,203 @@
+//! A repository here, a machine there, and ssh between the two.
+//!
+//! Machines of the bed have no network: ssh's own `ProxyCommand` runs the machine's sshd at the other end of a pipe.
+
+use crate::host::Host;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use tempfile::TempDir;
+
+/// Who deploys there.
+const USER: &str = "deploy";
+/// What the machine is called.
+const ALIAS: &str = "shop.test";
+/// Serves the text in `VERSION`, or ends at once when that says so.
+const SERVICE: &str = r#"import http.server, pathlib, sys
+version = pathlib.Path("VERSION").read_text().strip()
+if "broken" in version:
+    sys.exit("the till is jammed")
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(version.encode())
+    def log_message(self, *_): pass
+http.server.HTTPServer.allow_reuse_address = True
+http.server.HTTPServer(("127.0.0.1", 8000), Answer).serve_forever()
+"#;
+const UNIT: &str = "[Service]\nUser=deploy\nWorkingDirectory=/opt/shop/current\nExecStart=/usr/bin/python3 shop.py\n";
+
+/// A shop that is deployed from here to a machine.
+pub(crate) struct World {
+    pub(crate) dir: TempDir,
+    pub(crate) host: Host,
+}
+
+/// What a command said and how it ended.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl World {
+    /// A machine that knows the key of who deploys, and whose own key is known here. None where there is no bed.
+    pub(crate) fn new(test: &str) -> Option<Self> {
+        let world = Self { dir: tempfile::tempdir().unwrap(), host: Host::boot(test)? };
+        world.prepare_machine();
+        world.prepare_ssh();
+        world.write("shop.py", SERVICE);
+        world.write("cutover.toml", &config());
+        world.run_here("git", &["init", "--quiet", "--initial-branch", "main"]);
+        Some(world)
+    }
+
+    fn prepare_machine(&self) {
+        self.host.shell("root", &format!("useradd --create-home --shell /bin/bash {USER}; mkdir -p /run/sshd"));
+        self.host.shell("root", &format!("install -d -o {USER} -g {USER} /opt/shop"));
+        self.host.write("root", "/etc/systemd/system/shop.service", UNIT);
+        self.host.shell("root", "systemctl daemon-reload");
+        let rule = format!("{USER} ALL=(root) NOPASSWD: /usr/bin/systemctl\n");
+        self.host.write("root", "/etc/sudoers.d/deploy", &rule);
+    }
+
+    fn prepare_ssh(&self) {
+        let (key, known) = (self.path("key"), self.path("known_hosts"));
+        self.run_here("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", key.to_str().unwrap()]);
+        let public = fs::read_to_string(self.path("key.pub")).unwrap();
+        self.host.write(USER, "/home/deploy/.ssh/authorized_keys", &public);
+        self.host.shell(USER, "chmod 700 ~/.ssh; chmod 600 ~/.ssh/authorized_keys");
+        let host_key = self.host.shell("root", "cat /etc/ssh/ssh_host_ed25519_key.pub");
+        fs::write(&known, format!("{ALIAS} {host_key}\n")).unwrap();
+        let proxy = self.host.command("root", &["/usr/sbin/sshd", "-i"]);
+        let words = std::iter::once(proxy.get_program()).chain(proxy.get_args());
+        let proxy = words.map(|word| word.to_str().unwrap()).collect::<Vec<_>>().join(" ");
+        let lines = [
+            format!("Host {ALIAS}"),
+            format!("ProxyCommand {proxy}"),
+            format!("IdentityFile {}", key.display()),
+            "IdentitiesOnly yes".to_owned(),
+            format!("UserKnownHostsFile {}", known.display()),
+            "GlobalKnownHostsFile /dev/null".to_owned(),
+            "LogLevel ERROR".to_owned(),
+        ];
+        fs::write(self.path("ssh_config"), lines.join("\n")).unwrap();
+        self.write("ssh_config", &lines.join("\n"));
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub(crate) fn write(&self, path: &str, text: &str) {
+        fs::create_dir_all(self.path("repo")).unwrap();
+        fs::write(self.path("repo").join(path), text).unwrap();
+    }
+
+    /// Commits a version of the service.
+    pub(crate) fn commit(&self, version: &str) {
+        self.write("VERSION", version);
+        self.run_here("git", &["add", "--all"]);
+        self.run_here("git", &["commit", "--quiet", "--message", version]);
+    }
+
+    #[track_caller]
+    fn run_here(&self, program: &str, args: &[&str]) {
+        let status = self.command(program).args(args).status().unwrap();
+        assert!(status.success(), "{program} {args:?}");
+    }
+
+    fn command(&self, program: &str) -> Command {
+        fs::create_dir_all(self.path("repo")).unwrap();
+        let mut command = Command::new(program);
+        command.current_dir(self.path("repo")).stdin(Stdio::null()).env_clear();
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", self.dir.path());
+        command.env("CUTOVER_HOME", self.path("home")).env("CUTOVER_BY", "ada");
+        command.envs(std::env::var_os("CUTOVER_BED").map(|bed| ("CUTOVER_BED", bed)));
+        command.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", "/dev/null");
+        for who in ["AUTHOR", "COMMITTER"] {
+            command.env(format!("GIT_{who}_NAME"), "Ada").env(format!("GIT_{who}_EMAIL"), "ada@example.org");
+        }
+        command
+    }
+
+    /// A `cutover` that was not started yet.
+    pub(crate) fn cutover(&self, args: &[&str]) -> Command {
+        let mut command = self.command(env!("CARGO_BIN_EXE_cutover"));
+        command.args(args);
+        command
+    }
+
+    pub(crate) fn run(&self, args: &[&str]) -> Ran {
+        let output = self.cutover(args).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        Ran { code: output.status.code().unwrap_or(-1), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+
+    /// Starts a command in a process group of its own, and reads its events until one is about this step.
+    pub(crate) fn start_until(&self, args: &[&str], entry: &str) -> Child {
+        let mut command = self.cutover(args);
+        let mut child = command.arg("--json").process_group(0).stdout(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let found = lines.map_while(Result::ok).any(|line| line.contains(entry));
+        assert!(found, "{args:?} ended without {entry}");
+        child
+    }
+
+    /// What the service answers.
+    pub(crate) fn answer(&self) -> String {
+        self.host.shell("root", "python3 -c 'import urllib.request as u; print(u.urlopen(\"http://127.0.0.1:8000\").read().decode())'")
+    }
+
+    /// The version that `current` leads to.
+    pub(crate) fn current(&self) -> String {
+        self.host.shell("root", "cat /opt/shop/current/VERSION")
+    }
+
+    /// Waits until the machine has no deployment at work; the kernel's lock tells.
+    pub(crate) fn await_idle(&self) {
+        self.host.shell("root", "flock --timeout 60 /opt/shop/.cutover/lock true");
+    }
+}
+
+fn config() -> String {
+    format!(
+        r#"name = "shop"
+
+[targets.app.host]
+deploy_to = "/opt/shop"
+disk_free_min = "0 B"
+inodes_free_min = 0
+
+[targets.app.host.service]
+unit = "shop.service"
+
+[targets.app.host.verify]
+within = "15s"
+probes = [{{ http = {{ url = "http://127.0.0.1:8000/" }} }}]
+
+[ssh]
+config_file = "ssh_config"
+
+[environments.production.hosts]
+app = ["{USER}@{ALIAS}"]
+"#
+    )
+}
+
+/// Kills a command with all that it started here.
+pub(crate) fn kill_group(child: &mut Child) {
+    let group = rustix::process::Pid::from_child(child);
+    rustix::process::kill_process_group(group, rustix::process::Signal::KILL).unwrap();
+    child.wait().unwrap();
+}
+
+/// What lies in a directory here.
+#[allow(dead_code, reason = "for a look into a failed test")]
+pub(crate) fn names(dir: &Path) -> Vec<String> {
+    fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
