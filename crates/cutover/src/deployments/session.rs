@@ -191,7 +191,15 @@ impl<'a> Session<'a> {
 
     fn holder(&self, purpose: &str, deployment: Option<DeploymentId>, since: Timestamp) -> Holder {
         let (by, reason) = (self.by.clone(), purpose.to_owned());
-        Holder { by, reason, deployment, pid: std::process::id(), since, until: None, supersedes: self.supersede }
+        Holder {
+            by,
+            reason,
+            deployment,
+            pid: std::process::id(),
+            since: Some(since),
+            until: None,
+            supersedes: self.supersede,
+        }
     }
 
     fn lock<'s>(&self, me: &Holder, surroundings: &'s Surroundings<'s>) -> Result<Transaction<'s>, CommandError> {

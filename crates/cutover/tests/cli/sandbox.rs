@@ -65,6 +65,8 @@ fn settled(word: &str) -> &str {
         "xxxxxxx" => "COMMIT",
         "xxxx-xx-xx" => "DAY",
         "xx:xx:xx" => "TIME",
+        "xxxx-xx-xxTxx:xx:xxZ" => "MOMENT",
+        "xxxx-xx-xxTxx:xx:xxZ:" => "MOMENT:",
         _ => word,
     }
 }

@@ -225,7 +225,7 @@ pub fn holder() -> Holder {
         reason: "test".into(),
         deployment: None,
         pid: std::process::id(),
-        since: Timestamp::now(),
+        since: Some(Timestamp::now()),
         until: None,
         supersedes: false,
     }
