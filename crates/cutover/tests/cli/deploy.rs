@@ -142,6 +142,17 @@ fn a_unit_on_a_machine_without_systemd_is_refused_in_its_own_words_with_what_to_
 }
 
 #[test]
+fn uncommitted_changes_are_said_before_anything_is_packed() {
+    let sandbox = Sandbox::deployable("");
+    sandbox.write("cutover.toml", &(sandbox.config() + "\n[artifact]\nbuild = \"exit 3\"\n"));
+
+    let ran = sandbox.run(&["deploy", "production"]);
+
+    let (warning, error) = (ran.stderr.find("warning: cutover.toml has uncommitted"), ran.stderr.find("error: "));
+    assert!(warning.is_some() && warning < error, "{ran:?}");
+}
+
+#[test]
 fn without_a_repository_or_a_commit_it_is_said_what_to_do() {
     let sandbox = Sandbox::deployable("");
     let git = sandbox.repo().join(".git");
