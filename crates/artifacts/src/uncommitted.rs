@@ -13,12 +13,16 @@ pub struct Uncommitted {
     pub others: bool,
 }
 
-/// Compares the work tree that a file lies in with its `HEAD`.
+/// Compares the work tree that a file lies in with its `HEAD`. Before the first commit there is nothing to compare with.
 pub fn uncommitted(directory: &Path, file_name: &str) -> Result<Uncommitted, ArtifactError> {
     let repository = Repository::at(directory);
     let others = format!(":(exclude,literal){file_name}");
-    Ok(Uncommitted {
+    let found = Uncommitted {
         file: repository.differs(&[&format!(":(literal){file_name}")])?,
         others: repository.differs(&[":/", &others])?,
-    })
+    };
+    if found.file || found.others {
+        repository.resolve("HEAD")?;
+    }
+    Ok(found)
 }

@@ -11,7 +11,7 @@ use cutover_core::config::{Checked, Config, EnvironmentConfig, TEXT_BYTES_MAX, T
 use cutover_core::id::EnvironmentName;
 use cutover_core::store::{Filter, Scope, Store, StoreError};
 use cutover_store::{SqliteStore, renew};
-use cutover_targets::host::Layout;
+use cutover_targets::host::{Layout, Release};
 use jiff::Timestamp;
 use std::cell::OnceCell;
 use std::fs::{self, File};
@@ -132,6 +132,12 @@ impl Context {
         Ok(targets.map(|TargetConfig::Host(host)| Layout::new(&host.deploy_to)).collect())
     }
 
+    /// What the releases on this machine were made of; a history that was just made anew does not list them yet.
+    pub(crate) fn held_artifacts(&self) -> Result<Vec<Digest>, CommandError> {
+        let held = |layout: &Layout| Release::list(layout).into_iter().map(|release| release.artifact);
+        Ok(self.layouts()?.iter().flat_map(held).collect())
+    }
+
     /// Warns of an environment that neither the config nor the history has: it may be mistyped.
     pub(crate) fn warn_of_unknown(&self, environment: Option<&EnvironmentName>) -> Result<(), CommandError> {
         let environments = &self.project()?.config.environments;
@@ -169,9 +175,18 @@ impl Context {
             layouts.iter().try_for_each(|layout| catch_up(store, layout))?;
             ask(store)
         };
-        match asked(&self.store()?) {
-            Err(StoreError::Damaged { .. }) => Ok(asked(&self.renewed_store()?)?),
-            answer => Ok(answer?),
+        self.in_sound_history(&self.store()?, asked)
+    }
+
+    /// Reads or writes the history. When damage shows on the way it is made anew, and the same is done again.
+    pub(crate) fn in_sound_history<T>(
+        &self,
+        store: &SqliteStore,
+        act: impl Fn(&SqliteStore) -> Result<T, StoreError>,
+    ) -> Result<T, CommandError> {
+        match act(store) {
+            Err(StoreError::Damaged { .. }) => Ok(act(&self.renewed_store()?)?),
+            done => Ok(done?),
         }
     }
 

@@ -162,6 +162,25 @@ fn an_env_file_is_private_and_its_backups_are_bounded() {
 }
 
 #[test]
+fn an_env_file_without_an_end_is_replaced_like_any_other() {
+    // Given a live env file that is none.
+    let mut place = Place::new();
+    place.config.env_file = Some(PathBuf::from(".env"));
+    place.variables.insert("GREETING".into(), Secret::new("one"));
+    place.deploy(&v(1));
+    let live = place.path("shared/.env");
+    std::fs::remove_file(&live).unwrap();
+    std::os::unix::fs::symlink("/dev/zero", &live).unwrap();
+    // When the same is deployed again.
+    let is_unchanged = place.is_unchanged(&v(1));
+    let ended = place.deploy(&v(2));
+    // Then nobody reads it to its end.
+    assert!(!is_unchanged);
+    assert_eq!(ended.outcome, Deployed);
+    assert!(place.read("current/.env").contains("GREETING=one"));
+}
+
+#[test]
 fn an_adopted_env_file_comes_back_as_it_was_and_is_private_as_a_backup() {
     use std::os::unix::fs::MetadataExt;
     let mut place = Place::new();

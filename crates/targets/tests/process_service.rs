@@ -167,6 +167,18 @@ fn an_env_file_that_is_missing_or_broken_is_told_without_its_content() {
 }
 
 #[test]
+fn an_env_file_that_is_too_large_is_told_and_not_cut() {
+    let mut place = Place::new();
+    place.site.env_file = Some(".env".into());
+    let rest = "#".repeat(usize::try_from(supervisor::ENV_BYTES_MAX).unwrap());
+    fs::write(place.release().join(".env"), format!("A=1\n{rest}\nB=2\n")).unwrap();
+
+    let message = place.shell("exec sleep 1000").restart(&Told::default()).unwrap_err().message;
+
+    assert!(message.contains(".env: it has more than 1048576 bytes"), "{message}");
+}
+
+#[test]
 fn a_service_that_ignores_term_is_killed_with_everything_it_left() {
     let place = Place::new();
     let script = "trap '' TERM; setsid sh -c 'trap \"\" TERM; echo $$ > stray; while :; do sleep 0.1; done' & echo $$ > pid; while :; do sleep 0.1; done";

@@ -5,7 +5,19 @@ use super::kind::{Kind, ListOf, Node, wrong_type};
 use super::names::{AnyText, Text};
 use super::sink::{Fault, Sink};
 use serde_json::{Value, json};
+use std::fmt;
 use std::marker::PhantomData;
+
+/// As its author wrote it: the line, or the words with a space between them. For people: words that hold spaces are not
+/// quoted.
+impl fmt::Display for CommandLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Shell(line) => f.write_str(line),
+            Self::Argv(words) => f.write_str(&words.join(" ")),
+        }
+    }
+}
 
 /// A command: a line for `sh -c`, or a program and its arguments.
 pub(super) struct Command;
@@ -60,5 +72,17 @@ impl<T: Kind + FromCommand> Kind for OrCommand<T> {
         let key = toml::Spanned::new(node.span(), T::KEY.into());
         let table = toml::de::DeTable::from_iter([(key, node.clone())]);
         T::decode(&toml::Spanned::new(node.span(), toml::de::DeValue::Table(table)), sink)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_is_shown_as_it_was_written() {
+        let words = ["npm", "run", "it all"].map(str::to_owned).to_vec();
+        assert_eq!(CommandLine::Argv(words).to_string(), "npm run it all");
+        assert_eq!(CommandLine::Shell("npm ci  && ls".to_owned()).to_string(), "npm ci  && ls");
     }
 }

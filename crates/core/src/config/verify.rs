@@ -6,7 +6,7 @@ use super::names::{AnyText, Owner, Text};
 use super::places::{Address, HeaderName, Url};
 use super::table::table;
 use super::units::{Limit, Time};
-use super::{CommandLine, ProbeConfig, ProbeKind, ProbeOwner};
+use super::{ProbeConfig, ProbeKind, ProbeOwner};
 
 /// The longest name that is made from a probe, in characters.
 const MADE_NAME_LENGTH_MAX: usize = 60;
@@ -54,8 +54,7 @@ fn made_name(kind: &ProbeKind) -> String {
     let name = match kind {
         ProbeKind::Http { url, .. } => url.clone(),
         ProbeKind::Tcp { address, .. } => format!("tcp {address}"),
-        ProbeKind::Command { run: CommandLine::Shell(line), .. } => format!("command {line}"),
-        ProbeKind::Command { run: CommandLine::Argv(argv), .. } => format!("command {}", argv.join(" ")),
+        ProbeKind::Command { run, .. } => format!("command {run}"),
         ProbeKind::Log { contains } => format!("log {contains}"),
         ProbeKind::Unit { .. } => "unit".to_owned(),
     };

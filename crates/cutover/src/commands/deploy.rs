@@ -130,15 +130,19 @@ pub(crate) fn subject(artifact: &Artifact) -> Subject<'_> {
 pub(crate) fn find_artifact(context: &Context, what: &WhatArgs) -> Result<Artifact, CommandError> {
     let source = match (&what.artifact, &what.commit) {
         (Some(name), _) => {
-            let artifact = named(context, name)?;
-            warn_of_uncommitted(context, None)?;
-            return Ok(artifact);
+            // An artifact is deployed from where there is no repository, too.
+            let _unknown = warn_of_uncommitted(context, None)?;
+            return named(context, name);
         }
         (None, _) if what.dirty => PackSource::WorkTree,
         (None, Some(revision)) => PackSource::Commit(revision.clone()),
         (None, None) => PackSource::Commit("HEAD".to_owned()),
     };
+    // Before packing, which may take a while: whoever forgot to commit wants to stop here.
+    let unknown = warn_of_uncommitted(context, Some(&source))?;
     let artifact = pack(context, &source, false)?;
-    warn_of_uncommitted(context, Some(&source))?;
+    unknown.iter().for_each(|why| {
+        context.output.warn(&format!("nobody knows whether there are uncommitted changes: {why}"));
+    });
     Ok(artifact)
 }

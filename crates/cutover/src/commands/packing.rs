@@ -12,7 +12,6 @@ use cutover_core::record;
 use cutover_core::secret::Secret;
 use cutover_core::store::{Scope, Store};
 use cutover_reporters::one_line;
-use cutover_store::SqliteStore;
 use std::collections::{HashSet, VecDeque};
 use std::fs::File;
 use std::io::{self, Read};
@@ -105,9 +104,14 @@ fn tell_untidy(context: &Context, tidied: Result<(), CommandError>) {
 
 fn tidy(context: &Context, artifacts: &ArtifactStore, artifact: &Artifact) -> Result<(), CommandError> {
     let project = context.project()?;
-    let store = context.store()?;
-    store.put_artifact(&remembered(project, artifact))?;
-    let pinned = pinned(&store, project, artifact)?;
+    let remembered = remembered(project, artifact);
+    let releases = context.in_sound_history(&context.store()?, |store| {
+        store.put_artifact(&remembered)?;
+        store.releases(&Scope { project: Some(project.config.name.clone()), environment: None })
+    })?;
+    // What this build made and what any place still holds: a rollback may want it.
+    let listed = releases.into_iter().filter_map(|(_, release)| release.artifact.parse().ok());
+    let pinned: HashSet<Digest> = listed.chain(context.held_artifacts()?).chain([artifact.id]).collect();
     let retention = Retention {
         project: &project.config.name,
         now: context.now(),
@@ -117,13 +121,6 @@ fn tidy(context: &Context, artifacts: &ArtifactStore, artifact: &Artifact) -> Re
     };
     artifacts.prune(&retention)?;
     Ok(())
-}
-
-/// What this build made and what any place still holds: a rollback may want it.
-fn pinned(store: &SqliteStore, project: &Project, artifact: &Artifact) -> Result<HashSet<Digest>, CommandError> {
-    let scope = Scope { project: Some(project.config.name.clone()), environment: None };
-    let held = store.releases(&scope)?.into_iter().filter_map(|(_, release)| release.artifact.parse().ok());
-    Ok(held.chain([artifact.id]).collect())
 }
 
 fn remembered(project: &Project, artifact: &Artifact) -> record::ArtifactRecord {

@@ -10,6 +10,7 @@ use clap::Args;
 use cutover_core::config::{EnvironmentConfig, HostConfig};
 use cutover_core::id::{EnvironmentName, ReleaseId, TargetName};
 use cutover_core::mask::Masker;
+use cutover_core::target::Failure;
 use cutover_reporters::{bytes, one_line};
 use cutover_targets::host::lock::{self, Holder};
 use cutover_targets::host::{Layout, Release, linked, open_journals};
@@ -124,7 +125,7 @@ impl TargetStatus {
         let seen = config.service.as_ref().map(|service| service::open(service, &site(name, config)).state());
         let (service, service_error) = match seen {
             Some(Ok(state)) => (Some(state), None),
-            Some(Err(error)) => (None, Some(error.message)),
+            Some(Err(failure)) => (None, Some(told(failure))),
             None => (None, None),
         };
         let main = service.as_ref().and_then(|state| state.main.as_ref());
@@ -149,10 +150,16 @@ impl TargetStatus {
 /// The release that a link names. A link that names none is a fault, not an absent release.
 fn named(link: &Path, faults: &mut Vec<String>) -> Option<ReleaseId> {
     linked(link).unwrap_or_else(|failure| {
-        let hint = failure.hint.map_or_else(String::new, |hint| format!(" ({hint})"));
-        faults.push(failure.message + &hint);
+        faults.push(told(failure));
         None
     })
+}
+
+/// A failure in one line: what failed, what was said to it, and what to do.
+fn told(failure: Failure) -> String {
+    let said = failure.excerpt.lines().next().map_or_else(String::new, |line| format!(": {line}"));
+    let hint = failure.hint.map_or_else(String::new, |hint| format!(" ({hint})"));
+    failure.message + &said + &hint
 }
 
 /// The release that a service's main process works in, when it is not the live one.

@@ -53,8 +53,12 @@ pub(super) fn ago(at: Timestamp, now: Timestamp) -> String {
 /// Who holds or waits for a lock, since when, until when, and why.
 pub(super) fn holder(what: &str, holder: &Holder, now: Timestamp) -> String {
     let Holder { by, reason, since, until, .. } = holder;
+    let since = since.map_or_else(
+        || "since an unknown time".to_owned(),
+        |since| format!("since {} ({})", moment(since), ago(since, now)),
+    );
     let until = until.map_or_else(String::new, |until| format!(", until {}", moment(until)));
-    one_line(&format!("{what} {by} since {} ({}){until}: {reason}", moment(*since), ago(*since, now)))
+    one_line(&format!("{what} {by} {since}{until}: {reason}"))
 }
 
 /// A moment to the second, in UTC.

@@ -2,30 +2,34 @@
 
 use crate::context::Context;
 use crate::error::CommandError;
-use cutover_artifacts::{PackSource, Uncommitted, uncommitted};
+use cutover_artifacts::{ArtifactError, PackSource, Uncommitted, uncommitted};
 
 /// Warns of uncommitted changes that a deployment of this leaves out, and of a config that it takes as it lies there.
 /// What was packed before has no source.
-pub(super) fn warn_of_uncommitted(context: &Context, source: Option<&PackSource>) -> Result<(), CommandError> {
+///
+/// Gives why that cannot be known, where it can't: what stands in the way may stop the packing too, and say it better.
+pub(super) fn warn_of_uncommitted(
+    context: &Context,
+    source: Option<&PackSource>,
+) -> Result<Option<ArtifactError>, CommandError> {
+    if source == Some(&PackSource::WorkTree) {
+        // All of it is deployed.
+        return Ok(None);
+    }
     let project = context.project()?;
-    let Some(name) = project.file.file_name().and_then(|name| name.to_str()) else { return Ok(()) };
+    let Some(name) = project.file.file_name().and_then(|name| name.to_str()) else { return Ok(None) };
     let Uncommitted { file, others } = match uncommitted(&project.dir, name) {
         Ok(found) => found,
-        // An artifact is deployed from where there is no repository, too.
-        Err(_) if source.is_none() => return Ok(()),
-        Err(error) => {
-            context.output.warn(&format!("nobody knows whether there are uncommitted changes: {error}"));
-            return Ok(());
-        }
+        Err(error) => return Ok(Some(error)),
     };
     let is_head = matches!(source, Some(PackSource::Commit(revision)) if revision == "HEAD");
     if others && is_head {
         context.output.warn("the work tree has uncommitted changes, which are not deployed; --dirty deploys them too");
     }
-    if file && source != Some(&PackSource::WorkTree) {
+    if file {
         context
             .output
             .warn(&format!("{name} has uncommitted changes, which count: the config is read from the work tree"));
     }
-    Ok(())
+    Ok(None)
 }

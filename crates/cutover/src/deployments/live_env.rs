@@ -3,9 +3,11 @@
 use cutover_core::config::HostConfig;
 use cutover_core::secret::Secret;
 use cutover_core::target::Failure;
+use cutover_disk::read_bounded;
 use cutover_targets::host::Layout;
-use cutover_targets::supervisor::parse_env;
+use cutover_targets::supervisor::{ENV_BYTES_MAX, parse_env};
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::io::ErrorKind;
 
 /// The variables of a target's live env file; none when there is no such file. One that cannot be read is a failure:
@@ -13,13 +15,22 @@ use std::io::ErrorKind;
 pub(crate) fn live_variables(config: &HostConfig) -> Result<BTreeMap<String, Secret>, Failure> {
     let Some(file) = &config.env_file else { return Ok(BTreeMap::new()) };
     let path = Layout::new(&config.deploy_to).shared().join(file);
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(BTreeMap::new()),
-        Err(error) => {
-            let failure = Failure::new(format!("read env file {}: {error}", path.display()));
-            return Err(failure.hint("it belongs to the user who deploys: run this as that user"));
-        }
+    let failed = |why: &dyn Display| Failure::new(format!("read env file {}: {why}", path.display()));
+    let bytes = match read_bounded(&path, ENV_BYTES_MAX) {
+        Ok(bytes) => bytes,
+        Err(error) if error.is_not_found() => return Ok(BTreeMap::new()),
+        Err(error) => return Err(failed(&error.source).hint(advice(error.source.kind()))),
     };
-    parse_env(&text).map_err(|error| Failure::new(format!("read env file {}: {error}", path.display())))
+    let text = String::from_utf8(bytes).map_err(|_| failed(&"it is no text").hint(NOT_OURS))?;
+    parse_env(&text).map_err(|error| failed(&error))
+}
+
+/// What to do about an env file that Cutover cannot have written.
+const NOT_OURS: &str = "Cutover did not write it: move it away, and the next deployment writes one";
+
+fn advice(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::FileTooLarge => NOT_OURS,
+        _ => "it belongs to the user who deploys: run this as that user",
+    }
 }

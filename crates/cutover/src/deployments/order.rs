@@ -103,7 +103,7 @@ impl Order {
             reason: self.purpose.clone(),
             deployment,
             pid: std::process::id(),
-            since: self.made_at,
+            since: Some(self.made_at),
             until: None,
             supersedes: self.supersede,
         }

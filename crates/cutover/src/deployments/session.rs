@@ -17,10 +17,11 @@ use cutover_core::artifact::BlobSource;
 use cutover_core::config::{EnvironmentConfig, HostConfig, ServiceConfig, SshConfig};
 use cutover_core::event::{Event, Observer};
 use cutover_core::id::{DeploymentId, ProjectName, TargetName};
+use cutover_core::journal::Record;
 use cutover_core::mask::MASKABLE_LENGTH_MIN;
 use cutover_core::next::DeploymentOutcome;
 use cutover_core::plan::{Plan, PlanKind};
-use cutover_core::store::{KEPT_COUNT, Store};
+use cutover_core::store::{KEPT_COUNT, Store, StoreError};
 use cutover_core::target::Failure;
 use cutover_store::SqliteStore;
 use cutover_targets::host::planner::Wish;
@@ -248,22 +249,22 @@ impl<'a> Session<'a> {
                 .warn(&format!("the journal of {id} could not be filed, which the next command does: {why}"));
         }
         let Some(store) = &self.store else { return };
-        let written =
-            ended.plan.erased().map_err(CommandError::from).and_then(|plan| Ok(store.ingest(&plan, &ended.records)?));
-        let pruned = store.prune(self.project, self.place.name, KEPT_COUNT);
-        if !self.place.is_here() {
-            if written.is_err() || pruned.is_err() {
-                self.context.output.warn("the history was not written; it will catch up later");
-            }
-            return;
-        }
-        let mut listed = self
-            .place
-            .layouts()
-            .map(|(target, _, layout)| remember_releases(store, self.project, self.place.name, target, &layout));
-        if written.is_err() || pruned.is_err() || listed.any(|result| result.is_err()) {
+        let written = ended.plan.erased().map_err(CommandError::from).and_then(|plan| {
+            self.context.in_sound_history(store, |store| self.write_down(store, &plan, &ended.records))
+        });
+        if written.is_err() {
             self.context.output.warn("the history was not written; it will catch up later");
         }
+    }
+
+    fn write_down(&self, store: &SqliteStore, plan: &Plan, records: &[Record]) -> Result<(), StoreError> {
+        store.ingest(plan, records)?;
+        store.prune(self.project, self.place.name, KEPT_COUNT)?;
+        // What lies on another machine cannot be seen from here.
+        let mut here = self.place.layouts().filter(|_| self.place.is_here());
+        here.try_for_each(|(target, _, layout)| {
+            remember_releases(store, self.project, self.place.name, target, &layout)
+        })
     }
 
     fn conclude(&self, ended: Option<DeploymentOutcome>) -> Result<Exit, CommandError> {

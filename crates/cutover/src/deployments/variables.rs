@@ -5,6 +5,7 @@ use super::signals::CANCEL;
 use cutover_core::config::{CommandLine, EnvironmentConfig, SecretSource};
 use cutover_core::mask::Masker;
 use cutover_core::secret::Secret;
+use cutover_disk::read_bounded;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -108,7 +109,9 @@ fn value(source: &SecretSource, root: &Path) -> Result<Secret, String> {
 }
 
 fn read(path: &Path) -> Result<String, String> {
-    let text = std::fs::read_to_string(path).map_err(|error| format!("read {}: {error}", path.display()))?;
+    // Room for a last newline.
+    let bytes = read_bounded(path, VALUE_BYTES_MAX as u64 + 2).map_err(|error| format!("{error}: {}", error.source))?;
+    let text = String::from_utf8(bytes).map_err(|_| format!("read {}: it is no text", path.display()))?;
     Ok(without_last_newline(text))
 }
 
@@ -154,5 +157,20 @@ mod tests {
 
         assert_eq!(error.faults.len(), 3, "{error}");
         assert!(error.to_string().contains("CUTOVER_TEST_SURELY_UNSET"), "{error}");
+    }
+
+    #[test]
+    fn a_secret_file_without_an_end_is_told_as_too_large() {
+        let why = read(Path::new("/dev/zero")).unwrap_err();
+
+        assert_eq!(why, "read /dev/zero: it has more than 131074 bytes");
+    }
+
+    #[test]
+    fn a_secret_file_of_the_largest_value_and_a_newline_is_read() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "x".repeat(VALUE_BYTES_MAX) + "\r\n").unwrap();
+
+        assert_eq!(read(file.path()).unwrap().len(), VALUE_BYTES_MAX);
     }
 }

@@ -127,6 +127,32 @@ fn uncommitted_changes_are_said_to_stay_behind_and_those_of_the_config_to_count(
 }
 
 #[test]
+fn a_unit_on_a_machine_without_systemd_is_refused_in_its_own_words_with_what_to_use_instead() {
+    let sandbox = Sandbox::deployable("service.unit = \"shop.service\"");
+    let words = "System has not been booted with systemd as init system (PID 1). Can't operate.";
+    sandbox.script("systemctl", &format!("echo \"{words}\" >&2; exit 1"));
+    let path = format!("{}:{}", sandbox.bin().display(), std::env::var("PATH").unwrap());
+
+    let ran = sandbox.run_with(&["deploy", "production"], &[("PATH", &path)]);
+    let status = sandbox.run_with(&["status"], &[("PATH", &path)]).stdout;
+
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.stdout.contains(&format!("| {words}")) && ran.stdout.contains("use `service.process`"), "{ran:?}");
+    assert!(status.contains(words) && status.contains("use `service.process`"), "{status}");
+}
+
+#[test]
+fn uncommitted_changes_are_said_before_anything_is_packed() {
+    let sandbox = Sandbox::deployable("");
+    sandbox.write("cutover.toml", &(sandbox.config() + "\n[artifact]\nbuild = \"exit 3\"\n"));
+
+    let ran = sandbox.run(&["deploy", "production"]);
+
+    let (warning, error) = (ran.stderr.find("warning: cutover.toml has uncommitted"), ran.stderr.find("error: "));
+    assert!(warning.is_some() && warning < error, "{ran:?}");
+}
+
+#[test]
 fn without_a_repository_or_a_commit_it_is_said_what_to_do() {
     let sandbox = Sandbox::deployable("");
     let git = sandbox.repo().join(".git");

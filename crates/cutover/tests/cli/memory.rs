@@ -51,6 +51,27 @@ fn a_damaged_history_is_set_aside_and_made_anew_from_the_journals() {
     assert_eq!(sandbox.run(&["history"]).stderr, "");
 }
 
+#[test]
+fn a_deployment_that_meets_a_damaged_history_makes_it_anew() {
+    // Given damage that is seen only when rows are written.
+    let sandbox = Sandbox::deployable("");
+    assert_eq!(sandbox.run(&["deploy", "production"]).code, 0);
+    let file = sandbox.data_dir().join("history.db");
+    let mut bytes = fs::read(&file).unwrap();
+    bytes[8_192..].fill(0xA5);
+    fs::write(&file, bytes).unwrap();
+    sandbox.write("app.py", "print('v2')\n");
+    sandbox.commit("Sell more");
+    // When something is deployed.
+    let ran = sandbox.run(&["deploy", "production"]);
+    // Then the new history has it, and once the journals were asked also what was before.
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let anew = ran.stderr.matches("the history was damaged and lies in ").count();
+    assert!(anew == 1 && !ran.stderr.contains("was not written"), "{ran:?}");
+    let history = sandbox.run(&["history"]);
+    assert!(history.stderr.is_empty() && history.stdout.matches("✓ deployed").count() == 2, "{history:?}");
+}
+
 /// Three deployments: one that went well, one that was taken back, one that nobody finished.
 fn eventful() -> Sandbox {
     let staging = Story::new(3).environment("staging").unfinished();

@@ -1,6 +1,7 @@
 //! A repository and a home of their own, cut off from this machine's settings.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
@@ -65,6 +66,8 @@ fn settled(word: &str) -> &str {
         "xxxxxxx" => "COMMIT",
         "xxxx-xx-xx" => "DAY",
         "xx:xx:xx" => "TIME",
+        "xxxx-xx-xxTxx:xx:xxZ" => "MOMENT",
+        "xxxx-xx-xxTxx:xx:xxZ:" => "MOMENT:",
         _ => word,
     }
 }
@@ -121,6 +124,19 @@ impl Sandbox {
         let path = self.repo().join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
+    }
+
+    /// A directory of programs, for a `PATH`.
+    pub(crate) fn bin(&self) -> PathBuf {
+        self.path().join("bin")
+    }
+
+    /// Puts a shell script among them.
+    pub(crate) fn script(&self, name: &str, line: &str) {
+        let path = self.bin().join(name);
+        fs::create_dir_all(self.bin()).unwrap();
+        fs::write(&path, format!("#!/bin/sh\n{line}\n")).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
     }
 
     /// A repository without a commit.

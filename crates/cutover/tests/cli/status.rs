@@ -113,3 +113,42 @@ fn what_a_lock_says_cannot_steer_the_terminal() {
     assert!(json.stdout.trim_end().chars().all(|c| !c.is_control()), "{json:?}");
     assert_eq!(json.json()["maintenance"]["reason"], reason);
 }
+
+#[test]
+fn a_holder_who_left_no_word_holds_since_an_unknown_time() {
+    let sandbox = Sandbox::deployable("");
+    assert_eq!(sandbox.run(&["deploy", "production"]).code, 0);
+    let lock = fs::File::options().write(true).open(sandbox.path().join("srv/.cutover/lock")).unwrap();
+    lock.lock().unwrap();
+
+    let (told, json) =
+        (sandbox.run(&["lock", "production", "status"]), sandbox.run(&["lock", "production", "status", "--json"]));
+
+    assert!(told.stdout.starts_with("locked by an unknown process since an unknown time: it left no"), "{told:?}");
+    assert!(json.json()["deployment"]["since"].is_null(), "{json:?}");
+}
+
+#[test]
+fn a_maintenance_lock_is_renewed_by_its_holder_only_and_that_is_said() {
+    let sandbox = Sandbox::deployable("");
+    sandbox.run(&["lock", "production", "acquire", "--reason", "database move", "--for", "2h"]);
+
+    let other = sandbox.run_with(&["lock", "production", "acquire"], &[("CUTOVER_BY", "bob")]);
+    let renewed = sandbox.run(&["lock", "production", "acquire"]);
+    let json = sandbox.run(&["lock", "production", "acquire", "--for", "1h", "--json"]);
+
+    assert_snapshot!(other.settled(), @"
+    exit 6
+    --- stderr
+    error: maintenance lock by ada since MOMENT until MOMENT: database move
+      state: nothing was changed
+      hint: `cutover lock production release` ends it
+    ");
+    assert_snapshot!(renewed.settled(), @"
+    exit 0
+    your maintenance lock is renewed: it was to end DAY TIME UTC, now it ends when it is released
+    maintenance lock by ada since DAY TIME UTC (just now): database move
+    ");
+    let (was, is) = (&json.json()["renewed"], &json.json()["maintenance"]);
+    assert!(was["until"].is_null() && is["until"].is_string() && was["since"] == is["since"], "{json:?}");
+}

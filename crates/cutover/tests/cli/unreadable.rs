@@ -27,6 +27,22 @@ fn an_env_file_that_cannot_be_read_is_not_compared_with() {
 }
 
 #[test]
+fn an_env_file_without_an_end_is_refused_and_taken_for_none_of_ours() {
+    let sandbox = Sandbox::new();
+    sandbox.host("service.process.command = [\"true\"]", "env = { LEVEL = \"info\" }\nsecrets = [\"TOKEN\"]");
+    let live = sandbox.path().join("srv/shared/.env");
+    fs::create_dir_all(live.parent().unwrap()).unwrap();
+    symlink("/dev/zero", live).unwrap();
+
+    for command in [["env", "production", "diff"], ["app", "production", "logs"]] {
+        let ran = sandbox.run_with(&command, &[("TOKEN", "made up for this test")]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (1, ""), "{command:?}: {ran:?}");
+        let why = "error: read env file DIR/srv/shared/.env: it has more than 1048576 bytes";
+        assert!(ran.stderr.contains(why) && ran.stderr.contains("hint: Cutover did not write it"), "{ran:?}");
+    }
+}
+
+#[test]
 fn a_service_log_that_cannot_be_read_is_not_taken_for_an_empty_one() {
     let sandbox = Sandbox::deployable("service.process.command = [\"true\"]");
     spoil(&sandbox.path().join("srv/.cutover/process/api/service.log"));

@@ -1,7 +1,8 @@
 //! A repository, a home and a `deploy_to` of their own; everything that is started in it ends with it.
 
 use crate::eyes::{self, World};
-use crate::run::{Ran, Running};
+use crate::ran::Ran;
+use crate::run::Running;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};

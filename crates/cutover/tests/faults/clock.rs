@@ -1,7 +1,8 @@
 //! A clock that jumps back: releases, names and rollbacks go by their order, never by times.
 
 use crate::bed::Bed;
-use crate::run::{Ran, Running};
+use crate::ran::Ran;
+use crate::run::Running;
 use std::path::PathBuf;
 
 /// Shifts the wall clock of whatever it is loaded into by `SHIFT_SECONDS`, once the file `SHIFT_FROM` is there.

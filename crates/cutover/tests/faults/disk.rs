@@ -2,8 +2,9 @@
 
 use crate::bed::{Bed, python, random, wait_for};
 use crate::eyes::{World, watch_current};
+use crate::ran::Ran;
 use crate::root::{Room, Tmpfs, is_root};
-use crate::run::{Ran, Running};
+use crate::run::Running;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;

@@ -69,7 +69,7 @@ fn a_wait_that_is_too_short_is_told() {
 
     let ran = by(&bed, "bob", &["deploy", "production", "--wait=1"]).end().expect(6).concludes("error:");
 
-    ran.says(&["still locked after 1 s by ada: deploy", "state: nothing was changed", "hint: "]);
+    ran.says(&["still locked after 1 s by ada since", ": deploy", "state: nothing was changed", "hint: "]);
     open_gate(&bed);
     first.end().expect(0);
 }

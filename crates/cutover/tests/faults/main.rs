@@ -9,6 +9,8 @@ mod disk;
 mod eyes;
 mod journal;
 mod locks;
+#[path = "../shared/ran.rs"]
+mod ran;
 mod reporter;
 mod root;
 mod run;

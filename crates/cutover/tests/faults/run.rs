@@ -1,50 +1,15 @@
-//! A `cutover` that runs, what it says, and how it ends.
+//! A `cutover` that runs, and how it tells its end.
 
 use crate::bed::PATIENCE;
+use crate::ran::Ran;
 use std::io::{BufRead, BufReader, Read};
-use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// How a process ended and what it said.
-#[derive(Debug)]
-pub(crate) struct Ran {
-    pub(crate) status: ExitStatus,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
-    pub(crate) took: Duration,
-}
-
 impl Ran {
-    /// The exit code; -1 when a signal ended it.
-    pub(crate) fn code(&self) -> i32 {
-        self.status.code().unwrap_or(-1)
-    }
-
-    /// Both outputs.
-    pub(crate) fn told(&self) -> String {
-        format!("exit {} ({:?})\n{}--- stderr\n{}", self.code(), self.status.signal(), self.stdout, self.stderr)
-    }
-
-    /// Fails the test unless it ended with this exit code.
-    #[track_caller]
-    pub(crate) fn expect(self, code: i32) -> Self {
-        assert_eq!(self.code(), code, "{}", self.told());
-        self
-    }
-
-    /// Fails the test unless it said all of this.
-    #[track_caller]
-    pub(crate) fn says(self, words: &[&str]) -> Self {
-        let told = self.told();
-        let missing: Vec<&&str> = words.iter().filter(|word| !told.contains(**word)).collect();
-        assert!(missing.is_empty(), "not said: {missing:?}\n{told}");
-        self
-    }
-
     /// Fails the test unless it said one of these.
     #[track_caller]
     pub(crate) fn says_one_of(self, words: &[&str]) -> Self {
@@ -72,17 +37,11 @@ impl Ran {
         assert!(conclusions.len() == 1 && conclusions[0].starts_with(beginning), "{conclusions:?}\n{told}");
         self
     }
-
-    /// The standard output as one JSON object.
-    pub(crate) fn json(&self) -> serde_json::Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}", self.told()))
-    }
 }
 
 /// A process whose output is read while it runs.
 pub(crate) struct Running {
     child: Child,
-    began: Instant,
     lines: Receiver<String>,
     readers: Vec<JoinHandle<()>>,
     stdout: Arc<Mutex<String>>,
@@ -112,7 +71,7 @@ impl Running {
             read(Box::new(child.stdout.take().unwrap()), &stdout),
             read(Box::new(child.stderr.take().unwrap()), &stderr),
         ];
-        Self { child, began: Instant::now(), lines, readers, stdout, stderr }
+        Self { child, lines, readers, stdout, stderr }
     }
 
     /// Waits for a line with this text. False when the process ended without it.
@@ -155,7 +114,6 @@ impl Running {
             }
             thread::sleep(Duration::from_millis(5));
         };
-        let took = self.began.elapsed();
         // Whoever outlives it with its output open is a child that was left behind.
         let silent = Instant::now() + Duration::from_secs(10);
         while !self.readers.iter().all(JoinHandle::is_finished) {
@@ -163,6 +121,6 @@ impl Running {
             thread::sleep(Duration::from_millis(5));
         }
         let text = |text: &Arc<Mutex<String>>| text.lock().unwrap().clone();
-        Ran { status, stdout: text(&self.stdout), stderr: text(&self.stderr), took }
+        Ran { status, stdout: text(&self.stdout), stderr: text(&self.stderr) }
     }
 }

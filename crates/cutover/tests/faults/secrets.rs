@@ -3,7 +3,8 @@
 
 use crate::bed::{Bed, python};
 use crate::eyes::Watcher;
-use crate::run::{Ran, Running};
+use crate::ran::Ran;
+use crate::run::Running;
 use crate::sentinel::{Sentinel, Sentinels, mode};
 use std::path::Path;
 use std::time::Duration;

@@ -2,7 +2,7 @@
 
 use crate::bed::random;
 use crate::eyes::{files, pids};
-use crate::run::Ran;
+use crate::ran::Ran;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

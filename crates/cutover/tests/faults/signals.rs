@@ -2,7 +2,8 @@
 
 use crate::bed::{Bed, python, wait_for};
 use crate::eyes::{World, of_deployments, processes_of};
-use crate::run::{Ran, Running};
+use crate::ran::Ran;
+use crate::run::Running;
 use rustix::process::Signal;
 use std::fs;
 use std::time::Duration;

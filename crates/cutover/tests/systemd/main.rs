@@ -7,6 +7,8 @@ mod host;
 mod log;
 mod plain_user;
 mod power;
+#[path = "../shared/ran.rs"]
+mod ran;
 mod shop;
 mod system;
 mod user;

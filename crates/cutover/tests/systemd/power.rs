@@ -24,7 +24,7 @@ fn after_a_power_cut_exactly_one_release_is_live_and_healthy() {
         let ran = shop.cutover(&["resume", "production"]);
 
         let about = format!("cut after {told}\n{}", ran.told());
-        live = match ran.code {
+        live = match ran.code() {
             0 => version,
             1 | 3 => live,
             other => panic!("exit {other}, {about}"),

@@ -1,6 +1,7 @@
 //! A small service under systemd, its repository, and the commands that deploy it; all of it inside of a machine.
 
 use crate::host::Host;
+use crate::ran::Ran;
 use std::cell::Cell;
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
@@ -50,13 +51,6 @@ pub(crate) struct Shop {
     /// Keys of `[targets.app.host.verify]`.
     pub(crate) verify: String,
     version: Cell<u32>,
-}
-
-/// What a command said and how it ended.
-pub(crate) struct Ran {
-    pub(crate) code: i32,
-    pub(crate) stdout: String,
-    stderr: String,
 }
 
 impl Shop {
@@ -141,9 +135,7 @@ hosts.app = ["localhost"]
     /// Runs `cutover` in the repository to its end.
     pub(crate) fn cutover(&self, args: &[&str]) -> Ran {
         let argv = [&["cutover", "-C", "/srv/shop"], args].concat();
-        let output = self.host.command(self.user, &argv).output().unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        Ran { code: output.status.code().unwrap_or(-1), stdout: text(output.stdout), stderr: text(output.stderr) }
+        self.host.command(self.user, &argv).output().unwrap().into()
     }
 
     /// Commits and deploys a version that behaves like this.
@@ -207,27 +199,6 @@ hosts.app = ["localhost"]
 }
 
 impl Ran {
-    /// Both outputs and the exit code.
-    pub(crate) fn told(&self) -> String {
-        format!("exit {}\n{}--- stderr\n{}", self.code, self.stdout, self.stderr)
-    }
-
-    /// Fails the test unless it ended with this exit code.
-    #[track_caller]
-    pub(crate) fn expect(self, code: i32) -> Self {
-        assert_eq!(self.code, code, "{}", self.told());
-        self
-    }
-
-    /// Fails the test unless it said all of this.
-    #[track_caller]
-    pub(crate) fn says(self, words: &[&str]) -> Self {
-        let told = self.told();
-        let missing: Vec<&&str> = words.iter().filter(|word| !told.contains(**word)).collect();
-        assert!(missing.is_empty(), "not said: {missing:?}\n{told}");
-        self
-    }
-
     /// Fails the test when it said any of this.
     #[track_caller]
     pub(crate) fn never_says(self, words: &[&str]) -> Self {
@@ -242,12 +213,6 @@ impl Ran {
     pub(crate) fn kept_log(&self, host: &Host) -> String {
         let path = self.stdout.lines().find_map(|line| line.split_once("log kept in ")).map(|(_, path)| path);
         host.shell("root", &format!("cat {}", path.unwrap_or_else(|| panic!("no log is named: {}", self.told()))))
-    }
-
-    /// The standard output as one JSON object.
-    #[track_caller]
-    pub(crate) fn json(&self) -> serde_json::Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}", self.told()))
     }
 }
 

@@ -25,8 +25,8 @@ pub struct Holder {
     pub deployment: Option<DeploymentId>,
     /// Their process on this host.
     pub pid: u32,
-    /// Since when.
-    pub since: Timestamp,
+    /// Since when; None when they left no word of it.
+    pub since: Option<Timestamp>,
     /// Until when, for a maintenance lock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
@@ -51,7 +51,7 @@ pub enum LockError {
     #[error("cancelled while waiting for the lock")]
     Cancelled,
     /// It did not come free in time.
-    #[error("still locked after {} s by {}: {}", .waited.as_secs(), .holder.by, .holder.reason)]
+    #[error("still locked after {} s by {}", .waited.as_secs(), told(.holder))]
     TimedOut {
         /// Who holds it.
         holder: Box<Holder>,
@@ -74,10 +74,12 @@ pub enum LockError {
     Disk(#[from] DiskError),
 }
 
-/// Who, since when and why; of one who left no name, it is not known since when.
+/// Who, since when, until when and why, as far as it is known.
 fn told(holder: &Holder) -> String {
-    let Holder { by, since, reason, .. } = holder;
-    if *since == Timestamp::UNIX_EPOCH { format!("{by}: {reason}") } else { format!("{by} since {since:.0}: {reason}") }
+    let Holder { by, reason, since, until, .. } = holder;
+    let since = since.map_or_else(String::new, |since| format!(" since {since:.0}"));
+    let until = until.map_or_else(String::new, |until| format!(" until {until:.0}"));
+    format!("{by}{since}{until}: {reason}")
 }
 
 /// The lock, held. It is given back when this is dropped, or by the kernel when the process ends.
@@ -233,7 +235,7 @@ pub(super) fn unknown() -> Holder {
         reason: "no reason was left".to_owned(),
         deployment: None,
         pid: 0,
-        since: Timestamp::UNIX_EPOCH,
+        since: None,
         until: None,
         supersedes: false,
     }
@@ -317,6 +319,20 @@ mod tests {
         assert_eq!(holder(&layout).unwrap().by, "an unknown process");
         drop(reader);
         assert!(holder(&layout).is_none());
+    }
+
+    #[test]
+    fn a_lock_in_the_way_says_until_when_it_is() {
+        let (_dir, layout) = layout();
+        let until = Some(at(3600));
+        set_maintenance(&layout, &Holder { since: Some(at(60)), until, ..me("ann") }).unwrap();
+        let told = "ann since 1970-01-01T00:01:00Z until 1970-01-01T01:00:00Z: test";
+
+        let refused = acquire(&layout, &me("bob"), &AT_ONCE).unwrap_err();
+        let waited = acquire(&layout, &me("bob"), &Waiting { limit: Some(Duration::ZERO), ..AT_ONCE }).unwrap_err();
+
+        assert_eq!(refused.to_string(), format!("maintenance lock by {told}"));
+        assert_eq!(waited.to_string(), format!("still locked after 0 s by {told}"));
     }
 
     #[test]

@@ -9,12 +9,14 @@ use super::executor::HostPlan;
 use super::fitness::misfits;
 use super::layout::Layout;
 use super::release::{Release, ReleaseState, linked};
+use crate::supervisor::ENV_BYTES_MAX;
 use cutover_core::artifact::{Digest, Manifest};
 use cutover_core::config::{CommandLine, HostConfig, ProbeKind, ServiceConfig};
 use cutover_core::id::{DeploymentId, EnvironmentName, ProjectName, ReleaseId, TargetName};
 use cutover_core::plan::{Phase, Plan, PlanKind, Reversal, Step, StepId};
 use cutover_core::secret::Secret;
 use cutover_core::target::Failure;
+use cutover_disk::read_bounded;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -132,8 +134,9 @@ fn unchanged_on(wish: &Wish<'_>, config: &HostConfig, artifact: &Digest) -> Opti
 
 fn env_is_current(wish: &Wish<'_>, config: &HostConfig, layout: &Layout) -> bool {
     let Some(path) = config.env_file.as_ref().filter(|_| !wish.variables.is_empty()) else { return true };
-    std::fs::read_to_string(layout.shared().join(path))
-        .is_ok_and(|text| text == env_text::render(wish.variables).expose())
+    // One that is too large to be read is none that Cutover wrote.
+    read_bounded(&layout.shared().join(path), ENV_BYTES_MAX)
+        .is_ok_and(|bytes| bytes == env_text::render(wish.variables).expose().as_bytes())
 }
 
 /// The release that a rollback without a name goes to: the last good one before the live one.

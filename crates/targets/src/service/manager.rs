@@ -1,16 +1,21 @@
 //! How systemd's programs are called: for the system through `sudo` where needed, or for the user.
 
-use cutover_child::{ChildCommand, ChildExit, Leftovers, listen, run};
+use cutover_child::{ChildCommand, ChildError, ChildExit, Leftovers, listen, run};
 use cutover_core::config::{CommandLine, SystemdScope};
 use cutover_core::mask::Masker;
 use cutover_core::secret::Secret;
 use cutover_core::target::{Failure, Progress};
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
 /// How much of what a program says is kept, in bytes: its newest lines.
 const SAID_BYTES_MAX: usize = 4 << 20;
+
+/// What to do on a machine that systemd does not run.
+const WITHOUT_SYSTEMD: &str = "systemd does not run this machine: use `service.process`, which needs none, or \
+                               `service` with commands of your own";
 
 /// Whose systemd it is, and how its programs are called.
 #[derive(Clone)]
@@ -30,7 +35,7 @@ impl Manager {
         progress: &dyn Progress,
     ) -> Result<ChildExit, Failure> {
         let command = self.command(argv, changes);
-        run(&self.child(&command, &self.variables(), timeout), progress).map_err(|e| e.failure(subject))
+        run(&self.child(&command, &self.variables(), timeout), progress).map_err(|e| failure(e, subject))
     }
 
     /// Runs it like [`Manager::run`] and tells nobody what it says, of which the newest is kept.
@@ -43,7 +48,7 @@ impl Manager {
     ) -> Result<ChildExit, Failure> {
         let (command, variables) = (self.command(argv, changes), self.variables());
         let child = self.child(&command, &variables, timeout);
-        listen(&child, SAID_BYTES_MAX, &|| false).map_err(|e| e.failure(subject))
+        listen(&child, SAID_BYTES_MAX, &|| false).map_err(|e| failure(e, subject))
     }
 
     /// Runs a program that changes nothing and gives what it said.
@@ -92,8 +97,11 @@ impl Manager {
         format!("write it to {directory}, then run `{} daemon-reload`", self.systemctl())
     }
 
-    /// A user whose manager does not run has no bus to ask.
-    pub(super) fn without_bus(&self, failure: Failure) -> Failure {
+    /// What to do where no manager answers: there is no systemd here, or this user's does not run.
+    pub(super) fn without_answer(&self, failure: Failure, is_booted: bool) -> Failure {
+        if !is_booted || failure.excerpt.contains("not been booted with systemd") {
+            return failure.hint(WITHOUT_SYSTEMD);
+        }
         if self.scope == SystemdScope::User && failure.excerpt.contains("connect to bus") {
             return failure.hint(
                 "this user's systemd does not run: `sudo loginctl enable-linger USER` starts it, now and at boot",
@@ -110,5 +118,61 @@ impl Manager {
             variables.insert("XDG_RUNTIME_DIR", format!("/run/user/{}", rustix::process::geteuid().as_raw()));
         }
         variables.into_iter().map(|(name, value)| (name.to_owned(), Secret::new(value))).collect()
+    }
+}
+
+/// Whether systemd runs this machine, as sd_booted(3) finds out.
+pub(super) fn is_booted() -> bool {
+    Path::new("/run/systemd/system").is_dir()
+}
+
+/// Where its own programs are missing there is no systemd.
+fn failure(error: ChildError, subject: &str) -> Failure {
+    let is_missing = matches!(
+        &error,
+        ChildError::Start { program, source } if source.kind() == ErrorKind::NotFound && !program.ends_with("sudo")
+    );
+    let failure = error.failure(subject);
+    if is_missing { failure.hint(WITHOUT_SYSTEMD) } else { failure }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manager(scope: SystemdScope) -> Manager {
+        Manager { scope, masker: Masker::new([]) }
+    }
+
+    fn told(scope: SystemdScope, said: &str, is_booted: bool) -> (String, Option<String>) {
+        let failure = manager(scope).without_answer(Failure::new("look at unit app.service").excerpt(said), is_booted);
+        (failure.excerpt, failure.hint)
+    }
+
+    #[test]
+    fn a_machine_without_systemd_is_told_in_its_own_words_with_what_to_use_instead() {
+        let said = "System has not been booted with systemd as init system (PID 1). Can't operate.\n";
+        for (said, is_booted) in [(said, true), ("Failed to connect to bus: No medium found\n", false)] {
+            for scope in [SystemdScope::System, SystemdScope::User] {
+                assert_eq!(told(scope, said, is_booted), (said.to_owned(), Some(WITHOUT_SYSTEMD.to_owned())));
+            }
+        }
+    }
+
+    #[test]
+    fn a_user_whose_systemd_does_not_run_is_told_how_to_start_it() {
+        let (_, hint) = told(SystemdScope::User, "Failed to connect to bus: No medium found\n", true);
+        assert!(hint.unwrap().contains("loginctl enable-linger"));
+        assert_eq!(told(SystemdScope::System, "Failed to connect to bus: Host is down\n", true).1, None);
+    }
+
+    #[test]
+    fn a_program_of_systemds_that_is_missing_means_that_there_is_none() {
+        let missing = |program: &str| {
+            let (program, source) = (program.to_owned(), ErrorKind::NotFound.into());
+            failure(ChildError::Start { program, source }, "look at unit app.service").hint.unwrap()
+        };
+        assert_eq!(missing("systemctl"), WITHOUT_SYSTEMD);
+        assert!(missing("sudo").contains("not installed"));
     }
 }

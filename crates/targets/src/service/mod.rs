@@ -71,7 +71,7 @@ pub trait Service: Send + Sync {
     /// Starts it, or stops and starts it; returns when it is started.
     fn restart(&self, progress: &dyn Progress) -> Result<(), Failure>;
 
-    /// Stops it; stopped already is fine.
+    /// Stops it and what it left behind. One that is stopped already, failed or is not there any more is fine.
     fn stop(&self, progress: &dyn Progress) -> Result<(), Failure>;
 
     /// Its living processes. Empty when they cannot be known.

@@ -1,7 +1,7 @@
 //! A systemd unit, through the machine's own `systemctl`.
 
 use super::journal::Journal;
-use super::manager::Manager;
+use super::manager::{Manager, is_booted};
 use super::{LogMark, Service, ServiceState};
 use crate::process::{ProcessIdentity, cgroup_members, memory_bytes, stat_of};
 use cutover_child::signal_name;
@@ -38,7 +38,7 @@ impl Systemd {
         let subject = format!("look at unit {}", self.unit);
         let properties = format!("--property={PROPERTIES}");
         let said = self.manager.ask(&["systemctl", "show", &properties, "--", &self.unit], SHOW_TIMEOUT, &subject);
-        Ok(parse_show(&said.map_err(|failure| self.manager.without_bus(failure))?))
+        Ok(parse_show(&said.map_err(|failure| self.manager.without_answer(failure, is_booted()))?))
     }
 
     /// Changes the unit, as root where that is needed.
@@ -145,7 +145,9 @@ impl Service for Systemd {
     }
 
     fn stop(&self, progress: &dyn Progress) -> Result<(), Failure> {
-        self.act("stop", progress)
+        let state = self.state()?;
+        // A failed unit runs nothing, and systemctl refuses to stop one that was removed.
+        if state.failed && !state.active { Ok(()) } else { self.act("stop", progress) }
     }
 
     fn processes(&self) -> Result<BTreeSet<u32>, Failure> {

@@ -9,7 +9,7 @@ use std::iter::Peekable;
 use std::str::Chars;
 
 /// The largest env file that is written or read, in bytes.
-pub(crate) const ENV_BYTES_MAX: u64 = 1 << 20;
+pub const ENV_BYTES_MAX: u64 = 1 << 20;
 
 /// An env file that cannot be read. It names the line and never shows it: it may hold a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

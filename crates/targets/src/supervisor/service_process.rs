@@ -7,10 +7,12 @@ use crate::process::ProcessIdentity;
 use cutover_child::Inherited;
 use cutover_core::mask::Masker;
 use cutover_core::secret::Secret;
+use cutover_disk::read_bounded;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, PipeWriter, Read};
+use std::fmt::Display;
+use std::fs;
+use std::io::{self, PipeWriter};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -56,8 +58,8 @@ fn explain(program: &str, error: &io::Error) -> String {
 
 fn read_env(spec: &Spec, release: &Path) -> Result<BTreeMap<String, Secret>, String> {
     let Some(path) = spec.env_file.as_ref().map(|path| release.join(path)) else { return Ok(BTreeMap::new()) };
-    let mut text = String::new();
-    let read = File::open(&path).and_then(|file| file.take(ENV_BYTES_MAX).read_to_string(&mut text));
-    read.map_err(|e| format!("read env file {}: {e}", path.display()))?;
-    parse_env(&text).map_err(|e| format!("read env file {}: {e}", path.display()))
+    let failed = |why: &dyn Display| format!("read env file {}: {why}", path.display());
+    let bytes = read_bounded(&path, ENV_BYTES_MAX).map_err(|e| failed(&e.source))?;
+    let text = String::from_utf8(bytes).map_err(|_| failed(&"it is no text"))?;
+    parse_env(&text).map_err(|e| failed(&e))
 }

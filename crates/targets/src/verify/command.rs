@@ -21,7 +21,8 @@ pub(super) fn observe(
     let child = ChildCommand { command, cwd, variables, timeout: limit, log: None, masker, leftovers: Leftovers::Kill };
     let began = Instant::now();
     let ended = listen(&child, EXCERPT_BYTES_MAX, &|| progress.cancelled());
-    let mut seen = Observation::at(shown(command));
+    let endpoint: String = command.to_string().chars().take(ENDPOINT_LENGTH_MAX).collect();
+    let mut seen = Observation::at(endpoint);
     seen.latency = Some(began.elapsed());
     match ended {
         Ok(exit) => {
@@ -35,12 +36,4 @@ pub(super) fn observe(
         }
         Err(e) => seen.fault(e.to_string()),
     }
-}
-
-fn shown(command: &CommandLine) -> String {
-    let line = match command {
-        CommandLine::Shell(line) => line.clone(),
-        CommandLine::Argv(argv) => argv.join(" "),
-    };
-    line.chars().take(ENDPOINT_LENGTH_MAX).collect()
 }

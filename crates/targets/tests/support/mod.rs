@@ -76,6 +76,8 @@ pub struct Place {
     pub variables: BTreeMap<String, Secret>,
     pub secret_names: BTreeSet<String>,
     pub cancel: Cancel,
+    /// What supervises `process` services: nothing, unless a test brings it.
+    pub supervisor: SupervisorProgram,
     count: AtomicU32,
 }
 
@@ -90,6 +92,7 @@ impl Place {
             variables: BTreeMap::new(),
             secret_names: BTreeSet::new(),
             cancel: Cancel::new(),
+            supervisor: SupervisorProgram { program: "/nonexistent".into(), arguments: Vec::new() },
             count: AtomicU32::new(0),
         }
     }
@@ -162,8 +165,8 @@ impl Place {
         &self,
         act: impl FnOnce(&Transaction<'_>) -> Result<T, TransactionError>,
     ) -> Result<T, TransactionError> {
-        let supervisor = SupervisorProgram { program: "/nonexistent".into(), arguments: Vec::new() };
-        let surroundings = Surroundings { observer: &Silent, cancel: &self.cancel, by: "ann", supervisor: &supervisor };
+        let (cancel, supervisor) = (&self.cancel, &self.supervisor);
+        let surroundings = Surroundings { observer: &Silent, cancel, by: "ann", supervisor };
         let directories: Vec<&Path> = self.targets().map(|config| config.deploy_to.as_path()).collect();
         act(&Transaction::begin(&directories, &holder(), &AT_ONCE, &surroundings)?)
     }
@@ -223,7 +226,7 @@ pub fn holder() -> Holder {
         reason: "test".into(),
         deployment: None,
         pid: std::process::id(),
-        since: Timestamp::now(),
+        since: Some(Timestamp::now()),
         until: None,
         supersedes: false,
     }

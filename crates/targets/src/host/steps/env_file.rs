@@ -9,7 +9,7 @@ use crate::host::site::Site;
 use crate::supervisor::ENV_BYTES_MAX;
 use cutover_core::plan::PlanKind;
 use cutover_core::target::{Before, Failure, Outcome};
-use cutover_disk::{sync_dir, write_atomic};
+use cutover_disk::{read_bounded, sync_dir, write_atomic};
 use serde::{Deserialize, Serialize};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -160,7 +160,8 @@ pub(crate) fn backup_place(live_name: &str, name: &str) -> Option<(u64, u32)> {
 }
 
 fn same_content(one: &Path, other: &Path) -> bool {
-    let content = |path: &Path| std::fs::read(path).ok();
+    // One that is too large to be read is none that was staged.
+    let content = |path: &Path| read_bounded(path, ENV_BYTES_MAX).ok();
     content(one).is_some_and(|text| content(other) == Some(text))
 }
 

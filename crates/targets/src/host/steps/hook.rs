@@ -50,7 +50,7 @@ fn run(
         .map_err(|error| error.failure(&subject))
         .and_then(|exit| exit.success(&subject));
     match ended {
-        Ok(()) => Ok(Outcome::changed(shown(command))),
+        Ok(()) => Ok(Outcome::changed(command.to_string())),
         Err(failure) => Err(with_log(failure, &log)),
     }
 }
@@ -71,12 +71,4 @@ pub(crate) fn log_file(site: &Site<'_>, name: &str) -> Result<PathBuf, Failure> 
         .map_err(|e| io("create", &directory, &e))?;
     cutover_disk::sync_dir(&directory).map_err(disk)?;
     Ok(directory.join(format!("{name}.log")))
-}
-
-/// A command as people wrote it.
-fn shown(command: &CommandLine) -> String {
-    match command {
-        CommandLine::Shell(line) => line.clone(),
-        CommandLine::Argv(words) => words.join(" "),
-    }
 }

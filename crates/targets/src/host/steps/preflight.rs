@@ -42,10 +42,11 @@ fn other_project(site: &Site<'_>, live: &ReleaseId) -> Option<Failure> {
     )))
 }
 
-/// One failure that tells them all; the first advice is given.
+/// One failure that tells them all, with what was said to each; the first advice is given.
 fn all_of(faults: &[Failure]) -> Failure {
     let messages: Vec<&str> = faults.iter().map(|fault| fault.message.as_str()).collect();
-    let failure = Failure::new(format!("preflight: {}", messages.join("; ")));
+    let said: String = faults.iter().map(|fault| fault.excerpt.as_str()).collect();
+    let failure = Failure::new(format!("preflight: {}", messages.join("; "))).excerpt(&said);
     match faults.iter().find_map(|fault| fault.hint.clone()) {
         Some(hint) => failure.hint(hint),
         None => failure,

@@ -45,7 +45,7 @@ pub(crate) fn apply(
     let json = serde_json::to_vec(&record).map_err(|e| Failure::new(format!("encode the restart's record: {e}")))?;
     write_atomic(&site.layout.restart_record(site.target), &json, 0o600).map_err(disk)?;
     if let Some(replaced) = replaced(site, config) {
-        put_down(replaced.as_ref(), progress)?;
+        replaced.stop(progress)?;
     }
     let service = service::open(config, &site.service_site());
     service.restart(progress)?;
@@ -56,12 +56,6 @@ pub(crate) fn apply(
 fn replaced(site: &Site<'_>, config: &ServiceConfig) -> Option<Box<dyn Service>> {
     let new = service::Named { config: config.clone(), site: site.service_site() };
     site.original_service().filter(|old| !old.is_same(&new)).map(|old| old.open())
-}
-
-/// Stops a service that another one takes over from. One that can't run, or whose unit was removed, needs no stop.
-fn put_down(service: &dyn Service, progress: &dyn Progress) -> Result<(), Failure> {
-    let state = service.state()?;
-    if state.failed && !state.active { Ok(()) } else { service.stop(progress) }
 }
 
 /// Where the log stood before this deployment restarted the service; None when it did not.
@@ -82,7 +76,7 @@ pub(crate) fn restore(
     let service = service::open(config, &site.service_site());
     let kept = keep_log(site, service.as_ref(), &before.mark);
     if replaced(site, config).is_some() && !before.service.active {
-        put_down(service.as_ref(), progress)?;
+        service.stop(progress)?;
     }
     Ok(kept)
 }

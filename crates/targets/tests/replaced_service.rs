@@ -1,0 +1,60 @@
+//! A service that another one takes over from: nothing of it may stay.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot set up its world has failed")]
+
+mod service_support;
+mod support;
+
+use cutover_core::config::{CommandLine, ServiceConfig};
+use cutover_core::next::DeploymentOutcome::Deployed;
+use cutover_targets::host::SupervisorProgram;
+use cutover_targets::process::{ProcessIdentity, signal};
+use cutover_targets::supervisor;
+use rustix::process::Signal;
+use service_support::{process, supervisor_args, wait_for, written_pid};
+use std::time::Duration;
+use support::{Artifact, Place};
+
+fn v(number: u32) -> Artifact {
+    Artifact::of(&format!("{number}").repeat(40), &[("VERSION", &format!("v{number}"))])
+}
+
+/// A service that is a file: it "runs" while the file is there.
+fn by_command(place: &Place) -> ServiceConfig {
+    let up = place.path("up").display().to_string();
+    let shell = |line: String| CommandLine::Shell(line);
+    let (restart, stop, status) =
+        (shell(format!("touch {up}")), shell(format!("rm -f {up}")), shell(format!("test -e {up}")));
+    ServiceConfig::Command { restart, stop, status, pid_file: None, timeout: Duration::from_secs(10) }
+}
+
+/// Deploys a `process` service that leaves a child in a session of its own; gives that child.
+fn deploy_with_a_stray(place: &mut Place) -> ProcessIdentity {
+    let script = "setsid sh -c 'echo $$ > stray; exec sleep 1000' & exec sleep 1000";
+    place.supervisor = SupervisorProgram { program: std::env::current_exe().unwrap(), arguments: supervisor_args() };
+    place.config.service = Some(ServiceConfig::Process(process(CommandLine::Shell(script.to_owned()))));
+    assert_eq!(place.deploy(&v(1)).outcome, Deployed);
+    written_pid(&place.path("current/stray"))
+}
+
+#[test]
+fn what_a_process_service_left_behind_is_ended_though_its_supervisor_and_its_main_process_died() {
+    // Given a service of which only a stray child is left.
+    let mut place = Place::new();
+    let stray = deploy_with_a_stray(&mut place);
+    let told = supervisor::state(&place.path(".cutover/process/app")).unwrap().unwrap();
+    let main = told.child.unwrap();
+    for process in [&told.supervisor, &main] {
+        signal(process.pid, Signal::KILL);
+        wait_for("it is gone", || !process.is_alive());
+    }
+    assert!(stray.is_alive());
+    // When another kind of service takes over.
+    place.config.service = Some(by_command(&place));
+    let ended = place.deploy(&v(2));
+    // Then the stray is gone, too.
+    assert_eq!(ended.outcome, Deployed);
+    let was_ended = !stray.is_alive();
+    supervisor::stop(&place.path(".cutover/process/app")).unwrap();
+    assert!(was_ended, "the stray child of the dead supervisor still runs");
+}
