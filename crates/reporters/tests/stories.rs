@@ -372,7 +372,7 @@ fn without_colours_there_is_no_escape_and_with_them_the_words_are_the_same() {
 fn live_shows_the_running_step_and_leaves_lines_behind() {
     let manner =
         Manner { usual: [("assemble".to_owned(), Duration::from_secs(14))].into(), verbose: true, ..Manner::default() };
-    let progressed = |done| Event::Progressed { step: StepId(ASSEMBLE), done, total: 1_000, unit: "files" };
+    let progressed = |done| Event::Progressed { step: StepId(ASSEMBLE), done, total: 1_000, unit: "files".into() };
     let script = Script::begun().started(ASSEMBLE, 0).event(progressed(412));
     let script = script.event(Event::Output { step: StepId(ASSEMBLE), line: "Collecting flask".to_owned() });
     let script = script.failed(ASSEMBLE, 40, Failure::new("no room")).restored(ASSEMBLE, 1, "");

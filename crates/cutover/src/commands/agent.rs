@@ -5,7 +5,9 @@ use crate::deployments::{CANCEL, agent, supervisor, watch_signals};
 use crate::error::{CommandError, ErrorKind};
 use crate::exit::Exit;
 use clap::{Args, Subcommand};
+use cutover_targets::remote::bootstrap::{AGENTS_DIR, prune};
 use std::io::{BufReader, stdin, stdout};
+use std::path::Path;
 
 /// Serve a client over this connection
 ///
@@ -31,7 +33,16 @@ impl AgentArgs {
         // The session of the connection may end; what was begun must not end with it.
         let _leads_one_already = rustix::process::setsid();
         watch_signals().map_err(|error| failed(&error))?;
-        agent::serve(BufReader::new(stdin()), stdout(), &supervisor()?, &CANCEL).map_err(|error| failed(&error))?;
+        let supervisor = supervisor()?;
+        agent::serve(BufReader::new(stdin()), stdout(), &supervisor, &CANCEL).map_err(|error| failed(&error))?;
+        prune_agents(&supervisor.program);
         Ok(Exit::Done)
+    }
+}
+
+/// Every version of a client leaves an agent behind.
+fn prune_agents(own: &Path) {
+    if let Some(dir) = own.parent().filter(|dir| dir.ends_with(AGENTS_DIR)) {
+        prune(dir, own);
     }
 }

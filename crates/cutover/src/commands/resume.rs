@@ -6,15 +6,16 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use clap::Args;
 
-/// Take up a deployment whose process died, and tell how it ended
+/// Attach to a deployment that is at work, or take up one whose process died, and tell how it ended
 ///
-/// It goes on where the journal stops: forward, or with taking everything back when that had begun.
-/// A stuck deployment's failed restore is tried again: put right what it names first. What has no way
-/// back, like an irreversible migration, stays stuck. With --abandon nothing is tried any more, and the
-/// deployment is closed as it stands.
+/// One that is at work, here or on a host whose connection was lost, is told from its beginning and
+/// followed to its end; Ctrl-C asks it to stop. One whose process died goes on where the journal stops:
+/// forward, or with taking everything back when that had begun. A stuck deployment's failed restore is
+/// tried again: put right what it names first. What has no way back, like an irreversible migration,
+/// stays stuck. With --abandon nothing is tried any more, and the deployment is closed as it stands.
 ///
 /// Examples:
-///   cutover resume production             # go on
+///   cutover resume production             # attach or go on
 ///   cutover resume production --abandon   # close a stuck deployment that was put right by hand
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]

@@ -49,7 +49,6 @@ fn agent(machine: String, path: PathBuf) -> Result<Agent, CommandError> {
 
 /// What tells one state of a file from another without reading it.
 fn state(path: &Path, metadata: &Metadata) -> String {
-    let Metadata { .. } = metadata;
     format!(
         "{} {} {} {} {}.{}",
         path.display(),

@@ -14,7 +14,7 @@ use cutover_core::target::{Cancel, Failure};
 use cutover_targets::host::lock::{Holder, Waiting};
 use cutover_targets::host::planner::{self, Subject, Wish};
 use cutover_targets::host::transaction::{Ended, Surroundings, Transaction, TransactionError};
-use cutover_targets::host::{HostPlan, Layout, Offer, Release, SupervisorProgram, linked};
+use cutover_targets::host::{HostPlan, Layout, Offer, Release, SupervisorProgram, follow, linked};
 use cutover_targets::service;
 use jiff::Timestamp;
 
@@ -69,6 +69,12 @@ impl Conductor<'_> {
             by: &self.order.by,
             supervisor: self.supervisor,
         };
+        if let Task::Resume = self.order.task
+            && let Some(ended) = follow(&self.order.place().directories(), &surroundings).map_err(RunError::from)?
+        {
+            (self.ended)(&ended);
+            return Ok(Some(ended));
+        }
         let transaction = self.begin(&surroundings)?;
         let Task::Abandon = self.order.task else { return self.change(&transaction) };
         let ended = transaction.abandon().map_err(RunError::from)?;

@@ -172,42 +172,36 @@ fn converse(
     stdout: &mut BufReader<ChildStdout>,
     errand: &Errand<'_>,
 ) -> Result<Option<DeploymentOutcome>, Trouble> {
-    let sender = Sender::new(stdin);
-    let over = AtomicBool::new(false);
+    let (sender, over, cancel) = (Sender::new(stdin), AtomicBool::new(false), errand.cancel);
     std::thread::scope(|scope| {
-        let cancel = errand.cancel;
         scope.spawn(|| pass_on_cancel(&sender, cancel, &over));
-        let heard = loop {
-            match receive(stdout) {
-                Ok(Some((Kind::Event, event))) => tell(errand.observer, &event),
-                Ok(Some((Kind::Lacking, wanted))) => {
-                    let wanted: Vec<Digest> = match serde_json::from_slice(&wanted) {
-                        Ok(wanted) => wanted,
-                        Err(error) => break Err(error.into()),
-                    };
-                    let (sender, artifact) = (&sender, errand.artifact);
-                    scope.spawn(move || provide(sender, artifact, &wanted));
-                }
-                Ok(Some((Kind::Ended, ended))) => match serde_json::from_slice(&ended) {
-                    Ok(ended) => (errand.ended)(&ended),
-                    Err(error) => break Err(error.into()),
-                },
-                Ok(Some((Kind::Refused, error))) => {
-                    break Err(serde_json::from_slice(&error).map_or_else(Trouble::from, Trouble::Refused));
-                }
-                Ok(Some((Kind::Done, answer))) => {
-                    break serde_json::from_slice::<Answer>(&answer)
-                        .map(|answer| answer.outcome)
-                        .map_err(Trouble::from);
-                }
-                Ok(Some((kind, _))) => break Err(Trouble::Lost(format!("it sent {kind:?} out of turn"))),
-                Ok(None) => break Err(Trouble::Lost("the connection ended".to_owned())),
-                Err(error) => break Err(error.into()),
-            }
-        };
+        let (sender, artifact) = (&sender, errand.artifact);
+        let ask = |wanted: Vec<Digest>| drop(scope.spawn(move || provide(sender, artifact, &wanted)));
+        let heard = hear(stdout, errand, &ask);
         over.store(true, Ordering::SeqCst);
         heard
     })
+}
+
+/// Hears the agent out; `ask` is told which contents the host lacks.
+fn hear(
+    stdout: &mut BufReader<ChildStdout>,
+    errand: &Errand<'_>,
+    ask: &dyn Fn(Vec<Digest>),
+) -> Result<Option<DeploymentOutcome>, Trouble> {
+    while let Some((kind, payload)) = receive(stdout)? {
+        match kind {
+            Kind::Event => tell(errand.observer, &payload),
+            Kind::Lacking => ask(serde_json::from_slice(&payload)?),
+            Kind::Ended => (errand.ended)(&serde_json::from_slice(&payload)?),
+            Kind::Refused => return Err(Trouble::Refused(serde_json::from_slice(&payload)?)),
+            Kind::Done => return Ok(serde_json::from_slice::<Answer>(&payload)?.outcome),
+            Kind::Order | Kind::Variables | Kind::Manifest | Kind::Content | Kind::Unavailable | Kind::Cancel => {
+                return Err(Trouble::Lost(format!("it sent {kind:?} out of turn")));
+            }
+        }
+    }
+    Err(Trouble::Lost("the connection ended".to_owned()))
 }
 
 fn tell(observer: &dyn Observer, event: &[u8]) {

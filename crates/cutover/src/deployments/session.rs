@@ -131,7 +131,8 @@ impl<'a> Session<'a> {
 
     /// The same, through a connection that was begun before.
     pub(crate) fn change_through(&self, host: Option<Host>, purpose: &str, task: Task) -> Result<Exit, CommandError> {
-        signals::begin_change(self.place.name).map_err(|e| Failure::new(format!("watch for signals: {e}")))?;
+        signals::begin_change(self.place.name, self.place.is_here())
+            .map_err(|e| Failure::new(format!("watch for signals: {e}")))?;
         let order = self.order(purpose, task)?;
         let tee = self.context.output.tee(self.usual_times());
         let ended = match host {

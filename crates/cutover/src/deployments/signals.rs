@@ -17,6 +17,8 @@ static WATCHED: AtomicBool = AtomicBool::new(false);
 static CHANGING: AtomicBool = AtomicBool::new(false);
 /// Where that change is made.
 static ENVIRONMENT: OnceLock<EnvironmentName> = OnceLock::new();
+/// Whether another machine makes it, which does not need this process to bring it to its end.
+static ELSEWHERE: AtomicBool = AtomicBool::new(false);
 
 /// Begins to watch for signals, so that children are ended with this process. A closed terminal (SIGHUP) stops nothing.
 pub(crate) fn watch() -> std::io::Result<()> {
@@ -33,19 +35,21 @@ pub(crate) fn watch() -> std::io::Result<()> {
 }
 
 /// The same, and from here on something in this environment may be left half-way.
-pub(super) fn begin_change(environment: &EnvironmentName) -> std::io::Result<()> {
+pub(super) fn begin_change(environment: &EnvironmentName, is_here: bool) -> std::io::Result<()> {
     watch()?;
     // A process makes one change: the first name stays.
     let _known = ENVIRONMENT.set(environment.clone());
+    ELSEWHERE.store(!is_here, Ordering::SeqCst);
     CHANGING.store(true, Ordering::SeqCst);
     Ok(())
 }
 
 fn stop() {
     if CHANGING.load(Ordering::SeqCst) {
-        tell(
-            "stopping: what was begun is taken back unless the release is verified already; once more leaves it as it is",
-        );
+        let once_more = if ELSEWHERE.load(Ordering::SeqCst) { "lets go of the host" } else { "leaves it as it is" };
+        tell(&format!(
+            "stopping: what was begun is taken back unless the release is verified already; once more {once_more}"
+        ));
     } else {
         tell("stopping");
     }
@@ -55,6 +59,12 @@ fn stop() {
 fn leave() {
     if CHANGING.load(Ordering::SeqCst) {
         let environment = ENVIRONMENT.get().map_or("ENV", EnvironmentName::as_str);
+        if ELSEWHERE.load(Ordering::SeqCst) {
+            tell(&format!(
+                "let go: the host brings it to its end by itself; `cutover resume {environment}` attaches again"
+            ));
+            std::process::exit(Exit::Unreachable as i32);
+        }
         tell(&format!(
             "left half-way; `cutover resume {environment}` goes on from here, the next deployment takes it back first"
         ));

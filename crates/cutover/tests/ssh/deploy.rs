@@ -1,6 +1,6 @@
 //! The main job, from here to a machine.
 
-use crate::world::{World, kill_group};
+use crate::world::World;
 
 #[test]
 fn a_bare_account_is_all_that_a_host_needs() {
@@ -12,7 +12,7 @@ fn a_bare_account_is_all_that_a_host_needs() {
 
     let again = world.run(&["deploy", "production"]);
     assert_eq!(again.code, 0, "{again:?}");
-    assert!(again.stdout.contains("nothing changed"), "{again:?}");
+    assert!(again.stdout.contains("Nothing changed"), "{again:?}");
 
     world.commit("broken");
     let broken = world.run(&["deploy", "production"]);
@@ -38,28 +38,64 @@ fn a_host_whose_key_nobody_knows_is_refused() {
     let lax = std::fs::read_to_string(world.path("ssh_config")).unwrap() + "\nStrictHostKeyChecking no\n";
     world.write("ssh_config", &lax);
 
+    let untouched = world.host.shell("root", "ls -A /opt/shop /home/deploy");
+
     let refused = world.run(&["deploy", "production"]);
 
     assert_eq!(refused.code, 7, "{refused:?}");
     assert!(refused.stderr.contains("Host key verification failed"), "{refused:?}");
     assert!(refused.stderr.contains("state: nothing was changed"), "{refused:?}");
-    assert_eq!(world.host.shell("root", "ls -A /opt/shop /home/deploy/.cache 2>/dev/null || true"), "/opt/shop:");
+    assert_eq!(world.host.shell("root", "ls -A /opt/shop /home/deploy"), untouched);
 }
 
 #[test]
-fn a_deployment_outlives_the_client_that_asked_for_it() {
+fn a_deployment_outlives_the_client_that_asked_for_it_and_another_one_attaches() {
     let Some(world) = World::new("a_deployment_outlives_the_client_that_asked_for_it") else { return };
     world.commit("one");
     assert_eq!(world.run(&["deploy", "production"]).code, 0);
     world.commit("two");
+    world.close();
 
-    // The service is about to be restarted: `ssh` and client are killed.
-    let mut client = world.start_until(&["deploy", "production"], r#""switches":true"#);
-    kill_group(&mut client);
+    // It is being verified: client and ssh are killed.
+    world.start_until(&["deploy", "production"], "✓ restart").kill();
+    let attached = world.start_until(&["resume", "production"], "✓ restart");
+    world.open();
+    let (said, code) = attached.end();
+
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("✓ verify") && said.contains("Deployed in"), "{said}");
+    assert_eq!((world.current().as_str(), world.answer().as_str()), ("two", "two"));
+}
+
+#[test]
+fn who_attaches_can_have_it_taken_back() {
+    let Some(world) = World::new("who_attaches_can_have_it_taken_back") else { return };
+    world.commit("one");
+    assert_eq!(world.run(&["deploy", "production"]).code, 0);
+    world.commit("two");
+    world.close();
+    world.start_until(&["deploy", "production"], "✓ restart").kill();
+
+    let attached = world.start_until(&["resume", "production"], "✓ restart");
+    attached.interrupt();
+    // What was live before is verified too.
+    world.open();
+    let (said, code) = attached.end();
+
+    assert_eq!((code, world.answer().as_str()), (3, "one"), "{said}");
+}
+
+#[test]
+fn a_deployment_without_a_client_comes_to_its_end() {
+    let Some(world) = World::new("a_deployment_without_a_client_comes_to_its_end") else { return };
+    world.commit("one");
+    assert_eq!(world.run(&["deploy", "production"]).code, 0);
+    world.commit("two");
+
+    world.start_until(&["deploy", "production"], "✓ switch").kill();
     world.await_idle();
 
-    assert!(["one", "two"].contains(&world.current().as_str()));
-    assert_eq!(world.answer(), world.current());
+    assert_eq!((world.current().as_str(), world.answer().as_str()), ("two", "two"));
     let resumed = world.run(&["resume", "production"]);
     assert_eq!(resumed.code, 0, "{resumed:?}");
 }

@@ -3,11 +3,12 @@
 //! Machines of the bed have no network: ssh's own `ProxyCommand` runs the machine's sshd at the other end of a pipe.
 
 use crate::host::Host;
+use rustix::process::{Pid, Signal, kill_process_group};
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Lines};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, Stdio};
 use tempfile::TempDir;
 
 /// Who deploys there.
@@ -61,6 +62,7 @@ impl World {
         self.host.shell("root", &format!("install -d -o {USER} -g {USER} /opt/shop"));
         self.host.write("root", "/etc/systemd/system/shop.service", UNIT);
         self.host.shell("root", "systemctl daemon-reload");
+        self.open();
         let rule = format!("{USER} ALL=(root) NOPASSWD: /usr/bin/systemctl\n");
         self.host.write("root", "/etc/sudoers.d/deploy", &rule);
     }
@@ -78,7 +80,8 @@ impl World {
         let proxy = words.map(|word| word.to_str().unwrap()).collect::<Vec<_>>().join(" ");
         let lines = [
             format!("Host {ALIAS}"),
-            format!("ProxyCommand {proxy}"),
+            // A machine's sshd is in no process group of this one.
+            format!("ProxyCommand setsid {proxy}"),
             format!("IdentityFile {}", key.display()),
             "IdentitiesOnly yes".to_owned(),
             format!("UserKnownHostsFile {}", known.display()),
@@ -138,19 +141,31 @@ impl World {
         Ran { code: output.status.code().unwrap_or(-1), stdout: text(output.stdout), stderr: text(output.stderr) }
     }
 
-    /// Starts a command in a process group of its own, and reads its events until one is about this step.
-    pub(crate) fn start_until(&self, args: &[&str], entry: &str) -> Child {
-        let mut command = self.cutover(args);
-        let mut child = command.arg("--json").process_group(0).stdout(Stdio::piped()).spawn().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let found = lines.map_while(Result::ok).any(|line| line.contains(entry));
-        assert!(found, "{args:?} ended without {entry}");
-        child
+    /// Starts a command in a process group of its own, and returns once it has said this.
+    pub(crate) fn start_until(&self, args: &[&str], words: &str) -> Started {
+        let mut child = self.cutover(args).process_group(0).stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let said = lines.by_ref().map_while(Result::ok).any(|line| line.contains(words));
+        assert!(said, "{args:?} ended without {words:?}");
+        Started { child, lines }
+    }
+
+    /// Lets the verification of a release pass.
+    pub(crate) fn open(&self) {
+        self.host.shell("root", "touch /opt/shop/open");
+    }
+
+    /// Makes the verification of a release wait until the shop is opened.
+    pub(crate) fn close(&self) {
+        self.host.shell("root", "rm /opt/shop/open");
     }
 
     /// What the service answers.
     pub(crate) fn answer(&self) -> String {
-        self.host.shell("root", "python3 -c 'import urllib.request as u; print(u.urlopen(\"http://127.0.0.1:8000\").read().decode())'")
+        self.host.shell(
+            "root",
+            "python3 -c 'import urllib.request as u; print(u.urlopen(\"http://127.0.0.1:8000\").read().decode())'",
+        )
     }
 
     /// The version that `current` leads to.
@@ -177,8 +192,11 @@ inodes_free_min = 0
 unit = "shop.service"
 
 [targets.app.host.verify]
-within = "15s"
-probes = [{{ http = {{ url = "http://127.0.0.1:8000/" }} }}]
+within = "30s"
+probes = [
+  {{ http = {{ url = "http://127.0.0.1:8000/" }} }},
+  {{ command = {{ run = ["test", "-e", "/opt/shop/open"] }} }},
+]
 
 [ssh]
 config_file = "ssh_config"
@@ -189,15 +207,31 @@ app = ["{USER}@{ALIAS}"]
     )
 }
 
-/// Kills a command with all that it started here.
-pub(crate) fn kill_group(child: &mut Child) {
-    let group = rustix::process::Pid::from_child(child);
-    rustix::process::kill_process_group(group, rustix::process::Signal::KILL).unwrap();
-    child.wait().unwrap();
+/// A command at work.
+pub(crate) struct Started {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
 }
 
-/// What lies in a directory here.
-#[allow(dead_code, reason = "for a look into a failed test")]
-pub(crate) fn names(dir: &Path) -> Vec<String> {
-    fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+impl Started {
+    /// Kills it with all that it started here.
+    pub(crate) fn kill(mut self) {
+        self.signal(Signal::KILL);
+        self.child.wait().unwrap();
+    }
+
+    /// What Ctrl-C does.
+    pub(crate) fn interrupt(&self) {
+        self.signal(Signal::INT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process_group(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// What else it says, and how it ends.
+    pub(crate) fn end(mut self) -> (String, i32) {
+        let said: Vec<String> = self.lines.by_ref().map_while(Result::ok).collect();
+        (said.join("\n"), self.child.wait().unwrap().code().unwrap_or(-1))
+    }
 }

@@ -8,6 +8,7 @@ mod course;
 pub mod env_text;
 mod executor;
 mod fitness;
+mod follow;
 mod journal_file;
 mod layout;
 mod leftovers;
@@ -22,6 +23,7 @@ mod unfinished;
 
 pub use action::{Action, Work};
 pub use executor::{HostPlan, LocalHost, check_preflight};
+pub use follow::follow;
 pub use journal_file::{FileJournal, journal_name, read as read_journal};
 pub use layout::Layout;
 pub use release::{RELEASE_FILE, Release, ReleaseState, linked};

@@ -111,19 +111,113 @@ fn read_line(reader: &mut impl BufRead) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&line).trim_end().to_owned())
 }
 
-/// Removes agents that have not been used for long, but the newest few; `own` always stays.
+/// How many agents besides the one in use are kept: a service's supervisor may have been started by an older one.
+const KEPT_COUNT: usize = 5;
+
+/// Removes all agents but the newest few and `own`.
 pub fn prune(dir: &Path, own: &Path) {
-    const KEPT_COUNT: usize = 3;
     let Ok(entries) = std::fs::read_dir(dir) else { return };
-    let mut others: Vec<_> = entries
-        .filter_map(Result::ok)
-        .filter(|entry| entry.path() != own)
-        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
-        .collect();
+    let others = entries.filter_map(Result::ok).filter(|entry| entry.path() != own);
+    let mut others: Vec<_> =
+        others.filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path()))).collect();
     others.sort();
-    others.reverse();
-    for (_, path) in others.into_iter().skip(KEPT_COUNT) {
+    for (_, path) in others.iter().rev().skip(KEPT_COUNT) {
         // One that stays costs space only.
         let _ = std::fs::remove_file(path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::io::Write;
+    use std::os::unix::fs::PermissionsExt;
+    use std::process::{Command, Stdio};
+
+    /// A script in the agent's place, which says what it was given.
+    const AGENT: &str = "#!/bin/sh\nprintf 'cutover-agent 1\\n%s ' \"$*\"; cat\n";
+
+    fn agent(dir: &Path, machine: &str) -> Agent {
+        let path = dir.join("cutover");
+        fs::write(&path, AGENT).unwrap();
+        Agent { machine: machine.to_owned(), path, digest: Digest::of(AGENT.as_bytes()), bytes: AGENT.len() as u64 }
+    }
+
+    /// What the command says to this input, in a home of its own.
+    fn run(home: &Path, agents: &[Agent], input: &[u8]) -> (String, Option<i32>) {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &command(agents)]).env("HOME", home).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = shell.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input).unwrap();
+        let output = child.wait_with_output().unwrap();
+        (String::from_utf8(output.stdout).unwrap(), output.status.code())
+    }
+
+    fn machine() -> String {
+        rustix::system::uname().machine().to_string_lossy().into_owned()
+    }
+
+    #[test]
+    fn an_agent_is_received_once_and_then_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let agent = agent(dir.path(), &machine());
+        let first = [b"6\nflight", AGENT.as_bytes(), b"again"].concat();
+
+        let (said, _) = run(dir.path(), std::slice::from_ref(&agent), &first);
+        let (said_then, _) = run(dir.path(), std::slice::from_ref(&agent), b"6\nflight");
+
+        assert_eq!(said, format!("cutover-missing Linux {}\ncutover-agent 1\nagent serve again", machine()));
+        assert_eq!(said_then, "cutover-agent 1\nagent serve 6\nflight");
+        let placed = dir.path().join(AGENTS_DIR).join(agent.digest.to_string());
+        assert_eq!(fs::metadata(placed).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn an_agent_that_is_cut_off_is_not_put_in_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let agent = agent(dir.path(), &machine());
+        let cut = [b"6\nflight", &AGENT.as_bytes()[..20]].concat();
+
+        let (_, code) = run(dir.path(), &[agent], &cut);
+
+        assert_eq!(code, Some(9));
+        assert_eq!(fs::read_dir(dir.path().join(AGENTS_DIR)).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_machine_that_no_agent_is_for_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let agent = agent(dir.path(), "vax");
+
+        let (said, code) = run(dir.path(), &[agent], b"6\nflight");
+
+        assert_eq!((said, code), (format!("cutover-missing Linux {}\n", machine()), Some(9)));
+    }
+
+    #[test]
+    fn a_greeting_is_found_behind_what_a_shell_says() {
+        let greet = |text: &str| greeting(&mut text.as_bytes()).unwrap();
+        assert_eq!(greet("Welcome!\n\ncutover-agent 1\n"), Greeting::Agent);
+        let missing = Greeting::Missing { system: "Linux".into(), machine: "riscv64".into() };
+        assert_eq!(greet("cutover-missing Linux riscv64\n"), missing);
+        assert_eq!(greet("This account is not available.\n"), Greeting::Other("This account is not available.".into()));
+        assert_eq!(greet(""), Greeting::Other(String::new()));
+        assert_eq!(greet(&"noise\n".repeat(1000)), Greeting::Other("noise".into()));
+    }
+
+    #[test]
+    fn old_agents_are_removed_and_the_own_one_never() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |number: usize| dir.path().join(number.to_string());
+        for number in 0..10 {
+            let at = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(number as u64);
+            fs::File::create(path(number)).unwrap().set_modified(at).unwrap();
+        }
+
+        prune(dir.path(), &path(0));
+
+        let left: Vec<usize> = (0..10).filter(|number| path(*number).exists()).collect();
+        assert_eq!(left, [0, 5, 6, 7, 8, 9]);
     }
 }

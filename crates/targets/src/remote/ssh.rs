@@ -18,6 +18,10 @@ const OPTIONS: [&str; 5] = [
     "RequestTTY=no",
 ];
 
+/// Ctrl-C reaches all that runs in the terminal. It is for Cutover, which asks the host to stop, and then still needs the
+/// connection. `ssh` leaves signals alone that are ignored when it begins.
+const HEEDLESS: &str = "trap '' INT HUP; exec \"$0\" \"$@\"";
+
 /// How hosts are reached.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
@@ -39,7 +43,8 @@ pub struct Connection {
 impl Connection {
     /// Starts `ssh` with a command for the host's shell. Whether it gets there shows when reading.
     pub fn open(host: &str, options: &Options, command: &str) -> io::Result<Self> {
-        let mut ssh = Command::new("ssh");
+        let mut ssh = Command::new("sh");
+        ssh.args(["-c", HEEDLESS, "ssh"]);
         ssh.args(options.config_file.iter().flat_map(|file| ["-F".as_ref(), file.as_os_str()]));
         ssh.args(options.port.iter().flat_map(|port| ["-p".to_owned(), port.to_string()]));
         ssh.args(options.user.iter().filter(|_| !host.contains('@')).flat_map(|user| ["-l", user]));

@@ -63,8 +63,7 @@ impl Bed {
         let (agent_reads, client_writes) = pipe().unwrap();
         let (client_reads, agent_writes) = pipe().unwrap();
         let supervisor = SupervisorProgram { program: "/nonexistent".into(), arguments: Vec::new() };
-        let agent =
-            std::thread::spawn(move || serve(BufReader::new(agent_reads), agent_writes, &supervisor, cancel));
+        let agent = std::thread::spawn(move || serve(BufReader::new(agent_reads), agent_writes, &supervisor, cancel));
         let mut from_agent = BufReader::new(client_reads);
         let mut line = String::new();
         from_agent.read_line(&mut line).unwrap();
