@@ -172,7 +172,7 @@ mod tests {
         let (send, told) = mpsc::channel();
         let tee = Tee::new(vec![Box::new(Gated(gated, send))]);
         for at in 0..5_000 {
-            tee.event(&Event::Progressed { step: StepId(0), done: at, total: 5_000, unit: "files" });
+            tee.event(&Event::Progressed { step: StepId(0), done: at, total: 5_000, unit: "files".into() });
         }
         (0..100).for_each(|at| tee.event(&entry(at)));
         drop(gate);
