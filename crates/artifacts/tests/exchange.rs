@@ -9,13 +9,12 @@ use cutover_core::artifact::{Digest, FILE_BYTES_MAX, Manifest, ManifestEntry, Re
 use cutover_disk::BlobError;
 use jiff::Timestamp;
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 const LIMIT: u64 = 1 << 30;
@@ -79,22 +78,12 @@ fn fuzz_dir() -> TempDir {
     tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
 }
 
-/// How long the random tests go on: a moment, or as long as `CUTOVER_FUZZ_SECONDS` says.
-fn fuzz<S: Strategy>(strategy: &S, mut check: impl FnMut(S::Value)) {
-    let seconds = std::env::var("CUTOVER_FUZZ_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
-    let deadline = Instant::now() + Duration::from_secs(seconds);
-    let mut case_count = 0u64;
-    while case_count < 256 || Instant::now() < deadline {
-        let config = Config { cases: 256, failure_persistence: None, ..Config::default() };
-        let check = std::cell::RefCell::new(&mut check);
-        let checked = TestRunner::new(config).run(strategy, |value| {
-            (check.borrow_mut())(value);
-            Ok(())
-        });
-        checked.unwrap();
-        case_count += 256;
-    }
-    println!("{case_count} cases");
+/// Tries something on random values; it panics where it is not as it should be.
+fn fuzz<S: Strategy>(strategy: &S, check: impl Fn(S::Value)) {
+    cutover_testkit::fuzz(256, strategy, |value| {
+        check(value);
+        Ok(())
+    });
 }
 
 #[test]
@@ -298,7 +287,7 @@ fn a_mutated_export_is_refused_or_harmless() {
     let (_bed, artifact, file) = exported();
     let dir = fuzz_dir();
     let change = (any::<prop::sample::Index>(), any::<u8>(), 0..4u8);
-    let mut refused = 0;
+    let changed = Cell::new(0);
     fuzz(&prop::collection::vec(change, 1..6), |changes| {
         let mut bytes = file.clone();
         for (at, byte, kind) in changes {
@@ -310,10 +299,10 @@ fn a_mutated_export_is_refused_or_harmless() {
                 _ => bytes.insert(at, byte),
             }
         }
-        refused += u32::from(bytes != file);
+        changed.set(changed.get() + u32::from(bytes != file));
         check_import(dir.path(), Some(&artifact), &bytes);
     });
-    assert!(refused > 200);
+    assert!(changed.get() > 200);
 }
 
 #[test]
@@ -366,19 +355,19 @@ fn evil_entries() -> impl Strategy<Value = BTreeMap<String, ManifestEntry>> {
 fn whatever_is_imported_stays_inside_when_it_is_laid_out() {
     let (_bed, artifact, _) = exported();
     let dir = fuzz_dir();
-    let mut accepted = 0;
+    let accepted = Cell::new(0);
     fuzz(&evil_entries(), |entries| {
         let entries = serde_json::to_string(&entries).unwrap();
         let text = format!(r#"{{"version":1,"project":"p","commit":"","dirty":false,"entries":{entries}}}"#);
         let store = ArtifactStore::open(&dir.path().join("store")).unwrap();
         let contents: &[(u64, &[u8])] = if text.contains("\"file\"") { &[(7, b"content")] } else { &[] };
         if let Ok(imported) = import(&store, &forge(text.as_bytes(), &record(&artifact), contents)) {
-            accepted += 1;
+            accepted.set(accepted.get() + 1);
             lay_out_and_check(&imported.manifest);
         }
         fs::remove_dir_all(dir.path().join("store")).unwrap();
     });
-    assert!(accepted > 0, "the test tries something");
+    assert!(accepted.get() > 0, "the test tries something");
 }
 
 /// Lays a manifest out without any check of its own and demands that every path really lies inside.

@@ -1,6 +1,7 @@
 //! Whatever the text: no panic, and every diagnostic points into it.
 
 use cutover_core::config::{Config, Position};
+use cutover_testkit::at_least;
 use proptest::prelude::*;
 
 const TEXTS: [&str; 4] = [
@@ -97,7 +98,7 @@ fn apply(text: &str, change: &Change) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_500))]
+    #![proptest_config(at_least(1_500))]
 
     #[test]
     fn any_text_is_read_without_panic(text in any::<String>()) {

@@ -286,7 +286,7 @@ fn the_reference_reads_as_documentation() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(cutover_testkit::at_least(2_000))]
 
     #[test]
     fn a_text_with_a_line_changed_is_refused_by_the_decoder_where_the_schema_refuses_it(

@@ -220,7 +220,7 @@ fn a_cancellation() {
       commit a1b2c3d Fix the cart
       live now 20261120090000-9f8e7d6
     ✓ preflight 0.01s
-    ✗ stopped — asked to stop
+    ✗ stopped at assemble — asked to stop
     taking back: assemble, preflight
     ↩ taken back: assemble 0.00s
     ↩ taken back: preflight 0.00s

@@ -4,6 +4,8 @@
 mod service_support;
 
 use cutover_core::config::{CommandLine, ServiceConfig};
+use cutover_core::mask::Masker;
+use cutover_core::secret::Secret;
 use cutover_core::target::FailureKind;
 use cutover_targets::service::{Service, open};
 use service_support::{Place, Told};
@@ -70,6 +72,21 @@ fn a_restart_that_fails_or_hangs_says_so() {
 
     let failure = service(&place, "sleep 1000", None).restart(&Told::default()).unwrap_err();
     assert_eq!(failure.kind, FailureKind::TimedOut, "{failure}");
+}
+
+#[test]
+fn a_secret_that_its_commands_print_is_masked_in_all_that_is_told() {
+    // Given commands that read a secret where it lies, and print it.
+    let mut place = Place::new();
+    let secret = format!("pw-{:x}", u64::from(std::process::id()) * 7_368_787);
+    std::fs::write(place.release().join("secret"), &secret).unwrap();
+    place.site.masker = Masker::new([("TOKEN", &Secret::new(secret.clone()))]);
+    let told = Told::default();
+
+    let failure = service(&place, "cat secret; exit 4", None).restart(&told).unwrap_err();
+
+    assert_eq!((failure.excerpt.trim(), told.lines()), ("***", vec!["***".to_owned()]));
+    assert!(!format!("{failure:?}").contains(&secret), "{failure:?}");
 }
 
 #[test]

@@ -16,7 +16,7 @@ pub mod target;
 
 pub use clock::FrozenClock;
 pub use fuse::{Crash, Fuse, Survived, surviving};
-pub use fuzz::fuzz;
+pub use fuzz::{at_least, fuzz};
 pub use journal::{JournalFault, MemoryJournal, Moment};
 pub use observer::{NullObserver, RecordingObserver};
 pub use plan::{name, plan, step};

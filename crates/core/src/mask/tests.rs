@@ -148,7 +148,7 @@ fn all_forms(values: &[String]) -> Vec<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(cutover_testkit::at_least(512))]
 
     #[test]
     fn no_form_of_a_secret_passes_at_any_chunk_border(

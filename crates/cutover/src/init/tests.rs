@@ -251,7 +251,7 @@ const TEXTS: [&str; 18] = [
 ];
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
+    #![proptest_config(cutover_testkit::at_least(300))]
 
     #[test]
     fn whatever_lies_in_the_repository_what_is_written_is_sound(

@@ -94,7 +94,8 @@ pub(crate) fn pids() -> Vec<u32> {
     fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
 }
 
-fn environment(pid: u32) -> Vec<u8> {
+/// The environment of a process, as it was started with.
+pub(crate) fn environment(pid: u32) -> Vec<u8> {
     fs::read(format!("/proc/{pid}/environ")).unwrap_or_default()
 }
 

@@ -6,6 +6,7 @@
 mod bed;
 mod clock;
 mod disk;
+mod engine;
 mod eyes;
 mod journal;
 mod locks;
@@ -18,3 +19,4 @@ mod secrets;
 mod sentinel;
 mod service;
 mod signals;
+mod table;

@@ -1,11 +1,13 @@
 //! Sentinel secrets: whatever prints them, and wherever it fails, they are found in no output, journal, history,
-//! log, release or command line: only in the env files, which nobody else can read.
+//! log, release, temporary file, command line or environment of the supervisor: only in the env files, which nobody else
+//! can read, and in the environment of the service.
 
 use crate::bed::{Bed, python};
-use crate::eyes::Watcher;
+use crate::eyes::{Watcher, files};
 use crate::ran::Ran;
 use crate::run::Running;
 use crate::sentinel::{Sentinel, Sentinels, mode};
+use cutover_store::SqliteStore;
 use std::path::Path;
 use std::time::Duration;
 
@@ -52,6 +54,8 @@ struct Failing {
     smoke: &'static str,
     reply: &'static str,
     table: &'static str,
+    /// How a probe of its own ends; without it there is none.
+    probe: Option<&'static str>,
 }
 
 const NOTHING_FAILS: Failing = Failing {
@@ -60,6 +64,7 @@ const NOTHING_FAILS: Failing = Failing {
     smoke: "",
     reply: "answer(connection, 200, 'ok ' + version + ' ' + json.dumps(dict(os.environ)))",
     table: "",
+    probe: None,
 };
 
 struct Scene {
@@ -82,6 +87,7 @@ impl Scene {
         scene.store("filed", "FILED");
         scene.store("lines", "LINES");
         scene.bed.write("leak.py", LEAK);
+        std::fs::create_dir(scene.bed.path("tmp")).unwrap();
         scene
     }
 
@@ -100,6 +106,9 @@ impl Scene {
         self.bed.write("behaviour.py", &format!("{behaviour}{}\n", failing.reply));
         let (python, vault) = (python(), self.bed.path("vault").display().to_string());
         let run = |file: &str| format!("[\"{python}\", \"-B\", \"{file}\"]");
+        self.bed.write("probe.py", &hook(failing.probe.unwrap_or_default()));
+        let probe = failing.probe.map(|_| format!("{{ command = {{ run = {} }} }}", run("probe.py")));
+        self.bed.config.probes = probe.unwrap_or_default();
         self.bed.config.verify = "within = \"4s\"\ninterval = \"50ms\"\nfatal = [\"fatal: the key\"]\n".to_owned();
         self.bed.config.tables = format!(
             "[targets.app.host.python]\ninterpreter = \"{python}\"\nsmoke = [\"shop\"]\n{}\n\
@@ -122,6 +131,7 @@ impl Scene {
         }
         // An index whose address holds a secret: pip tells where it looks.
         command.env("PIP_INDEX_URL", format!("http://127.0.0.1:1/{}/simple", self.sentinels.value("TOKEN")));
+        command.env("TMPDIR", self.bed.path("tmp"));
         command.env("PIP_RETRIES", "0").env("PIP_TIMEOUT", "1").env("PIP_VERBOSE", "2").env("UV_OFFLINE", "1");
         let ran = Running::start(command).end_within(Duration::from_secs(120)).expect(code);
         self.said.push((args.join(" "), ran));
@@ -174,6 +184,7 @@ fn secrets_are_found_nowhere_but_in_the_env_files() {
     scene.run(&["plan", "production"], 0);
     scene.run(&["deploy", "production", "--dry-run", "-v"], 0);
     scene.run(&["deploy", "production", "-v"], 0);
+    let history = open_history(&scene.bed);
     scene.commit(&Failing { install: "raise SystemExit(3)", ..NOTHING_FAILS });
     scene.run(&["deploy", "production"], 1);
     scene.run(&["deploy", "production", "-v", "--json"], 1);
@@ -184,6 +195,8 @@ fn secrets_are_found_nowhere_but_in_the_env_files() {
     scene.commit(&Failing { reply: "answer(connection, 503, json.dumps(dict(os.environ)))", ..NOTHING_FAILS });
     scene.run(&["deploy", "production", "-v"], 3);
     scene.run(&["deploy", "production", "--json"], 3);
+    scene.commit(&Failing { probe: Some("raise SystemExit(os.environ['AWKWARD'])"), ..NOTHING_FAILS });
+    scene.run(&["deploy", "production", "-v"], 3);
     let fatal = "(print('fatal: the key is', os.environ['LINES'], os.environ['PLAIN'], flush=True), answer(connection, 500, ''))";
     scene.commit(&Failing { reply: fatal, ..NOTHING_FAILS });
     scene.run(&["deploy", "production"], 3);
@@ -196,11 +209,22 @@ fn secrets_are_found_nowhere_but_in_the_env_files() {
     }
     scene.run(&["env", "production", "diff"], 0);
     scene.run(&["app", "production", "logs", "-n", "1000"], 0);
-    for id in deployments(&scene.bed) {
+    scene.run(&["metrics", "production"], 0);
+    scene.run(&["lock", "production", "status"], 0);
+    for (id, outcome) in deployments(&scene.bed) {
         scene.run(&["logs", &id, "-v"], 0);
         scene.run(&["logs", &id, "--json"], 0);
+        if outcome == "rolled_back" {
+            scene.run(&["logs", &id, "--incident"], 0);
+        }
     }
+    scene.run(&["app", "production", "restart", "-v"], 0);
 
+    // What was remembered lies in the write-ahead log too, as long as somebody has the history open.
+    let remembered = files(&scene.bed.path("home")).into_iter().filter(|path| path.ends_with("history.db-wal"));
+    assert_eq!(remembered.filter(|path| path.metadata().unwrap().len() > 0).count(), 1, "no write-ahead log to search");
+    drop(history);
+    assert_eq!(scene.sentinels.in_environments(&scene.bed.path("")), [service(&scene.bed)], "who has the secrets");
     assert_eq!(watcher.findings(), Vec::<String>::new(), "secrets in command lines");
     let log = std::fs::read_to_string(scene.bed.app().join(".cutover/process/app/service.log")).unwrap();
     assert!(log.contains("leak: ***\n") && log.contains("leaked everything"), "the service leaked nothing: {log}");
@@ -209,10 +233,24 @@ fn secrets_are_found_nowhere_but_in_the_env_files() {
     assert_nowhere(&scene, &scene.sentinels.clone());
 }
 
-fn deployments(bed: &Bed) -> Vec<String> {
+/// Every deployment that is remembered, and its outcome.
+fn deployments(bed: &Bed) -> Vec<(String, String)> {
     let history = bed.run(&["history", "production", "--json"]).expect(0).json();
     let rows = history["deployments"].as_array().unwrap();
-    rows.iter().map(|row| row["deployment"].as_str().unwrap().to_owned()).collect()
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    rows.iter().map(|row| (text(&row["deployment"]), text(&row["outcome"]))).collect()
+}
+
+/// The history, open for as long as this lives.
+fn open_history(bed: &Bed) -> SqliteStore {
+    let history = files(&bed.path("home")).into_iter().find(|path| path.ends_with("history.db"));
+    SqliteStore::open(&history.unwrap()).unwrap()
+}
+
+/// The service's process.
+fn service(bed: &Bed) -> u32 {
+    let state = cutover_targets::supervisor::state(&bed.app().join(".cutover/process/app"));
+    state.unwrap().unwrap().child.unwrap().pid
 }
 
 #[test]

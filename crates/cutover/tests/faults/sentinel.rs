@@ -1,7 +1,7 @@
 //! Made-up secrets, the forms in which they may turn up, and the search for them.
 
 use crate::bed::random;
-use crate::eyes::{files, pids};
+use crate::eyes::{environment, files, pids, processes_of};
 use crate::ran::Ran;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -127,6 +127,12 @@ impl Sentinels {
             (path, found)
         });
         searched.filter(|(_, found)| !found.is_empty()).collect()
+    }
+
+    /// Processes of this directory's world whose environment holds any of them.
+    pub(crate) fn in_environments(&self, directory: &Path) -> Vec<u32> {
+        let holds = |pid: &u32| !self.found_in(&environment(*pid)).is_empty();
+        processes_of(directory).into_iter().filter(holds).collect()
     }
 
     /// Command lines on this machine that hold any of them.

@@ -7,21 +7,18 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 /// The release was taken back: the world is as before but for the bad release, and the first version answers.
-fn assert_rolled_back(bed: &Bed, ran: Ran, words: &[&str]) {
+fn assert_rolled_back(bed: &Bed, ran: Ran, fault: &str, words: &[&str]) {
     let told = ran.told();
-    ran.expect(3).concludes("↩ Rolled back").says(&["is live and healthy again", "cutover logs"]).says(words);
+    ran.concludes("↩ Rolled back").tells_of(fault).says(&["cutover logs"]).says(words);
     bed.assert_settled_at(1, &told);
     let bad = bed.run(&["releases", "production"]).expect(0);
     bad.says(&["bad"]);
 }
 
 /// Nothing was switched.
-fn assert_untouched(bed: &Bed, before: &crate::eyes::World, ran: Ran, words: &[&str]) {
+fn assert_untouched(bed: &Bed, before: &crate::eyes::World, ran: Ran, fault: &str, words: &[&str]) {
     let told = ran.told();
-    ran.expect(1)
-        .concludes("✗ Failed after")
-        .says(&["nothing that runs was changed", "is live", "cutover logs"])
-        .says(words);
+    ran.concludes("✗ Failed after").tells_of(fault).says(&["cutover logs"]).says(words);
     assert_eq!(before.differences(&bed.world()), [""; 0], "{told}");
     bed.assert_settled_at(1, &told);
 }
@@ -47,12 +44,7 @@ fn requirements_that_cannot_be_installed_change_nothing_and_their_log_is_kept() 
 
     let log = named_log(&ran);
     assert!(std::fs::read_to_string(&log).unwrap().contains("surely-no-such-package"), "{log}");
-    assert_untouched(
-        &bed,
-        &before,
-        ran,
-        &["dependencies", "install requirements.txt: exit code 1", "surely-no-such-package"],
-    );
+    assert_untouched(&bed, &before, ran, "requirements cannot be installed", &["surely-no-such-package"]);
     let environments = crate::eyes::entries(&bed.app().join(".cutover/envs"));
     assert_eq!(environments, Vec::<std::path::PathBuf>::new(), "half an environment is left");
 }
@@ -68,12 +60,7 @@ fn an_import_that_fails_changes_nothing_and_its_log_is_kept() {
     let ran = bed.deploy();
 
     assert!(std::fs::read_to_string(named_log(&ran)).unwrap().contains("Traceback"));
-    assert_untouched(
-        &bed,
-        &before,
-        ran,
-        &["smoke", "import shop: exit code 1", "No module named 'surely_no_such_module'"],
-    );
+    assert_untouched(&bed, &before, ran, "import fails", &["No module named 'surely_no_such_module'"]);
 }
 
 #[test]
@@ -86,7 +73,7 @@ fn a_hook_that_fails_changes_nothing_and_its_log_is_kept() {
     let ran = bed.deploy();
 
     assert!(std::fs::read_to_string(named_log(&ran)).unwrap().contains("no compiler here"));
-    assert_untouched(&bed, &before, ran, &["run install: exit code 7", "| no compiler here"]);
+    assert_untouched(&bed, &before, ran, "install command fails", &["| no compiler here"]);
 }
 
 /// Well at first; after three seconds it is gone.
@@ -108,7 +95,7 @@ fn a_service_that_crashes_while_it_soaks_is_rolled_back() {
 
     let ran = bed.begin_deploy().end_within(Duration::from_secs(30));
 
-    assert_rolled_back(&bed, ran, &["verify", "did not stay healthy for 5s", "| the queue is gone"]);
+    assert_rolled_back(&bed, ran, "service crashes after 3 s", &["| the queue is gone"]);
 }
 
 #[test]
@@ -117,10 +104,9 @@ fn a_first_release_that_crashes_while_it_soaks_leaves_nothing_live() {
     bed.config.verify += "soak = \"5s\"\n";
     bed.commit_behaving(CRASHES);
 
-    let ran = bed.deploy().expect(1).concludes("✗ Failed after");
+    let ran = bed.deploy().concludes("✗ Failed after").tells_of("first release crashes after 3 s");
 
     let told = ran.told();
-    ran.says(&["did not stay healthy for 5s", "no release was live before, and none is now"]);
     assert!(std::fs::symlink_metadata(bed.app().join("current")).is_err(), "{told}");
     assert_eq!(bed.answer(), None, "{told}");
     bed.assert_at_rest(&told);
@@ -136,7 +122,7 @@ fn a_probe_that_is_never_answered_is_bounded_by_its_time() {
 
     let ran = bed.begin_deploy().end_within(Duration::from_secs(20));
 
-    assert_rolled_back(&bed, ran, &["verify", "not healthy within 3s", "no answer within"]);
+    assert_rolled_back(&bed, ran, "probe hangs", &[]);
 }
 
 #[test]
@@ -149,7 +135,7 @@ fn a_command_probe_that_never_ends_is_bounded_and_leaves_no_child() {
 
     let ran = bed.begin_deploy().end_within(Duration::from_secs(40));
 
-    assert_rolled_back(&bed, ran, &["verify", "not healthy within 3s", "command ./probe", "did not end within"]);
+    assert_rolled_back(&bed, ran, "probe command hangs", &[]);
 }
 
 #[test]
@@ -160,7 +146,7 @@ fn a_service_that_says_it_is_not_well_is_rolled_back() {
 
     let ran = bed.deploy();
 
-    assert_rolled_back(&bed, ran, &["not healthy within 2s", "status 503 instead of 200", "code 503"]);
+    assert_rolled_back(&bed, ran, "service says it is not well", &["code 503"]);
 }
 
 /// A stranger who answers 200 at a port.
@@ -204,7 +190,7 @@ fn a_stranger_who_answers_at_the_port_is_named_and_does_not_count() {
 
         bed.config.port = old_port;
         let named = format!("port {taken} is answered by pid {} (python3", stranger.0.id());
-        assert_rolled_back(&bed, ran, &["verify", &named, "which is not part of the release's service"]);
+        assert_rolled_back(&bed, ran, "port taken by another process", &[&named]);
     }
 }
 
@@ -215,7 +201,7 @@ fn a_target_that_was_renamed_takes_over_from_its_old_service_and_gives_it_back()
     bed.config.target = "web";
     // When the first release under the new name is not well, then the old service is back, and it alone.
     bed.commit_behaving(crate::bed::UNWELL);
-    assert_rolled_back(&bed, bed.deploy(), &["verify"]);
+    assert_rolled_back(&bed, bed.deploy(), "service says it is not well", &[]);
     assert_eq!(bed.serving(), Some(1));
     // When it is well, then it runs in the old one's stead.
     let version = bed.commit_behaving(crate::bed::HEALTHY);
@@ -257,7 +243,7 @@ fn a_service_whose_supervisor_was_killed_is_live_and_comes_back_after_an_unhealt
     bed.run(&["status"]).expect(0).says(&["active (running), but its supervisor is gone"]);
     // When an unhealthy release is deployed, then the first one is back, with a supervisor.
     bed.commit_behaving(crate::bed::UNWELL);
-    assert_rolled_back(&bed, bed.deploy(), &["verify"]);
+    assert_rolled_back(&bed, bed.deploy(), "service says it is not well", &[]);
     assert!(self::told(&bed).supervisor.is_alive());
 }
 

@@ -161,9 +161,15 @@ impl Story {
         if self.is_committed() {
             return vec![Line::whole(Tone::Warning, "! too late to stop: the release is verified and stays live")];
         }
-        let mut lines = vec![Line::whole(Tone::Bad, format!("✗ stopped — {}", one_line(reason)))];
+        let place = self.under_way().map_or_else(String::new, |step| format!(" at {}", self.label(step)));
+        let mut lines = vec![Line::whole(Tone::Bad, format!("✗ stopped{place} — {}", one_line(reason)))];
         lines.extend(self.unwind());
         lines
+    }
+
+    /// The step that was started and has not ended.
+    fn under_way(&self) -> Option<StepId> {
+        self.begun.last().copied().filter(|step| !self.applied.contains(step))
     }
 
     fn restored(&mut self, step: StepId, text: &str, took: Duration) -> Vec<Line> {

@@ -135,7 +135,11 @@ fn log_warning(service: Option<&dyn Service>, preflight: &Preflight) -> Option<S
 fn clock_warning(site: &Site<'_>) -> Option<String> {
     let latest = Release::list(site.layout).into_iter().map(|release| release.created_at).max()?;
     (latest > site.made_at).then(|| {
-        format!("the clock says {:.0}, but a release was made at {latest:.0}: did it jump back?", site.made_at)
+        format!(
+            "the clock says {:.0}, but a release was made at {latest:.0}: did it jump back? Releases go by their number, \
+             so nothing is confused; set the clock right (timedatectl), for times in the history are wrong meanwhile",
+            site.made_at
+        )
     })
 }
 
