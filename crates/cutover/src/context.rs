@@ -80,6 +80,12 @@ impl Context {
         Ok(Project { config, file: path, dir, data_dir })
     }
 
+    /// The project's whole `cutover.toml`.
+    pub(crate) fn config_text(&self) -> Result<String, CommandError> {
+        let file = &self.project()?.file;
+        read_text(file).map_err(|error| failed(&format!("cannot read {}", shown(file)), &error))
+    }
+
     fn config_path(&self) -> Result<PathBuf, CommandError> {
         let here = env::current_dir().map_err(|error| failed("cannot find the current directory", &error))?;
         if let Some(path) = &self.config {

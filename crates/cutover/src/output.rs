@@ -61,6 +61,11 @@ impl Output {
         let _told = self.error(&format!("{} {}\n", self.paint_errors().warning("warning:"), one_line(text)));
     }
 
+    /// Whether the standard output is coloured.
+    pub(crate) fn has_color(&self) -> bool {
+        self.color
+    }
+
     /// Colours for the standard output.
     pub(crate) fn paint(&self) -> Paint {
         Paint(self.color)

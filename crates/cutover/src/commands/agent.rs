@@ -1,7 +1,7 @@
 //! `cutover agent`: what a client starts on a host. Not for people.
 
 use crate::context::Context;
-use crate::deployments::{CANCEL, agent, supervisor, watch_signals};
+use crate::deployments::{CANCEL, agent, supervisor, there, watch_signals};
 use crate::error::{CommandError, ErrorKind};
 use crate::exit::Exit;
 use clap::{Args, Subcommand};
@@ -34,7 +34,11 @@ impl AgentArgs {
         let _leads_one_already = rustix::process::setsid();
         watch_signals().map_err(|error| failed(&error))?;
         let supervisor = supervisor()?;
-        agent::serve(BufReader::new(stdin()), stdout(), &supervisor, &CANCEL).map_err(|error| failed(&error))?;
+        let asked =
+            agent::serve(BufReader::new(stdin()), stdout(), &supervisor, &CANCEL).map_err(|error| failed(&error))?;
+        if let Some(question) = asked {
+            return Err(there::answer(&question));
+        }
         prune_agents(&supervisor.program);
         Ok(Exit::Done)
     }

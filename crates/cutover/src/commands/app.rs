@@ -67,11 +67,16 @@ enum Verb {
 const LOG_BYTES_MAX: usize = 16 << 20;
 
 impl AppArgs {
+    /// The environment whose own machine answers it.
+    pub(super) fn asks(&self) -> Option<&str> {
+        match self.verb {
+            Verb::Logs { .. } | Verb::Exec { .. } => Some(&self.environment),
+            Verb::Restart { .. } => None,
+        }
+    }
+
     pub(super) fn run(&self, context: &Context) -> Result<Exit, CommandError> {
         let session = Session::open_without_variables(context, &self.environment)?;
-        if !matches!(self.verb, Verb::Restart { .. }) {
-            session.place.refuse_elsewhere()?;
-        }
         match &self.verb {
             Verb::Logs { lines, target } => logs(context, &session, *lines, target.as_deref()),
             Verb::Exec { target, command } => exec(&session, target.as_deref(), command),

@@ -27,6 +27,7 @@ mod work_tree;
 
 use crate::context::Context;
 use crate::demo::DemoArgs;
+use crate::deployments::there;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use clap::Subcommand;
@@ -89,7 +90,42 @@ impl Command {
         }
     }
 
+    /// The environment whose own machine answers this command.
+    fn asks(&self) -> Option<&str> {
+        match self {
+            Self::Status(args) => args.environment.as_deref(),
+            Self::Releases(args) => Some(&args.environment),
+            Self::Lock(args) => Some(&args.environment),
+            Self::App(args) => args.asks(),
+            Self::Init(_)
+            | Self::Demo(_)
+            | Self::Plan(_)
+            | Self::Deploy(_)
+            | Self::Rollback(_)
+            | Self::Resume(_)
+            | Self::Env(_)
+            | Self::Agent(_)
+            | Self::Supervise(_)
+            | Self::Build(_)
+            | Self::History(_)
+            | Self::Logs(_)
+            | Self::Metrics(_)
+            | Self::Schema(_) => None,
+        }
+    }
+
+    /// Has it answered on another machine, when the environment is there; this process then ends as that command did.
+    fn ask(&self, context: &Context) -> Result<(), CommandError> {
+        let Some(environment) = self.asks() else { return Ok(()) };
+        let args: Vec<String> = std::env::args().skip(1).collect();
+        match there::ask(context, environment, &args, &mut std::io::stdout().lock())? {
+            Some(code) => std::process::exit(code),
+            None => Ok(()),
+        }
+    }
+
     fn perform(&self, context: &Context) -> Result<Exit, CommandError> {
+        self.ask(context)?;
         match self {
             Self::Init(args) => args.run(context),
             Self::Demo(args) => args.run(context),

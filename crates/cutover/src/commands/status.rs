@@ -3,7 +3,7 @@
 use super::unfinished::Unfinished;
 use super::words;
 use crate::context::Context;
-use crate::deployments::{Place, journals_fault};
+use crate::deployments::{Place, journals_fault, there};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use clap::Args;
@@ -17,6 +17,7 @@ use cutover_targets::host::{Layout, Release, linked, open_journals};
 use cutover_targets::process::cwd_of;
 use cutover_targets::service::{self, ServiceState};
 use serde::Serialize;
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
 
@@ -27,7 +28,7 @@ use std::path::Path;
 /// are stuck or were left unfinished, with what to do. Everything is read from the host itself, now.
 ///
 /// Examples:
-///   cutover status                # every environment on this machine
+///   cutover status                # every environment
 ///   cutover status production
 ///   cutover status --json | jq '.environments[].targets[].service.active'
 ///
@@ -37,7 +38,13 @@ use std::path::Path;
 pub(crate) struct StatusArgs {
     /// Only this environment
     #[arg(value_name = "ENV")]
-    environment: Option<String>,
+    pub(super) environment: Option<String>,
+}
+
+/// An environment as it is told: looked at here, or in the words of the machine that it is on.
+enum Told {
+    Here(EnvironmentStatus),
+    There(String),
 }
 
 #[derive(Serialize)]
@@ -86,16 +93,52 @@ impl StatusArgs {
             Some(name) => vec![context.environment(name)?],
             None => context.project()?.config.environments.iter().collect(),
         };
-        let statuses: Vec<EnvironmentStatus> =
-            environments.into_iter().map(|(name, config)| look(context, name, config)).collect();
+        let told: Vec<Told> = environments.into_iter().map(|(name, config)| see(context, name, config)).collect();
         if context.output.json {
-            context.output.json(&serde_json::json!({ "v": 1, "environments": statuses }))?;
+            let statuses = told.iter().map(Told::json).collect::<Result<Vec<_>, _>>()?;
+            context.output.json(&serde_json::json!({ "v": 1, "environments": statuses.concat() }))?;
         } else {
-            let text: String = statuses.iter().map(|status| status.text(context)).collect();
+            let text: String = told.iter().map(|told| told.text(context)).collect();
             context.output.text(&text)?;
         }
         Ok(Exit::Done)
     }
+}
+
+impl Told {
+    fn json(&self) -> Result<Vec<Value>, serde_json::Error> {
+        match self {
+            Self::Here(status) => Ok(vec![serde_json::to_value(status)?]),
+            Self::There(text) => {
+                let mut answer: Value = serde_json::from_str(text)?;
+                Ok(answer["environments"].as_array_mut().map(std::mem::take).unwrap_or_default())
+            }
+        }
+    }
+
+    fn text(&self, context: &Context) -> String {
+        match self {
+            Self::Here(status) => status.text(context),
+            Self::There(text) => text.clone(),
+        }
+    }
+}
+
+/// Looks at an environment where it is; one whose machine cannot be reached hides none of the others.
+fn see(context: &Context, name: &EnvironmentName, config: &EnvironmentConfig) -> Told {
+    let args: Vec<String> = ["status", name.as_str()].into_iter().map(str::to_owned).collect();
+    let json = context.output.json.then(|| "--json".to_owned());
+    let mut answer = Vec::new();
+    match there::ask(context, name.as_str(), &[args, json.into_iter().collect()].concat(), &mut answer) {
+        Ok(Some(0)) => Told::There(String::from_utf8_lossy(&answer).into_owned()),
+        Ok(Some(code)) => Told::Here(unseen(name, format!("the host answered with exit code {code}"))),
+        Ok(None) => Told::Here(look(context, name, config)),
+        Err(error) => Told::Here(unseen(name, error.message().to_owned())),
+    }
+}
+
+fn unseen(name: &EnvironmentName, why: String) -> EnvironmentStatus {
+    EnvironmentStatus { name: name.clone(), targets: Vec::new(), error: Some(why) }
 }
 
 fn look(context: &Context, name: &EnvironmentName, config: &EnvironmentConfig) -> EnvironmentStatus {
@@ -107,7 +150,7 @@ fn look(context: &Context, name: &EnvironmentName, config: &EnvironmentConfig) -
                 .collect();
             EnvironmentStatus { name: name.clone(), targets, error: None }
         }
-        Err(error) => EnvironmentStatus { name: name.clone(), targets: Vec::new(), error: Some(error.to_string()) },
+        Err(error) => unseen(name, error.to_string()),
     }
 }
 

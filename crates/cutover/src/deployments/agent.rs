@@ -3,7 +3,7 @@
 //! Once all that is needed has arrived, the connection may end: what was begun is brought to its end all the same.
 
 use super::conductor::Conductor;
-use super::letter::{Answer, Letter, unpack_variables};
+use super::letter::{Answer, Change, Letter, Question, unpack_variables};
 use super::order::Order;
 use super::variables::Variables;
 use crate::error::CommandError;
@@ -31,7 +31,8 @@ struct Request {
     manifest: Option<Manifest>,
 }
 
-/// Serves one client: reads what it asks for, does it, tells what happens.
+/// Serves one client: reads what it asks for, does it, tells what happens. A question is given back: it is answered by a
+/// command like any other.
 ///
 /// Fails only when the client could not be understood or did not finish its sentence; nothing was done then.
 pub(crate) fn serve<R, W>(
@@ -39,7 +40,7 @@ pub(crate) fn serve<R, W>(
     mut writer: W,
     supervisor: &SupervisorProgram,
     cancel: &'static Cancel,
-) -> io::Result<()>
+) -> io::Result<Option<Question>>
 where
     R: BufRead + Send + 'static,
     W: Write + Send + 'static,
@@ -48,7 +49,10 @@ where
     writer.flush()?;
     let sender = Arc::new(Sender::new(writer));
     read_preamble(&mut reader)?;
-    let request = read_request(&mut reader)?;
+    let request = match serde_json::from_slice(&expect(&mut reader, Kind::Order)?)? {
+        Letter::Change(change) => read_request(&mut reader, *change)?,
+        Letter::Question(question) => return Ok(Some(question)),
+    };
     let (remote, inlet) = Remote::new(Arc::clone(&sender), request.manifest.as_ref());
     std::thread::Builder::new().name("client".to_owned()).spawn(move || listen(reader, &inlet, cancel))?;
     let tee = Tee::new(vec![Box::new(Frames(Arc::clone(&sender)))]);
@@ -56,15 +60,14 @@ where
     tee.finish(PATIENCE);
     // A client that is gone is no failure of what was done.
     let _told = answer(&sender, done, &ended);
-    Ok(())
+    Ok(None)
 }
 
-fn read_request(reader: &mut impl Read) -> io::Result<Request> {
-    let letter: Letter = serde_json::from_slice(&expect(reader, Kind::Order)?)?;
-    let variables = letter.has_variables.then(|| expect(reader, Kind::Variables)).transpose()?;
-    let manifest = letter.has_manifest.then(|| unpack_manifest(&expect(reader, Kind::Manifest)?)).transpose()?;
-    let variables = unpack_variables(&letter.order, variables.as_deref())?;
-    Ok(Request { order: letter.order, variables, manifest })
+fn read_request(reader: &mut impl Read, change: Change) -> io::Result<Request> {
+    let variables = change.has_variables.then(|| expect(reader, Kind::Variables)).transpose()?;
+    let manifest = change.has_manifest.then(|| unpack_manifest(&expect(reader, Kind::Manifest)?)).transpose()?;
+    let variables = unpack_variables(&change.order, variables.as_deref())?;
+    Ok(Request { order: change.order, variables, manifest })
 }
 
 fn expect(reader: &mut impl Read, wanted: Kind) -> io::Result<Vec<u8>> {

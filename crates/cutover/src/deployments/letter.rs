@@ -9,7 +9,30 @@ use std::collections::BTreeMap;
 
 /// The client's first message.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Letter {
+#[serde(rename_all = "snake_case")]
+pub(super) enum Letter {
+    /// Something is to be changed.
+    Change(Box<Change>),
+    /// A command is to be answered there.
+    Question(Question),
+}
+
+/// A command that looks at an environment, and is answered where that is.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Question {
+    /// The whole `cutover.toml`.
+    pub(super) config: String,
+    /// What the config calls the host: there it is this machine.
+    pub(super) host: String,
+    /// The command line without what is about places here.
+    pub(super) args: Vec<String>,
+    /// Who asks.
+    pub(super) by: String,
+}
+
+/// An order and what comes behind it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Change {
     /// What is asked for.
     pub(super) order: Order,
     /// Whether the environment's variables follow; unknown is not the same as none.

@@ -16,6 +16,7 @@ mod remote;
 mod secret_command;
 mod session;
 mod signals;
+pub(crate) mod there;
 mod variables;
 
 pub(crate) use conductor::{RunError, nothing_live};

@@ -9,6 +9,9 @@ use std::path::Path;
 /// The host name that means this machine.
 const LOCALHOST: &str = "localhost";
 
+/// What the config calls the machine that a question is answered on.
+pub(super) const HERE_VARIABLE: &str = "CUTOVER_HERE";
+
 /// One environment with its targets on one host.
 pub(crate) struct Place<'a> {
     /// Its name.
@@ -37,7 +40,7 @@ pub(crate) enum PlaceError {
     },
     /// A host that is another machine.
     #[error(
-        "environment {environment} is on {host}: from here this version only deploys, rolls back, restarts and resumes there"
+        "environment {environment} is on {host}: this version makes plans, rehearsals and env diffs on that machine itself only"
     )]
     Remote {
         /// The environment.
@@ -84,7 +87,7 @@ impl<'a> Place<'a> {
 
     /// Whether it is this machine.
     pub(crate) fn is_here(&self) -> bool {
-        self.host == LOCALHOST
+        self.host == LOCALHOST || std::env::var(HERE_VARIABLE).is_ok_and(|name| name == self.host)
     }
 
     /// Fails when it is another machine.

@@ -1,6 +1,6 @@
 //! A host that is another machine: the order goes there, and what happens comes back.
 
-use super::letter::{Answer, Letter, pack_variables};
+use super::letter::{Answer, Change, Letter, Question, pack_variables};
 use super::order::Order;
 use crate::error::{CommandError, ErrorKind};
 use cutover_core::artifact::{BlobSource, Digest, Manifest};
@@ -99,13 +99,46 @@ impl Host {
     }
 }
 
+impl Host {
+    /// Has a question answered: what the host prints goes to `output` as it comes. Gives the command's exit code.
+    pub(super) fn ask(self, question: Question, output: &mut dyn Write) -> Result<i32, CommandError> {
+        let Self { name, agents, connection, mut stdin, mut stdout } = self;
+        let sender = Sender::new(Vec::new());
+        let asked = sender.send_json(Kind::Order, &Letter::Question(question)).map_err(Trouble::from);
+        let answered = asked.and_then(|()| launch(&mut stdin, &mut stdout, &agents, &sender.into_inner()));
+        drop(stdin);
+        match answered.and_then(|()| io::copy(&mut stdout, output).map_err(Trouble::from)) {
+            Ok(_) => end(&name, connection),
+            Err(Trouble::Refused(error)) => Err(error),
+            Err(Trouble::Lost(why)) => Err(lost(&name, connection, &why, false)),
+        }
+    }
+}
+
+/// How a command on the host ended; what it said on standard error is said here too.
+fn end(name: &str, connection: Connection) -> Result<i32, CommandError> {
+    let broke = |why: &str| CommandError::new(ErrorKind::Unreachable, format!("lost the connection to {name}: {why}"));
+    let (status, said) = connection.finish().map_err(|error| broke(&error.to_string()))?;
+    match status.code() {
+        // ssh's own code for a connection that broke.
+        Some(255) | None => Err(broke("ssh ended early").excerpt(said)),
+        Some(code) => {
+            if !said.is_empty() {
+                // What cannot be said stops nothing.
+                let _said = writeln!(io::stderr(), "{said}");
+            }
+            Ok(code)
+        }
+    }
+}
+
 /// All that is said at once, as bytes.
 fn flight(errand: &Errand<'_>) -> Result<Vec<u8>, CommandError> {
     let build = || -> io::Result<Vec<u8>> {
         let sender = Sender::new(Vec::new());
         let has_manifest = errand.artifact.is_some();
-        let letter = Letter { order: errand.order.clone(), has_variables: errand.variables.is_some(), has_manifest };
-        sender.send_json(Kind::Order, &letter)?;
+        let change = Change { order: errand.order.clone(), has_variables: errand.variables.is_some(), has_manifest };
+        sender.send_json(Kind::Order, &Letter::Change(Box::new(change)))?;
         if let Some(variables) = errand.variables {
             sender.send(Kind::Variables, &pack_variables(variables)?)?;
         }

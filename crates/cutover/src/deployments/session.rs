@@ -118,10 +118,7 @@ impl<'a> Session<'a> {
         if self.place.is_here() {
             return Ok(None);
         }
-        let project = self.context.project()?;
-        let SshConfig { config_file, user, port } = project.config.ssh.clone();
-        let options = Options { config_file: config_file.map(|file| project.dir.join(file)), user, port };
-        Host::connect(self.place.host, &options, agents(&self.supervisor.program)?).map(Some)
+        Host::connect(self.place.host, &ssh_options(self.context)?, agents(&self.supervisor.program)?).map(Some)
     }
 
     /// Makes one change under the lock and tells how it ended.
@@ -282,6 +279,13 @@ impl<'a> Session<'a> {
         }
         self.context.output.text("nothing is unfinished\n")
     }
+}
+
+/// How the config says that hosts are reached.
+pub(super) fn ssh_options(context: &Context) -> Result<Options, CommandError> {
+    let project = context.project()?;
+    let SshConfig { config_file, user, port } = project.config.ssh.clone();
+    Ok(Options { config_file: config_file.map(|file| project.dir.join(file)), user, port })
 }
 
 /// This very binary, which knows how to supervise a process.

@@ -99,3 +99,29 @@ fn a_deployment_without_a_client_comes_to_its_end() {
     let resumed = world.run(&["resume", "production"]);
     assert_eq!(resumed.code, 0, "{resumed:?}");
 }
+
+#[test]
+fn what_one_asks_of_an_environment_is_answered_where_it_is() {
+    let Some(world) = World::new("what_one_asks_of_an_environment_is_answered_where_it_is") else { return };
+    world.commit("one");
+    assert_eq!(world.run(&["deploy", "production"]).code, 0);
+
+    let status = world.run(&["status", "production"]);
+    assert!(status.code == 0 && status.stdout.contains("active (running)"), "{status:?}");
+    let all: serde_json::Value = serde_json::from_str(&world.run(&["status", "--json"]).stdout).unwrap();
+    assert_eq!(all["environments"][0]["targets"][0]["service"]["active"], true, "{all}");
+    let releases = world.run(&["releases", "production", "--json"]);
+    assert!(releases.stdout.contains(r#""current":true"#), "{releases:?}");
+    let exec = world.run(&["app", "production", "exec", "--", "sh", "-c", "cat VERSION; exit 42"]);
+    assert_eq!((exec.code, exec.stdout.as_str()), (42, "one"), "{exec:?}");
+    let logs = world.run(&["app", "production", "logs", "-n", "1"]);
+    assert_eq!(logs.code, 0, "{logs:?}");
+
+    assert_eq!(world.run(&["lock", "production", "acquire", "--reason", "stocktaking"]).code, 0);
+    world.commit("two");
+    let locked = world.run(&["deploy", "production"]);
+    assert_eq!((locked.code, world.answer().as_str()), (6, "one"), "{locked:?}");
+    assert!(locked.stderr.contains("ada") && locked.stderr.contains("stocktaking"), "{locked:?}");
+    assert_eq!(world.run(&["lock", "production", "release"]).code, 0);
+    assert_eq!(world.run(&["deploy", "production"]).code, 0);
+}

@@ -58,7 +58,10 @@ impl World {
     }
 
     fn prepare_machine(&self) {
-        self.host.shell("root", &format!("useradd --create-home --shell /bin/bash {USER}; mkdir -p /run/sshd"));
+        self.host.shell(
+            "root",
+            &format!("useradd --create-home --shell /bin/bash --groups systemd-journal {USER}; mkdir -p /run/sshd"),
+        );
         self.host.shell("root", &format!("install -d -o {USER} -g {USER} /opt/shop"));
         self.host.write("root", "/etc/systemd/system/shop.service", UNIT);
         self.host.shell("root", "systemctl daemon-reload");

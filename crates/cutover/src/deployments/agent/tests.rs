@@ -23,7 +23,7 @@ struct Bed {
     dir: TempDir,
     to_agent: Sender<PipeWriter>,
     from_agent: BufReader<PipeReader>,
-    agent: JoinHandle<io::Result<()>>,
+    agent: JoinHandle<io::Result<Option<Question>>>,
 }
 
 /// A release's files, which any digest can be asked of.
@@ -80,8 +80,8 @@ impl Bed {
     /// Asks for a deployment of these files.
     fn ask(&self, files: &Files) {
         let manifest = files.manifest();
-        let letter = Letter { order: order(&self.site(), manifest.id()), has_variables: true, has_manifest: true };
-        self.to_agent.send_json(Kind::Order, &letter).unwrap();
+        let change = Change { order: order(&self.site(), manifest.id()), has_variables: true, has_manifest: true };
+        self.to_agent.send_json(Kind::Order, &Letter::Change(Box::new(change))).unwrap();
         self.to_agent.send(Kind::Variables, br#"{"MODE":"fast"}"#).unwrap();
         self.to_agent.send(Kind::Manifest, &content::pack_manifest(&manifest).unwrap()).unwrap();
     }
