@@ -5,7 +5,7 @@ mod common;
 
 use common::{Bed, bed, files_beneath, head, project};
 use cutover_artifacts::{Artifact, ArtifactError, ArtifactStore, ImportError};
-use cutover_core::artifact::{Digest, FILE_BYTES_MAX, Manifest, ManifestEntry, RelativePath};
+use cutover_core::artifact::{Digest, FILE_BYTES_MAX, MANIFEST_BYTES_MAX, Manifest, ManifestEntry, RelativePath};
 use cutover_disk::BlobError;
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -39,7 +39,15 @@ fn later() -> Timestamp {
 
 /// A file in the export format with these parts, which need not fit together.
 fn forge(manifest: &[u8], record: &[u8], contents: &[(u64, &[u8])]) -> Vec<u8> {
-    let mut frame = zstd::Encoder::new(preamble(1), 3).unwrap();
+    write_parts(zstd::Encoder::new(preamble(1), 3).unwrap(), manifest, record, contents)
+}
+
+fn write_parts(
+    mut frame: zstd::Encoder<'_, Vec<u8>>,
+    manifest: &[u8],
+    record: &[u8],
+    contents: &[(u64, &[u8])],
+) -> Vec<u8> {
     for part in [manifest, record] {
         frame.write_all(&(part.len() as u64).to_le_bytes()).unwrap();
         frame.write_all(part).unwrap();
@@ -255,6 +263,58 @@ fn a_bomb_is_refused_before_it_goes_off() {
         assert!(written < 1 << 20, "{written} bytes were written");
         assert!(other.list().unwrap().is_empty());
     }
+}
+
+#[test]
+fn a_frame_that_ends_a_byte_too_early_or_too_late_is_refused() {
+    // Given a record that is the last part, for a link has no content.
+    let (bed, artifact, _) = exported();
+    let manifest = manifest(&[("link", ManifestEntry::Symlink { target: "a".to_owned() })]).canonical();
+    let record = record(&artifact);
+    let framed = |announced: usize, rest: &[u8]| {
+        let mut frame = zstd::Encoder::new(preamble(1), 3).unwrap();
+        let lengths = [manifest.len() as u64, announced as u64].map(u64::to_le_bytes);
+        for part in [&lengths[0], &manifest[..], &lengths[1], &record, rest] {
+            frame.write_all(part).unwrap();
+        }
+        import(&bed.other_store("other"), &frame.finish().unwrap())
+    };
+    assert!(framed(record.len(), b"").is_ok());
+
+    let (early, late) = (framed(record.len() + 1, b""), framed(record.len(), b"x"));
+
+    assert!(matches!(early, Err(ArtifactError::Import(ImportError::Read(_)))), "{early:?}");
+    assert!(matches!(late, Err(ArtifactError::Import(ImportError::TrailingBytes))), "{late:?}");
+}
+
+#[test]
+fn a_manifest_that_is_announced_as_larger_than_any_is_not_read() {
+    let (bed, ..) = exported();
+    let mut frame = zstd::Encoder::new(preamble(1), 3).unwrap();
+    frame.write_all(&(MANIFEST_BYTES_MAX + 1).to_le_bytes()).unwrap();
+
+    let result = import(&bed.other_store("other"), &frame.finish().unwrap());
+
+    let Err(ArtifactError::Import(ImportError::Malformed("manifest", why))) = result else { panic!("{result:?}") };
+    assert_eq!(why, format!("{} bytes; the most is {MANIFEST_BYTES_MAX}", MANIFEST_BYTES_MAX + 1));
+}
+
+/// A frame says how far back it looks, and whoever unpacks it needs that much memory.
+#[test]
+fn a_frame_that_asks_for_much_memory_is_refused() {
+    let (bed, artifact, _) = exported();
+    let content = vec![7; 40 << 20];
+    let manifest = manifest(&[("sevens", file(&content))]).canonical();
+    let with_window = |log: u32| {
+        let mut frame = zstd::Encoder::new(preamble(1), 3).unwrap();
+        frame.window_log(log).unwrap();
+        write_parts(frame, &manifest, &record(&artifact), &[(content.len() as u64, &content)])
+    };
+    assert!(import(&bed.other_store("usual"), &with_window(23)).is_ok());
+
+    let result = import(&bed.other_store("greedy"), &with_window(24));
+
+    assert!(matches!(result, Err(ArtifactError::Import(ImportError::Read(_)))), "{result:?}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use cutover_testkit::Story;
 use rusqlite::Connection;
 use std::fs;
 use std::ops::ControlFlow;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -79,6 +79,28 @@ fn a_damaged_file_says_so_and_is_set_aside_without_being_lost() {
     drop(store);
     fs::write(&path, &rubbish).unwrap();
     assert_eq!(renew(&path).unwrap().1.unwrap().extension().unwrap(), "damaged-2");
+}
+
+/// Else a new file would be read together with the log of an old one.
+#[test]
+fn the_write_ahead_log_of_a_damaged_file_goes_with_it() {
+    // Given a history that another process has open, so that its log stays.
+    let (_folder, path) = folder();
+    let held = with_deployments(&path, 2);
+    let log = |path: &Path| PathBuf::from(format!("{}-wal", path.display()));
+    let inode = |path: &Path| fs::metadata(path).unwrap().ino();
+    // All of it is in the file itself: what is only in the log would be read from there in spite of the damage.
+    let checkpoint = "PRAGMA wal_checkpoint(TRUNCATE)";
+    Connection::open(&path).unwrap().query_row(checkpoint, [], |_| Ok(())).unwrap();
+    let kept = inode(&log(&path));
+    let length = fs::metadata(&path).unwrap().len();
+    fs::write(&path, vec![0xA5; usize::try_from(length).unwrap()]).unwrap();
+
+    let (store, aside) = renew(&path).unwrap();
+
+    assert_eq!((inode(&log(&aside.unwrap())), count(&store)), (kept, 0));
+    assert_ne!(inode(&log(&path)), kept, "the new history has a log of its own");
+    drop(held);
 }
 
 #[test]

@@ -187,6 +187,8 @@ mod tests {
             "flask\r\n-r base.txt\r\n",
             "\u{feff}-r base.txt",
             "# all of it:\\\n-r base.txt",
+            "-r \\\r\n  base.txt",
+            "-r base.txt\\\n# a comment of its own",
         ] {
             let text = key(&[("req/all.txt", line), ("req/base.txt", "flask==3.0")]);
             assert!(text.as_ref().is_ok_and(|text| text.contains("flask==3.0")), "{line:?}: {text:?}");
@@ -203,6 +205,11 @@ mod tests {
             "libs/foo[fast]",
             "/srv/wheels/foo.whl",
             "foo-1.0-py3-none-any.whl",
+            "foo-1.0-py3-none-any.whl[fast]",
+            "foo-1.0.whl; python_version < '3.12'",
+            "foo @ file:libs",
+            "${WHEEL}",
+            "-r file:base.txt",
             "foo-1.0.tar.gz --hash=sha256:00",
             "foo @ file:///srv/foo",
             "-e libs/foo",
@@ -226,6 +233,7 @@ mod tests {
             "# -r gone.txt",
             "# ./gone",
             "flask>=3; python_version < '3.12'",
+            "flask; platform_version == 'a/b'",
             "flask --hash=sha256:0a/b",
             "foo @ https://example.org/foo.whl",
             "git+https://${TOKEN}@example.org/foo.git#egg=foo",
@@ -239,6 +247,32 @@ mod tests {
             assert!(!text.contains("<release>"), "{line}: {text}");
             assert!(text.contains(line), "the line itself counts: {line}");
         }
+    }
+
+    #[test]
+    fn a_file_may_have_a_hash_in_its_name() {
+        let text = key(&[("all.txt", "-r base#1.txt"), ("base#1.txt", "flask==3.0")]);
+        assert!(text.as_ref().is_ok_and(|text| text.contains("flask==3.0")), "{text:?}");
+    }
+
+    #[test]
+    fn where_one_file_ends_and_the_next_begins_counts() {
+        let of =
+            |all: &str, base: &str| key(&[("all.txt", &format!("-r base.txt\n{all}")), ("base.txt", base)]).unwrap();
+        assert_ne!(of("flask", "-login"), of("flask-login", ""));
+    }
+
+    #[test]
+    fn more_files_than_anyone_has_are_refused() {
+        let files: Vec<(String, String)> =
+            (0..=FILE_COUNT_MAX).map(|n| (format!("{n}.txt"), format!("-r {}.txt", n + 1))).collect();
+        let mut files: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+        let error = key(&files).unwrap_err();
+        assert_eq!(error, format!("read requirements: more than {FILE_COUNT_MAX} files"));
+        // Just as many are read.
+        files.truncate(FILE_COUNT_MAX);
+        files[FILE_COUNT_MAX - 1].1 = "flask==3.0";
+        assert!(key(&files).unwrap().contains("flask==3.0"));
     }
 
     #[test]
