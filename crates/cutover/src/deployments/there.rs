@@ -50,7 +50,7 @@ fn stripped(args: &[String]) -> Vec<String> {
             |flag: &&str| arg.strip_prefix(*flag).is_some_and(|rest| rest.starts_with('=') || *flag == "-C");
         if LEFT_OUT.contains(&arg.as_str()) {
             args.next();
-        } else if !LEFT_OUT.iter().any(|flag| with_value(flag)) {
+        } else if !LEFT_OUT.iter().any(with_value) {
             kept.push(arg.clone());
         }
     }
