@@ -72,9 +72,26 @@ impl Case {
         self.verify_since(&mark, true)
     }
 
+    /// Starts the service and waits until its port is open, however slow the machine is just now.
+    fn open(&mut self, port: u16) -> LogMark {
+        let probes = std::mem::replace(&mut self.config.probes, vec![tcp(port)]);
+        let (mark, within) = (self.service.log_mark(), std::mem::replace(&mut self.config.within, PATIENCE));
+        self.service.restart(&self.told).unwrap();
+        self.verify_since(&mark, true).unwrap();
+        (self.config.probes, self.config.within) = (probes, within);
+        mark
+    }
+
     /// The failure, which must say this and be of the right kind.
     fn unhealthy(&self, saying: &str) -> Failure {
-        let failure = self.restart_and_verify().unwrap_err();
+        let mark = self.service.log_mark();
+        self.service.restart(&self.told).unwrap();
+        self.unhealthy_since(&mark, saying)
+    }
+
+    /// The same of a service that was started before.
+    fn unhealthy_since(&self, mark: &LogMark, saying: &str) -> Failure {
+        let failure = self.verify_since(mark, true).unwrap_err();
         assert_eq!(failure.kind, FailureKind::Unhealthy, "{failure}");
         assert!(failure.message.contains(saying), "{:?} does not say {saying:?}", failure.message);
         failure
@@ -157,13 +174,14 @@ fn a_service_that_becomes_ready_later_is_waited_for() {
 fn a_wrong_status_body_header_or_pace_is_unhealthy_and_says_what_was_seen() {
     let port = free_port();
     let mut case = Case::server(port, &["body=database is down"], vec![http(port, "/")]);
-    case.config.within = Duration::from_millis(1500);
+    case.config.within = Duration::from_millis(500);
+    let mark = case.open(port);
     let mut wrong = |change: &dyn Fn(&mut ProbeKind), saying: &str| {
         let mut probe = http(port, "/");
         change(&mut probe.kind);
         case.config.probes = vec![probe];
-        let failure = case.unhealthy(saying);
-        assert!(failure.message.starts_with("not healthy within 1.5s: probe it: "), "{failure}");
+        let failure = case.unhealthy_since(&mark, saying);
+        assert!(failure.message.starts_with("not healthy within 500ms: probe it: "), "{failure}");
         failure.probes[0].clone()
     };
     let seen = wrong(&|kind| set(kind, |_, body, _, _| *body = Some("ok".into())), "the body does not contain \"ok\"");
@@ -190,8 +208,9 @@ fn set(kind: &mut ProbeKind, change: Change) {
 fn a_redirect_is_not_followed_unless_asked_for() {
     let port = free_port();
     let mut case = Case::server(port, &[], vec![http(port, "/moved")]);
-    case.config.within = Duration::from_secs(1);
-    let failure = case.unhealthy("status 302 instead of 200 (redirects to /health and is not followed)");
+    case.config.within = Duration::from_millis(500);
+    let mark = case.open(port);
+    let failure = case.unhealthy_since(&mark, "status 302 instead of 200 (redirects to /health and is not followed)");
     assert_eq!(failure.probes[0].code, Some(302));
     if let ProbeKind::Http { redirects, .. } = &mut case.config.probes[0].kind {
         *redirects = 1;
@@ -206,8 +225,9 @@ fn a_probe_that_hangs_cannot_exceed_the_whole() {
         let port = free_port();
         let mut case = Case::server(port, options, vec![http(port, "/")]);
         case.config.within = Duration::from_secs(2);
+        let mark = case.open(port);
         let began = Instant::now();
-        let failure = case.unhealthy("no answer within");
+        let failure = case.unhealthy_since(&mark, "no answer within");
         assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
         assert!(!failure.probes[0].healthy);
     }

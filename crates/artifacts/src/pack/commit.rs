@@ -27,15 +27,19 @@ pub(crate) fn pack_commit(
     blobs: &BlobStore,
     cache: &Path,
 ) -> Result<Entries, ArtifactError> {
-    let (mut known, tree) = std::thread::scope(|scope| {
+    let (mut known, objects, tree) = std::thread::scope(|scope| {
         let known = scope.spawn(|| OidCache::load(cache));
+        let objects = scope.spawn(|| repository.objects());
         let tree = repository.tree(hash).and_then(|tree| taken(tree, filter));
-        (known.join().unwrap_or_default(), tree)
+        let objects = objects.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        (known.join().unwrap_or_default(), objects, tree)
     });
-    let tree = tree?;
+    let (tree, objects) = (tree?, objects?);
     let mut stored = look_up(&tree, &known, blobs)?;
     let missing = missing(&tree, &stored);
-    fetch(repository, &missing, blobs, &mut known, &mut stored)?;
+    let packed = fetch_loose(&objects, &missing, blobs, &mut stored)?;
+    fetch_packed(repository, &packed, blobs, &mut stored)?;
+    learn(&mut known, &missing, &stored);
     let used = tree.iter().map(|entry| entry.oid).collect();
     known.save(cache, &used)?;
     let mut entries = Entries::default();
@@ -83,36 +87,23 @@ fn missing<'a>(tree: &'a [TreeEntry], stored: &Stored) -> Vec<&'a TreeEntry> {
     tree.iter().filter(is_missing).collect()
 }
 
-/// Brings what is missing into the store: what lies loose at once, the rest through git.
-fn fetch(
-    repository: &Repository,
-    missing: &[&TreeEntry],
-    blobs: &BlobStore,
-    known: &mut OidCache,
-    stored: &mut Stored,
-) -> Result<(), ArtifactError> {
-    let packed = fetch_loose(repository, missing, blobs, stored)?;
-    fetch_packed(repository, &packed, blobs, stored)?;
-    for entry in missing {
+/// Remembers what the objects that were read became.
+fn learn(known: &mut OidCache, read: &[&TreeEntry], stored: &Stored) {
+    for entry in read {
         if let Some(ManifestEntry::File { digest, bytes, .. }) = stored.get(&(entry.oid, entry.kind)) {
             known.put(entry.oid, *digest, *bytes);
         }
     }
-    Ok(())
 }
 
 /// Stores the files whose objects lie loose; returns the other entries.
 fn fetch_loose<'a>(
-    repository: &Repository,
+    objects: &Path,
     missing: &[&'a TreeEntry],
     blobs: &BlobStore,
     stored: &mut Stored,
 ) -> Result<Vec<&'a TreeEntry>, ArtifactError> {
-    if missing.is_empty() {
-        return Ok(Vec::new());
-    }
-    let objects = repository.objects()?;
-    let taken = parallel::map(missing, |entry| take_loose(entry, &objects, blobs))?;
+    let taken = parallel::map(missing, |entry| take_loose(entry, objects, blobs))?;
     let mut others = Vec::new();
     for (entry, blob) in missing.iter().zip(taken) {
         match blob {
