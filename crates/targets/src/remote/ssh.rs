@@ -4,6 +4,7 @@ use std::io::{self, Read};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 /// How much of what `ssh` says on its standard error is kept.
 const MESSAGE_BYTES_MAX: u64 = 16 << 10;
@@ -17,6 +18,10 @@ const OPTIONS: [&str; 5] = [
     // The connection carries bytes, not a session.
     "RequestTTY=no",
 ];
+
+/// How long `ssh` may take to end once nothing is read from it any more, and how often that is looked at.
+const PATIENCE: Duration = Duration::from_secs(2);
+const POLL: Duration = Duration::from_millis(5);
 
 /// Ctrl-C reaches all that runs in the terminal. It is for Cutover, which asks the host to stop, and then still needs the
 /// connection. `ssh` leaves signals alone that are ignored when it begins.
@@ -66,8 +71,15 @@ impl Connection {
         }
     }
 
-    /// Waits for the end; gives how it ended and what `ssh` and the host's shell said.
+    /// Waits for the end, and makes it one that does not come by itself; gives how it ended and what `ssh` and the host's
+    /// shell said.
     pub fn finish(mut self) -> io::Result<(ExitStatus, String)> {
+        let until = Instant::now() + PATIENCE;
+        while self.child.try_wait()?.is_none() && Instant::now() < until {
+            std::thread::sleep(POLL);
+        }
+        // Nothing happens to one that has ended.
+        let _ = self.child.kill();
         let status = self.child.wait()?;
         let message = self.message.take().map(|message| message.join().unwrap_or_default());
         Ok((status, message.unwrap_or_default()))
@@ -89,4 +101,24 @@ fn read_message(mut stderr: impl Read) -> String {
     let _ = stderr.by_ref().take(MESSAGE_BYTES_MAX).read_to_end(&mut message);
     let _ = io::copy(&mut stderr, &mut io::sink());
     String::from_utf8_lossy(&message).trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_that_does_not_end_is_ended() {
+        // Not through `open`: what is tried is how any child that hangs is dealt with.
+        let mut hangs = Command::new("sleep");
+        hangs.arg("1000").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = hangs.spawn().unwrap();
+        let stderr = child.stderr.take().unwrap();
+        let message = Some(std::thread::spawn(move || read_message(stderr)));
+        let began = Instant::now();
+
+        let (status, _) = Connection { child, message }.finish().unwrap();
+
+        assert!(!status.success() && began.elapsed() >= PATIENCE);
+    }
 }
