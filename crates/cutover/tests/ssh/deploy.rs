@@ -76,8 +76,9 @@ fn who_attaches_can_have_it_taken_back() {
     world.close();
     world.start_until(&["deploy", "production"], "✓ restart").kill();
 
-    let attached = world.start_until(&["resume", "production"], "✓ restart");
+    let mut attached = world.start_until(&["resume", "production"], "✓ restart");
     attached.interrupt();
+    attached.await_words("stopped at verify");
     // What was live before is verified too.
     world.open();
     let (said, code) = attached.end();

@@ -147,10 +147,10 @@ impl World {
     /// Starts a command in a process group of its own, and returns once it has said this.
     pub(crate) fn start_until(&self, args: &[&str], words: &str) -> Started {
         let mut child = self.cutover(args).process_group(0).stdout(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let said = lines.by_ref().map_while(Result::ok).any(|line| line.contains(words));
-        assert!(said, "{args:?} ended without {words:?}");
-        Started { child, lines }
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut started = Started { child, lines };
+        started.await_words(words);
+        started
     }
 
     /// Lets the verification of a release pass.
@@ -221,6 +221,12 @@ impl Started {
     pub(crate) fn kill(mut self) {
         self.signal(Signal::KILL);
         self.child.wait().unwrap();
+    }
+
+    /// Waits until it has said this.
+    pub(crate) fn await_words(&mut self, words: &str) {
+        let said = self.lines.by_ref().map_while(Result::ok).any(|line| line.contains(words));
+        assert!(said, "it ended without {words:?}");
     }
 
     /// What Ctrl-C does.
