@@ -118,7 +118,7 @@ impl<'a> Session<'a> {
         if self.place.is_here() {
             return Ok(None);
         }
-        Host::connect(self.place.host, &ssh_options(self.context)?, agents(&self.supervisor.program)?).map(Some)
+        connect(self.context, self.place.host, &self.supervisor).map(Some)
     }
 
     /// Makes one change under the lock and tells how it ended.
@@ -281,11 +281,13 @@ impl<'a> Session<'a> {
     }
 }
 
-/// How the config says that hosts are reached.
-pub(super) fn ssh_options(context: &Context) -> Result<Options, CommandError> {
+/// Begins a connection as the config says that hosts are reached.
+pub(super) fn connect(context: &Context, host: &str, supervisor: &SupervisorProgram) -> Result<Host, CommandError> {
     let project = context.project()?;
     let SshConfig { config_file, user, port } = project.config.ssh.clone();
-    Ok(Options { config_file: config_file.map(|file| project.dir.join(file)), user, port })
+    let options = Options { config_file: config_file.map(|file| project.dir.join(file)), user, port };
+    // The agent there is what supervises here: this very binary.
+    Host::connect(host, &options, agents(&supervisor.program)?)
 }
 
 /// This very binary, which knows how to supervise a process.

@@ -1,11 +1,9 @@
 //! Commands that look at an environment on another machine: they are answered there, by the same command.
 
-use super::agents::agents;
 use super::identity::asker;
 use super::letter::Question;
 use super::place::{HERE_VARIABLE, Place};
-use super::remote::Host;
-use super::session::{ssh_options, supervisor};
+use super::session::{connect, supervisor};
 use crate::context::{Context, home};
 use crate::error::{CommandError, ErrorKind};
 use cutover_core::artifact::Digest;
@@ -30,7 +28,7 @@ pub(crate) fn ask(
     if place.is_here() {
         return Ok(None);
     }
-    let host = Host::connect(place.host, &ssh_options(context)?, agents(&supervisor()?.program)?)?;
+    let host = connect(context, place.host, &supervisor()?)?;
     let color = if context.output.has_color() { "always" } else { "never" };
     let args = ["--color", color].map(str::to_owned).into_iter().chain(stripped(args)).collect();
     let config = context.config_text()?;

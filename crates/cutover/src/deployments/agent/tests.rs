@@ -102,6 +102,14 @@ impl Bed {
         serde_json::from_slice(&wanted).unwrap()
     }
 
+    /// Asks for a deployment of these files, and sends what the host lacks of them.
+    fn provide(&mut self, files: &Files) -> Vec<Digest> {
+        self.ask(files);
+        let wanted = self.lacking();
+        content::send(&self.to_agent, &files.manifest(), files, &wanted).unwrap();
+        wanted
+    }
+
     /// Hears to the end; gives the ended deployments' outcomes and the last message.
     fn hear_out(&mut self) -> (Vec<DeploymentOutcome>, Kind, Vec<u8>) {
         let mut outcomes = Vec::new();
@@ -162,9 +170,7 @@ fn a_client_has_an_artifact_deployed() {
     let files = Files::new();
     let mut bed = Bed::start(&CANCEL);
 
-    bed.ask(&files);
-    let wanted = bed.lacking();
-    content::send(&bed.to_agent, &files.manifest(), &files, &wanted).unwrap();
+    let wanted = bed.provide(&files);
     let (outcomes, last, answer) = bed.hear_out();
 
     assert_eq!(wanted.len(), 300);
@@ -198,9 +204,7 @@ fn a_client_that_is_gone_once_the_content_has_arrived_is_not_needed() {
     let files = Files::new();
     let mut bed = Bed::start(&CANCEL);
 
-    bed.ask(&files);
-    let wanted = bed.lacking();
-    content::send(&bed.to_agent, &files.manifest(), &files, &wanted).unwrap();
+    bed.provide(&files);
     let Bed { dir, to_agent, from_agent, agent } = bed;
     drop((to_agent, from_agent));
 
