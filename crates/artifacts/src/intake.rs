@@ -2,8 +2,8 @@
 
 use crate::error::ArtifactError;
 use crate::parallel::thread_count;
-use cutover_core::artifact::{Digest, ManifestEntry};
-use cutover_disk::{Blob, BlobStore, DiskError};
+use cutover_core::artifact::ManifestEntry;
+use cutover_disk::{Blob, BlobStore};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -100,13 +100,7 @@ fn work<K>(store: &BlobStore, batches: &Mutex<Receiver<Vec<Item<K>>>>) -> Result
 }
 
 fn store_item<K>(store: &BlobStore, (key, content, executable): Item<K>) -> Result<(K, Blob), ArtifactError> {
-    Ok((key, keep_bytes(store, &content, executable)?))
-}
-
-/// Stores a content unless the store has it.
-pub(crate) fn keep_bytes(store: &BlobStore, content: &[u8], executable: bool) -> Result<Blob, DiskError> {
-    let blob = Blob { digest: Digest::of(content), bytes: content.len() as u64, executable };
-    if store.has(&blob)? { Ok(blob) } else { store.add_bytes(content, executable) }
+    Ok((key, store.add_bytes(&content, executable)?))
 }
 
 /// The manifest's entry for a stored file.

@@ -34,8 +34,10 @@ pub fn digest_of_file(path: &Path) -> Result<Digest, DiskError> {
 
 /// A file's content, when it has at most `bytes_max` bytes.
 pub fn read_bounded(path: &Path, bytes_max: u64) -> Result<Vec<u8>, DiskError> {
-    let mut bytes = Vec::new();
     let file = File::open(path).on("read", path)?;
+    // One byte more than it has, so that its end is seen without growing.
+    let bytes_now = file.metadata().on("read", path)?.len().min(bytes_max).saturating_add(1);
+    let mut bytes = Vec::with_capacity(usize::try_from(bytes_now).unwrap_or(0));
     file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes).on("read", path)?;
     if bytes.len() as u64 > bytes_max {
         let why = format!("it has more than {bytes_max} bytes");

@@ -91,9 +91,12 @@ impl BlobStore {
         Ok(self.place(temporary, blob)?)
     }
 
-    /// Stores these bytes.
+    /// Stores these bytes, unless the store has them.
     pub fn add_bytes(&self, content: &[u8], executable: bool) -> Result<Blob, DiskError> {
         let blob = Blob { digest: Digest::of(content), bytes: content.len() as u64, executable };
+        if self.has(&blob)? {
+            return Ok(blob);
+        }
         let mut temporary = self.temporary(&blob)?;
         temporary.file.write_all(content).on("write", temporary.path())?;
         self.place(temporary, &blob)?;

@@ -1,13 +1,15 @@
 //! Reading objects that git has not packed yet, without a process: those of fresh commits, which are the ones to deploy.
 
 use super::Oid;
-use flate2::read::ZlibDecoder;
-use std::fs::File;
+use cutover_disk::read_bounded;
+use flate2::bufread::ZlibDecoder;
 use std::io::Read;
 use std::path::Path;
 
 /// The longest header: a type, a size, NUL.
 const HEADER_LENGTH_MAX: usize = 32;
+/// How much longer than its content a file may be: what zlib adds to what cannot be compressed is far less.
+const OVERHEAD_BYTES_MAX: u64 = 64 << 10;
 
 /// The content of a blob in a directory of objects, if it lies there alone and has at most `bytes_max` bytes.
 ///
@@ -15,8 +17,10 @@ const HEADER_LENGTH_MAX: usize = 32;
 /// Such a file is a zlib stream of `blob <size>\0<content>`, named by the object's id (gitformat-loose(5)).
 pub(crate) fn read_loose(objects: &Path, oid: &Oid, bytes_max: u64) -> Option<Vec<u8>> {
     let name = oid.to_string();
-    let file = File::open(objects.join(name.get(..2)?).join(name.get(2..)?)).ok()?;
-    let mut reader = ZlibDecoder::new(file);
+    // At once: a decoder asks its file again for each byte of the header.
+    let path = objects.join(name.get(..2)?).join(name.get(2..)?);
+    let stored = read_bounded(&path, bytes_max + OVERHEAD_BYTES_MAX).ok()?;
+    let mut reader = ZlibDecoder::new(&stored[..]);
     let bytes = read_size(&mut reader).filter(|bytes| *bytes <= bytes_max)?;
     let mut content = Vec::with_capacity(bytes as usize);
     // One byte more than announced: the end must be seen, where zlib compares its checksum.

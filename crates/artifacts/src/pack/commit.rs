@@ -5,7 +5,7 @@ use crate::entries::Entries;
 use crate::error::ArtifactError;
 use crate::filter::Filter;
 use crate::git::{Object, Oid, Repository, TreeEntry, TreeKind, read_loose, read_objects, utf8};
-use crate::intake::{Intake, MEMORY_BYTES_MAX, file_entry, keep_bytes, take_in};
+use crate::intake::{Intake, MEMORY_BYTES_MAX, file_entry, take_in};
 use crate::parallel;
 use cutover_core::artifact::{ManifestEntry, PATH_LENGTH_MAX};
 use cutover_disk::{Blob, BlobStore};
@@ -118,7 +118,7 @@ fn take_loose(entry: &TreeEntry, objects: &Path, blobs: &BlobStore) -> Result<Op
     let TreeKind::File { executable } = entry.kind else { return Ok(None) };
     let Some(content) = read_loose(objects, &entry.oid, MEMORY_BYTES_MAX) else { return Ok(None) };
     refuse_lfs_pointer(entry, &content)?;
-    Ok(Some(keep_bytes(blobs, &content, executable)?))
+    Ok(Some(blobs.add_bytes(&content, executable)?))
 }
 
 fn fetch_packed(

@@ -4,7 +4,7 @@ use crate::entries::Entries;
 use crate::error::ArtifactError;
 use crate::filter::Filter;
 use crate::git::utf8;
-use crate::intake::{MEMORY_BYTES_MAX, file_entry, keep_bytes};
+use crate::intake::{MEMORY_BYTES_MAX, file_entry};
 use crate::parallel;
 use cutover_core::artifact::{ENTRY_COUNT_MAX, FILE_BYTES_MAX, InvalidManifest, ManifestEntry, PATH_DEPTH_MAX};
 use cutover_disk::{BlobError, BlobStore, DiskError};
@@ -60,7 +60,7 @@ fn store_file(file: &Path, path: &str, blobs: &BlobStore) -> Result<ManifestEntr
         // It grew while it was read.
         return Ok(file_entry(blobs.add_file(&opened, executable)?));
     }
-    Ok(file_entry(keep_bytes(blobs, &content, executable)?))
+    Ok(file_entry(blobs.add_bytes(&content, executable)?))
 }
 
 /// Opens a regular file: no link is followed, and a pipe is not waited for.
