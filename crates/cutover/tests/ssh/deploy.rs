@@ -35,7 +35,7 @@ fn a_host_whose_key_nobody_knows_is_refused() {
     world.commit("one");
     std::fs::write(world.path("known_hosts"), "").unwrap();
     // Not even when the user's own config would take any key.
-    let lax = std::fs::read_to_string(world.path("ssh_config")).unwrap() + "\nStrictHostKeyChecking no\n";
+    let lax = std::fs::read_to_string(world.path("repo/ssh_config")).unwrap() + "\nStrictHostKeyChecking no\n";
     world.write("ssh_config", &lax);
 
     let untouched = world.host.shell("root", "ls -A /opt/shop /home/deploy");

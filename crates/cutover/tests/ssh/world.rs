@@ -1,6 +1,4 @@
 //! A repository here, a machine there, and ssh between the two.
-//!
-//! Machines of the bed have no network: ssh's own `ProxyCommand` runs the machine's sshd at the other end of a pipe.
 
 use crate::host::Host;
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -13,8 +11,6 @@ use tempfile::TempDir;
 
 /// Who deploys there.
 const USER: &str = "deploy";
-/// What the machine is called.
-const ALIAS: &str = "shop.test";
 /// Serves the text in `VERSION`, or ends at once when that says so.
 const SERVICE: &str = r#"import http.server, pathlib, sys
 version = pathlib.Path("VERSION").read_text().strip()
@@ -52,16 +48,13 @@ impl World {
         world.prepare_machine();
         world.prepare_ssh();
         world.write("shop.py", SERVICE);
-        world.write("cutover.toml", &config());
+        world.write("cutover.toml", &config(&world.host.address()));
         world.run_here("git", &["init", "--quiet", "--initial-branch", "main"]);
         Some(world)
     }
 
     fn prepare_machine(&self) {
-        self.host.shell(
-            "root",
-            &format!("useradd --create-home --shell /bin/bash --groups systemd-journal {USER}; mkdir -p /run/sshd"),
-        );
+        self.host.shell("root", &format!("useradd --create-home --shell /bin/bash --groups systemd-journal {USER}"));
         self.host.shell("root", &format!("install -d -o {USER} -g {USER} /opt/shop"));
         self.host.write("root", "/etc/systemd/system/shop.service", UNIT);
         self.host.shell("root", "systemctl daemon-reload");
@@ -77,21 +70,14 @@ impl World {
         self.host.write(USER, "/home/deploy/.ssh/authorized_keys", &public);
         self.host.shell(USER, "chmod 700 ~/.ssh; chmod 600 ~/.ssh/authorized_keys");
         let host_key = self.host.shell("root", "cat /etc/ssh/ssh_host_ed25519_key.pub");
-        fs::write(&known, format!("{ALIAS} {host_key}\n")).unwrap();
-        let proxy = self.host.command("root", &["/usr/sbin/sshd", "-i"]);
-        let words = std::iter::once(proxy.get_program()).chain(proxy.get_args());
-        let proxy = words.map(|word| word.to_str().unwrap()).collect::<Vec<_>>().join(" ");
+        fs::write(&known, format!("{} {host_key}\n", self.host.address())).unwrap();
         let lines = [
-            format!("Host {ALIAS}"),
-            // A machine's sshd is in no process group of this one.
-            format!("ProxyCommand setsid {proxy}"),
             format!("IdentityFile {}", key.display()),
             "IdentitiesOnly yes".to_owned(),
             format!("UserKnownHostsFile {}", known.display()),
             "GlobalKnownHostsFile /dev/null".to_owned(),
             "LogLevel ERROR".to_owned(),
         ];
-        fs::write(self.path("ssh_config"), lines.join("\n")).unwrap();
         self.write("ssh_config", &lines.join("\n"));
     }
 
@@ -182,7 +168,7 @@ impl World {
     }
 }
 
-fn config() -> String {
+fn config(address: &str) -> String {
     format!(
         r#"name = "shop"
 
@@ -205,7 +191,7 @@ probes = [
 config_file = "ssh_config"
 
 [environments.production.hosts]
-app = ["{USER}@{ALIAS}"]
+app = ["{USER}@{address}"]
 "#
     )
 }

@@ -43,6 +43,21 @@ impl Host {
         assert!(cut.status.success(), "cut: {}", String::from_utf8_lossy(&cut.stderr));
     }
 
+    /// Pulls the cable of its network.
+    pub(crate) fn unplug(&self) {
+        assert!(bed(&["link", &self.name, "down"]).status.success());
+    }
+
+    /// Puts the cable back.
+    pub(crate) fn plug_in(&self) {
+        assert!(bed(&["link", &self.name, "up"]).status.success());
+    }
+
+    /// Where its sshd listens.
+    pub(crate) fn address(&self) -> String {
+        String::from_utf8(bed(&["address", &self.name]).stdout).unwrap().trim().to_owned()
+    }
+
     /// A command of a user of the machine, not started yet.
     pub(crate) fn command(&self, user: &str, argv: &[&str]) -> Command {
         let mut command = Command::new(bed_script());
