@@ -348,11 +348,20 @@ pub fn link_stays_inside(path: &RelativePath, target: &str) -> bool {
     climb <= depth && !parts[climb..].contains(&"..")
 }
 
+/// A content that is lacking here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Its digest.
+    pub digest: Digest,
+    /// A file on this machine that is probably much like it.
+    pub base: Option<PathBuf>,
+}
+
 /// Where the content of an artifact's files comes from.
 pub trait BlobSource: Sync {
-    /// Is told once which contents will be opened, in this order, before the first one is: a source that is far away
+    /// Is told which contents will be opened, in this order, before the first of them is: a source that is far away
     /// sends them all at once.
-    fn announce(&self, _wanted: &[Digest]) -> io::Result<()> {
+    fn announce(&self, _wanted: &[Wanted]) -> io::Result<()> {
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use super::letter::{Answer, Change, Letter, Question, pack_variables};
 use super::order::Order;
 use crate::error::{CommandError, ErrorKind};
-use cutover_core::artifact::{BlobSource, Digest, Manifest};
+use cutover_core::artifact::{BlobSource, Manifest};
 use cutover_core::event::{Event, Observer};
 use cutover_core::next::DeploymentOutcome;
 use cutover_core::secret::Secret;
@@ -12,6 +12,7 @@ use cutover_targets::host::transaction::Ended;
 use cutover_targets::remote::bootstrap::{Agent, Greeting, command, greeting, preamble};
 use cutover_targets::remote::content::{pack_manifest, send};
 use cutover_targets::remote::frame::{Kind, Sender, receive};
+use cutover_targets::remote::lacking::Lacking;
 use cutover_targets::remote::ssh::{Connection, Options};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -209,7 +210,7 @@ fn converse(
     std::thread::scope(|scope| {
         scope.spawn(|| pass_on_cancel(&sender, cancel, &over));
         let (sender, artifact) = (&sender, errand.artifact);
-        let ask = |wanted: Vec<Digest>| drop(scope.spawn(move || provide(sender, artifact, &wanted)));
+        let ask = |lacking: Lacking| drop(scope.spawn(move || provide(sender, artifact, lacking)));
         let heard = hear(stdout, errand, &ask);
         over.store(true, Ordering::SeqCst);
         heard
@@ -220,12 +221,20 @@ fn converse(
 fn hear(
     stdout: &mut BufReader<ChildStdout>,
     errand: &Errand<'_>,
-    ask: &dyn Fn(Vec<Digest>),
+    ask: &dyn Fn(Lacking),
 ) -> Result<Option<DeploymentOutcome>, Trouble> {
+    // Each target asks once at most for what it lacks.
+    let mut questions_left = errand.order.targets.len();
     while let Some((kind, payload)) = receive(stdout)? {
         match kind {
+            Kind::Lacking if questions_left == 0 => {
+                return Err(Trouble::Lost("it asked for contents again and again".to_owned()));
+            }
             Kind::Event => tell(errand.observer, &payload),
-            Kind::Lacking => ask(serde_json::from_slice(&payload)?),
+            Kind::Lacking => {
+                questions_left -= 1;
+                ask(Lacking::unpack(&payload)?);
+            }
             Kind::Ended => (errand.ended)(&serde_json::from_slice(&payload)?),
             Kind::Refused => return Err(Trouble::Refused(serde_json::from_slice(&payload)?)),
             Kind::Done => return Ok(serde_json::from_slice::<Answer>(&payload)?.outcome),
@@ -244,10 +253,10 @@ fn tell(observer: &dyn Observer, event: &[u8]) {
     }
 }
 
-fn provide(sender: &Sender<ChildStdin>, artifact: Option<(&Manifest, &dyn BlobSource)>, wanted: &[Digest]) {
+fn provide(sender: &Sender<ChildStdin>, artifact: Option<(&Manifest, &dyn BlobSource)>, lacking: Lacking) {
     if let Some((manifest, blobs)) = artifact {
         // A connection that broke is noticed by whoever reads from it.
-        let _sent = send(sender, manifest, blobs, wanted);
+        let _sent = send(sender, manifest, blobs, lacking);
     }
 }
 

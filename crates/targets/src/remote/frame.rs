@@ -7,6 +7,8 @@ use std::sync::{Mutex, PoisonError};
 
 /// The largest payload of a frame in bytes.
 pub const FRAME_BYTES_MAX: usize = 1 << 20;
+/// The largest piece of the contents in bytes: small enough that a cancellation does not wait long behind it.
+pub const PIECE_BYTES_MAX: usize = 128 << 10;
 /// The bit of the kind that says that the message goes on in the next frame.
 const MORE: u8 = 0x80;
 const KIB: usize = 1 << 10;
@@ -45,7 +47,7 @@ impl Kind {
         (Self::Order, 2, 4 * MIB),
         (Self::Variables, 3, 16 * MIB),
         (Self::Manifest, 4, 32 * MIB),
-        (Self::Content, 5, MIB),
+        (Self::Content, 5, PIECE_BYTES_MAX),
         (Self::Unavailable, 6, 4 * KIB),
         (Self::Cancel, 7, 0),
         (Self::Event, 65, 4 * MIB),

@@ -4,6 +4,9 @@
 //! [`content`] moves files. What is said is the binary's business. See `docs/design/0013-agent.md`.
 
 pub mod bootstrap;
+pub mod chunk;
 pub mod content;
+pub mod delta;
 pub mod frame;
+pub mod lacking;
 pub mod ssh;

@@ -9,14 +9,17 @@ use cutover_core::config::{Config, HostConfig, TargetConfig};
 use cutover_core::next::DeploymentOutcome;
 use cutover_targets::remote::bootstrap::preamble;
 use cutover_targets::remote::content;
+use cutover_targets::remote::lacking::Lacking;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufReader, PipeReader, PipeWriter, pipe};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::thread::JoinHandle;
 use std::time::Instant;
 use tempfile::TempDir;
+
+mod large;
 
 /// An agent, and a client's ends of the pipes to it.
 struct Bed {
@@ -60,6 +63,11 @@ impl BlobSource for Files {
 impl Bed {
     /// Starts an agent. What it may not do without a client's word, it has not done.
     fn start(cancel: &'static Cancel) -> Self {
+        Self::start_in(TempDir::new().unwrap(), cancel)
+    }
+
+    /// The same, where something may be already.
+    fn start_in(dir: TempDir, cancel: &'static Cancel) -> Self {
         let (agent_reads, client_writes) = pipe().unwrap();
         let (client_reads, agent_writes) = pipe().unwrap();
         let supervisor = SupervisorProgram { program: "/nonexistent".into(), arguments: Vec::new() };
@@ -70,7 +78,7 @@ impl Bed {
         assert_eq!(line, present());
         let mut client_writes = client_writes;
         client_writes.write_all(preamble(7).as_bytes()).unwrap();
-        Self { dir: TempDir::new().unwrap(), to_agent: Sender::new(client_writes), from_agent, agent }
+        Self { dir, to_agent: Sender::new(client_writes), from_agent, agent }
     }
 
     fn site(&self) -> PathBuf {
@@ -80,10 +88,14 @@ impl Bed {
     /// Asks for a deployment of these files.
     fn ask(&self, files: &Files) {
         let manifest = files.manifest();
-        let change = Change { order: order(&self.site(), manifest.id()), has_variables: true, has_manifest: true };
+        self.ask_as(order(&[("app", self.site())], manifest.id()), &manifest);
+    }
+
+    fn ask_as(&self, order: Order, manifest: &Manifest) {
+        let change = Change { order, has_variables: true, has_manifest: true };
         self.to_agent.send_json(Kind::Order, &Letter::Change(Box::new(change))).unwrap();
         self.to_agent.send(Kind::Variables, br#"{"MODE":"fast"}"#).unwrap();
-        self.to_agent.send(Kind::Manifest, &content::pack_manifest(&manifest).unwrap()).unwrap();
+        self.to_agent.send(Kind::Manifest, &content::pack_manifest(manifest).unwrap()).unwrap();
     }
 
     /// The next message that is no event.
@@ -96,18 +108,25 @@ impl Bed {
         }
     }
 
-    fn lacking(&mut self) -> Vec<Digest> {
-        let (kind, wanted) = self.hear().unwrap();
+    fn lacking(&mut self) -> Lacking {
+        let (kind, lacking) = self.hear().unwrap();
         assert_eq!(kind, Kind::Lacking);
-        serde_json::from_slice(&wanted).unwrap()
+        Lacking::unpack(&lacking).unwrap()
     }
 
     /// Asks for a deployment of these files, and sends what the host lacks of them.
-    fn provide(&mut self, files: &Files) -> Vec<Digest> {
+    fn provide(&mut self, files: &Files) -> Lacking {
         self.ask(files);
-        let wanted = self.lacking();
-        content::send(&self.to_agent, &files.manifest(), files, &wanted).unwrap();
-        wanted
+        let lacking = self.lacking();
+        content::send(&self.to_agent, &files.manifest(), files, lacking.clone()).unwrap();
+        lacking
+    }
+
+    /// Waits until all is over; what lies there stays for another agent.
+    fn end(mut self) -> (Vec<DeploymentOutcome>, TempDir) {
+        let (outcomes, _, _) = self.hear_out();
+        self.agent.join().unwrap().unwrap();
+        (outcomes, self.dir)
     }
 
     /// Hears to the end; gives the ended deployments' outcomes and the last message.
@@ -122,11 +141,16 @@ impl Bed {
     }
 }
 
-fn order(site: &Path, artifact: Digest) -> Order {
-    let text = format!(
-        "name = \"shop\"\n[targets.app.host]\ndeploy_to = {site:?}\nenv_file = \".env\"\ndisk_free_min = \"0 B\"\ninodes_free_min = 0\n\
-         [environments.production]\nenv = {{ MODE = \"fast\" }}\nhosts.app = [\"localhost\"]\n"
-    );
+fn order(sites: &[(&str, PathBuf)], artifact: Digest) -> Order {
+    let target = |(name, site): &(&str, PathBuf)| {
+        format!(
+            "[targets.{name}.host]\ndeploy_to = {site:?}\nenv_file = \".env\"\ndisk_free_min = \"0 B\"\ninodes_free_min = 0\n"
+        )
+    };
+    let host = |(name, _): &(&str, PathBuf)| format!("hosts.{name} = [\"localhost\"]\n");
+    let targets: String = sites.iter().map(target).collect();
+    let hosts: String = sites.iter().map(host).collect();
+    let text = format!("name = \"shop\"\n{targets}[environments.production]\nenv = {{ MODE = \"fast\" }}\n{hosts}");
     let config = Config::check(&text).config.unwrap();
     let (environment, settings) = config.environments.into_iter().next().unwrap();
     let host = |target: TargetConfig| -> HostConfig {
@@ -170,10 +194,10 @@ fn a_client_has_an_artifact_deployed() {
     let files = Files::new();
     let mut bed = Bed::start(&CANCEL);
 
-    let wanted = bed.provide(&files);
+    let lacking = bed.provide(&files);
     let (outcomes, last, answer) = bed.hear_out();
 
-    assert_eq!(wanted.len(), 300);
+    assert_eq!(lacking.contents.len(), 300);
     assert_eq!((outcomes, last), (vec![DeploymentOutcome::Deployed], Kind::Done));
     assert_eq!(serde_json::from_slice::<Answer>(&answer).unwrap().outcome, Some(DeploymentOutcome::Deployed));
     let live = bed.site().join("current");
@@ -236,10 +260,8 @@ fn content_that_is_not_what_it_should_be_is_refused() {
     let mut bed = Bed::start(&CANCEL);
 
     bed.ask(&files);
-    bed.lacking();
-    let manifest = other.manifest();
-    let wrong: Vec<Digest> = other.0.values().map(|text| Digest::of(text.as_bytes())).collect();
-    content::send(&bed.to_agent, &manifest, &other, &wrong).unwrap();
+    let lacking = bed.lacking();
+    content::send(&bed.to_agent, &other.manifest(), &other, lacking).unwrap();
     let (outcomes, _, _) = bed.hear_out();
 
     assert_eq!(outcomes, [DeploymentOutcome::Failed]);
@@ -254,4 +276,22 @@ fn who_does_not_speak_as_cutover_does_is_told_nothing_and_changes_nothing() {
         let served = serve(io::Cursor::new(said.as_bytes().to_vec()), Vec::new(), &supervisor, &CANCEL);
         assert!(served.is_err(), "{said:?}");
     }
+}
+
+#[test]
+fn each_target_on_a_host_gets_what_it_lacks() {
+    static CANCEL: Cancel = Cancel::new();
+    let files = Files::new();
+    let mut bed = Bed::start(&CANCEL);
+    let sites = ["one", "two"].map(|name| (name, bed.dir.path().join(name)));
+
+    bed.ask_as(order(&sites, files.manifest().id()), &files.manifest());
+    for _ in &sites {
+        let lacking = bed.lacking();
+        content::send(&bed.to_agent, &files.manifest(), &files, lacking).unwrap();
+    }
+    let (outcomes, dir) = bed.end();
+
+    assert_eq!(outcomes, [DeploymentOutcome::Deployed]);
+    assert!(["one", "two"].iter().all(|name| dir.path().join(name).join("current/d/7").exists()));
 }

@@ -2,6 +2,7 @@
 //! unwinding: they only know how to capture, apply and restore.
 
 pub(super) mod assemble;
+mod bases;
 pub(super) mod dependencies;
 pub(super) mod env_file;
 pub(super) mod hold;

@@ -1,8 +1,9 @@
 //! Receive: the manifest, and the blobs that this host lacks.
 
+use super::bases;
 use crate::host::release::{chain, disk, io};
 use crate::host::site::Site;
-use cutover_core::artifact::{BlobSource, Digest, MANIFEST_BYTES_MAX, Manifest};
+use cutover_core::artifact::{BlobSource, Digest, MANIFEST_BYTES_MAX, Manifest, Wanted};
 use cutover_core::target::{Failure, Outcome, Progress};
 use cutover_disk::{Blob, BlobStore, read_bounded, write_atomic};
 use std::fs::File;
@@ -21,7 +22,7 @@ pub(crate) fn apply(site: &Site<'_>, artifact: &Digest, progress: &dyn Progress)
             lacking.push(*blob);
         }
     }
-    announce(site, &lacking)?;
+    announce(site, &manifest, &lacking)?;
     let bytes: u64 = lacking.iter().map(|blob| blob.bytes).sum();
     for (done, blob) in (0u64..).zip(&lacking) {
         fetch(site, &store, blob)?;
@@ -74,9 +75,11 @@ pub(crate) fn stored(site: &Site<'_>, artifact: &Digest) -> Result<Manifest, Fai
     Ok(manifest)
 }
 
-fn announce(site: &Site<'_>, lacking: &[Blob]) -> Result<(), Failure> {
+fn announce(site: &Site<'_>, manifest: &Manifest, lacking: &[Blob]) -> Result<(), Failure> {
     let Some(offer) = site.offer.filter(|_| !lacking.is_empty()) else { return Ok(()) };
-    let wanted: Vec<Digest> = lacking.iter().map(|blob| blob.digest).collect();
+    let mut bases = bases::find(site, manifest, lacking);
+    let wanted = lacking.iter().map(|blob| Wanted { digest: blob.digest, base: bases.remove(&blob.digest) });
+    let wanted: Vec<Wanted> = wanted.collect();
     offer.blobs.announce(&wanted).map_err(|e| Failure::new(format!("ask for what this host lacks: {e}")))
 }
 

@@ -1,0 +1,220 @@
+//! The side that lacks contents.
+
+use super::WINDOW_LOG_MAX;
+use crate::remote::chunk::{CHUNKED_BYTES_MAX, ChunkSize};
+use crate::remote::delta::{Base, Rebuild};
+use crate::remote::frame::{Kind, Sender};
+use crate::remote::lacking::{Lack, Lacking};
+use cutover_core::artifact::{BlobSource, Digest, Manifest, ManifestEntry, Wanted};
+use std::collections::{HashMap, VecDeque};
+use std::fs::File;
+use std::io::{self, BufReader, Read, Write};
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// How many pieces wait at most until they are unpacked.
+const PIECE_COUNT_MAX: usize = 16;
+/// How long the other side may be silent while contents are awaited.
+const SILENCE_MAX: Duration = Duration::from_secs(60);
+
+/// What whoever reads the connection passes on: a piece, or why there will be none.
+type Piece = Result<Vec<u8>, String>;
+
+/// The reading side's end of a [`Remote`].
+#[derive(Debug)]
+pub struct Inlet(SyncSender<Piece>);
+
+impl Inlet {
+    /// Passes a piece on; waits while too many are on their way. Pieces that nobody wants are dropped.
+    pub fn piece(&self, piece: Vec<u8>) {
+        let _ = self.0.send(Ok(piece));
+    }
+
+    /// Says why the rest will not come.
+    pub fn fail(&self, why: &str) {
+        let _ = self.0.send(Err(why.to_owned()));
+    }
+}
+
+/// The contents of an artifact that lie on the other side of a connection.
+pub struct Remote<W> {
+    sender: Arc<Sender<W>>,
+    places: HashMap<Digest, Place>,
+    stream: Mutex<Stream>,
+}
+
+/// Where a manifest has a content.
+#[derive(Clone, Copy)]
+struct Place {
+    entry: u32,
+    bytes: u64,
+}
+
+struct Stream {
+    unpacked: Unpacked,
+    expected: VecDeque<(Digest, Option<Rebuild<File>>)>,
+    /// How the content that is being read is put together; None: it comes whole.
+    rebuild: Option<Rebuild<File>>,
+    /// Bytes of that content.
+    left: u64,
+}
+
+/// The connection's pieces, unpacked once they are asked for.
+enum Unpacked {
+    NotYet(Arrivals),
+    Flowing(Box<zstd::Decoder<'static, BufReader<Arrivals>>>),
+    Broken,
+}
+
+impl<W: Write> Remote<W> {
+    /// The contents of this manifest, and where to put what arrives of them.
+    pub fn new(sender: Arc<Sender<W>>, manifest: Option<&Manifest>) -> (Self, Inlet) {
+        let (inlet, pieces) = sync_channel(PIECE_COUNT_MAX);
+        let unpacked = Unpacked::NotYet(Arrivals { pieces, piece: io::Cursor::default() });
+        let stream = Stream { unpacked, expected: VecDeque::new(), rebuild: None, left: 0 };
+        (Self { sender, places: manifest.map(places).unwrap_or_default(), stream: Mutex::new(stream) }, Inlet(inlet))
+    }
+}
+
+/// Where each content of a manifest is.
+fn places(manifest: &Manifest) -> HashMap<Digest, Place> {
+    let entries = (0..).zip(manifest.entries.values());
+    let place = |(entry, of): (u32, &ManifestEntry)| match of {
+        ManifestEntry::File { digest, bytes, .. } => Some((*digest, Place { entry, bytes: *bytes })),
+        ManifestEntry::Symlink { .. } => None,
+    };
+    entries.filter_map(place).collect()
+}
+
+impl<W: Write + Send> BlobSource for Remote<W> {
+    fn announce(&self, wanted: &[Wanted]) -> io::Result<()> {
+        let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
+        stream.begin()?;
+        let bases = bases(wanted);
+        let size = ChunkSize::fitting(bases.iter().flatten().map(|(_, bytes)| bytes).sum());
+        let mut contents = Vec::with_capacity(wanted.len());
+        for (wanted, base) in wanted.iter().zip(bases) {
+            let place = self.places.get(&wanted.digest).ok_or_else(|| io::Error::other("nobody offers it"))?;
+            // One that cannot be read is no help, and no harm.
+            let cut = base.and_then(|(file, _)| Base::cut(file, size).ok());
+            let (base, chunks) = cut.map_or((None, Vec::new()), |(base, chunks)| (Some(base), chunks));
+            let rebuild = base.filter(|_| !chunks.is_empty()).map(Rebuild::from);
+            stream.expected.push_back((wanted.digest, rebuild));
+            contents.push(Lack { entry: place.entry, chunks });
+        }
+        self.sender.send(Kind::Lacking, &Lacking { size, contents }.pack())
+    }
+
+    fn open(&self, digest: &Digest) -> io::Result<Box<dyn Read + '_>> {
+        let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
+        let bytes = self.places.get(digest).map(|place| place.bytes);
+        match (stream.expected.pop_front(), bytes) {
+            (Some((next, rebuild)), Some(bytes)) if next == *digest && stream.left == 0 => {
+                (stream.left, stream.rebuild) = (bytes, rebuild);
+                Ok(Box::new(One(&self.stream)))
+            }
+            _ => Err(io::Error::other("it was not asked for, or not in this order")),
+        }
+    }
+
+    fn path(&self, _digest: &Digest) -> Option<PathBuf> {
+        None
+    }
+}
+
+/// The files to copy from, with their sizes: as many as a list of chunks can be made of.
+fn bases(wanted: &[Wanted]) -> Vec<Option<(File, u64)>> {
+    let mut left = CHUNKED_BYTES_MAX;
+    let mut open = |path: &PathBuf| {
+        let file = File::open(path).ok()?;
+        let bytes = file.metadata().ok()?.len();
+        left = left.checked_sub(bytes)?;
+        Some((file, bytes))
+    };
+    wanted.iter().map(|wanted| wanted.base.as_ref().and_then(&mut open)).collect()
+}
+
+impl Stream {
+    /// Makes ready for contents that are about to be asked for.
+    fn begin(&mut self) -> io::Result<()> {
+        if self.left > 0 || !self.expected.is_empty() {
+            return Err(io::Error::other("others that were asked for have not arrived"));
+        }
+        let arrivals = match std::mem::replace(&mut self.unpacked, Unpacked::Broken) {
+            Unpacked::NotYet(arrivals) => arrivals,
+            Unpacked::Flowing(decoder) => end(*decoder)?,
+            Unpacked::Broken => return Err(io::ErrorKind::BrokenPipe.into()),
+        };
+        let mut decoder = zstd::Decoder::new(arrivals)?;
+        decoder.window_log_max(WINDOW_LOG_MAX)?;
+        self.unpacked = Unpacked::Flowing(Box::new(decoder));
+        Ok(())
+    }
+
+    /// Reads on in the content that is being read.
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let wanted = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        let Unpacked::Flowing(decoder) = &mut self.unpacked else { return Err(io::ErrorKind::UnexpectedEof.into()) };
+        if wanted == 0 {
+            return Ok(0);
+        }
+        let count = match &mut self.rebuild {
+            Some(rebuild) => rebuild.read(decoder, &mut buffer[..wanted], self.left)?,
+            None => decoder.read(&mut buffer[..wanted])?,
+        };
+        if count == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.left -= count as u64;
+        Ok(count)
+    }
+}
+
+/// Sees that a stream has been read to its end; another one may follow.
+fn end(mut decoder: zstd::Decoder<'static, BufReader<Arrivals>>) -> io::Result<Arrivals> {
+    match decoder.read(&mut [0])? {
+        0 => Ok(decoder.finish().into_inner()),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidData, "more arrived than was asked for")),
+    }
+}
+
+/// The content that stands next in the stream.
+struct One<'a>(&'a Mutex<Stream>);
+
+impl Read for One<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).read(buffer)
+    }
+}
+
+/// Pieces as they arrive, as one stream.
+struct Arrivals {
+    pieces: Receiver<Piece>,
+    piece: io::Cursor<Vec<u8>>,
+}
+
+impl Read for Arrivals {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.piece.read(buffer)?;
+        if count > 0 || buffer.is_empty() {
+            return Ok(count);
+        }
+        match self.pieces.recv_timeout(SILENCE_MAX) {
+            Ok(Ok(piece)) => {
+                self.piece = io::Cursor::new(piece);
+                // An empty piece is the end.
+                self.piece.read(buffer)
+            }
+            Ok(Err(why)) => Err(io::Error::other(why)),
+            Err(RecvTimeoutError::Disconnected) => {
+                Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the connection ended"))
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                let why = format!("nothing arrived for {} s", SILENCE_MAX.as_secs());
+                Err(io::Error::new(io::ErrorKind::TimedOut, why))
+            }
+        }
+    }
+}
