@@ -9,6 +9,7 @@ mod command;
 mod diagnostic;
 mod environment;
 mod host;
+mod host_keys;
 mod kind;
 mod merge;
 mod model;

@@ -283,6 +283,12 @@ pub struct SshConfig {
     pub user: Option<String>,
     /// Default port.
     pub port: Option<u16>,
+    /// Private key to use, and no other; relative to `cutover.toml`, or beginning with `~/`.
+    pub identity: Option<PathBuf>,
+    /// Hosts on the way, in order.
+    pub jump: Vec<String>,
+    /// Public keys that hosts may have besides those that the user's own `ssh` knows: by host, with its port when that is not 22.
+    pub host_keys: BTreeMap<String, Vec<String>>,
 }
 
 /// `[environments.NAME]`.

@@ -1,7 +1,7 @@
 //! Where things lie: paths, globs, URLs and hosts.
 
-use super::kind::TextKind;
-use super::sink::Fault;
+use super::kind::{Kind, ListOf, Node, TextKind};
+use super::sink::{Fault, Sink};
 use crate::artifact::RelativePath;
 use std::path::PathBuf;
 
@@ -202,12 +202,35 @@ impl TextKind for Host {
         if let Some(user) = user {
             super::names::UserName::parse(user)?;
         }
-        let (host, port) = split_port(place);
-        if !is_host(host) {
-            return Err(Fault::hinted("is not a host", "write \"localhost\" or \"user@host\""));
-        }
-        port.map_or(Ok(()), port_fault)?;
+        check_place(place, "write \"localhost\" or \"user@host\"")?;
         Ok(text.to_owned())
+    }
+}
+
+/// Whether it is `host` or `host:port`.
+pub(super) fn check_place(place: &str, hint: &str) -> Result<(), Fault> {
+    let (host, port) = split_port(place);
+    if !is_host(host) {
+        return Err(Fault::hinted("is not a host", hint));
+    }
+    port.map_or(Ok(()), port_fault)
+}
+
+/// One host on the way, or several in order.
+pub(super) struct Jumps;
+
+impl Kind for Jumps {
+    type Out = Vec<String>;
+
+    fn schema() -> serde_json::Value {
+        serde_json::json!({ "anyOf": [ListOf::<Host>::schema(), Host::schema()] })
+    }
+
+    fn decode(node: &Node<'_>, sink: &mut Sink) -> Option<Vec<String>> {
+        if node.get_ref().is_array() {
+            return ListOf::<Host>::decode(node, sink);
+        }
+        Host::decode(node, sink).map(|host| vec![host])
     }
 }
 

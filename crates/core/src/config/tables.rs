@@ -3,9 +3,10 @@
 use super::command::Command;
 use super::environment::{EnvironmentParts, Overrides, Secrets};
 use super::host::HostTable;
+use super::host_keys::{HostKey, HostPlace};
 use super::kind::{ListOf, MapOf, OneOrMore, Whole};
 use super::names::{AnyText, Environment, Project, Target, UserName, VariableName, Word};
-use super::places::{GlobPattern, Host, LocalFile};
+use super::places::{GlobPattern, Host, Jumps, LocalFile};
 use super::table::table;
 use super::units::{Limit, Time};
 use super::{ArtifactConfig, HostConfig, SshConfig, TargetConfig};
@@ -83,6 +84,13 @@ table! {
         user: UserName, optional;
         /// Port on hosts that name none.
         port: Whole<u16, 1, 65_535>, optional;
+        /// Private key to use, and no other: relative to `cutover.toml`, or beginning with `~/`. The variable
+        /// `CUTOVER_SSH_KEY` goes before it.
+        identity: LocalFile, optional;
+        /// Hosts to go through on the way, in order.
+        jump: Jumps, default "[]";
+        /// Public keys of hosts, by host: accepted besides those that your own `ssh` knows.
+        host_keys: MapOf<HostPlace, OneOrMore<HostKey>>, default "{}";
     }
 }
 

@@ -16,6 +16,7 @@ mod remote;
 mod secret_command;
 mod session;
 mod signals;
+mod ssh_options;
 pub(crate) mod there;
 mod variables;
 

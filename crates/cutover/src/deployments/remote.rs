@@ -7,7 +7,7 @@ use cutover_core::artifact::{BlobSource, Manifest};
 use cutover_core::event::{Event, Observer};
 use cutover_core::next::DeploymentOutcome;
 use cutover_core::secret::Secret;
-use cutover_core::target::Cancel;
+use cutover_core::target::{Cancel, Failure};
 use cutover_targets::host::transaction::Ended;
 use cutover_targets::remote::bootstrap::{Agent, Greeting, command, greeting, preamble};
 use cutover_targets::remote::content::{pack_manifest, send};
@@ -73,23 +73,26 @@ impl Host {
     /// Begins the connection.
     pub(crate) fn connect(name: &str, options: &Options, agents: Vec<Agent>) -> Result<Self, CommandError> {
         let opened = Connection::open(name, options, &command(&agents));
-        let opened = opened.and_then(|mut connection| connection.pipes().map(|pipes| (connection, pipes)));
-        let (connection, (stdin, stdout)) = opened.map_err(|error| {
-            let told = CommandError::new(ErrorKind::Unreachable, format!("cannot run ssh to reach {name}"));
-            told.because(&error)
-                .state("nothing was changed")
-                .hint("install the OpenSSH client: Cutover connects with it")
+        let opened = opened.and_then(|mut connection| {
+            let pipes = connection.pipes().map_err(|error| Failure::new(format!("talk to ssh: {error}")))?;
+            Ok((connection, pipes))
+        });
+        let (connection, (stdin, stdout)) = opened.map_err(|failure| {
+            let told = CommandError::new(ErrorKind::Unreachable, format!("cannot begin to reach {name}"));
+            let told = told.because(&failure).state("nothing was changed");
+            failure.hint.into_iter().fold(told, CommandError::hint)
         })?;
         Ok(Self { name: name.to_owned(), agents, connection, stdin, stdout: BufReader::new(stdout) })
     }
 
     /// Has the errand done; gives how it ended, or None when there was nothing to do.
     pub(crate) fn send(self, errand: &Errand<'_>) -> Result<Option<DeploymentOutcome>, CommandError> {
-        let Self { name, agents, connection, mut stdin, mut stdout } = self;
+        let Self { name, agents, mut connection, mut stdin, mut stdout } = self;
         let flight = flight(errand)?;
         let mut begun = false;
         let talked = launch(&mut stdin, &mut stdout, &agents, &flight).and_then(|()| {
             begun = true;
+            connection.authenticated();
             converse(stdin, &mut stdout, errand)
         });
         match talked {
@@ -103,11 +106,12 @@ impl Host {
 impl Host {
     /// Has a question answered: what the host prints goes to `output` as it comes. Gives the command's exit code.
     pub(super) fn ask(self, question: Question, output: &mut dyn Write) -> Result<i32, CommandError> {
-        let Self { name, agents, connection, mut stdin, mut stdout } = self;
+        let Self { name, agents, mut connection, mut stdin, mut stdout } = self;
         let sender = Sender::new(Vec::new());
         let asked = sender.send_json(Kind::Order, &Letter::Question(question)).map_err(Trouble::from);
         let answered = asked.and_then(|()| launch(&mut stdin, &mut stdout, &agents, &sender.into_inner()));
         drop(stdin);
+        connection.authenticated();
         match answered.and_then(|()| io::copy(&mut stdout, output).map_err(Trouble::from)) {
             Ok(_) => end(&name, connection),
             Err(Trouble::Refused(error)) => Err(error),

@@ -7,6 +7,7 @@ use super::memory::remember_releases;
 use super::order::{Order, Task};
 use super::remote::{Errand, Host};
 use super::signals::{self, CANCEL};
+use super::ssh_options::ssh_options;
 use super::{Place, Variables, VariablesError, audit};
 use crate::context::Context;
 use crate::error::CommandError;
@@ -14,7 +15,7 @@ use crate::exit::Exit;
 use crate::output::Output;
 use cutover_artifacts::{ArtifactBlobs, ArtifactStore};
 use cutover_core::artifact::BlobSource;
-use cutover_core::config::{EnvironmentConfig, HostConfig, ServiceConfig, SshConfig};
+use cutover_core::config::{EnvironmentConfig, HostConfig, ServiceConfig};
 use cutover_core::event::{Event, Observer};
 use cutover_core::id::{DeploymentId, ProjectName, TargetName};
 use cutover_core::journal::Record;
@@ -27,7 +28,6 @@ use cutover_store::SqliteStore;
 use cutover_targets::host::planner::Wish;
 use cutover_targets::host::transaction::Ended;
 use cutover_targets::host::{Layout, Offer, SupervisorProgram};
-use cutover_targets::remote::ssh::Options;
 use cutover_targets::service;
 use jiff::Timestamp;
 use std::cell::RefCell;
@@ -284,10 +284,8 @@ impl<'a> Session<'a> {
 /// Begins a connection as the config says that hosts are reached.
 pub(super) fn connect(context: &Context, host: &str, supervisor: &SupervisorProgram) -> Result<Host, CommandError> {
     let project = context.project()?;
-    let SshConfig { config_file, user, port } = project.config.ssh.clone();
-    let options = Options { config_file: config_file.map(|file| project.dir.join(file)), user, port };
     // The agent there is what supervises here: this very binary.
-    Host::connect(host, &options, agents(&supervisor.program)?)
+    Host::connect(host, &ssh_options(project), agents(&supervisor.program)?)
 }
 
 /// This very binary, which knows how to supervise a process.

@@ -6,4 +6,5 @@ mod deploy;
 #[path = "../shared/host.rs"]
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod host;
+mod keys;
 mod world;

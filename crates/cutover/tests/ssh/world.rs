@@ -6,7 +6,8 @@ use std::fs;
 use std::io::{BufRead, BufReader, Lines};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// Who deploys there.
@@ -41,6 +42,23 @@ pub(crate) struct Ran {
     pub(crate) stderr: String,
 }
 
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        Self { code: output.status.code().unwrap_or(-1), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+}
+
+/// Waits until it is so.
+#[track_caller]
+pub(crate) fn await_that(what: &str, is_so: impl Fn() -> bool) {
+    let until = Instant::now() + Duration::from_secs(60);
+    while !is_so() {
+        assert!(Instant::now() < until, "never: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 impl World {
     /// A machine that knows the key of who deploys, and whose own key is known here. None where there is no bed.
     pub(crate) fn new(test: &str) -> Option<Self> {
@@ -51,6 +69,24 @@ impl World {
         world.write("cutover.toml", &config(&world.host.address()));
         world.run_here("git", &["init", "--quiet", "--initial-branch", "main"]);
         Some(world)
+    }
+
+    /// Says more under `[ssh]`.
+    pub(crate) fn configure_ssh(&self, keys: &str) {
+        self.write("cutover.toml", &config(&self.host.address()).replace("[ssh]\n", &format!("[ssh]\n{keys}\n")));
+    }
+
+    /// The machine's own public key.
+    pub(crate) fn host_key(&self) -> String {
+        let line = self.host.shell("root", "cat /etc/ssh/ssh_host_ed25519_key.pub");
+        line.split(' ').take(2).collect::<Vec<_>>().join(" ")
+    }
+
+    /// Changes a line of the user's own configuration of ssh, or takes it away.
+    pub(crate) fn edit_ssh_config(&self, key: &str, line: &str) {
+        let text = fs::read_to_string(self.path("repo/ssh_config")).unwrap();
+        let lines = text.lines().map(|old| if old.trim_start().starts_with(key) { line } else { old });
+        self.write("ssh_config", &lines.collect::<Vec<_>>().join("\n"));
     }
 
     fn prepare_machine(&self) {
@@ -125,9 +161,7 @@ impl World {
     }
 
     pub(crate) fn run(&self, args: &[&str]) -> Ran {
-        let output = self.cutover(args).output().unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        Ran { code: output.status.code().unwrap_or(-1), stdout: text(output.stdout), stderr: text(output.stderr) }
+        self.cutover(args).output().unwrap().into()
     }
 
     /// Starts a command in a process group of its own, and returns once it has said this.

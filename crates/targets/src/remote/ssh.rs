@@ -1,5 +1,10 @@
 //! A connection to a host by the user's own OpenSSH client.
 
+use super::destination::Destination;
+use super::way::Way;
+use cutover_core::secret::Secret;
+use cutover_core::target::Failure;
+use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
@@ -27,15 +32,34 @@ const POLL: Duration = Duration::from_millis(5);
 /// connection. `ssh` leaves signals alone that are ignored when it begins.
 const HEEDLESS: &str = "trap '' INT HUP; exec \"$0\" \"$@\"";
 
+/// The variable that may hold a private key. It goes before [`Options::identity`], and no command that is run for a
+/// connection has it in its environment.
+pub const KEY_VARIABLE: &str = "CUTOVER_SSH_KEY";
+
 /// How hosts are reached.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// `ssh -F`.
+    /// The user's configuration of `ssh`; None: the files that `ssh` reads by itself.
     pub config_file: Option<PathBuf>,
     /// The user, unless the host names one.
     pub user: Option<String>,
     /// The port, unless the host names one.
     pub port: Option<u16>,
+    /// The key to use, and no other; None: those that `ssh` finds.
+    pub identity: Option<Identity>,
+    /// Hosts on the way, in order, as `ssh -J` takes them.
+    pub jump: Vec<String>,
+    /// Public keys that hosts may have besides those that `ssh` knows, by `host` or `host:port`.
+    pub host_keys: BTreeMap<String, Vec<String>>,
+}
+
+/// A private key.
+#[derive(Debug, Clone)]
+pub enum Identity {
+    /// In a file that `ssh` reads itself.
+    File(PathBuf),
+    /// The key itself, unencrypted.
+    Key(Secret),
 }
 
 /// `ssh` at work.
@@ -43,24 +67,30 @@ pub struct Options {
 pub struct Connection {
     child: Child,
     message: Option<JoinHandle<String>>,
+    way: Option<Way>,
 }
 
 impl Connection {
     /// Starts `ssh` with a command for the host's shell. Whether it gets there shows when reading.
-    pub fn open(host: &str, options: &Options, command: &str) -> io::Result<Self> {
+    pub fn open(host: &str, options: &Options, command: &str) -> Result<Self, Failure> {
+        let destination = Destination::of(host, options);
+        let way = Way::prepare(&destination, options)?;
         let mut ssh = Command::new("sh");
-        ssh.args(["-c", HEEDLESS, "ssh"]);
-        ssh.args(options.config_file.iter().flat_map(|file| ["-F".as_ref(), file.as_os_str()]));
-        ssh.args(options.port.iter().flat_map(|port| ["-p".to_owned(), port.to_string()]));
-        ssh.args(options.user.iter().filter(|_| !host.contains('@')).flat_map(|user| ["-l", user]));
+        ssh.args(["-c", HEEDLESS, "ssh", "-F"]).arg(way.config());
+        ssh.args(destination.args(&options.jump));
         ssh.args(OPTIONS.iter().flat_map(|option| ["-o", option]));
         // No environment, agent or forwarding of ours is anybody's business there.
-        ssh.args(["-a", "-x", "-T", "--", host, command]);
+        ssh.args(["-a", "-x", "-T", "--", &destination.host, command]).env_remove(KEY_VARIABLE);
         ssh.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = ssh.spawn()?;
+        let mut child = ssh.spawn().map_err(|error| cannot_run("ssh", &error))?;
         let stderr = child.stderr.take();
         let message = stderr.map(|stderr| std::thread::spawn(move || read_message(stderr)));
-        Ok(Self { child, message })
+        Ok(Self { child, message, way: Some(way) })
+    }
+
+    /// The host has let us in: whatever was there for that alone is not needed any more.
+    pub fn authenticated(&mut self) {
+        self.way = None;
     }
 
     /// Where to write to and read from, once.
@@ -94,6 +124,11 @@ impl Drop for Connection {
     }
 }
 
+/// A part of the OpenSSH client that does not start.
+pub(super) fn cannot_run(program: &str, error: &io::Error) -> Failure {
+    Failure::new(format!("run {program}: {error}")).hint("install the OpenSSH client: Cutover connects with it")
+}
+
 /// All that is said on standard error, its beginning kept.
 fn read_message(mut stderr: impl Read) -> String {
     let mut message = Vec::new();
@@ -117,7 +152,7 @@ mod tests {
         let message = Some(std::thread::spawn(move || read_message(stderr)));
         let began = Instant::now();
 
-        let (status, _) = Connection { child, message }.finish().unwrap();
+        let (status, _) = Connection { child, message, way: None }.finish().unwrap();
 
         assert!(!status.success() && began.elapsed() >= PATIENCE);
     }

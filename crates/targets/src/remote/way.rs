@@ -1,0 +1,206 @@
+//! What `ssh` is told for one connection, in a directory of our own that goes with it.
+//!
+//! `ssh` hands the name of its configuration file, but none of its options, to the `ssh` that goes through a jump host. So
+//! what must hold on the whole way stands in a file: it comes first, and then includes what the user has.
+
+use super::destination::Destination;
+use super::keyring::Keyring;
+use super::ssh::{Identity, Options};
+use cutover_core::target::Failure;
+use std::fmt::Write as _;
+use std::fs::Permissions;
+use std::io;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+/// What `ssh` reads when nobody names a file: the user's own, then the system's (ssh(1)).
+const USUAL_FILES: [&str; 2] = ["~/.ssh/config", "/etc/ssh/ssh_config"];
+/// Memory that looks like a directory, where a user has none of their own.
+const MEMORY: &str = "/dev/shm";
+
+/// The private directory of one connection, with `ssh`'s configuration, and the key where it is ours to keep.
+#[derive(Debug)]
+pub(super) struct Way {
+    dir: TempDir,
+    _keyring: Option<Keyring>,
+}
+
+impl Way {
+    /// Writes down what `ssh` is told.
+    pub(super) fn prepare(destination: &Destination, options: &Options) -> Result<Self, Failure> {
+        let dir = private_dir().map_err(|error| unusable("make a private directory for ssh", &error))?;
+        let keyring = match &options.identity {
+            Some(Identity::Key(key)) => Some(Keyring::open(dir.path(), key)?),
+            Some(Identity::File(_)) | None => None,
+        };
+        let mut text = String::from("StrictHostKeyChecking yes\n");
+        text += &key_lines(options, keyring.as_ref())?;
+        let user_files = user_files(dir.path(), options)?;
+        let way = Self { dir, _keyring: keyring };
+        if !options.host_keys.is_empty() {
+            way.write("config", &format!("{text}{user_files}"))?;
+            text += &way.pin(destination, options)?;
+        }
+        way.write("config", &format!("{text}{user_files}"))?;
+        Ok(way)
+    }
+
+    /// The configuration file.
+    pub(super) fn config(&self) -> PathBuf {
+        self.dir.path().join("config")
+    }
+
+    fn write(&self, name: &str, text: &str) -> Result<(), Failure> {
+        let path = self.dir.path().join(name);
+        cutover_disk::write_unsynced(&path, text.as_bytes(), 0o600)
+            .map_err(|error| Failure::new(format!("write what ssh is told: {error}")))
+    }
+
+    /// Writes the pinned keys of the hosts on the way, and gives the line that adds them to what the user knows.
+    fn pin(&self, destination: &Destination, options: &Options) -> Result<String, Failure> {
+        let own = destination.resolve(&self.config())?;
+        let mut known = lines(&own.known_as, pinned(destination, options));
+        for hop in options.jump.iter().map(|jump| Destination::parse(jump)) {
+            let keys = pinned(&hop, options);
+            if !keys.is_empty() {
+                known += &lines(&hop.resolve(&self.config())?.known_as, keys);
+            }
+        }
+        self.write("known_hosts", &known)?;
+        let path = self.dir.path().join("known_hosts");
+        Ok(format!("UserKnownHostsFile {} {}\n", quoted(&path)?, own.known_hosts))
+    }
+}
+
+/// The keys that are pinned for a host: by its name with the port, else by its name alone.
+fn pinned<'o>(destination: &Destination, options: &'o Options) -> &'o [String] {
+    let bare = Destination { port: None, ..destination.clone() };
+    let keys = options.host_keys.get(&destination.place()).or_else(|| options.host_keys.get(&bare.place()));
+    keys.map_or(&[], Vec::as_slice)
+}
+
+fn lines(known_as: &str, keys: &[String]) -> String {
+    keys.iter().fold(String::new(), |mut lines, key| {
+        let _infallible = writeln!(lines, "{known_as} {key}");
+        lines
+    })
+}
+
+/// Which key `ssh` uses, and that it tries no other.
+fn key_lines(options: &Options, keyring: Option<&Keyring>) -> Result<String, Failure> {
+    let only = "IdentitiesOnly yes\n";
+    match (&options.identity, keyring) {
+        (Some(Identity::File(path)), _) if !path.is_file() => {
+            Err(Failure::new(format!("ssh.identity names {}, and there is no such file", path.display())).hint(
+                "make a key with `ssh-keygen -t ed25519`, or leave `identity` out: ssh then finds its keys itself",
+            ))
+        }
+        (Some(Identity::File(path)), _) => Ok(format!("IdentityFile {}\n{only}", quoted(path.as_path())?)),
+        (_, Some(Keyring::Agent(agent))) => {
+            Ok(format!("IdentityAgent {}\nIdentityFile {}\n{only}", quoted(agent.socket())?, quoted(agent.public())?))
+        }
+        (_, Some(Keyring::File(file))) => Ok(format!("IdentityFile {}\n{only}", quoted(file)?)),
+        (_, None) => Ok(String::new()),
+    }
+}
+
+/// The user's own configuration, after ours: of two values `ssh` takes the first.
+fn user_files(dir: &Path, options: &Options) -> Result<String, Failure> {
+    let Some(file) = &options.config_file else {
+        return Ok(USUAL_FILES.map(|file| format!("Include {file}\n")).concat());
+    };
+    if !file.is_file() {
+        let message = format!("ssh.config_file names {}, and there is no such file", file.display());
+        return Err(Failure::new(message).hint("write it, or leave `config_file` out"));
+    }
+    // `Include` takes a pattern; a link has a name without meaning.
+    let link = dir.join("user");
+    symlink(file, &link).map_err(|error| unusable("link ssh's configuration", &error))?;
+    Ok(format!("Include {}\n", quoted(&link)?))
+}
+
+/// A path as a word of `ssh`'s configuration, where `%` begins a placeholder.
+fn quoted(path: &Path) -> Result<String, Failure> {
+    let text = path.to_str().filter(|text| !text.contains(['"', '\\']) && !text.contains(char::is_control));
+    let text = text.ok_or_else(|| Failure::new(format!("{} cannot be named to ssh", path.display())))?;
+    Ok(format!("\"{}\"", text.replace('%', "%%")))
+}
+
+/// A directory that only this user can enter: in memory where there is such a place, so that nothing of it reaches a disk.
+fn private_dir() -> io::Result<TempDir> {
+    let own = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute());
+    let places = own.into_iter().chain([MEMORY.into(), std::env::temp_dir()]);
+    let mut builder = tempfile::Builder::new();
+    builder.prefix("cutover-").permissions(Permissions::from_mode(0o700));
+    let mut made = places.map(|place| builder.tempdir_in(place));
+    let first = made.find(Result::is_ok);
+    first.unwrap_or_else(|| Err(io::Error::other("none of $XDG_RUNTIME_DIR, /dev/shm and $TMPDIR can be written to")))
+}
+
+fn unusable(what: &str, error: &io::Error) -> Failure {
+    Failure::new(format!("{what}: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMbRxnX1hVSFvHw+1YUMKk1WZQOWcF8XaY1EFuhLrzqm";
+
+    /// The files of a way to `host`, when the user's own configuration says this.
+    fn told(host: &str, user: &str, options: Options) -> (String, String) {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("[ssh] 100%");
+        fs::write(&file, user).unwrap();
+        let options = Options { config_file: Some(file), ..options };
+        let way = Way::prepare(&Destination::of(host, &options), &options).unwrap();
+        let read = |name: &str| fs::read_to_string(way.dir.path().join(name)).unwrap_or_default();
+        let mode = fs::metadata(way.dir.path()).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, 0o700);
+        (read("config").replace(way.dir.path().to_str().unwrap(), "DIR"), read("known_hosts"))
+    }
+
+    fn pins(pins: &[(&str, &str)]) -> Options {
+        let host_keys = pins.iter().map(|(host, key)| ((*host).to_owned(), vec![(*key).to_owned()])).collect();
+        Options { host_keys, ..Options::default() }
+    }
+
+    #[test]
+    fn without_options_only_strictness_stands_before_what_the_user_has() {
+        assert_eq!(told("web", "", Options::default()).0, "StrictHostKeyChecking yes\nInclude \"DIR/user\"\n");
+    }
+
+    #[test]
+    fn a_pinned_key_is_added_to_what_the_user_knows_under_the_name_that_ssh_looks_for() {
+        let user = "Host web\n HostName web.example.org\n Port 2222\n UserKnownHostsFile /own /other\n";
+        let (config, known) = told("ada@web", user, pins(&[("web", KEY), ("elsewhere", "ssh-rsa AAAA")]));
+        assert!(config.contains("UserKnownHostsFile \"DIR/known_hosts\" /own /other\n"), "{config}");
+        assert_eq!(known, format!("[web.example.org]:2222 {KEY}\n"));
+    }
+
+    #[test]
+    fn a_key_that_is_pinned_for_a_port_is_for_no_other() {
+        let (_, known) = told("web:2222", "", pins(&[("web:22", "ssh-rsa AAAA"), ("web:2222", KEY)]));
+        assert_eq!(known, format!("[web]:2222 {KEY}\n"));
+        assert_eq!(told("web:2200", "", pins(&[("web:2222", KEY)])).1, "");
+    }
+
+    #[test]
+    fn hosts_on_the_way_have_their_pins_too() {
+        let options = Options { jump: vec!["ada@bastion:2200".into()], ..pins(&[("bastion", KEY), ("web", KEY)]) };
+        assert_eq!(told("web", "", options).1, format!("web {KEY}\n[bastion]:2200 {KEY}\n"));
+    }
+
+    #[test]
+    fn a_missing_file_is_named_before_anything_is_connected_to() {
+        let missing = PathBuf::from("/nowhere/key");
+        let identity = Options { identity: Some(Identity::File(missing.clone())), ..Options::default() };
+        let config = Options { config_file: Some(missing), ..Options::default() };
+        for (options, name) in [(identity, "ssh.identity"), (config, "ssh.config_file")] {
+            let failure = Way::prepare(&Destination::of("web", &options), &options).unwrap_err();
+            assert!(failure.message.contains(name) && failure.message.contains("/nowhere/key"), "{failure}");
+        }
+    }
+}
