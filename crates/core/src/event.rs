@@ -4,6 +4,7 @@ use crate::journal::Record;
 use crate::next::DeploymentOutcome;
 use crate::plan::{Plan, StepId};
 use crate::probe::ProbeResult;
+use crate::rollout::Standing;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -58,6 +59,49 @@ pub enum Event {
         holder: String,
         /// How many wait before this one.
         ahead_count: u32,
+    },
+    /// A change of several hosts begins.
+    Fleet {
+        /// The hosts, in the config's order.
+        hosts: Vec<String>,
+        /// When.
+        at: Timestamp,
+    },
+    /// Something happened on one of several hosts.
+    OnHost {
+        /// The host.
+        host: String,
+        /// What.
+        happened: Box<Event>,
+    },
+    /// A host got somewhere, or was lost.
+    Stands {
+        /// The host.
+        host: String,
+        /// How it stands now.
+        standing: Standing,
+        /// Why, where that is no matter of course.
+        why: String,
+        /// When.
+        at: Timestamp,
+    },
+    /// Some hosts are switched.
+    Wave {
+        /// Its number, from 1.
+        number: u32,
+        /// How many there are.
+        count: u32,
+        /// Its hosts.
+        hosts: Vec<String>,
+    },
+    /// The change of several hosts ended.
+    FleetEnded {
+        /// As the worst of them; None when no host's end is known.
+        outcome: Option<DeploymentOutcome>,
+        /// When.
+        at: Timestamp,
+        /// How long it took, in milliseconds.
+        elapsed_ms: u64,
     },
     /// The deployment ended.
     Ended {

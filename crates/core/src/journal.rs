@@ -76,6 +76,9 @@ pub struct Record {
     pub seq: u64,
     /// When it was appended, by the clock of the machine that did.
     pub at: Timestamp,
+    /// Whose journal has it, where several hosts' are read as one; None in a host's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
     /// What happened.
     pub entry: Entry,
 }

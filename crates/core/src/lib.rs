@@ -16,6 +16,7 @@ pub mod next;
 pub mod plan;
 pub mod probe;
 pub mod record;
+pub mod rollout;
 pub mod secret;
 pub mod store;
 pub mod target;

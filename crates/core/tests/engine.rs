@@ -107,9 +107,15 @@ fn name(event: &Event) -> String {
         Event::Began { resumed, .. } => format!("began resumed={resumed}"),
         Event::Recorded { record } => format!("{} {}", record.seq, entry_name(&record.entry)),
         Event::Ended { outcome, elapsed_ms, .. } => format!("ended {outcome:?} {elapsed_ms}"),
-        Event::Progressed { .. } | Event::Output { .. } | Event::Probed { .. } | Event::Waiting { .. } => {
-            "said".to_owned()
-        }
+        Event::Progressed { .. }
+        | Event::Output { .. }
+        | Event::Probed { .. }
+        | Event::Waiting { .. }
+        | Event::Fleet { .. }
+        | Event::OnHost { .. }
+        | Event::Stands { .. }
+        | Event::Wave { .. }
+        | Event::FleetEnded { .. } => "said".to_owned(),
     }
 }
 

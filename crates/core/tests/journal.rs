@@ -271,7 +271,7 @@ fn whatever_is_written_is_read() {
         let plan = plan.erased().unwrap();
         let entries = drawn.into_iter().map(|(kind, id, text)| entry(kind, StepId(id), text));
         let records: Vec<Record> =
-            entries.zip(1..).map(|(entry, seq)| Record { seq, at: minute(seq as i64), entry }).collect();
+            entries.zip(1..).map(|(entry, seq)| Record { seq, at: minute(seq as i64), host: None, entry }).collect();
         let bytes = encode(&plan, &records);
         let recorded = read(&bytes).unwrap().unwrap();
         prop_assert_eq!((recorded.plan, recorded.records, recorded.sound_bytes), (plan, records, bytes.len()));

@@ -70,7 +70,7 @@ fn with(told: Told, entries: impl IntoIterator<Item = Entry>) -> Told {
     let (plan, mut records) = told;
     for entry in entries {
         let last = records.last().unwrap();
-        let record = Record { seq: last.seq + 1, at: last.at + SignedDuration::from_secs(1), entry };
+        let record = Record { seq: last.seq + 1, at: last.at + SignedDuration::from_secs(1), host: None, entry };
         records.push(record);
     }
     (plan, records)
@@ -92,7 +92,7 @@ fn restored(step: u32) -> Entry {
 fn a_step_that_was_taken_up_again_is_timed_from_there() {
     let (plan, mut records) = Story::new(1).unfinished();
     let later = records.last().unwrap().at + SignedDuration::from_hours(9);
-    records.push(Record { seq: 4, at: later, entry: resumed() });
+    records.push(Record { seq: 4, at: later, host: None, entry: resumed() });
     let applied = Entry::Applied { step: StepId(1), outcome: Outcome::changed("done") };
     let record = sum(&with((plan, records), [applied]));
     assert_eq!((record.steps[1].elapsed_ms, record.resume_count), (Some(1_000), 1));

@@ -151,6 +151,11 @@ impl CommandError {
         self
     }
 
+    /// What sort of error it is.
+    pub(crate) fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
     /// What failed, for a warning about it.
     pub(crate) fn message(&self) -> &str {
         &self.message

@@ -34,6 +34,9 @@ pub struct JsonLines<W> {
 #[derive(Serialize)]
 struct Line<'a> {
     v: u32,
+    /// Where it happened, of several hosts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<&'a str>,
     #[serde(flatten)]
     event: &'a Event,
 }
@@ -47,7 +50,11 @@ impl<W: Write + Send> JsonLines<W> {
 
 impl<W: Write + Send> Reporter for JsonLines<W> {
     fn tell(&mut self, event: &Event) -> io::Result<()> {
-        self.out.write_all(json_line(&Line { v: VERSION, event })?.as_bytes())?;
+        let (host, event) = match event {
+            Event::OnHost { host, happened } => (Some(host.as_str()), &**happened),
+            event => (None, event),
+        };
+        self.out.write_all(json_line(&Line { v: VERSION, host, event })?.as_bytes())?;
         self.out.flush()
     }
 }

@@ -100,7 +100,14 @@ fn tell_all(mut reporter: Box<dyn Reporter>, heard: &Receiver<Arc<Event>>, backl
 fn may_be_dropped(event: &Event) -> bool {
     match event {
         Event::Progressed { .. } | Event::Output { .. } | Event::Probed { .. } | Event::Waiting { .. } => true,
-        Event::Began { .. } | Event::Recorded { .. } | Event::Ended { .. } => false,
+        Event::OnHost { happened, .. } => may_be_dropped(happened),
+        Event::Began { .. }
+        | Event::Recorded { .. }
+        | Event::Ended { .. }
+        | Event::Fleet { .. }
+        | Event::Stands { .. }
+        | Event::Wave { .. }
+        | Event::FleetEnded { .. } => false,
     }
 }
 
@@ -114,7 +121,7 @@ mod tests {
 
     fn entry(seq: u64) -> Event {
         let entry = Entry::Cancelled { reason: "a signal".to_owned() };
-        Event::Recorded { record: Record { seq, at: Timestamp::UNIX_EPOCH, entry } }
+        Event::Recorded { record: Record { seq, at: Timestamp::UNIX_EPOCH, host: None, entry } }
     }
 
     struct Panics;

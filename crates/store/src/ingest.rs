@@ -2,34 +2,58 @@
 
 use crate::fault::Fault;
 use crate::incidents;
+use crate::recall;
 use crate::value::{nanoseconds, signed, word};
 use cutover_core::id::DeploymentId;
 use cutover_core::journal::Record;
 use cutover_core::next::DeploymentOutcome;
 use cutover_core::plan::Plan;
-use cutover_core::record::{DeploymentRecord, DeploymentRow, StepState, summarize};
+use cutover_core::record::{DeploymentRecord, DeploymentRow, Part, StepState, split, summarize, unite};
 use rusqlite::{Connection, OptionalExtension, params};
 
 /// Takes in what is new of a deployment. What is known already, or older than what is known, changes nothing.
+///
+/// Several hosts' parts of one deployment may come one by one: they are told apart by their host.
 pub(crate) fn ingest(connection: &Connection, plan: &Plan, records: &[Record]) -> Result<(), Fault> {
-    let known = known_entry_count(connection, &plan.deployment)?;
-    if known.is_some_and(|known| known >= records.len()) {
+    let Some(known) = known(connection, &plan.deployment)? else { return put(connection, plan, records) };
+    let (plan_before, records_before) = (recall::plan(connection, known)?, recall::entries(connection, known)?);
+    let Some((plan, records)) = joined(split(&plan_before, &records_before), split(plan, records)) else {
         return Ok(());
+    };
+    for table in ["plans", "entries", "step_times", "probes"] {
+        connection.prepare(&format!("DELETE FROM {table} WHERE deployment = ?1"))?.execute([known])?;
     }
+    put(connection, &plan, &records)
+}
+
+fn put(connection: &Connection, plan: &Plan, records: &[Record]) -> Result<(), Fault> {
     let summary = summarize(plan, records);
     let number = put_row(connection, &DeploymentRow::from(&summary))?;
     put_plan(connection, number, plan)?;
-    put_entries(connection, number, &records[known.unwrap_or(0)..])?;
+    put_entries(connection, number, records)?;
     put_step_times(connection, number, &summary)?;
     put_probes(connection, number, &summary)?;
     incidents::take(connection, number, &summary)
 }
 
-/// How many of its entries are here; None when the deployment is not.
-fn known_entry_count(connection: &Connection, id: &DeploymentId) -> Result<Option<usize>, Fault> {
-    let sql = "SELECT (SELECT count(*) FROM entries WHERE deployment = number) FROM deployments WHERE id = ?1";
-    let count: Option<i64> = connection.prepare(sql)?.query_row([id.as_str()], |row| row.get(0)).optional()?;
-    Ok(count.map(|count| usize::try_from(count).unwrap_or(0)))
+/// What is known with what is told, as one; None when nothing in it is new.
+fn joined(mut parts: Vec<Part>, told: Vec<Part>) -> Option<(Plan, Vec<Record>)> {
+    let mut is_new = false;
+    for part in told {
+        match parts.iter_mut().find(|known| known.host() == part.host()) {
+            Some(known) if known.records.len() >= part.records.len() => continue,
+            Some(known) => *known = part,
+            None => parts.push(part),
+        }
+        is_new = true;
+    }
+    is_new.then(|| unite(parts)).flatten()
+}
+
+/// The number of a deployment that is here.
+fn known(connection: &Connection, id: &DeploymentId) -> Result<Option<i64>, Fault> {
+    let sql = "SELECT number FROM deployments WHERE id = ?1";
+    Ok(connection.prepare(sql)?.query_row([id.as_str()], |row| row.get(0)).optional()?)
 }
 
 fn put_row(connection: &Connection, row: &DeploymentRow) -> Result<i64, Fault> {
@@ -73,11 +97,11 @@ fn put_plan(connection: &Connection, number: i64, plan: &Plan) -> Result<(), Fau
 }
 
 fn put_entries(connection: &Connection, number: i64, records: &[Record]) -> Result<(), Fault> {
-    let sql = "INSERT INTO entries (deployment, seq, at, entry) VALUES (?1, ?2, ?3, ?4)";
+    let sql = "INSERT INTO entries (deployment, seq, at, host, entry) VALUES (?1, ?2, ?3, ?4, ?5)";
     let mut insert = connection.prepare(sql)?;
     for record in records {
         let entry = serde_json::to_string(&record.entry)?;
-        insert.execute(params![number, signed(record.seq), nanoseconds(record.at), entry])?;
+        insert.execute(params![number, signed(record.seq), nanoseconds(record.at), record.host, entry])?;
     }
     Ok(())
 }

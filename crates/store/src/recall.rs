@@ -79,15 +79,15 @@ pub(crate) fn plan(connection: &Connection, number: i64) -> Result<Plan, Fault> 
 
 /// The entries of this deployment, in order.
 pub(crate) fn entries(connection: &Connection, number: i64) -> Result<Vec<Record>, Fault> {
-    let sql = "SELECT seq, at, entry FROM entries WHERE deployment = ?1 ORDER BY seq";
+    let sql = "SELECT seq, at, host, entry FROM entries WHERE deployment = ?1 ORDER BY seq";
     let mut statement = connection.prepare(sql)?;
     let mut rows = statement.query([number])?;
     let mut records = Vec::new();
     while let Some(row) = rows.next()? {
         let mut columns = Columns::of(row);
-        let (seq, at) = (columns.count()?, columns.time()?);
+        let (seq, at, host) = (columns.count()?, columns.time()?, columns.plain::<Option<String>>()?);
         let entry: Entry = serde_json::from_str(&columns.plain::<String>()?)?;
-        records.push(Record { seq, at, entry });
+        records.push(Record { seq, at, host, entry });
     }
     Ok(records)
 }

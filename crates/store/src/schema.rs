@@ -7,7 +7,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 pub(crate) const VERSION: i64 = MIGRATIONS.len() as i64;
 
 /// Migration number n leads from version n to n + 1. They are never changed once released.
-const MIGRATIONS: [&str; 2] = [VERSION_1, VERSION_2];
+const MIGRATIONS: [&str; 3] = [VERSION_1, VERSION_2, VERSION_3];
 
 const VERSION_1: &str = "
 CREATE TABLE deployments (
@@ -116,6 +116,9 @@ CREATE TABLE artifacts (
 
 /// A project's whole history, as `cutover history` lists it: without this it is sorted anew each time.
 const VERSION_2: &str = "CREATE INDEX deployments_by_project ON deployments (project, began_at, id);";
+
+/// Whose journal has an entry, where a deployment went to several hosts.
+const VERSION_3: &str = "ALTER TABLE entries ADD COLUMN host TEXT;";
 
 /// The version of the file; the one thing that every opening reads.
 pub(crate) fn version(connection: &Connection) -> Result<i64, Fault> {

@@ -4,7 +4,9 @@
 
 use cutover_core::next::DeploymentOutcome;
 use cutover_core::plan::{Plan, PlanKind};
-use cutover_core::record::{ArtifactRecord, DeploymentRow, ReleaseRecord, ReleaseState, closes, incidents, summarize};
+use cutover_core::record::{
+    ArtifactRecord, DeploymentRow, Part, ReleaseRecord, ReleaseState, closes, incidents, summarize, unite,
+};
 use cutover_core::store::{Filter, ReleasePlace, Scope, Standing, Store, StoreError};
 use cutover_store::SqliteStore;
 use cutover_testkit::{Story, Told, minute};
@@ -29,6 +31,26 @@ fn a_deployment_is_recalled_as_it_was_summed_up() {
     assert_eq!(store.deployment(plan.deployment.as_str()).unwrap(), summarize(&plan, &records));
     assert_eq!(store.entries(&plan.deployment).unwrap(), records);
     assert_eq!(store.plan(&plan.deployment).unwrap(), plan);
+}
+
+#[test]
+fn the_parts_of_several_hosts_may_come_one_by_one() {
+    let part = |(plan, records): Told| Part { plan, records };
+    let parts = vec![
+        part(Story::new(1).host("one").deployed()),
+        part(Story::new(1).host("two").rolled_back()),
+        part(Story::new(1).host("three").deployed()),
+    ];
+    let (plan, records) = unite(parts.clone()).unwrap();
+    // Given two of them first, then the third, and one of them once more as it was before it ended.
+    let (_folder, store) = fresh();
+    let (both, both_records) = unite(vec![parts[0].clone(), parts[1].clone()]).unwrap();
+    store.ingest(&both, &both_records).unwrap();
+    store.ingest(&parts[2].plan, &parts[2].records).unwrap();
+    store.ingest(&parts[1].plan, &parts[1].records[..2]).unwrap();
+    let id = &plan.deployment;
+    assert_eq!((store.plan(id).unwrap(), store.entries(id).unwrap()), (plan.clone(), records.clone()));
+    assert_eq!(store.deployment(id.as_str()).unwrap(), summarize(&plan, &records));
 }
 
 #[test]

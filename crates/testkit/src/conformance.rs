@@ -197,7 +197,7 @@ impl<T: Target> Target for Faulty<'_, T> {
 }
 
 /// Progress that nobody follows.
-struct Silent;
+pub struct Silent;
 
 impl Progress for Silent {
     fn advance(&self, _: u64, _: u64, _: &'static str) {}

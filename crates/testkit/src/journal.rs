@@ -79,7 +79,7 @@ impl MemoryJournal {
         assert!(kept.len() < ENTRY_COUNT_MAX, "the engine never ends");
         let seq = kept.len() as u64 + 1;
         let at = start() + SignedDuration::from_secs(i64::try_from(seq).expect("tests keep few entries"));
-        let record = Record { seq, at, entry };
+        let record = Record { seq, at, host: None, entry };
         kept.push(record.clone());
         record
     }

@@ -103,6 +103,19 @@ impl Story {
         self.tell(vec![started(0), applied(0), started(1)])
     }
 
+    /// Somebody asks to stop before the switch ends, and what was live is back.
+    pub fn cancelled(self) -> Told {
+        let cancelled = Entry::Cancelled { reason: "asked to stop".to_owned() };
+        self.tell(vec![started(0), applied(0), started(1), cancelled, restored(1), restored(0)])
+    }
+
+    /// It happens on this host.
+    #[must_use]
+    pub fn host(mut self, host: &str) -> Self {
+        self.plan.steps.iter_mut().for_each(|step| host.clone_into(&mut step.host));
+        self
+    }
+
     /// The release is unhealthy after the switch, and what was live is back.
     pub fn rolled_back(self) -> Told {
         self.tell(vec![started(0), applied(0), started(1), failed(1), restored(1), restored(0)])
@@ -130,8 +143,11 @@ impl Story {
 
     fn tell(self, entries: Vec<Entry>) -> Told {
         let at = |place: i64| self.plan.made_at + SignedDuration::from_secs(self.step_seconds * place);
-        let records =
-            entries.into_iter().zip(1..).map(|(entry, seq)| Record { seq, at: at(seq as i64), entry }).collect();
+        let records = entries
+            .into_iter()
+            .zip(1..)
+            .map(|(entry, seq)| Record { seq, at: at(seq as i64), host: None, entry })
+            .collect();
         (self.plan, records)
     }
 }

@@ -7,7 +7,7 @@ use super::places::LocalFile;
 use super::sink::{Fault, Sink, show, suggest};
 use super::table::{Reader, table};
 use super::tables::TargetTable;
-use super::{CommandLine, EnvironmentConfig, SecretSource, TargetConfig};
+use super::{CommandLine, EnvironmentConfig, RolloutConfig, SecretSource, TargetConfig};
 use crate::id::TargetName;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,14 +24,15 @@ pub(super) struct EnvironmentParts {
     pub(super) env: BTreeMap<String, String>,
     pub(super) secrets: BTreeMap<String, SecretSource>,
     pub(super) hosts: BTreeMap<TargetName, Vec<String>>,
+    pub(super) rollout: RolloutConfig,
     pub(super) targets: (),
 }
 
 impl EnvironmentParts {
     /// The environment with its merged targets.
     pub(super) fn with(self, targets: BTreeMap<TargetName, TargetConfig>) -> EnvironmentConfig {
-        let Self { branch, env, secrets, hosts, targets: () } = self;
-        EnvironmentConfig { branch, env, secrets, hosts, targets }
+        let Self { branch, env, secrets, hosts, rollout, targets: () } = self;
+        EnvironmentConfig { branch, env, secrets, hosts, rollout, targets }
     }
 }
 

@@ -1,6 +1,6 @@
 //! `cutover.toml`: from text to a sound [`Config`], or every diagnostic at once.
 //!
-//! Each table is declared once (in `tables`, `host`, `service`, `verify`, `environment`);
+//! Each table is declared once (in `tables`, `host`, `service`, `verify`, `environment`, `rollout`);
 //! the decoder, the valid keys, [`json_schema`] and [`reference()`] all come from that declaration.
 //! To add a key: add a field to the model and a line to its table.
 
@@ -15,6 +15,7 @@ mod merge;
 mod model;
 mod names;
 mod places;
+mod rollout;
 mod schema;
 mod service;
 mod sink;

@@ -1,6 +1,7 @@
 //! What a sound `cutover.toml` says.
 
 use crate::id::{EnvironmentName, ProjectName, TargetName};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -302,6 +303,8 @@ pub struct EnvironmentConfig {
     pub secrets: BTreeMap<String, SecretSource>,
     /// Hosts by target; `"localhost"` is this machine.
     pub hosts: BTreeMap<TargetName, Vec<String>>,
+    /// How a release spreads over several hosts.
+    pub rollout: RolloutConfig,
     /// This environment's targets: those that `hosts` names, with its overrides merged in.
     pub targets: BTreeMap<TargetName, TargetConfig>,
 }
@@ -315,4 +318,73 @@ pub enum SecretSource {
     File(PathBuf),
     /// `{ command = ["op", "read", "…"] }`: a command's standard output without its last newline.
     Command(CommandLine),
+}
+
+/// `[environments.NAME.rollout]`: how a release spreads over several hosts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RolloutConfig {
+    /// How many hosts are switched first, alone; None: no more than any other wave.
+    pub canary: Option<Share>,
+    /// How many hosts each further wave has.
+    pub batch: Share,
+    /// How many hosts may be switched at the same time within a wave.
+    pub max_unavailable: Share,
+    /// How long to wait between two waves.
+    pub pause: Duration,
+    /// What becomes of the hosts that were switched before another one failed.
+    pub on_failure: OnFailure,
+    /// What a host that was switched does by itself when the coordinator is gone.
+    pub on_lost_coordinator: OnLostCoordinator,
+    /// For how long a host believes in a coordinator that says nothing.
+    pub lease: Duration,
+    /// What is done about hosts that cannot be reached before anything is switched.
+    pub on_unreachable: OnUnreachable,
+}
+
+/// Some of the hosts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Share {
+    /// So many.
+    Count(u32),
+    /// So many in a hundred, rounded up.
+    Percent(u32),
+}
+
+impl Share {
+    /// How many that are of `host_count`: at least one, at most all.
+    pub fn of(self, host_count: usize) -> usize {
+        let count = match self {
+            Self::Count(count) => count as usize,
+            Self::Percent(percent) => (host_count * percent as usize).div_ceil(100),
+        };
+        count.clamp(1, host_count.max(1))
+    }
+}
+
+/// What becomes of the hosts that were switched before another one failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnFailure {
+    /// They go back to what they had.
+    RestoreAll,
+    /// They keep the new release.
+    Keep,
+}
+
+/// What a host that was switched does by itself when the coordinator is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnLostCoordinator {
+    /// It goes back to what it had.
+    Restore,
+    /// It keeps the new release, which it has seen healthy.
+    Keep,
+}
+
+/// What is done about hosts that cannot be reached before anything is switched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnUnreachable {
+    /// Nothing is deployed anywhere.
+    Refuse,
+    /// The others are deployed, and these are named.
+    Skip,
 }

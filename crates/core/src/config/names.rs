@@ -222,3 +222,16 @@ choice!(
     /// Whose process must answer a probe.
     Owner for super::ProbeOwner, "an owner": "release" => super::ProbeOwner::Release, "any" => super::ProbeOwner::Any
 );
+choice!(
+    /// What becomes of hosts that were switched before another one failed.
+    Failing for super::OnFailure, "a policy": "restore_all" => super::OnFailure::RestoreAll, "keep" => super::OnFailure::Keep
+);
+choice!(
+    /// What a host does whose coordinator is gone.
+    Losing for super::OnLostCoordinator, "a policy":
+    "restore" => super::OnLostCoordinator::Restore, "keep" => super::OnLostCoordinator::Keep
+);
+choice!(
+    /// What is done about hosts that cannot be reached.
+    Missing for super::OnUnreachable, "a policy": "refuse" => super::OnUnreachable::Refuse, "skip" => super::OnUnreachable::Skip
+);

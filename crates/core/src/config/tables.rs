@@ -7,6 +7,7 @@ use super::host_keys::{HostKey, HostPlace};
 use super::kind::{ListOf, MapOf, OneOrMore, Whole};
 use super::names::{AnyText, Environment, Project, Target, UserName, VariableName, Word};
 use super::places::{GlobPattern, Host, Jumps, LocalFile};
+use super::rollout::RolloutTable;
 use super::table::table;
 use super::units::{Limit, Time};
 use super::{ArtifactConfig, HostConfig, SshConfig, TargetConfig};
@@ -105,6 +106,8 @@ table! {
         secrets: Secrets, default "[]";
         /// Hosts by target; `localhost` is this machine.
         hosts: MapOf<Target, OneOrMore<Host>>, default "{}";
+        /// How a release spreads over several hosts.
+        rollout: RolloutTable, default "{}";
         /// What differs here from the targets above; merged key by key, lists are replaced.
         targets: Overrides, default "{}";
     }

@@ -11,6 +11,8 @@ mod report;
 mod row;
 mod step;
 mod summarize;
+mod united;
+mod worst;
 
 pub use artifact::ArtifactRecord;
 pub use deployment::{DeploymentRecord, FailureRecord, ProbeRecord, RECORD_VERSION, TargetRecord};
@@ -20,3 +22,4 @@ pub use row::DeploymentRow;
 pub use step::{StepRecord, StepState};
 pub(crate) use summarize::elapsed_ms;
 pub use summarize::summarize;
+pub use united::{Part, split, unite};

@@ -2,6 +2,8 @@
 
 use super::deployment::{DeploymentRecord, FailureRecord, ProbeRecord, RECORD_VERSION, TargetRecord};
 use super::step::{StepRecord, StepState};
+use super::united::split;
+use super::worst::worst;
 use crate::journal::{Entry, Record};
 use crate::next::{self, DeploymentOutcome, Next, RESUME_COUNT_MAX, Replay};
 use crate::plan::{Phase, Plan, Step, StepId};
@@ -11,8 +13,16 @@ use jiff::Timestamp;
 
 /// Sums up a deployment from its plan and everything that was journaled, in order.
 ///
+/// Each host drives its own part of the plan under the law; several parts are summed up as the worst of them.
 /// Entries that name a step which the plan does not have are passed over.
 pub fn summarize(plan: &Plan, records: &[Record]) -> DeploymentRecord {
+    match split(plan, records).as_slice() {
+        [] | [_] => summarize_one(plan, records),
+        parts => worst(plan, parts.iter().map(|part| summarize_one(&part.plan, &part.records)).collect()),
+    }
+}
+
+fn summarize_one(plan: &Plan, records: &[Record]) -> DeploymentRecord {
     let mut summary = Summary { plan, replay: Replay::new(plan), record: blank(plan), last: None, resumed_at: None };
     for record in records {
         summary.take(record);
@@ -180,7 +190,7 @@ fn failure(step: &Step<serde_json::Value>, error: &Failure, at: Timestamp) -> Fa
     }
 }
 
-fn blank(plan: &Plan) -> DeploymentRecord {
+pub(super) fn blank(plan: &Plan) -> DeploymentRecord {
     DeploymentRecord {
         version: RECORD_VERSION,
         deployment: plan.deployment.clone(),

@@ -176,5 +176,5 @@ fn restart(mut session: Session<'_>, reason: &str, waiting: &WaitArgs) -> Result
     reason.clone_into(&mut session.reason);
     session.wait = waiting.limit();
     session.supersede = waiting.supersede();
-    session.change("restart", Task::Restart)
+    session.change("restart", &Task::Restart)
 }

@@ -96,7 +96,7 @@ impl DeployArgs {
         session.reason.clone_from(&self.reason);
         session.wait = self.waiting.limit();
         session.supersede = self.waiting.supersede();
-        let host = if self.dry_run { None } else { session.connect()? };
+        let connections = if self.dry_run { Vec::new() } else { session.connect()? };
         let artifact = find_artifact(context, &self.what)?;
         if self.dry_run {
             return super::plan::rehearse(context, &session, &artifact);
@@ -112,7 +112,7 @@ impl DeployArgs {
             committed_at: artifact.record.committed_at,
             restart: self.restart,
         };
-        session.change_through(host, purpose.trim(), task)
+        session.change_through(connections, purpose.trim(), &task)
     }
 }
 

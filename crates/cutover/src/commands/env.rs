@@ -42,7 +42,7 @@ impl EnvArgs {
 
     fn diff(&self, context: &Context) -> Result<Exit, CommandError> {
         let session = Session::open(context, &self.environment)?;
-        session.place.refuse_elsewhere()?;
+        session.refuse_elsewhere()?;
         let wanted = &session.variables.values;
         let mut changes = Vec::new();
         for (name, config) in &session.place.targets {

@@ -44,7 +44,7 @@ pub(crate) struct PlanArgs {
 impl PlanArgs {
     pub(super) fn run(&self, context: &Context) -> Result<Exit, CommandError> {
         let session = Session::open(context, &self.environment)?;
-        session.place.refuse_elsewhere()?;
+        session.refuse_elsewhere()?;
         let artifact = find_artifact(context, &self.what)?;
         Preview::of(context, &session, &artifact)?.0.tell(context)?;
         warn(context, &session, &artifact)?;
@@ -63,7 +63,7 @@ fn warn(context: &Context, session: &Session<'_>, artifact: &Artifact) -> Result
 
 /// Shows the plan and checks everything that can be checked without changing anything.
 pub(super) fn rehearse(context: &Context, session: &Session<'_>, artifact: &Artifact) -> Result<Exit, CommandError> {
-    session.place.refuse_elsewhere()?;
+    session.refuse_elsewhere()?;
     let (preview, plan) = Preview::of(context, session, artifact)?;
     preview.tell(context)?;
     warn(context, session, artifact)?;

@@ -35,7 +35,7 @@ impl ResumeArgs {
             return self.abandon(context);
         }
         let session = Session::open_for_recovery(context, &self.environment)?;
-        session.change("resume", Task::Resume)
+        session.change("resume", &Task::Resume)
     }
 
     fn abandon(&self, context: &Context) -> Result<Exit, CommandError> {

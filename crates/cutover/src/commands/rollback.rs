@@ -43,6 +43,6 @@ impl RollbackArgs {
         session.reason.clone_from(&self.reason);
         session.wait = self.waiting.limit();
         session.supersede = self.waiting.supersede();
-        session.change("rollback", Task::Rollback { release: self.release.clone() })
+        session.change("rollback", &Task::Rollback { release: self.release.clone() })
     }
 }

@@ -3,14 +3,17 @@
 //! Once all that is needed has arrived, the connection may end: what was begun is brought to its end all the same.
 
 use super::conductor::Conductor;
-use super::letter::{Answer, Change, Letter, Question, unpack_variables};
-use super::order::Order;
+use super::letter::{Answer, AtGate, Change, Letter, Question, unpack_variables};
+use super::line::{FarCoordinator, Line};
+use super::order::{Order, Part};
 use super::variables::Variables;
 use crate::error::CommandError;
 use cutover_core::artifact::Manifest;
 use cutover_core::event::Event;
+use cutover_core::rollout::Gate;
 use cutover_core::target::Cancel;
 use cutover_reporters::{Reporter, Tee};
+use cutover_targets::host::gate::{Coordinator, Nobody};
 use cutover_targets::host::transaction::Ended;
 use cutover_targets::host::{Offer, SupervisorProgram};
 use cutover_targets::remote::bootstrap::{present, read_preamble};
@@ -54,9 +57,16 @@ where
         Letter::Question(question) => return Ok(Some(question)),
     };
     let (remote, inlet) = Remote::new(Arc::clone(&sender), request.manifest.as_ref());
-    std::thread::Builder::new().name("client".to_owned()).spawn(move || listen(reader, &inlet, cancel))?;
+    let line = Arc::new(Line::new());
+    let ear = Ear { inlet, line: Arc::clone(&line), cancel };
+    std::thread::Builder::new().name("client".to_owned()).spawn(move || ear.listen(reader))?;
     let tee = Tee::new(vec![Box::new(Frames(Arc::clone(&sender)))]);
-    let (done, ended) = conduct(&request, &remote, &tee, supervisor, cancel);
+    let tell = |gate, artifact: &str| {
+        // A client that is gone is noticed by who waits for its answer.
+        let _told = sender.send_json(Kind::Gate, &AtGate { gate, artifact: artifact.to_owned() });
+    };
+    let coordinator = coordinator(&request.order, &line, &tell);
+    let (done, ended) = conduct(&request, &remote, &tee, supervisor, cancel, coordinator.as_ref());
     tee.finish(PATIENCE);
     // A client that is gone is no failure of what was done.
     let _told = answer(&sender, done, &ended);
@@ -80,17 +90,49 @@ fn expect(reader: &mut impl Read, wanted: Kind) -> io::Result<Vec<u8>> {
     }
 }
 
+/// Who is waited for at gates.
+fn coordinator<'a>(order: &Order, line: &'a Line, tell: &'a (dyn Fn(Gate, &str) + Sync)) -> Box<dyn Coordinator + 'a> {
+    match order.part {
+        Some(Part { lease, .. }) => Box::new(FarCoordinator { line, lease, tell }),
+        None => Box::new(Nobody),
+    }
+}
+
 /// Takes what the client sends while its order is carried out.
-fn listen(mut reader: impl Read, inlet: &Inlet, cancel: &Cancel) {
-    loop {
-        match receive(&mut reader) {
-            Ok(Some((Kind::Content, piece))) => inlet.piece(piece),
-            Ok(Some((Kind::Unavailable, why))) => inlet.fail(&String::from_utf8_lossy(&why)),
-            Ok(Some((Kind::Cancel, _))) => cancel.cancel(),
-            Ok(Some((kind, _))) => return inlet.fail(&format!("the client sent {kind:?} out of turn")),
-            Ok(None) => return inlet.fail("the connection ended"),
-            Err(error) => return inlet.fail(&format!("the connection broke: {error}")),
+struct Ear {
+    inlet: Inlet,
+    line: Arc<Line>,
+    cancel: &'static Cancel,
+}
+
+impl Ear {
+    fn listen(self, mut reader: impl Read) {
+        let why = loop {
+            match receive(&mut reader) {
+                Ok(Some((kind, payload))) => {
+                    if let Err(why) = self.take(kind, payload) {
+                        break why;
+                    }
+                }
+                Ok(None) => break "the connection ended".to_owned(),
+                Err(error) => break format!("the connection broke: {error}"),
+            }
+        };
+        self.inlet.fail(&why);
+        self.line.close();
+    }
+
+    fn take(&self, kind: Kind, payload: Vec<u8>) -> Result<(), String> {
+        self.line.alive();
+        match kind {
+            Kind::Content => self.inlet.piece(payload),
+            Kind::Unavailable => self.inlet.fail(&String::from_utf8_lossy(&payload)),
+            Kind::Cancel => self.cancel.cancel(),
+            Kind::Go => self.line.go(serde_json::from_slice(&payload).map_err(|error| error.to_string())?),
+            Kind::Alive => {}
+            kind => return Err(format!("the client sent {kind:?} out of turn")),
         }
+        Ok(())
     }
 }
 
@@ -100,6 +142,7 @@ fn conduct<W: Write + Send>(
     tee: &Tee,
     supervisor: &SupervisorProgram,
     cancel: &Cancel,
+    coordinator: &dyn Coordinator,
 ) -> (Result<Option<Ended>, CommandError>, Vec<Ended>) {
     let ended = RefCell::new(Vec::new());
     let offer = |artifact: &str| {
@@ -113,6 +156,7 @@ fn conduct<W: Write + Send>(
         supervisor,
         observer: tee,
         cancel,
+        coordinator,
         offers: &offer,
         ended: &|one| ended.borrow_mut().push(one.clone()),
     };

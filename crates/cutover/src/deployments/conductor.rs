@@ -11,6 +11,7 @@ use cutover_core::mask::Masker;
 use cutover_core::next::DeploymentOutcome;
 use cutover_core::record::summarize;
 use cutover_core::target::{Cancel, Failure};
+use cutover_targets::host::gate::Coordinator;
 use cutover_targets::host::lock::{Holder, Waiting};
 use cutover_targets::host::planner::{self, Subject, Wish};
 use cutover_targets::host::transaction::{Ended, Surroundings, Transaction, TransactionError};
@@ -54,6 +55,8 @@ pub(crate) struct Conductor<'a> {
     pub(crate) observer: &'a dyn Observer,
     /// Whether stopping was asked for.
     pub(crate) cancel: &'a Cancel,
+    /// Who coordinates this host with others.
+    pub(crate) coordinator: &'a dyn Coordinator,
     /// What can be had of the artifact with this id.
     pub(crate) offers: &'a dyn Fn(&str) -> Option<Offer<'a>>,
     /// Told of each deployment that came to its end, also of those that had died before.
@@ -68,6 +71,7 @@ impl Conductor<'_> {
             cancel: self.cancel,
             by: &self.order.by,
             supervisor: self.supervisor,
+            coordinator: self.coordinator,
         };
         if let Task::Resume = self.order.task
             && let Some(ended) = follow(&self.order.place().directories(), &surroundings).map_err(RunError::from)?
@@ -146,6 +150,7 @@ impl Conductor<'_> {
             targets: place.targets.clone(),
             variables: &self.variables.values,
             secret_names: self.order.secret_names.clone(),
+            part: self.order.part.map(|part| part.plan),
         }
     }
 

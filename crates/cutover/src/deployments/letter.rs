@@ -3,6 +3,7 @@
 use super::order::Order;
 use super::variables::Variables;
 use cutover_core::next::DeploymentOutcome;
+use cutover_core::rollout::Gate;
 use cutover_core::secret::Secret;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -39,6 +40,15 @@ pub(super) struct Change {
     pub(super) has_variables: bool,
     /// Whether a manifest follows.
     pub(super) has_manifest: bool,
+}
+
+/// The host waits at a gate.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct AtGate {
+    /// The gate.
+    pub(super) gate: Gate,
+    /// The artifact that it brings live.
+    pub(super) artifact: String,
 }
 
 /// The agent's last message.

@@ -5,6 +5,7 @@ use cutover_core::artifact::Digest;
 use cutover_core::config::HostConfig;
 use cutover_core::id::{DeploymentId, EnvironmentName, ProjectName, TargetName};
 use cutover_targets::host::lock::Holder;
+use cutover_targets::host::planner::FleetPart;
 use cutover_targets::host::transaction::Recovery;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -42,6 +43,17 @@ pub(crate) struct Order {
     pub(crate) supersede: bool,
     /// What is to be done.
     pub(crate) task: Task,
+    /// The host's part where it is one of several that wait for each other.
+    pub(crate) part: Option<Part>,
+}
+
+/// A host's part in a change of several.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Part {
+    /// What the plan depends on.
+    pub(crate) plan: FleetPart,
+    /// For how long the host believes in a client that says nothing.
+    pub(crate) lease: Duration,
 }
 
 /// What is to be done on a host.
@@ -73,6 +85,11 @@ pub(crate) enum Task {
 }
 
 impl Task {
+    /// Whether it says itself what is brought live, whatever a host has.
+    pub(crate) fn names_what_it_brings(&self) -> bool {
+        !matches!(self, Self::Rollback { release: None })
+    }
+
     /// What becomes of a deployment that died before.
     pub(crate) fn recovery(&self) -> Recovery {
         match self {
@@ -83,6 +100,11 @@ impl Task {
 }
 
 impl Order {
+    /// Whether it runs the migrations for several hosts.
+    pub(crate) fn migrates(&self) -> bool {
+        self.part.is_some_and(|part| part.plan.migrates)
+    }
+
     /// The environment's targets as commands see them.
     pub(crate) fn place(&self) -> Place<'_> {
         Place {

@@ -13,6 +13,7 @@ const LOCALHOST: &str = "localhost";
 pub(super) const HERE_VARIABLE: &str = "CUTOVER_HERE";
 
 /// One environment with its targets on one host.
+#[derive(Debug, Clone)]
 pub(crate) struct Place<'a> {
     /// Its name.
     pub(crate) name: &'a EnvironmentName,
@@ -29,7 +30,7 @@ pub(crate) enum PlaceError {
     #[error("environment {0} has no hosts: there is nowhere to deploy to")]
     Empty(String),
     /// It is on more than one host.
-    #[error("environment {environment} is on {one} and on {other}: this version deploys to one host at a time")]
+    #[error("environment {environment} is on {one} and on {other}: this command looks at one host only")]
     Several {
         /// The environment.
         environment: String,
@@ -61,21 +62,33 @@ pub(crate) enum PlaceError {
 }
 
 impl<'a> Place<'a> {
-    /// The environment's targets, wherever they are.
-    pub(crate) fn of(name: &'a EnvironmentName, environment: &'a EnvironmentConfig) -> Result<Self, PlaceError> {
-        let mut place = Self { name, host: LOCALHOST, targets: BTreeMap::new() };
-        let mut hosts = environment.hosts.values().flatten();
-        if let Some(one) = hosts.next() {
-            place.host = one;
-        }
-        if let Some(other) = hosts.find(|other| *other != place.host) {
-            let (one, other) = (place.host.to_owned(), other.clone());
-            return Err(PlaceError::Several { environment: name.to_string(), one, other });
-        }
+    /// The environment's targets on each of its hosts, in the config's order. At least one.
+    pub(crate) fn all(name: &'a EnvironmentName, environment: &'a EnvironmentConfig) -> Result<Vec<Self>, PlaceError> {
+        let mut places: Vec<Self> = Vec::new();
         for (target, hosts) in &environment.hosts {
-            place.add(environment, target, hosts)?;
+            for host in hosts {
+                let at = places.iter().position(|place| place.host == host).unwrap_or_else(|| {
+                    places.push(Self { name, host, targets: BTreeMap::new() });
+                    places.len() - 1
+                });
+                places[at].add(environment, target)?;
+            }
         }
-        if place.targets.is_empty() { Err(PlaceError::Empty(name.to_string())) } else { Ok(place) }
+        places.retain(|place| !place.targets.is_empty());
+        if places.is_empty() { Err(PlaceError::Empty(name.to_string())) } else { Ok(places) }
+    }
+
+    /// The environment's targets on its one host; an error when there are several.
+    pub(crate) fn of(name: &'a EnvironmentName, environment: &'a EnvironmentConfig) -> Result<Self, PlaceError> {
+        let mut places = Self::all(name, environment)?;
+        match places.as_slice() {
+            [one, other, ..] => Err(PlaceError::Several {
+                environment: name.to_string(),
+                one: one.host.to_owned(),
+                other: other.host.to_owned(),
+            }),
+            [] | [_] => places.pop().ok_or_else(|| PlaceError::Empty(name.to_string())),
+        }
     }
 
     /// The environment's targets on this machine; an error when they are elsewhere.
@@ -98,15 +111,8 @@ impl<'a> Place<'a> {
         Err(PlaceError::Remote { environment: self.name.to_string(), host: self.host.to_owned() })
     }
 
-    fn add(
-        &mut self,
-        environment: &'a EnvironmentConfig,
-        target: &TargetName,
-        hosts: &[String],
-    ) -> Result<(), PlaceError> {
-        let Some(TargetConfig::Host(config)) = environment.targets.get(target).filter(|_| !hosts.is_empty()) else {
-            return Ok(());
-        };
+    fn add(&mut self, environment: &'a EnvironmentConfig, target: &TargetName) -> Result<(), PlaceError> {
+        let Some(TargetConfig::Host(config)) = environment.targets.get(target) else { return Ok(()) };
         if let Some((other, _)) = self.targets.iter().find(|(_, other)| other.deploy_to == config.deploy_to) {
             let path = config.deploy_to.display().to_string();
             return Err(PlaceError::Shared { one: other.to_string(), other: target.to_string(), path });

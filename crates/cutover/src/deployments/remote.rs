@@ -1,11 +1,12 @@
 //! A host that is another machine: the order goes there, and what happens comes back.
 
-use super::letter::{Answer, Change, Letter, Question, pack_variables};
+use super::letter::{Answer, AtGate, Change, Letter, Question, pack_variables};
 use super::order::Order;
 use crate::error::{CommandError, ErrorKind};
 use cutover_core::artifact::{BlobSource, Manifest};
 use cutover_core::event::{Event, Observer};
 use cutover_core::next::DeploymentOutcome;
+use cutover_core::rollout::{Gate, Word};
 use cutover_core::secret::Secret;
 use cutover_core::target::{Cancel, Failure};
 use cutover_targets::host::transaction::Ended;
@@ -19,10 +20,14 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
 use std::process::{ChildStdin, ChildStdout};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-/// How often it is looked whether stopping was asked for.
-const CANCEL_POLL: Duration = Duration::from_millis(50);
+/// How often it is looked whether there is something to say.
+const POLL: Duration = Duration::from_millis(50);
+/// How often a host is told that its coordinator is there.
+const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// A connection that has been begun; ssh is still shaking hands.
 pub(crate) struct Host {
@@ -43,10 +48,38 @@ pub(crate) struct Errand<'a> {
     pub(crate) artifact: Option<(&'a Manifest, &'a dyn BlobSource)>,
     /// Who is told.
     pub(crate) observer: &'a dyn Observer,
-    /// Whether stopping was asked for.
-    pub(crate) cancel: &'a Cancel,
+    /// What the host is told.
+    pub(crate) voice: Voice<'a>,
     /// Told of each deployment that came to its end, also of those that had died before.
     pub(crate) ended: &'a dyn Fn(&Ended),
+}
+
+/// What a host is told while it is at work.
+#[derive(Clone, Copy)]
+pub(crate) enum Voice<'a> {
+    /// To stop, once that was asked for.
+    Cancel(&'a Cancel),
+    /// What the coordinator of several hosts says.
+    Coordinator {
+        /// What it says.
+        words: &'a Mutex<Receiver<Word>>,
+        /// Told that the host waits at a gate, and with which artifact.
+        at_gate: &'a (dyn Fn(Gate, String) + Sync),
+    },
+}
+
+/// A change that a host did not bring to its end, as far as is known here.
+pub(crate) struct Undone {
+    /// Why.
+    pub(crate) error: CommandError,
+    /// Whether the host may have begun, and goes on by itself.
+    pub(crate) may_go_on: bool,
+}
+
+impl From<CommandError> for Undone {
+    fn from(error: CommandError) -> Self {
+        Self { error, may_go_on: false }
+    }
 }
 
 /// Why a host did not do it.
@@ -86,7 +119,7 @@ impl Host {
     }
 
     /// Has the errand done; gives how it ended, or None when there was nothing to do.
-    pub(crate) fn send(self, errand: &Errand<'_>) -> Result<Option<DeploymentOutcome>, CommandError> {
+    pub(crate) fn send(self, errand: &Errand<'_>) -> Result<Option<DeploymentOutcome>, Undone> {
         let Self { name, agents, mut connection, mut stdin, mut stdout } = self;
         let flight = flight(errand)?;
         let mut begun = false;
@@ -97,8 +130,8 @@ impl Host {
         });
         match talked {
             Ok(outcome) => Ok(outcome),
-            Err(Trouble::Refused(error)) => Err(error),
-            Err(Trouble::Lost(why)) => Err(lost(&name, connection, &why, begun)),
+            Err(Trouble::Refused(error)) => Err(error.into()),
+            Err(Trouble::Lost(why)) => Err(Undone { error: lost(&name, connection, &why, begun), may_go_on: begun }),
         }
     }
 }
@@ -210,9 +243,9 @@ fn converse(
     stdout: &mut BufReader<ChildStdout>,
     errand: &Errand<'_>,
 ) -> Result<Option<DeploymentOutcome>, Trouble> {
-    let (sender, over, cancel) = (Sender::new(stdin), AtomicBool::new(false), errand.cancel);
+    let (sender, over, voice) = (Sender::new(stdin), AtomicBool::new(false), errand.voice);
     std::thread::scope(|scope| {
-        scope.spawn(|| pass_on_cancel(&sender, cancel, &over));
+        scope.spawn(|| speak(&sender, voice, &over));
         let (sender, artifact) = (&sender, errand.artifact);
         let ask = |lacking: Lacking| drop(scope.spawn(move || provide(sender, artifact, lacking)));
         let heard = hear(stdout, errand, &ask);
@@ -242,7 +275,15 @@ fn hear(
             Kind::Ended => (errand.ended)(&serde_json::from_slice(&payload)?),
             Kind::Refused => return Err(Trouble::Refused(serde_json::from_slice(&payload)?)),
             Kind::Done => return Ok(serde_json::from_slice::<Answer>(&payload)?.outcome),
-            Kind::Order | Kind::Variables | Kind::Manifest | Kind::Content | Kind::Unavailable | Kind::Cancel => {
+            Kind::Gate => at_gate(errand.voice, &payload)?,
+            Kind::Order
+            | Kind::Variables
+            | Kind::Manifest
+            | Kind::Content
+            | Kind::Unavailable
+            | Kind::Cancel
+            | Kind::Go
+            | Kind::Alive => {
                 return Err(Trouble::Lost(format!("it sent {kind:?} out of turn")));
             }
         }
@@ -264,13 +305,55 @@ fn provide(sender: &Sender<ChildStdin>, artifact: Option<(&Manifest, &dyn BlobSo
     }
 }
 
+fn at_gate(voice: Voice<'_>, payload: &[u8]) -> Result<(), Trouble> {
+    let AtGate { gate, artifact } = serde_json::from_slice(payload)?;
+    if let Voice::Coordinator { at_gate, .. } = voice {
+        at_gate(gate, artifact);
+    }
+    Ok(())
+}
+
+/// Passes on what the host is told, until it is over. What cannot be sent is noticed by whoever reads.
+fn speak(sender: &Sender<ChildStdin>, voice: Voice<'_>, over: &AtomicBool) {
+    match voice {
+        Voice::Cancel(cancel) => pass_on_cancel(sender, cancel, over),
+        Voice::Coordinator { words, .. } => pass_on_words(sender, words, over),
+    }
+}
+
 fn pass_on_cancel(sender: &Sender<ChildStdin>, cancel: &Cancel, over: &AtomicBool) {
     while !over.load(Ordering::SeqCst) {
         if cancel.is_cancelled() {
             let _sent = sender.send(Kind::Cancel, &[]);
             return;
         }
-        std::thread::sleep(CANCEL_POLL);
+        std::thread::sleep(POLL);
+    }
+}
+
+fn pass_on_words(sender: &Sender<ChildStdin>, words: &Mutex<Receiver<Word>>, over: &AtomicBool) {
+    let mut spoke_at = Instant::now();
+    each_word(words, over, |word| {
+        let _sent = match word {
+            Some(Word::Go(gate)) => sender.send_json(Kind::Go, &gate),
+            Some(Word::Stop) => sender.send(Kind::Cancel, &[]),
+            None if spoke_at.elapsed() < HEARTBEAT => return,
+            None => sender.send(Kind::Alive, &[]),
+        };
+        spoke_at = Instant::now();
+    });
+}
+
+/// Gives each word as it comes, and None now and then while there is none.
+pub(super) fn each_word(words: &Mutex<Receiver<Word>>, over: &AtomicBool, mut take: impl FnMut(Option<Word>)) {
+    let words = words.lock().unwrap_or_else(PoisonError::into_inner);
+    while !over.load(Ordering::SeqCst) {
+        match words.recv_timeout(POLL) {
+            Ok(word) => take(Some(word)),
+            Err(RecvTimeoutError::Timeout) => take(None),
+            // Nothing will be said any more, and the host finds that out.
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
     }
 }
 

@@ -1,37 +1,40 @@
 //! One change of an environment: order, conduct, remember, tell.
 
 use super::agents::agents;
-use super::conductor::{Conductor, open_service};
+use super::conductor::open_service;
+use super::fleet::{Fleet, FleetEnd, Member};
+use super::hands::{Hands, Job};
 use super::identity::{asker, deployment_id};
 use super::memory::remember_releases;
-use super::order::{Order, Task};
-use super::remote::{Errand, Host};
+use super::order::{Order, Part, Task};
+use super::remote::{Host, Voice};
 use super::signals::{self, CANCEL};
 use super::ssh_options::ssh_options;
-use super::{Place, Variables, VariablesError, audit};
+use super::{Place, PlaceError, Variables, VariablesError, audit};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::output::Output;
 use cutover_artifacts::{ArtifactBlobs, ArtifactStore};
-use cutover_core::artifact::BlobSource;
-use cutover_core::config::{EnvironmentConfig, HostConfig, ServiceConfig};
+use cutover_core::config::{EnvironmentConfig, HostConfig, OnUnreachable, ServiceConfig};
 use cutover_core::event::{Event, Observer};
 use cutover_core::id::{DeploymentId, ProjectName, TargetName};
-use cutover_core::journal::Record;
 use cutover_core::mask::MASKABLE_LENGTH_MIN;
 use cutover_core::next::DeploymentOutcome;
 use cutover_core::plan::{Plan, PlanKind};
+use cutover_core::record::{Part as RecordPart, unite};
+use cutover_core::rollout::Rollout;
 use cutover_core::store::{KEPT_COUNT, Store, StoreError};
 use cutover_core::target::Failure;
 use cutover_store::SqliteStore;
-use cutover_targets::host::planner::Wish;
+use cutover_targets::host::planner::{FleetPart, Wish};
 use cutover_targets::host::transaction::Ended;
-use cutover_targets::host::{Layout, Offer, SupervisorProgram};
+use cutover_targets::host::{Layout, SupervisorProgram};
 use cutover_targets::service;
 use jiff::Timestamp;
-use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// How long reporters may take to tell what they have left.
@@ -41,8 +44,10 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub(crate) struct Session<'a> {
     context: &'a Context,
     project: &'a ProjectName,
-    /// The environment's targets on this machine.
+    /// The environment's targets on its first host.
     pub(crate) place: Place<'a>,
+    /// The environment's targets on each of its hosts.
+    places: Vec<Place<'a>>,
     environment: &'a EnvironmentConfig,
     /// Its variables.
     pub(crate) variables: Variables,
@@ -92,7 +97,8 @@ impl<'a> Session<'a> {
     /// The environment for what needs no new values: a rollback uses the ones that the release had.
     pub(crate) fn open_without_variables(context: &'a Context, environment: &str) -> Result<Self, CommandError> {
         let (name, environment) = context.environment(environment)?;
-        let place = Place::of(name, environment)?;
+        let places = Place::all(name, environment)?;
+        let place = places.first().cloned().ok_or_else(|| PlaceError::Empty(name.to_string()))?;
         let store = context
             .store()
             .inspect_err(|_| context.output.warn("the history cannot be opened; it will catch up later"))
@@ -101,6 +107,7 @@ impl<'a> Session<'a> {
             context,
             project: &context.project()?.config.name,
             place,
+            places,
             environment,
             variables: Variables::unknown(environment),
             reason: String::new(),
@@ -113,123 +120,146 @@ impl<'a> Session<'a> {
         })
     }
 
-    /// Begins the connection to a host that is another machine, so that the handshake passes while other things are done.
-    pub(crate) fn connect(&self) -> Result<Option<Host>, CommandError> {
-        if self.place.is_here() {
-            return Ok(None);
-        }
-        connect(self.context, self.place.host, &self.supervisor).map(Some)
+    /// Begins the connections to the hosts that are other machines, so that the handshakes pass while other things are done.
+    pub(crate) fn connect(&self) -> Result<Vec<Option<Host>>, CommandError> {
+        let connect = |place: &Place<'_>| {
+            (!place.is_here()).then(|| connect(self.context, place.host, &self.supervisor)).transpose()
+        };
+        self.places.iter().map(connect).collect()
+    }
+
+    /// Fails where the environment has several hosts, or its one host is another machine.
+    pub(crate) fn refuse_elsewhere(&self) -> Result<(), PlaceError> {
+        Place::here(self.place.name, self.environment).map(|_| ())
     }
 
     /// Makes one change under the lock and tells how it ended.
-    pub(crate) fn change(&self, purpose: &str, task: Task) -> Result<Exit, CommandError> {
+    pub(crate) fn change(&self, purpose: &str, task: &Task) -> Result<Exit, CommandError> {
         self.change_through(self.connect()?, purpose, task)
     }
 
-    /// The same, through a connection that was begun before.
-    pub(crate) fn change_through(&self, host: Option<Host>, purpose: &str, task: Task) -> Result<Exit, CommandError> {
-        signals::begin_change(self.place.name, self.place.is_here())
-            .map_err(|e| Failure::new(format!("watch for signals: {e}")))?;
-        let order = self.order(purpose, task)?;
-        let tee = self.context.output.tee(self.usual_times());
-        let ended = match host {
-            Some(host) => self.send(host, &order, &tee, &|ended| self.remember(ended)),
-            None => self.conduct(&order, &tee, &|ended| self.remember(ended)),
-        };
+    /// The same, through connections that were begun before.
+    pub(crate) fn change_through(
+        &self,
+        connections: Vec<Option<Host>>,
+        purpose: &str,
+        task: &Task,
+    ) -> Result<Exit, CommandError> {
+        let ended = self.perform(connections, purpose, task, self.usual_times())?;
+        match ended.how {
+            How::One(None) => self.say_nothing_unfinished(),
+            How::One(Some(outcome)) => Ok(outcome.into()),
+            How::Several(end) if !end.had_something_to_do && ended.all.is_empty() && end.is_quiet() => {
+                self.say_nothing_unfinished()
+            }
+            How::Several(end) => end.conclude(self.environment.rollout.on_unreachable == OnUnreachable::Skip),
+        }
+    }
+
+    fn perform(
+        &self,
+        connections: Vec<Option<Host>>,
+        purpose: &str,
+        task: &Task,
+        usual: BTreeMap<String, Duration>,
+    ) -> Result<Performed, CommandError> {
+        let is_here = self.places.iter().all(Place::is_here);
+        signals::begin_change(self.place.name, is_here).map_err(|e| Failure::new(format!("watch for signals: {e}")))?;
+        let hands = Hands::new(&self.variables, &self.supervisor, &self.artifacts, task)?;
+        let tee = self.context.output.tee(usual);
+        let ended = Mutex::new(Vec::new());
+        let keep = |one: &Ended| ended.lock().unwrap_or_else(PoisonError::into_inner).push(one.clone());
+        let how = self.orders(purpose, task).and_then(|orders| {
+            let auditor = self.auditor(&hands.blobs, &tee);
+            let mut members: Vec<Member> =
+                connections.into_iter().zip(orders).map(|(connection, order)| Member { connection, order }).collect();
+            match (members.len(), members.pop()) {
+                (1, Some(Member { connection, order })) => {
+                    let job = Job { order: &order, voice: Voice::Cancel(&CANCEL), observer: &auditor, ended: &keep };
+                    hands.perform(connection, &job).map(How::One).map_err(|undone| undone.error)
+                }
+                (_, last) => {
+                    members.extend(last);
+                    Ok(How::Several(Box::new(self.coordinate(members, &hands, &auditor, &keep))))
+                }
+            }
+        });
         tee.finish(PATIENCE);
-        self.conclude(ended?)
+        let all = ended.into_inner().unwrap_or_else(PoisonError::into_inner);
+        self.remember(&all);
+        Ok(Performed { how: how?, all })
     }
 
-    fn conduct(
+    fn coordinate(
         &self,
-        order: &Order,
+        members: Vec<Member>,
+        hands: &Hands<'_>,
         observer: &dyn Observer,
-        ended: &dyn Fn(&Ended),
-    ) -> Result<Option<DeploymentOutcome>, CommandError> {
-        let blobs = self.artifacts.blobs()?;
-        let conductor = Conductor {
-            order,
-            variables: &self.variables,
-            supervisor: &self.supervisor,
-            observer: &self.auditor(&blobs, observer),
-            cancel: &CANCEL,
-            offers: &|artifact| self.offer(artifact, &blobs),
-            ended,
+        ended: &(dyn Fn(&Ended) + Sync),
+    ) -> FleetEnd {
+        let rollout = members.iter().all(|member| member.order.part.is_some()).then(|| Rollout {
+            config: &self.environment.rollout,
+            migrating: members.iter().position(|member| member.order.migrates()),
+        });
+        let perform = |member: Member, voice: Voice<'_>, observer: &dyn Observer| {
+            hands.perform(member.connection, &Job { order: &member.order, voice, observer, ended: &ended })
         };
-        Ok(conductor.conduct()?.map(|ended| ended.outcome))
-    }
-
-    fn send(
-        &self,
-        host: Host,
-        order: &Order,
-        observer: &dyn Observer,
-        ended: &dyn Fn(&Ended),
-    ) -> Result<Option<DeploymentOutcome>, CommandError> {
-        let blobs = self.artifacts.blobs()?;
-        let artifact = match &order.task {
-            Task::Deploy { artifact, .. } => Some(self.artifacts.get(&artifact.to_string())?),
-            Task::Rollback { .. } | Task::Restart | Task::Resume | Task::Abandon => None,
-        };
-        host.send(&Errand {
-            order,
-            variables: self.variables.known(),
-            artifact: artifact.as_ref().map(|artifact| (&artifact.manifest, &blobs as &dyn BlobSource)),
-            observer: &self.auditor(&blobs, observer),
-            cancel: &CANCEL,
-            ended,
-        })
+        let brings_one_artifact = members.iter().all(|member| member.order.task.names_what_it_brings());
+        Fleet { rollout, observer, cancel: &CANCEL, perform: &perform, brings_one_artifact }.run(members)
     }
 
     fn auditor<'s>(&'s self, blobs: &'s ArtifactBlobs, inner: &'s dyn Observer) -> Auditor<'s> {
         let Self { context, place, variables, artifacts, .. } = self;
-        Auditor { output: &context.output, place, variables, artifacts, blobs, inner }
+        let is_done = AtomicBool::new(false);
+        Auditor { output: &context.output, place, variables, artifacts, blobs, inner, is_done }
     }
 
-    fn order(&self, purpose: &str, task: Task) -> Result<Order, CommandError> {
+    /// One order for each host.
+    fn orders(&self, purpose: &str, task: &Task) -> Result<Vec<Order>, CommandError> {
         let made_at = Timestamp::now();
-        Ok(Order {
+        let deployment = deployment_id(made_at)?;
+        // The first host that has a migration runs it for all of them: they share what it changes.
+        let migrating = self.places.iter().position(has_migration).filter(|_| matches!(task, Task::Deploy { .. }));
+        let rollout = &self.environment.rollout;
+        let waits = self.places.len() > 1 && !matches!(task, Task::Resume | Task::Abandon);
+        let orders = self.places.iter().enumerate().map(|(at, place)| Order {
             project: self.project.clone(),
-            environment: self.place.name.clone(),
-            host: self.place.host.to_owned(),
-            targets: self.place.targets.iter().map(|(name, config)| (name.clone(), (*config).clone())).collect(),
+            environment: place.name.clone(),
+            host: place.host.to_owned(),
+            targets: place.targets.iter().map(|(name, config)| (name.clone(), (*config).clone())).collect(),
             secret_names: self.variables.secret_names.clone(),
-            deployment: deployment_id(made_at)?,
+            deployment: deployment.clone(),
             made_at,
             by: self.by.clone(),
             reason: self.reason.clone(),
             purpose: purpose.to_owned(),
             wait: self.wait,
             supersede: self.supersede,
-            task,
-        })
+            task: task.clone(),
+            part: waits.then(|| Part {
+                plan: FleetPart { migrates: migrating == Some(at), on_lost: rollout.on_lost_coordinator },
+                lease: rollout.lease,
+            }),
+        });
+        Ok(orders.collect())
     }
 
     /// Closes whatever is unfinished, as it stands, and remembers it so.
     pub(crate) fn abandon(&self) -> Result<Vec<DeploymentId>, CommandError> {
-        let order = self.order("close what is unfinished", Task::Abandon)?;
-        let tee = self.context.output.tee(BTreeMap::new());
-        let closed = RefCell::new(Vec::new());
-        let ended = |ended: &Ended| {
-            self.remember(ended);
-            closed.borrow_mut().push(ended.plan.deployment.clone());
-        };
-        match self.connect()? {
-            Some(host) => self.send(host, &order, &tee, &ended)?,
-            None => self.conduct(&order, &tee, &ended)?,
-        };
-        Ok(closed.into_inner())
+        let purpose = "close what is unfinished";
+        let performed = self.perform(self.connect()?, purpose, &Task::Abandon, BTreeMap::new())?;
+        if let How::Several(end) = performed.how {
+            end.conclude(false)?;
+        }
+        let mut closed: Vec<DeploymentId> = performed.all.into_iter().map(|ended| ended.plan.deployment).collect();
+        closed.sort();
+        closed.dedup();
+        Ok(closed)
     }
 
     /// What supervises `process` services.
     pub(crate) fn supervisor(&self) -> &SupervisorProgram {
         &self.supervisor
-    }
-
-    /// An artifact, when this machine has it.
-    fn offer<'b>(&self, artifact: &str, blobs: &'b ArtifactBlobs) -> Option<Offer<'b>> {
-        let artifact = self.artifacts.get(artifact).ok()?;
-        Some(Offer { id: artifact.id, manifest: artifact.manifest, blobs, variables: self.variables.offered() })
     }
 
     fn usual_times(&self) -> BTreeMap<String, Duration> {
@@ -239,46 +269,71 @@ impl<'a> Session<'a> {
     }
 
     /// The journal is the truth: a history that can't be written now catches up later, and fails no deployment.
-    fn remember(&self, ended: &Ended) {
-        if let Some(why) = &ended.unfiled {
-            let id = &ended.plan.deployment;
-            self.context
-                .output
-                .warn(&format!("the journal of {id} could not be filed, which the next command does: {why}"));
+    fn remember(&self, all: &[Ended]) {
+        for ended in all {
+            if let Some(why) = &ended.unfiled {
+                let id = &ended.plan.deployment;
+                let told = format!("the journal of {id} could not be filed, which the next command does: {why}");
+                self.context.output.warn(&told);
+            }
         }
         let Some(store) = &self.store else { return };
-        let written = ended.plan.erased().map_err(CommandError::from).and_then(|plan| {
-            self.context.in_sound_history(store, |store| self.write_down(store, &plan, &ended.records))
+        let written = parts(all).and_then(|parts| {
+            self.context.in_sound_history(store, |store| {
+                parts.iter().try_for_each(|part| store.ingest(&part.plan, &part.records))?;
+                self.tidy(store)
+            })
         });
         if written.is_err() {
             self.context.output.warn("the history was not written; it will catch up later");
         }
     }
 
-    fn write_down(&self, store: &SqliteStore, plan: &Plan, records: &[Record]) -> Result<(), StoreError> {
-        store.ingest(plan, records)?;
+    fn tidy(&self, store: &SqliteStore) -> Result<(), StoreError> {
         store.prune(self.project, self.place.name, KEPT_COUNT)?;
         // What lies on another machine cannot be seen from here.
-        let mut here = self.place.layouts().filter(|_| self.place.is_here());
-        here.try_for_each(|(target, _, layout)| {
-            remember_releases(store, self.project, self.place.name, target, &layout)
-        })
-    }
-
-    fn conclude(&self, ended: Option<DeploymentOutcome>) -> Result<Exit, CommandError> {
-        let Some(outcome) = ended else {
-            self.say_nothing_unfinished()?;
-            return Ok(Exit::Done);
-        };
-        Ok(outcome.into())
-    }
-
-    fn say_nothing_unfinished(&self) -> Result<(), CommandError> {
-        if self.context.output.json {
-            return self.context.output.json(&serde_json::json!({ "v": 1, "unfinished": null }));
+        let here = self.places.iter().filter(|place| place.is_here()).flat_map(Place::layouts);
+        for (target, _, layout) in here {
+            remember_releases(store, self.project, self.place.name, target, &layout)?;
         }
-        self.context.output.text("nothing is unfinished\n")
+        Ok(())
     }
+
+    fn say_nothing_unfinished(&self) -> Result<Exit, CommandError> {
+        if self.context.output.json {
+            self.context.output.json(&serde_json::json!({ "v": 1, "unfinished": null }))?;
+        } else {
+            self.context.output.text("nothing is unfinished\n")?;
+        }
+        Ok(Exit::Done)
+    }
+}
+
+/// How a change ended, and every deployment that ended with it.
+struct Performed {
+    how: How,
+    all: Vec<Ended>,
+}
+
+/// How a change of one host or of several ended.
+enum How {
+    One(Option<DeploymentOutcome>),
+    Several(Box<FleetEnd>),
+}
+
+/// Each deployment as one, whatever the number of its hosts.
+fn parts(all: &[Ended]) -> Result<Vec<RecordPart>, CommandError> {
+    let mut deployments: BTreeMap<&DeploymentId, Vec<RecordPart>> = BTreeMap::new();
+    for ended in all {
+        let part = RecordPart { plan: ended.plan.erased()?, records: ended.records.clone() };
+        deployments.entry(&ended.plan.deployment).or_default().push(part);
+    }
+    let united = deployments.into_values().filter_map(unite);
+    Ok(united.map(|(plan, records)| RecordPart { plan, records }).collect())
+}
+
+fn has_migration(place: &Place<'_>) -> bool {
+    place.targets.values().any(|config| config.run.migrate.is_some())
 }
 
 /// Begins a connection as the config says that hosts are reached.
@@ -308,6 +363,7 @@ impl Session<'_> {
             targets: self.place.targets.clone(),
             variables: &self.variables.values,
             secret_names: self.variables.secret_names.clone(),
+            part: None,
         }
     }
 
@@ -323,7 +379,7 @@ impl Session<'_> {
     }
 }
 
-/// Warns of secrets in an artifact once it is known that the deployment changes something.
+/// Warns of secrets in an artifact once it is known that the deployment changes something, on whichever host first.
 struct Auditor<'a> {
     output: &'a Output,
     place: &'a Place<'a>,
@@ -331,11 +387,15 @@ struct Auditor<'a> {
     artifacts: &'a ArtifactStore,
     blobs: &'a ArtifactBlobs,
     inner: &'a dyn Observer,
+    is_done: AtomicBool,
 }
 
 impl Auditor<'_> {
     fn audit(&self, plan: &Plan) {
         if plan.kind != PlanKind::Deploy || plan.original.as_ref() == Some(&plan.release) {
+            return;
+        }
+        if self.is_done.swap(true, Ordering::SeqCst) {
             return;
         }
         let Ok(artifact) = self.artifacts.get(&plan.artifact) else { return };
@@ -346,7 +406,8 @@ impl Auditor<'_> {
 
 impl Observer for Auditor<'_> {
     fn event(&self, event: &Event) {
-        if let Event::Began { plan, resumed: false, .. } = event {
+        let happened = if let Event::OnHost { happened, .. } = event { happened } else { event };
+        if let Event::Began { plan, resumed: false, .. } = happened {
             self.audit(plan);
         }
         self.inner.event(event);

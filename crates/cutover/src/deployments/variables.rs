@@ -136,6 +136,7 @@ fn without_last_newline(mut text: String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cutover_core::config::Config;
 
     #[test]
     fn everything_that_is_missing_is_told_at_once() {
@@ -145,13 +146,8 @@ mod tests {
             ("C".to_owned(), SecretSource::Command(CommandLine::Shell("printf 'x\\n'".to_owned()))),
             ("D".to_owned(), SecretSource::Command(CommandLine::Shell("exit 3".to_owned()))),
         ]);
-        let environment = EnvironmentConfig {
-            branch: None,
-            env: BTreeMap::new(),
-            secrets,
-            hosts: BTreeMap::new(),
-            targets: BTreeMap::new(),
-        };
+        let config = Config::parse("name = \"shop\"\n[environments.production]").unwrap();
+        let environment = EnvironmentConfig { secrets, ..config.environments.into_values().next().unwrap() };
 
         let error = Variables::resolve("production", &environment, Path::new("/")).unwrap_err();
 

@@ -32,6 +32,8 @@ const UNIT: &str = "[Service]\nUser=deploy\nWorkingDirectory=/opt/shop/current\n
 pub(crate) struct World {
     pub(crate) dir: TempDir,
     pub(crate) host: Host,
+    /// Further machines with the same shop.
+    pub(crate) others: Vec<Host>,
 }
 
 /// What a command said and how it ended.
@@ -62,18 +64,44 @@ pub(crate) fn await_that(what: &str, is_so: impl Fn() -> bool) {
 impl World {
     /// A machine that knows the key of who deploys, and whose own key is known here. None where there is no bed.
     pub(crate) fn new(test: &str) -> Option<Self> {
-        let world = Self { dir: tempfile::tempdir().unwrap(), host: Host::boot(test)? };
-        world.prepare_machine();
+        Self::with_hosts(test, 1)
+    }
+
+    /// The same with several machines.
+    pub(crate) fn with_hosts(test: &str, count: usize) -> Option<Self> {
+        let host = Host::boot(test)?;
+        let others = (1..count).map(|_| Host::boot(test)).collect::<Option<Vec<_>>>()?;
+        let world = Self { dir: tempfile::tempdir().unwrap(), host, others };
+        world.hosts().for_each(prepare_machine);
         world.prepare_ssh();
         world.write("shop.py", SERVICE);
-        world.write("cutover.toml", &config(&world.host.address()));
+        world.write("cutover.toml", &config(&world.addresses()));
         world.run_here("git", &["init", "--quiet", "--initial-branch", "main"]);
         Some(world)
     }
 
+    /// All machines.
+    pub(crate) fn hosts(&self) -> impl Iterator<Item = &Host> {
+        std::iter::once(&self.host).chain(&self.others)
+    }
+
+    fn addresses(&self) -> Vec<String> {
+        self.hosts().map(Host::address).collect()
+    }
+
+    /// Says how a release spreads.
+    pub(crate) fn configure_rollout(&self, keys: &str) {
+        self.add_config(&format!("[environments.production.rollout]\n{keys}\n"));
+    }
+
     /// Says more under `[ssh]`.
     pub(crate) fn configure_ssh(&self, keys: &str) {
-        self.write("cutover.toml", &config(&self.host.address()).replace("[ssh]\n", &format!("[ssh]\n{keys}\n")));
+        self.write("cutover.toml", &config(&self.addresses()).replace("[ssh]\n", &format!("[ssh]\n{keys}\n")));
+    }
+
+    /// Says more at the end.
+    pub(crate) fn add_config(&self, tables: &str) {
+        self.write("cutover.toml", &(config(&self.addresses()) + tables));
     }
 
     /// The machine's own public key.
@@ -89,24 +117,16 @@ impl World {
         self.write("ssh_config", &lines.collect::<Vec<_>>().join("\n"));
     }
 
-    fn prepare_machine(&self) {
-        self.host.shell("root", &format!("useradd --create-home --shell /bin/bash --groups systemd-journal {USER}"));
-        self.host.shell("root", &format!("install -d -o {USER} -g {USER} /opt/shop"));
-        self.host.write("root", "/etc/systemd/system/shop.service", UNIT);
-        self.host.shell("root", "systemctl daemon-reload");
-        self.open();
-        let rule = format!("{USER} ALL=(root) NOPASSWD: /usr/bin/systemctl\n");
-        self.host.write("root", "/etc/sudoers.d/deploy", &rule);
-    }
-
     fn prepare_ssh(&self) {
         let (key, known) = (self.path("key"), self.path("known_hosts"));
         self.run_here("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", key.to_str().unwrap()]);
         let public = fs::read_to_string(self.path("key.pub")).unwrap();
-        self.host.write(USER, "/home/deploy/.ssh/authorized_keys", &public);
-        self.host.shell(USER, "chmod 700 ~/.ssh; chmod 600 ~/.ssh/authorized_keys");
-        let host_key = self.host.shell("root", "cat /etc/ssh/ssh_host_ed25519_key.pub");
-        fs::write(&known, format!("{} {host_key}\n", self.host.address())).unwrap();
+        let meet = |host: &Host| {
+            host.write(USER, "/home/deploy/.ssh/authorized_keys", &public);
+            host.shell(USER, "chmod 700 ~/.ssh; chmod 600 ~/.ssh/authorized_keys");
+            format!("{} {}\n", host.address(), host.shell("root", "cat /etc/ssh/ssh_host_ed25519_key.pub"))
+        };
+        fs::write(&known, self.hosts().map(meet).collect::<String>()).unwrap();
         let lines = [
             format!("IdentityFile {}", key.display()),
             "IdentitiesOnly yes".to_owned(),
@@ -175,20 +195,22 @@ impl World {
 
     /// Lets the verification of a release pass.
     pub(crate) fn open(&self) {
-        self.host.shell("root", "touch /opt/shop/open");
+        let_verification_pass(&self.host, true);
     }
 
     /// Makes the verification of a release wait until the shop is opened.
     pub(crate) fn close(&self) {
-        self.host.shell("root", "rm /opt/shop/open");
+        let_verification_pass(&self.host, false);
     }
 
     /// What the service answers.
     pub(crate) fn answer(&self) -> String {
-        self.host.shell(
-            "root",
-            "python3 -c 'import urllib.request as u; print(u.urlopen(\"http://127.0.0.1:8000\").read().decode())'",
-        )
+        answer(&self.host)
+    }
+
+    /// What the service answers on each machine.
+    pub(crate) fn answers(&self) -> Vec<String> {
+        self.hosts().map(answer).collect()
     }
 
     /// The version that `current` leads to.
@@ -198,11 +220,36 @@ impl World {
 
     /// Waits until the machine has no deployment at work; the kernel's lock tells.
     pub(crate) fn await_idle(&self) {
-        self.host.shell("root", "flock --timeout 60 /opt/shop/.cutover/lock true");
+        for host in self.hosts() {
+            host.shell("root", "flock --timeout 60 /opt/shop/.cutover/lock true");
+        }
     }
 }
 
-fn config(address: &str) -> String {
+fn answer(host: &Host) -> String {
+    host.shell(
+        "root",
+        "python3 -c 'import urllib.request as u; print(u.urlopen(\"http://127.0.0.1:8000\").read().decode())'",
+    )
+}
+
+/// Makes the verification of a release pass, or wait until it may.
+pub(crate) fn let_verification_pass(host: &Host, passes: bool) {
+    host.shell("root", if passes { "touch /opt/shop/open" } else { "rm /opt/shop/open" });
+}
+
+fn prepare_machine(host: &Host) {
+    host.shell("root", &format!("useradd --create-home --shell /bin/bash --groups systemd-journal {USER}"));
+    host.shell("root", &format!("install -d -o {USER} -g {USER} /opt/shop"));
+    host.write("root", "/etc/systemd/system/shop.service", UNIT);
+    host.shell("root", "systemctl daemon-reload");
+    let_verification_pass(host, true);
+    host.write("root", "/etc/sudoers.d/deploy", &format!("{USER} ALL=(root) NOPASSWD: /usr/bin/systemctl\n"));
+}
+
+fn config(addresses: &[String]) -> String {
+    let hosts: Vec<String> = addresses.iter().map(|address| format!("\"{USER}@{address}\"")).collect();
+    let hosts = hosts.join(", ");
     format!(
         r#"name = "shop"
 
@@ -225,7 +272,7 @@ probes = [
 config_file = "ssh_config"
 
 [environments.production.hosts]
-app = ["{USER}@{address}"]
+app = [{hosts}]
 "#
     )
 }
@@ -247,6 +294,11 @@ impl Started {
     pub(crate) fn await_words(&mut self, words: &str) {
         let said = self.lines.by_ref().map_while(Result::ok).any(|line| line.contains(words));
         assert!(said, "it ended without {words:?}");
+    }
+
+    /// Lets it stand still.
+    pub(crate) fn stop(&self) {
+        self.signal(Signal::STOP);
     }
 
     /// What Ctrl-C does.

@@ -38,6 +38,12 @@ impl Line {
         Self { tone, head: head.into(), rest: rest.into(), cuttable: true }
     }
 
+    /// The same line with a host's name before it.
+    pub(super) fn of_host(mut self, name: &str) -> Self {
+        self.head = format!("  {name}  {}", self.head);
+        self
+    }
+
     /// The line as text, without its end.
     pub(super) fn render(&self, color: bool, width: Option<usize>) -> String {
         let room = width.filter(|_| self.cuttable).map(|width| width.saturating_sub(self.head.chars().count()));

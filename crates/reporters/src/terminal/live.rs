@@ -2,7 +2,8 @@
 
 use super::Manner;
 use super::line::{Line, Tone};
-use super::story::{Running, Story};
+use super::story::Running;
+use super::tale::Tale;
 use super::words::{duration, one_line, progress};
 use crate::reporter::Reporter;
 use cutover_core::event::Event;
@@ -15,21 +16,25 @@ use std::time::Duration;
 
 const TICK: Duration = Duration::from_millis(100);
 
-/// Shows the running step with its elapsed time, its usual time and its progress.
+/// Shows the running step with its elapsed time, its usual time and its progress; of several hosts, a line for each
+/// that is at work, and one that says how many stand where.
 pub struct Live {
-    story: Story,
+    tale: Tale,
     manner: Manner,
     screen: MultiProgress,
-    shown: Option<(Running, ProgressBar)>,
-    /// What is wrong now, by the probe that says so.
-    unhealthy: BTreeMap<String, String>,
+    /// By host; the name is empty where there is one alone.
+    shown: BTreeMap<String, (Running, ProgressBar)>,
+    overview: Option<ProgressBar>,
+    /// What is wrong now, by host and the probe that says so.
+    unhealthy: BTreeMap<(String, String), String>,
 }
 
 impl Live {
     /// Draws on `target`, which should be a terminal: on anything else nothing is shown.
     pub fn new(target: ProgressDrawTarget, manner: Manner) -> Self {
         let screen = MultiProgress::with_draw_target(target);
-        Self { story: Story::new(&manner), manner, screen, shown: None, unhealthy: BTreeMap::new() }
+        let (tale, shown, unhealthy) = (Tale::new(&manner), BTreeMap::new(), BTreeMap::new());
+        Self { tale, manner, screen, shown, overview: None, unhealthy }
     }
 
     /// Draws on the standard output.
@@ -37,17 +42,42 @@ impl Live {
         Self::new(ProgressDrawTarget::stdout(), manner)
     }
 
-    fn show(&mut self, running: Option<Running>) {
-        if self.shown.as_ref().map(|(shown, _)| shown) == running.as_ref() {
+    fn show(&mut self, running: Vec<(String, Running)>) {
+        let gone: Vec<String> =
+            self.shown.keys().filter(|host| !is_as_shown(&self.shown, host, &running)).cloned().collect();
+        for host in gone {
+            if let Some((_, bar)) = self.shown.remove(&host) {
+                bar.finish_and_clear();
+                self.screen.remove(&bar);
+            }
+            self.unhealthy.retain(|(of, _), _| *of != host);
+        }
+        for (host, running) in running {
+            // A template that cannot be read costs the moving line, not the report.
+            if !self.shown.contains_key(&host)
+                && let Ok(bar) = self.bar(&running)
+            {
+                self.shown.insert(host, (running, bar));
+            }
+        }
+    }
+
+    /// How many hosts stand where, below the lines of those that are at work.
+    fn show_overview(&mut self, event: &Event) {
+        let overview = self.tale.overview().filter(|_| !matches!(event, Event::FleetEnded { .. }));
+        let Some(text) = overview else {
+            if let Some(bar) = self.overview.take() {
+                bar.finish_and_clear();
+            }
             return;
+        };
+        let style = || ProgressStyle::with_template("{wide_msg}");
+        if self.overview.is_none() {
+            self.overview = style().ok().map(|style| self.screen.add(ProgressBar::new_spinner().with_style(style)));
         }
-        if let Some((_, bar)) = self.shown.take() {
-            bar.finish_and_clear();
-            self.screen.remove(&bar);
+        if let Some(bar) = &self.overview {
+            bar.set_message(Line::whole(Tone::Strong, text).render(self.manner.color, None));
         }
-        // A template that cannot be read costs the moving line, not the report.
-        self.unhealthy.clear();
-        self.shown = running.and_then(|running| self.bar(&running).ok().map(|bar| (running, bar)));
     }
 
     fn bar(&self, running: &Running) -> Result<ProgressBar, TemplateError> {
@@ -57,56 +87,76 @@ impl Live {
             let _drawn = write!(out, "{}{usual}", duration(state.elapsed()));
         };
         let style = ProgressStyle::with_template("{spinner} {prefix} {took} {wide_msg}")?.with_key("took", took);
-        let bar = self.screen.add(ProgressBar::new_spinner().with_style(style));
+        let bar = ProgressBar::new_spinner().with_style(style);
+        let bar = match &self.overview {
+            Some(overview) => self.screen.insert_before(overview, bar),
+            None => self.screen.add(bar),
+        };
         let label = Line::whole(Tone::Strong, running.label.clone());
         bar.set_prefix(label.render(self.manner.color, None));
         bar.enable_steady_tick(TICK);
         Ok(bar)
     }
 
-    fn say(&self, message: &str) {
-        if let Some((_, bar)) = &self.shown {
+    fn say(&self, host: &str, message: &str) {
+        if let Some((_, bar)) = self.shown.get(host) {
             bar.set_message(Line::whole(Tone::Dim, message).render(self.manner.color, None));
         }
     }
 
     /// What is still wrong, or that nothing is any more: while a service soaks, an old fault would be untrue.
-    fn say_health(&mut self, probe: &ProbeResult) {
+    fn say_health(&mut self, host: &str, probe: &ProbeResult) {
         let attempt = format!("{}, attempt {}", probe.name, probe.attempt_count);
+        let key = (host.to_owned(), probe.name.clone());
         if probe.healthy {
-            self.unhealthy.remove(&probe.name);
+            self.unhealthy.remove(&key);
         } else {
-            self.unhealthy.insert(probe.name.clone(), format!("{attempt}: {}", probe.error));
+            self.unhealthy.insert(key, format!("{attempt}: {}", probe.error));
         }
-        let message = self.unhealthy.values().next().cloned().unwrap_or_else(|| format!("{attempt}: healthy"));
-        self.say(&one_line(&message));
+        let mut wrong = self.unhealthy.iter().filter(|((of, _), _)| of == host).map(|(_, message)| message.clone());
+        let message = wrong.next().unwrap_or_else(|| format!("{attempt}: healthy"));
+        self.say(host, &one_line(&message));
     }
 
-    fn tell_passing(&mut self, event: &Event) {
+    fn tell_passing(&mut self, host: &str, event: &Event) {
         match event {
-            Event::Progressed { done, total, unit, .. } => self.say(&progress(*done, *total, unit)),
-            Event::Output { line, .. } if self.manner.verbose => self.say(&one_line(line)),
-            Event::Probed { result, .. } => self.say_health(result),
+            Event::Progressed { done, total, unit, .. } => self.say(host, &progress(*done, *total, unit)),
+            Event::Output { line, .. } if self.manner.verbose => self.say(host, &one_line(line)),
+            Event::Probed { result, .. } => self.say_health(host, result),
+            Event::OnHost { host, happened } => self.tell_passing(host, happened),
             Event::Output { .. }
             | Event::Began { .. }
             | Event::Recorded { .. }
             | Event::Waiting { .. }
-            | Event::Ended { .. } => {}
+            | Event::Ended { .. }
+            | Event::Fleet { .. }
+            | Event::Stands { .. }
+            | Event::Wave { .. }
+            | Event::FleetEnded { .. } => {}
         }
+    }
+}
+
+fn is_as_shown(shown: &BTreeMap<String, (Running, ProgressBar)>, host: &str, running: &[(String, Running)]) -> bool {
+    let now = running.iter().find(|(other, _)| other == host).map(|(_, running)| running);
+    shown.get(host).map(|(running, _)| running) == now
+}
+
+/// What is shown in a moving line only.
+fn is_passing(event: &Event) -> bool {
+    match event {
+        Event::Output { .. } | Event::Probed { .. } => true,
+        Event::OnHost { happened, .. } => is_passing(happened),
+        _ => false,
     }
 }
 
 impl Reporter for Live {
     fn tell(&mut self, event: &Event) -> io::Result<()> {
-        self.tell_passing(event);
-        // What is passing is shown in the moving line; only the rest stays.
-        let lines = if matches!(event, Event::Output { .. } | Event::Probed { .. }) {
-            Vec::new()
-        } else {
-            self.story.tell(event)
-        };
-        let running = self.story.running().cloned();
-        self.show(running);
+        self.tell_passing("", event);
+        let lines = if is_passing(event) { Vec::new() } else { self.tale.tell(event, &self.manner) };
+        self.show(self.tale.running());
+        self.show_overview(event);
         lines.iter().try_for_each(|line| self.screen.println(line.render(self.manner.color, self.manner.width)))
     }
 }

@@ -1,11 +1,13 @@
 //! Tells a deployment to people: live on a terminal, line by line elsewhere.
 
 mod failure;
+mod fleet;
 mod line;
 mod live;
 mod plain;
 mod story;
 mod summary;
+mod tale;
 pub(crate) mod words;
 
 pub use live::Live;

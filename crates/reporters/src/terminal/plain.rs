@@ -1,7 +1,7 @@
 //! Line by line: for pipes, files and CI. No carriage returns; no escapes unless colours are asked for.
 
 use super::Manner;
-use super::story::Story;
+use super::tale::Tale;
 use crate::reporter::Reporter;
 use cutover_core::event::Event;
 use std::io::{self, Write};
@@ -9,20 +9,20 @@ use std::io::{self, Write};
 /// Writes one line per finished step.
 pub struct Plain<W> {
     out: W,
-    story: Story,
+    tale: Tale,
     manner: Manner,
 }
 
 impl<W: Write + Send> Plain<W> {
     /// Writes to `out`, which is flushed after every event that has something to say.
     pub fn new(out: W, manner: Manner) -> Self {
-        Self { out, story: Story::new(&manner), manner }
+        Self { out, tale: Tale::new(&manner), manner }
     }
 }
 
 impl<W: Write + Send> Reporter for Plain<W> {
     fn tell(&mut self, event: &Event) -> io::Result<()> {
-        let lines = self.story.tell(event);
+        let lines = self.tale.tell(event, &self.manner);
         if lines.is_empty() {
             return Ok(());
         }

@@ -51,6 +51,11 @@ impl Story {
         Self { verbose: manner.verbose, retold: manner.retold, usual: manner.usual.clone(), ..Self::default() }
     }
 
+    /// What is to be done, once that is known.
+    pub(super) fn plan(&self) -> Option<&Plan> {
+        self.plan.as_deref()
+    }
+
     /// What is being done now, when something is.
     pub(super) fn running(&self) -> Option<&Running> {
         self.now.as_ref()
@@ -63,7 +68,14 @@ impl Story {
             Event::Recorded { record } => self.recorded(record),
             Event::Output { step, line } if self.verbose => vec![self.said(*step, line)],
             Event::Probed { step, result } if self.verbose => vec![self.said(*step, &failure::probe(result))],
-            Event::Progressed { .. } | Event::Output { .. } | Event::Probed { .. } => Vec::new(),
+            Event::Progressed { .. }
+            | Event::Output { .. }
+            | Event::Probed { .. }
+            | Event::Fleet { .. }
+            | Event::OnHost { .. }
+            | Event::Stands { .. }
+            | Event::Wave { .. }
+            | Event::FleetEnded { .. } => Vec::new(),
             Event::Waiting { holder, ahead_count } => self.waiting(holder, *ahead_count),
             Event::Ended { outcome, elapsed_ms, .. } => self.ended(*outcome, Duration::from_millis(*elapsed_ms)),
         }

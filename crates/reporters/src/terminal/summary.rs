@@ -76,6 +76,19 @@ pub(super) fn ended(
     lines
 }
 
+/// How a change of several hosts ended, and where they stand.
+pub(super) fn fleet_ended(plan: &Plan, outcome: Option<DeploymentOutcome>, took: Duration, overview: &str) -> Line {
+    let took = duration(took);
+    let (tone, text) = match outcome {
+        Some(DeploymentOutcome::Deployed) => (Tone::Good, format!("✓ {}; {overview}", deployed(plan, &took))),
+        Some(DeploymentOutcome::RolledBack) => (Tone::Back, format!("↩ Rolled back in {took}; {overview}")),
+        Some(DeploymentOutcome::Failed) => (Tone::Bad, format!("✗ Failed after {took}; {overview}")),
+        Some(DeploymentOutcome::Stuck) => (Tone::Bad, format!("✗ Stuck after {took}: a person is needed; {overview}")),
+        None => (Tone::Bad, format!("✗ Not done after {took}; {overview}")),
+    };
+    Line::whole(tone, text)
+}
+
 /// Where the rest of the story is, when there is more to know than that it went well.
 pub(super) fn more(plan: &Plan, outcome: DeploymentOutcome) -> Option<Line> {
     let text = format!("  read more: cutover logs {}", plan.deployment);

@@ -65,7 +65,7 @@ impl Script {
     pub(crate) fn entry(mut self, after_ms: i64, entry: Entry) -> Self {
         self.now += SignedDuration::from_millis(after_ms);
         self.seq += 1;
-        let record = Record { seq: self.seq, at: self.now, entry };
+        let record = Record { seq: self.seq, at: self.now, host: None, entry };
         self.event(Event::Recorded { record })
     }
 

@@ -1,5 +1,6 @@
 //! What the steps of a host deployment do, as it stands in plans and journals.
 
+use super::gate::Await;
 use cutover_core::artifact::Digest;
 use cutover_core::config::{CommandLine, HookConfig, MigrateConfig, PythonConfig, ServiceConfig, VerifyConfig};
 use serde::{Deserialize, Serialize};
@@ -53,6 +54,8 @@ pub enum Work {
     After(Hook),
     /// Removes what is no longer needed.
     Prune(Retention),
+    /// Waits for the other hosts.
+    Await(Await),
 }
 
 /// What must hold before anything is done.

@@ -52,7 +52,7 @@ impl Course {
         surroundings: &Surroundings<'_>,
     ) -> Result<DeploymentOutcome, TransactionError> {
         let Self { plan, journal, records, .. } = self;
-        let host = LocalHost::new(plan, offer, surroundings.supervisor);
+        let host = LocalHost::new(plan, offer, surroundings.supervisor, surroundings.coordinator);
         run(plan, journal, records, &host, surroundings)
     }
 

@@ -1,6 +1,7 @@
 //! The executor: finds the code of each step. It decides nothing.
 
 use super::action::{Action, Holding, Work};
+use super::gate::{self, Coordinator, Nobody};
 use super::layout::Layout;
 use super::site::{Offer, Site, SupervisorProgram};
 use super::steps::{
@@ -20,6 +21,7 @@ pub struct LocalHost<'a> {
     plan: &'a HostPlan,
     offer: Option<&'a Offer<'a>>,
     supervisor: &'a SupervisorProgram,
+    coordinator: &'a dyn Coordinator,
     layouts: BTreeMap<PathBuf, Layout>,
     env_files: BTreeMap<PathBuf, PathBuf>,
     secret_names: BTreeSet<String>,
@@ -29,13 +31,19 @@ const NOTHING: &str = "nothing to take back";
 
 impl<'a> LocalHost<'a> {
     /// This machine for a plan. Without an offer, as in a recovery, only what the host has can be used.
-    pub fn new(plan: &'a HostPlan, offer: Option<&'a Offer<'a>>, supervisor: &'a SupervisorProgram) -> Self {
+    pub fn new(
+        plan: &'a HostPlan,
+        offer: Option<&'a Offer<'a>>,
+        supervisor: &'a SupervisorProgram,
+        coordinator: &'a dyn Coordinator,
+    ) -> Self {
         let layouts =
             plan.steps.iter().map(|step| (step.action.deploy_to.clone(), Layout::new(&step.action.deploy_to)));
         let mut host = Self {
             plan,
             offer,
             supervisor,
+            coordinator,
             layouts: layouts.collect(),
             env_files: BTreeMap::new(),
             secret_names: BTreeSet::new(),
@@ -79,7 +87,7 @@ impl<'a> LocalHost<'a> {
 
 /// Makes the checks of a plan's preflight steps without a deployment; nothing is changed.
 pub fn check_preflight(plan: &HostPlan, supervisor: &SupervisorProgram) -> Result<(), Failure> {
-    let host = LocalHost::new(plan, None, supervisor);
+    let host = LocalHost::new(plan, None, supervisor, &Nobody);
     plan.steps.iter().try_for_each(|step| match &step.action.work {
         Work::Preflight(wanted) => preflight::apply(&host.site(step), wanted).map(|_| ()),
         _ => Ok(()),
@@ -108,7 +116,8 @@ impl Target for LocalHost<'_> {
             | Work::Verify(_)
             | Work::Settle(_)
             | Work::After(_)
-            | Work::Prune(_) => Ok(Before::default()),
+            | Work::Prune(_)
+            | Work::Await(_) => Ok(Before::default()),
         }
     }
 
@@ -131,6 +140,7 @@ impl Target for LocalHost<'_> {
             Work::Verify(wanted) => verify::apply(&site, wanted, progress),
             Work::Settle(settlement) => settle::apply(&site, settlement),
             Work::Prune(retention) => prune::apply(&site, retention),
+            Work::Await(awaited) => gate::apply(self.coordinator, awaited, &self.plan.artifact, progress),
         }
     }
 
@@ -160,7 +170,8 @@ impl Target for LocalHost<'_> {
             | Work::Verify(_)
             | Work::Settle(_)
             | Work::After(_)
-            | Work::Prune(_) => Ok(NOTHING.to_owned()),
+            | Work::Prune(_)
+            | Work::Await(_) => Ok(NOTHING.to_owned()),
         }
         .map(Restoration::from)
     }

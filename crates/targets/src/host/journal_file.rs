@@ -146,7 +146,7 @@ impl Journal for FileJournal {
         if seq != self.next_seq || self.is_overtaken()? {
             return Err(JournalError::Conflict { expected: seq, found: self.next_seq.max(seq + 1) });
         }
-        let record = Record { seq, at: (self.now)(), entry: entry.clone() };
+        let record = Record { seq, at: (self.now)(), host: None, entry: entry.clone() };
         let mut chain = self.chain.clone();
         let line = chain.encode(&record).map_err(|e| self.io("encode", e.into()))?;
         self.write(&line)?;

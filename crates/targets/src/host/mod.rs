@@ -9,6 +9,7 @@ pub mod env_text;
 mod executor;
 mod fitness;
 mod follow;
+pub mod gate;
 mod journal_file;
 mod layout;
 mod leftovers;

@@ -7,17 +7,20 @@ use super::action::{
 use super::env_text;
 use super::executor::HostPlan;
 use super::fitness::misfits;
+use super::gate::Await;
 use super::layout::Layout;
 use super::release::{Release, ReleaseState, linked};
 use crate::supervisor::ENV_BYTES_MAX;
 use cutover_core::artifact::{Digest, Manifest};
-use cutover_core::config::{CommandLine, HostConfig, ProbeKind, ServiceConfig};
+use cutover_core::config::{CommandLine, HostConfig, OnLostCoordinator, ProbeKind, ServiceConfig};
 use cutover_core::id::{DeploymentId, EnvironmentName, ProjectName, ReleaseId, TargetName};
 use cutover_core::plan::{Phase, Plan, PlanKind, Reversal, Step, StepId};
+use cutover_core::rollout::Gate;
 use cutover_core::secret::Secret;
 use cutover_core::target::Failure;
 use cutover_disk::read_bounded;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -43,6 +46,17 @@ pub struct Wish<'a> {
     pub variables: &'a BTreeMap<String, Secret>,
     /// Which of them are secret.
     pub secret_names: BTreeSet<String>,
+    /// This host's part where it is one of several.
+    pub part: Option<FleetPart>,
+}
+
+/// A host's part in a deployment to several.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct FleetPart {
+    /// Whether it runs the migrations for all of them.
+    pub migrates: bool,
+    /// What it does by itself when the coordinator is gone and it is healthy.
+    pub on_lost: OnLostCoordinator,
 }
 
 /// What is to be brought live.
@@ -68,9 +82,11 @@ pub fn deploy(wish: &Wish<'_>, subject: &Subject<'_>) -> Result<HostPlan, Failur
     for (target, config) in &wish.targets {
         plan.prepare(target, config, subject);
     }
+    plan.gate(Gate::Switch);
     for (target, config) in &wish.targets {
         plan.go_live(target, config);
     }
+    plan.gate(Gate::Settle);
     for (target, config) in &wish.targets {
         plan.settle(target, config, false);
         plan.after(target, config);
@@ -89,10 +105,13 @@ pub fn rollback(wish: &Wish<'_>, release: &ReleaseId) -> Result<HostPlan, Failur
         plan.plan.subject = described.subject;
     }
     for (target, config) in &wish.targets {
-        let as_it_was = as_it_was(config, release)?;
         plan.stage_kept_env(target, config, release);
-        plan.go_live_again(target, &as_it_was, release);
     }
+    plan.gate(Gate::Switch);
+    for (target, config) in &wish.targets {
+        plan.go_live_again(target, &as_it_was(config, release)?, release);
+    }
+    plan.gate(Gate::Settle);
     for (target, config) in &wish.targets {
         plan.settle(target, config, true);
     }
@@ -103,6 +122,9 @@ pub fn rollback(wish: &Wish<'_>, release: &ReleaseId) -> Result<HostPlan, Failur
 pub fn restart(wish: &Wish<'_>, release: &ReleaseId, restart: bool) -> Result<HostPlan, Failure> {
     let kind = if restart { PlanKind::Restart } else { PlanKind::Deploy };
     let mut plan = Builder::new(wish, kind, release.clone())?;
+    if restart {
+        plan.gate(Gate::Switch);
+    }
     for (target, config) in &wish.targets {
         let described = Release::read(&Layout::new(&config.deploy_to), release)?;
         plan.plan.artifact = described.artifact.to_string();
@@ -112,6 +134,9 @@ pub fn restart(wish: &Wish<'_>, release: &ReleaseId, restart: bool) -> Result<Ho
         if restart {
             plan.restart_and_verify(target, config);
         }
+    }
+    if restart {
+        plan.gate(Gate::Settle);
     }
     Ok(plan.finish())
 }
@@ -241,6 +266,16 @@ impl<'a> Builder<'a> {
         self.plan.steps.push(step);
     }
 
+    /// Where several hosts wait for each other.
+    fn gate(&mut self, gate: Gate) {
+        let Some((part, (target, config))) = self.wish.part.zip(self.wish.targets.first_key_value()) else { return };
+        let (name, phase) = match gate {
+            Gate::Switch => ("await-switch", Phase::Prepare),
+            Gate::Settle => ("await-others", Phase::Live),
+        };
+        self.push(target, &config.deploy_to, name, phase, Work::Await(Await { gate, on_lost: part.on_lost }));
+    }
+
     fn prepare(&mut self, target: &TargetName, config: &HostConfig, subject: &Subject<'_>) {
         let mut push = |name: &str, work: Work| self.push(target, &config.deploy_to, name, Phase::Prepare, work);
         push("preflight", Work::Preflight(preflight(config, subject)));
@@ -275,7 +310,8 @@ impl<'a> Builder<'a> {
             let env = self.env(config);
             self.push(target, &config.deploy_to, "env", Phase::Live, Work::Env(env));
         }
-        if let Some(migrate) = &config.run.migrate {
+        let migrates = self.wish.part.is_none_or(|part| part.migrates);
+        if let Some(migrate) = config.run.migrate.as_ref().filter(|_| migrates) {
             self.push(
                 target,
                 &config.deploy_to,

@@ -3,6 +3,7 @@
 
 use super::course::Course;
 use super::executor::HostPlan;
+use super::gate::{Coordinator, Nobody};
 use super::journal_file::journal_name;
 use super::layout::Layout;
 use super::leftovers;
@@ -30,6 +31,8 @@ pub struct Surroundings<'a> {
     pub by: &'a str,
     /// What supervises `process` services.
     pub supervisor: &'a SupervisorProgram,
+    /// Who coordinates this host with others.
+    pub coordinator: &'a dyn Coordinator,
 }
 
 /// Why a transaction could not be begun or carried on.
@@ -184,7 +187,8 @@ impl<'a> Transaction<'a> {
             Recovery::TakeBack => &taken_back,
             Recovery::GoOn => self.surroundings.cancel,
         };
-        let outcome = course.drive(offer.as_ref(), &Surroundings { cancel, ..*self.surroundings })?;
+        let outcome =
+            course.drive(offer.as_ref(), &Surroundings { cancel, coordinator: &Nobody, ..*self.surroundings })?;
         Ok(self.end(course, outcome))
     }
 

@@ -29,12 +29,18 @@ pub enum Kind {
     Unavailable,
     /// Stop, and take back what was begun.
     Cancel,
+    /// Go on behind this gate.
+    Go,
+    /// The client is still there.
+    Alive,
     /// Something happened.
     Event,
     /// Which contents the host lacks.
     Lacking,
     /// A deployment came to its end, with its plan and journal.
     Ended,
+    /// The host waits at this gate.
+    Gate,
     /// The order was not carried out, and why.
     Refused,
     /// The order was carried out; the last message.
@@ -43,18 +49,21 @@ pub enum Kind {
 
 impl Kind {
     /// Each kind with its number and the most bytes that a message of it may have.
-    const ALL: [(Self, u8, usize); 11] = [
+    const ALL: [(Self, u8, usize); 14] = [
         (Self::Order, 2, 4 * MIB),
         (Self::Variables, 3, 16 * MIB),
         (Self::Manifest, 4, 32 * MIB),
         (Self::Content, 5, PIECE_BYTES_MAX),
         (Self::Unavailable, 6, 4 * KIB),
         (Self::Cancel, 7, 0),
+        (Self::Go, 8, KIB),
+        (Self::Alive, 9, 0),
         (Self::Event, 65, 4 * MIB),
         (Self::Lacking, 66, 32 * MIB),
         (Self::Ended, 67, 64 * MIB),
         (Self::Refused, 68, 4 * MIB),
         (Self::Done, 69, 4 * KIB),
+        (Self::Gate, 70, 4 * KIB),
     ];
 
     fn row(self) -> (Self, u8, usize) {

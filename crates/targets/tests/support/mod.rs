@@ -8,6 +8,7 @@ use cutover_core::event::{Event, Observer};
 use cutover_core::id::{DeploymentId, EnvironmentName, ProjectName, ReleaseId, TargetName};
 use cutover_core::secret::Secret;
 use cutover_core::target::Cancel;
+use cutover_targets::host::gate::Nobody;
 use cutover_targets::host::lock::{Holder, Waiting};
 use cutover_targets::host::planner::{self, Subject, Wish};
 use cutover_targets::host::transaction::{Ended, Recovery, Surroundings, Transaction, TransactionError};
@@ -166,7 +167,7 @@ impl Place {
         act: impl FnOnce(&Transaction<'_>) -> Result<T, TransactionError>,
     ) -> Result<T, TransactionError> {
         let (cancel, supervisor) = (&self.cancel, &self.supervisor);
-        let surroundings = Surroundings { observer: &Silent, cancel, by: "ann", supervisor };
+        let surroundings = Surroundings { observer: &Silent, cancel, by: "ann", supervisor, coordinator: &Nobody };
         let directories: Vec<&Path> = self.targets().map(|config| config.deploy_to.as_path()).collect();
         act(&Transaction::begin(&directories, &holder(), &AT_ONCE, &surroundings)?)
     }
@@ -188,6 +189,7 @@ impl Place {
                 .collect(),
             variables: &self.variables,
             secret_names: self.secret_names.clone(),
+            part: None,
         };
         with(&wish)
     }

@@ -4,9 +4,11 @@
 
 use super::*;
 use crate::deployments::Task;
+use crate::deployments::order::Part;
 use cutover_core::artifact::{BlobSource, Digest, ManifestEntry, RelativePath};
-use cutover_core::config::{Config, HostConfig, TargetConfig};
+use cutover_core::config::{Config, HostConfig, OnLostCoordinator, TargetConfig};
 use cutover_core::next::DeploymentOutcome;
+use cutover_targets::host::planner::FleetPart;
 use cutover_targets::remote::bootstrap::preamble;
 use cutover_targets::remote::content;
 use cutover_targets::remote::lacking::Lacking;
@@ -176,6 +178,7 @@ fn order(sites: &[(&str, PathBuf)], artifact: Digest) -> Order {
             committed_at: Timestamp::from_second(1_790_000_000).unwrap(),
             restart: false,
         },
+        part: None,
     }
 }
 
@@ -294,4 +297,53 @@ fn each_target_on_a_host_gets_what_it_lacks() {
 
     assert_eq!(outcomes, [DeploymentOutcome::Deployed]);
     assert!(["one", "two"].iter().all(|name| dir.path().join(name).join("current/d/7").exists()));
+}
+
+/// A deployment of one host of several has come to this gate.
+fn await_gate(bed: &mut Bed, gate: Gate) {
+    let (kind, payload) = bed.hear().unwrap();
+    assert_eq!((kind, serde_json::from_slice::<AtGate>(&payload).unwrap().gate), (Kind::Gate, gate));
+}
+
+/// An agent that was told to put a release together, as one host of several, and waits to switch.
+fn staged_part(cancel: &'static Cancel) -> Bed {
+    let files = Files::new();
+    let mut bed = Bed::start(cancel);
+    let plan = FleetPart { migrates: false, on_lost: OnLostCoordinator::Restore };
+    let part = Some(Part { plan, lease: Duration::from_secs(600) });
+    let site = ("app", bed.site());
+    bed.ask_as(Order { part, ..order(&[site], files.manifest().id()) }, &files.manifest());
+    let lacking = bed.lacking();
+    content::send(&bed.to_agent, &files.manifest(), &files, lacking).unwrap();
+    await_gate(&mut bed, Gate::Switch);
+    assert!(!bed.site().join("current").exists(), "nothing is switched without a word");
+    bed
+}
+
+#[test]
+fn one_host_of_several_goes_on_when_it_is_told() {
+    static CANCEL: Cancel = Cancel::new();
+    let mut bed = staged_part(&CANCEL);
+
+    bed.to_agent.send_json(Kind::Go, &Gate::Switch).unwrap();
+    await_gate(&mut bed, Gate::Settle);
+    bed.to_agent.send(Kind::Alive, &[]).unwrap();
+    bed.to_agent.send_json(Kind::Go, &Gate::Settle).unwrap();
+
+    assert_eq!(bed.end().0, [DeploymentOutcome::Deployed]);
+}
+
+#[test]
+fn one_host_of_several_goes_back_when_its_coordinator_is_gone() {
+    static CANCEL: Cancel = Cancel::new();
+    let mut bed = staged_part(&CANCEL);
+    bed.to_agent.send_json(Kind::Go, &Gate::Switch).unwrap();
+    await_gate(&mut bed, Gate::Settle);
+    assert!(bed.site().join("current").exists());
+
+    let Bed { dir, to_agent, agent, .. } = bed;
+    drop(to_agent);
+
+    agent.join().unwrap().unwrap();
+    assert!(!dir.path().join("site/current").exists());
 }

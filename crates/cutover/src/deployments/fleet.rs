@@ -1,0 +1,356 @@
+//! Coordinates a change of several hosts: each makes it under its own law, and waits for the others at two gates.
+
+use super::order::Order;
+use super::remote::{Host, Undone, Voice};
+use crate::error::{CommandError, ErrorKind};
+use crate::exit::Exit;
+use cutover_core::event::{Event, Observer};
+use cutover_core::next::DeploymentOutcome;
+use cutover_core::rollout::{Gate, Next, Rollout, Standing, Word, outcome};
+use cutover_core::target::Cancel;
+use jiff::Timestamp;
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+/// How often it is looked whether stopping was asked for.
+const POLL: Duration = Duration::from_millis(50);
+
+/// One host and what it is asked for.
+pub(super) struct Member {
+    /// The connection to it; None for this machine.
+    pub(super) connection: Option<Host>,
+    /// What it is asked for.
+    pub(super) order: Order,
+}
+
+/// A change of several hosts.
+pub(super) struct Fleet<'a> {
+    /// How it spreads; None when nobody waits for anybody.
+    pub(super) rollout: Option<Rollout<'a>>,
+    /// Who is told.
+    pub(super) observer: &'a dyn Observer,
+    /// Whether a person asked to stop.
+    pub(super) cancel: &'a Cancel,
+    /// Has one host do its part.
+    pub(super) perform: &'a Perform<'a>,
+    /// Whether every host brings the same artifact live, whatever it had before.
+    pub(super) brings_one_artifact: bool,
+}
+
+/// Has one host do its part; gives how it ended, or None when there was nothing to do.
+pub(super) type Perform<'a> =
+    dyn Fn(Member, Voice<'_>, &dyn Observer) -> Result<Option<DeploymentOutcome>, Undone> + Sync + 'a;
+
+/// How a change of several hosts ended.
+pub(super) struct FleetEnd {
+    hosts: Vec<String>,
+    standings: Vec<Standing>,
+    errors: Vec<CommandError>,
+    /// Why nobody switched though everybody could have.
+    disagreement: Option<CommandError>,
+    /// Whether any host had something to do.
+    pub(super) had_something_to_do: bool,
+}
+
+/// What is heard of one host.
+enum News {
+    AtGate(Gate, String),
+    Begun,
+    Over(Result<Option<DeploymentOutcome>, Undone>),
+}
+
+impl Fleet<'_> {
+    /// Has all members do their part, and tells how that ends.
+    pub(super) fn run(&self, members: Vec<Member>) -> FleetEnd {
+        let began = Instant::now();
+        let hosts: Vec<String> = members.iter().map(|member| member.order.host.clone()).collect();
+        self.observer.event(&Event::Fleet { hosts: hosts.clone(), at: Timestamp::now() });
+        let (tell, news) = channel();
+        let end = std::thread::scope(|scope| {
+            let mut coordinator = Coordinator::new(self, hosts, news);
+            // Whoever waits for locks takes the first one first, like everybody: else two could wait for each other.
+            let first_alone = members.first().is_some_and(|first| first.order.wait.is_some());
+            for (at, member) in members.into_iter().enumerate() {
+                let (say, words) = channel();
+                coordinator.voices.push(say);
+                let tell = tell.clone();
+                scope.spawn(move || self.serve(at, member, words, &tell));
+                if first_alone && at == 0 {
+                    coordinator.await_first();
+                }
+            }
+            drop(tell);
+            coordinator.run()
+        });
+        let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.observer.event(&Event::FleetEnded { outcome: end.outcome(), at: Timestamp::now(), elapsed_ms });
+        end
+    }
+
+    fn serve(&self, at: usize, member: Member, words: Receiver<Word>, tell: &Sender<(usize, News)>) {
+        // When the coordinator is gone, so is this process.
+        let say = |news| drop(tell.send((at, news)));
+        let (words, host) = (Mutex::new(words), member.order.host.clone());
+        let at_gate = |gate, artifact| say(News::AtGate(gate, artifact));
+        let begun = || say(News::Begun);
+        let observer = OnHost { host, inner: self.observer, begun: &begun };
+        let voice = Voice::Coordinator { words: &words, at_gate: &at_gate };
+        say(News::Over((self.perform)(member, voice, &observer)));
+    }
+}
+
+/// Tells on which host something happened.
+struct OnHost<'a, F> {
+    host: String,
+    inner: &'a dyn Observer,
+    begun: &'a F,
+}
+
+impl<F: Fn() + Sync> Observer for OnHost<'_, F> {
+    fn event(&self, event: &Event) {
+        if matches!(event, Event::Began { .. }) {
+            (self.begun)();
+        }
+        self.inner.event(&Event::OnHost { host: self.host.clone(), happened: Box::new(event.clone()) });
+    }
+}
+
+struct Coordinator<'f> {
+    fleet: &'f Fleet<'f>,
+    end: FleetEnd,
+    news: Receiver<(usize, News)>,
+    voices: Vec<Sender<Word>>,
+    /// What each host is about to bring live.
+    artifacts: Vec<Option<String>>,
+    /// For how many waves the pause has passed.
+    paused: usize,
+    /// The wave before which a pause passes, and until when.
+    pausing: Option<(usize, Instant)>,
+    /// The last wave that was announced, from 1.
+    wave: usize,
+    /// Whether everybody was told that a person asked to stop.
+    stopped: bool,
+}
+
+impl<'f> Coordinator<'f> {
+    fn new(fleet: &'f Fleet<'f>, hosts: Vec<String>, news: Receiver<(usize, News)>) -> Self {
+        let count = hosts.len();
+        let end = FleetEnd {
+            hosts,
+            standings: vec![Standing::Preparing; count],
+            errors: Vec::new(),
+            disagreement: None,
+            had_something_to_do: false,
+        };
+        let (artifacts, voices) = (vec![None; count], Vec::new());
+        Self { fleet, end, news, voices, artifacts, paused: 0, pausing: None, wave: 0, stopped: false }
+    }
+
+    /// Waits until the first host has its lock, or has none.
+    fn await_first(&mut self) {
+        loop {
+            match self.news.recv_timeout(POLL) {
+                Ok((at, news)) => return self.take(at, news),
+                Err(RecvTimeoutError::Timeout) => self.pass_on_stop(),
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    fn run(mut self) -> FleetEnd {
+        loop {
+            let next = match &self.fleet.rollout {
+                Some(rollout) => rollout.next(&self.end.standings, self.paused, self.must_stop()),
+                None if self.end.standings.iter().all(|standing| standing.is_over()) => Next::Over,
+                None => Next::Wait,
+            };
+            match next {
+                Next::Over => return self.end,
+                Next::Tell(words) => self.say(&words),
+                Next::Pause(wave) => self.pause(wave),
+                Next::Wait => self.pausing = None,
+            }
+            self.hear();
+        }
+    }
+
+    fn must_stop(&self) -> bool {
+        self.fleet.cancel.is_cancelled() || self.end.disagreement.is_some()
+    }
+
+    fn say(&mut self, words: &[(usize, Word)]) {
+        self.announce_wave(words);
+        for (at, word) in words {
+            // Who does not listen any more says why it is over.
+            let _heard = self.voices[*at].send(*word);
+            self.end.standings[*at] = match word {
+                Word::Go(Gate::Switch) => Standing::Switching,
+                Word::Go(Gate::Settle) => Standing::Settling,
+                Word::Stop => Standing::Stopping,
+            };
+        }
+    }
+
+    fn announce_wave(&mut self, words: &[(usize, Word)]) {
+        let switched = words.iter().find(|(_, word)| *word == Word::Go(Gate::Switch));
+        let (Some((at, _)), Some(rollout)) = (switched, &self.fleet.rollout) else { return };
+        let waves = rollout.waves(&self.end.standings);
+        let number = waves.iter().position(|wave| wave.contains(at)).map_or(0, |place| place + 1);
+        if number > self.wave {
+            self.wave = number;
+            let hosts = waves[number - 1].iter().map(|at| self.end.hosts[*at].clone()).collect();
+            let [number, count] = [number, waves.len()].map(|count| u32::try_from(count).unwrap_or(u32::MAX));
+            self.fleet.observer.event(&Event::Wave { number, count, hosts });
+        }
+    }
+
+    fn pause(&mut self, wave: usize) {
+        let pause = self.fleet.rollout.map_or(Duration::ZERO, |rollout| rollout.config.pause);
+        let (_, until) = *self.pausing.get_or_insert((wave, Instant::now() + pause));
+        if Instant::now() >= until {
+            (self.paused, self.pausing) = (wave, None);
+        }
+    }
+
+    /// Hears what there is, and waits a little for something.
+    fn hear(&mut self) {
+        match self.news.recv_timeout(POLL) {
+            Ok((at, news)) => self.take(at, news),
+            Err(RecvTimeoutError::Timeout) => {}
+            // Nobody is left who could say anything: what is not over has died in this process.
+            Err(RecvTimeoutError::Disconnected) => {
+                self.end.standings.iter_mut().filter(|standing| !standing.is_over()).for_each(|s| *s = Standing::Lost);
+            }
+        }
+        while let Ok((at, news)) = self.news.try_recv() {
+            self.take(at, news);
+        }
+        if self.fleet.rollout.is_none() {
+            self.pass_on_stop();
+        }
+    }
+
+    /// Without a rollout, to stop is all that there is to say.
+    fn pass_on_stop(&mut self) {
+        if self.fleet.cancel.is_cancelled() && !self.stopped {
+            self.stopped = true;
+            for voice in &self.voices {
+                // Who does not listen any more says why it is over.
+                let _heard = voice.send(Word::Stop);
+            }
+        }
+    }
+
+    fn take(&mut self, at: usize, news: News) {
+        let (standing, why) = match news {
+            News::Begun => return,
+            News::AtGate(gate, artifact) => {
+                self.artifacts[at] = Some(artifact);
+                self.at_gate(at, gate)
+            }
+            News::Over(Ok(ended)) => {
+                self.end.had_something_to_do |= ended.is_some();
+                (Standing::Ended(ended.unwrap_or(DeploymentOutcome::Deployed)), String::new())
+            }
+            News::Over(Err(undone)) => self.undone(undone),
+        };
+        if self.end.standings[at] == standing {
+            return;
+        }
+        self.end.standings[at] = standing;
+        let host = self.end.hosts[at].clone();
+        self.fleet.observer.event(&Event::Stands { host, standing, why, at: Timestamp::now() });
+        self.compare();
+    }
+
+    /// One that was told to stop meanwhile hears that at its gate.
+    fn at_gate(&self, at: usize, gate: Gate) -> (Standing, String) {
+        let standing = match (gate, self.end.standings[at]) {
+            (Gate::Switch, Standing::Preparing) => Standing::Staged,
+            (Gate::Settle, Standing::Switching) => Standing::Healthy,
+            (_, standing) => standing,
+        };
+        (standing, String::new())
+    }
+
+    fn undone(&mut self, Undone { error, may_go_on }: Undone) -> (Standing, String) {
+        let standing = match (may_go_on, error.kind()) {
+            (true, _) => Standing::Lost,
+            (false, ErrorKind::Unreachable) => Standing::Unreachable,
+            (false, _) => Standing::Refused,
+        };
+        let why = error.message().to_owned();
+        self.end.errors.push(error);
+        (standing, why)
+    }
+
+    /// A rollback goes to each host's last good release: they must be of one artifact.
+    fn compare(&mut self) {
+        let all_staged = !self.end.standings.contains(&Standing::Preparing);
+        if self.fleet.brings_one_artifact || !all_staged || self.end.disagreement.is_some() {
+            return;
+        }
+        let mut brought =
+            self.end.hosts.iter().zip(&self.artifacts).filter_map(|(host, artifact)| Some((host, artifact.as_ref()?)));
+        let Some((one, artifact)) = brought.next() else { return };
+        if let Some((other, _)) = brought.find(|(_, other)| *other != artifact) {
+            let told =
+                CommandError::new(ErrorKind::Failed, format!("{one} and {other} would go back to different artifacts"));
+            let told = told
+                .state("nothing was changed")
+                .hint("name the release: `cutover releases ENV` lists what each host has");
+            self.end.disagreement = Some(told);
+        }
+    }
+}
+
+impl FleetEnd {
+    /// Whether no host has anything to tell.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.errors.is_empty()
+    }
+
+    /// How it ended where something did; as the worst of all.
+    pub(super) fn outcome(&self) -> Option<DeploymentOutcome> {
+        outcome(self.standings.iter().filter_map(|standing| match standing {
+            Standing::Ended(outcome) => Some(*outcome),
+            _ => None,
+        }))
+    }
+
+    /// What is left to be told to a person, and the exit code.
+    pub(super) fn conclude(self, skips_unreachable: bool) -> Result<Exit, CommandError> {
+        let outcome = self.outcome();
+        if outcome == Some(DeploymentOutcome::Stuck) {
+            return Ok(Exit::Stuck);
+        }
+        if self.standings.contains(&Standing::Lost) {
+            return Err(self.lost());
+        }
+        if let Some(outcome @ DeploymentOutcome::RolledBack) = outcome {
+            return Ok(outcome.into());
+        }
+        let is_refused = self.standings.contains(&Standing::Refused);
+        if outcome == Some(DeploymentOutcome::Deployed) && skips_unreachable && !is_refused {
+            return Ok(Exit::Done);
+        }
+        match (self.errors.into_iter().next(), self.disagreement) {
+            (Some(error), _) | (None, Some(error)) => Err(error),
+            (None, None) => Ok(outcome.map_or(Exit::Failed, Exit::from)),
+        }
+    }
+
+    fn lost(self) -> CommandError {
+        let lost: Vec<&str> = self
+            .hosts
+            .iter()
+            .zip(&self.standings)
+            .filter(|(_, s)| **s == Standing::Lost)
+            .map(|(host, _)| host.as_str())
+            .collect();
+        let told = CommandError::new(ErrorKind::Unreachable, format!("lost the connection to {}", lost.join(", ")));
+        told.state("each of these goes on by itself: it finishes, or takes everything back")
+            .hint("`cutover resume ENV` tells how it ended; then deploy again, so that all hosts are alike")
+    }
+}

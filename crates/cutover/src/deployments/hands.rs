@@ -1,0 +1,132 @@
+//! What carries out an order, here or on another machine. Several hosts' orders may be carried out at once.
+
+use super::Variables;
+use super::conductor::Conductor;
+use super::line::{FarCoordinator, Line};
+use super::order::{Order, Part, Task};
+use super::remote::{Errand, Host, Undone, Voice, each_word};
+use crate::error::CommandError;
+use cutover_artifacts::{Artifact, ArtifactBlobs, ArtifactStore};
+use cutover_core::artifact::BlobSource;
+use cutover_core::event::Observer;
+use cutover_core::next::DeploymentOutcome;
+use cutover_core::rollout::{Gate, Word};
+use cutover_core::target::Cancel;
+use cutover_targets::host::gate::{Coordinator, Nobody};
+use cutover_targets::host::transaction::Ended;
+use cutover_targets::host::{Offer, SupervisorProgram};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Receiver;
+use std::time::Duration;
+
+/// How long an order's coordinator in the same process may say nothing: it cannot be lost.
+const FOR_EVER: Duration = Duration::from_secs(u32::MAX as u64);
+
+/// Everything that an order needs besides its host.
+pub(super) struct Hands<'a> {
+    pub(super) variables: &'a Variables,
+    pub(super) supervisor: &'a SupervisorProgram,
+    pub(super) artifacts: &'a ArtifactStore,
+    pub(super) blobs: ArtifactBlobs,
+    /// The artifact of a task that brings one.
+    artifact: Option<Artifact>,
+}
+
+/// One order and who is told of it.
+pub(super) struct Job<'a> {
+    pub(super) order: &'a Order,
+    pub(super) voice: Voice<'a>,
+    pub(super) observer: &'a dyn Observer,
+    /// Told of each deployment that came to its end, also of those that had died before.
+    pub(super) ended: &'a dyn Fn(&Ended),
+}
+
+impl<'a> Hands<'a> {
+    pub(super) fn new(
+        variables: &'a Variables,
+        supervisor: &'a SupervisorProgram,
+        artifacts: &'a ArtifactStore,
+        task: &Task,
+    ) -> Result<Self, CommandError> {
+        let blobs = artifacts.blobs()?;
+        let artifact = match task {
+            Task::Deploy { artifact, .. } => Some(artifacts.get(&artifact.to_string())?),
+            Task::Rollback { .. } | Task::Restart | Task::Resume | Task::Abandon => None,
+        };
+        Ok(Self { variables, supervisor, artifacts, blobs, artifact })
+    }
+
+    /// Has an order carried out; gives how it ended, or None when there was nothing to do.
+    pub(super) fn perform(&self, host: Option<Host>, job: &Job<'_>) -> Result<Option<DeploymentOutcome>, Undone> {
+        let Some(host) = host else { return Ok(self.conduct_told(job)?) };
+        host.send(&Errand {
+            order: job.order,
+            variables: self.variables.known(),
+            artifact: self.artifact.as_ref().map(|artifact| (&artifact.manifest, &self.blobs as &dyn BlobSource)),
+            observer: job.observer,
+            voice: job.voice,
+            ended: job.ended,
+        })
+    }
+
+    /// Carries the order out in this process, which is told what to do as another machine would be.
+    fn conduct_told(&self, job: &Job<'_>) -> Result<Option<DeploymentOutcome>, CommandError> {
+        match job.voice {
+            Voice::Cancel(cancel) => self.conduct(job, cancel, &Nobody),
+            Voice::Coordinator { words, at_gate } => self.conduct_coordinated(job, words, at_gate),
+        }
+    }
+
+    fn conduct_coordinated(
+        &self,
+        job: &Job<'_>,
+        words: &Mutex<Receiver<Word>>,
+        at_gate: &(dyn Fn(Gate, String) + Sync),
+    ) -> Result<Option<DeploymentOutcome>, CommandError> {
+        let (line, cancel, over) = (Line::new(), Cancel::new(), AtomicBool::new(false));
+        let tell = |gate, artifact: &str| at_gate(gate, artifact.to_owned());
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                each_word(words, &over, |word| match word {
+                    Some(Word::Go(gate)) => line.go(gate),
+                    Some(Word::Stop) => cancel.cancel(),
+                    None => {}
+                });
+            });
+            let coordinator = FarCoordinator { line: &line, lease: FOR_EVER, tell: &tell };
+            let done = match job.order.part {
+                Some(Part { .. }) => self.conduct(job, &cancel, &coordinator),
+                None => self.conduct(job, &cancel, &Nobody),
+            };
+            over.store(true, Ordering::SeqCst);
+            done
+        })
+    }
+
+    fn conduct(
+        &self,
+        job: &Job<'_>,
+        cancel: &Cancel,
+        coordinator: &dyn Coordinator,
+    ) -> Result<Option<DeploymentOutcome>, CommandError> {
+        let conductor = Conductor {
+            order: job.order,
+            variables: self.variables,
+            supervisor: self.supervisor,
+            observer: job.observer,
+            cancel,
+            coordinator,
+            offers: &|artifact| self.offer(artifact),
+            ended: job.ended,
+        };
+        Ok(conductor.conduct()?.map(|ended| ended.outcome))
+    }
+
+    /// An artifact, when this machine has it.
+    fn offer(&self, artifact: &str) -> Option<Offer<'_>> {
+        let artifact = self.artifacts.get(artifact).ok()?;
+        let (id, manifest, variables) = (artifact.id, artifact.manifest, self.variables.offered());
+        Some(Offer { id, manifest, blobs: &self.blobs, variables })
+    }
+}

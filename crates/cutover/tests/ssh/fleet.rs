@@ -1,0 +1,156 @@
+//! One release on several machines.
+
+use crate::world::{World, await_that, let_verification_pass};
+
+/// A shop on so many machines, all of which serve version one.
+fn open_shops(test: &str, count: usize) -> Option<World> {
+    let world = World::with_hosts(test, count)?;
+    world.commit("one");
+    let first = world.run(&["deploy", "production"]);
+    assert_eq!(first.code, 0, "{first:?}");
+    assert_eq!(world.answers(), vec!["one"; count]);
+    Some(world)
+}
+
+#[test]
+fn a_wave_that_is_broken_takes_back_what_was_switched_before() {
+    let Some(world) = open_shops("a_wave_that_is_broken_takes_back_what_was_switched_before", 4) else { return };
+    // Given a third machine on which no new release becomes healthy.
+    world.add_config(
+        "[environments.production.rollout]\ncanary = 1\nbatch = 2\n\
+         [environments.production.targets.app.host.verify]\nwithin = \"3s\"\n",
+    );
+    let_verification_pass(&world.others[1], false);
+    world.commit("two");
+
+    let broken = world.run(&["deploy", "production", "--reason", "try it"]);
+
+    assert_eq!(broken.code, 4, "where the old release cannot be seen healthy, a person is needed: {broken:?}");
+    let_verification_pass(&world.others[1], true);
+    let resumed = world.run(&["resume", "production"]);
+    assert_eq!(resumed.code, 3, "{resumed:?}");
+    assert_eq!(world.answers(), ["one"; 4]);
+    let history = world.run(&["history", "production", "--json"]);
+    assert_eq!(history.stdout.matches("\"rolled_back\"").count(), 1, "one deployment, whatever its hosts: {history:?}");
+}
+
+#[test]
+fn a_release_that_starts_nowhere_is_gone_everywhere_and_a_good_one_goes_through_in_waves() {
+    let test = "a_release_that_starts_nowhere_is_gone_everywhere";
+    let Some(world) = open_shops(test, 3) else { return };
+    world.configure_rollout("batch = 1");
+    world.commit("broken");
+
+    let broken = world.run(&["deploy", "production"]);
+
+    assert_eq!(broken.code, 3, "{broken:?}");
+    assert!(broken.stdout.contains("the till is jammed"), "the host's log came along: {broken:?}");
+    assert!(broken.stdout.contains("1 rolled back, 2 unchanged"), "{broken:?}");
+    assert_eq!(world.answers(), ["one"; 3]);
+
+    world.commit("two");
+    let good = world.run(&["deploy", "production"]);
+    assert_eq!(good.code, 0, "{good:?}");
+    assert!(good.stdout.contains("wave 3 of 3"), "{good:?}");
+    assert_eq!(world.answers(), ["two"; 3]);
+
+    let back = world.run(&["rollback", "production"]);
+    assert_eq!((back.code, world.answers()), (0, vec!["one".to_owned(); 3]), "{back:?}");
+}
+
+#[test]
+fn hosts_whose_coordinator_is_killed_between_waves_go_back_by_themselves() {
+    let test = "hosts_whose_coordinator_is_killed_between_waves_go_back_by_themselves";
+    let Some(world) = open_shops(test, 3) else { return };
+    world.configure_rollout("batch = 1\npause = \"1h\"");
+    world.commit("two");
+
+    world.start_until(&["deploy", "production"], "switched and healthy").kill();
+
+    world.await_idle();
+    assert_eq!(world.answers(), ["one"; 3]);
+    let nothing = world.run(&["resume", "production"]);
+    assert_eq!(nothing.code, 0, "{nothing:?}");
+
+    // Unless they were told to keep what they have seen healthy.
+    world.configure_rollout("batch = 1\npause = \"1h\"\non_lost_coordinator = \"keep\"");
+    world.commit("three");
+    world.start_until(&["deploy", "production"], "switched and healthy").kill();
+    world.await_idle();
+    assert_eq!(world.answers(), ["three", "one", "one"]);
+}
+
+#[test]
+fn a_coordinator_that_says_nothing_any_more_is_not_waited_for_longer_than_its_lease() {
+    let test = "a_coordinator_that_says_nothing_any_more_is_not_waited_for";
+    let Some(world) = open_shops(test, 2) else { return };
+    world.configure_rollout("batch = 1\npause = \"1h\"\nlease = \"2s\"");
+    world.commit("two");
+    let deployment = world.start_until(&["deploy", "production"], "switched and healthy");
+
+    // Given a client that stands still, with its connections open.
+    deployment.stop();
+
+    world.await_idle();
+    assert_eq!(world.answers(), ["one"; 2]);
+    deployment.kill();
+}
+
+#[test]
+fn a_host_that_cannot_be_reached_stops_everything_before_anything_is_switched() {
+    let test = "a_host_that_cannot_be_reached_stops_everything";
+    let Some(world) = open_shops(test, 3) else { return };
+    world.commit("two");
+    world.others[1].shell("root", "systemctl stop ssh.socket ssh.service 2>/dev/null || true; pkill -x sshd || true");
+
+    let refused = world.run(&["deploy", "production"]);
+
+    assert_eq!(refused.code, 7, "{refused:?}");
+    assert_eq!(world.answers(), ["one"; 3]);
+
+    world.configure_rollout("on_unreachable = \"skip\"");
+    let skipped = world.run(&["deploy", "production"]);
+    assert_eq!(skipped.code, 0, "{skipped:?}");
+    assert!(skipped.stdout.contains("1 not reached"), "{skipped:?}");
+    assert_eq!(world.answers(), ["two", "two", "one"]);
+}
+
+#[test]
+fn ctrl_c_takes_back_what_was_switched_on_every_host() {
+    let Some(world) = open_shops("ctrl_c_takes_back_what_was_switched_on_every_host", 3) else { return };
+    world.configure_rollout("batch = 1\npause = \"1h\"");
+    world.commit("two");
+    let deployment = world.start_until(&["deploy", "production"], "switched and healthy");
+
+    deployment.interrupt();
+
+    let (said, code) = deployment.end();
+    assert_eq!((code, world.answers()), (3, vec!["one".to_owned(); 3]), "{said}");
+}
+
+#[test]
+fn a_migration_runs_once_before_any_other_host_switches_and_is_taken_back_last() {
+    let test = "a_migration_runs_once_before_any_other_host_switches";
+    let Some(world) = open_shops(test, 3) else { return };
+    // Given migrations that write down where they ran, and a second machine on which the release is not healthy.
+    let migrate = "[targets.app.host.run.migrate]\nup = [\"touch\", \"/opt/shop/migrated\"]\ndown = [\"rm\", \"/opt/shop/migrated\"]\n";
+    world.add_config(migrate);
+    world.commit("two");
+    let migrated = |world: &World| -> Vec<bool> {
+        world
+            .hosts()
+            .map(|host| host.shell("root", "test -e /opt/shop/migrated && echo yes || echo no") == "yes")
+            .collect()
+    };
+
+    let good = world.run(&["deploy", "production"]);
+    assert_eq!(good.code, 0, "{good:?}");
+    assert_eq!(migrated(&world), [true, false, false], "the first host migrates for all");
+
+    world.host.shell("root", "rm /opt/shop/migrated");
+    world.commit("broken");
+    let broken = world.run(&["deploy", "production"]);
+    assert_eq!(broken.code, 3, "{broken:?}");
+    assert_eq!((migrated(&world), world.answers()), (vec![false; 3], vec!["two".to_owned(); 3]));
+    await_that("all locks are free", || world.run(&["resume", "production"]).code == 0);
+}

@@ -1,0 +1,186 @@
+//! What the events of several hosts say, as lines that stay: where each host got, and whatever went wrong there.
+
+use super::Manner;
+use super::line::{Line, Tone};
+use super::story::{Running, Story};
+use super::summary;
+use super::words::{duration, one_line};
+use cutover_core::event::Event;
+use cutover_core::journal::Entry;
+use cutover_core::next::DeploymentOutcome;
+use cutover_core::rollout::Standing;
+use jiff::Timestamp;
+use std::time::Duration;
+
+/// How many characters of a host's name are shown.
+const NAME_LENGTH_MAX: usize = 32;
+/// How many hosts that are at work are shown at once.
+const BUSY_COUNT_MAX: usize = 12;
+
+/// Follows a change of several hosts.
+pub(super) struct FleetStory {
+    verbose: bool,
+    hosts: Vec<Told>,
+    is_announced: bool,
+}
+
+/// One host, as far as it was told of.
+struct Told {
+    name: String,
+    /// The name as it stands before each line.
+    label: String,
+    story: Story,
+    standing: Standing,
+    /// Since when it has been on its way to where it gets next.
+    since: Timestamp,
+}
+
+impl FleetStory {
+    pub(super) fn new(manner: &Manner, hosts: &[String], at: Timestamp) -> Self {
+        let labels: Vec<String> =
+            hosts.iter().map(|host| one_line(host).chars().take(NAME_LENGTH_MAX).collect()).collect();
+        let name_length = labels.iter().map(|label: &String| label.chars().count()).max().unwrap_or(0);
+        let told = |(name, label): (&String, String)| Told {
+            name: name.clone(),
+            label: format!("{label:<name_length$}"),
+            story: Story::new(manner),
+            standing: Standing::Preparing,
+            since: at,
+        };
+        Self { verbose: manner.verbose, hosts: hosts.iter().zip(labels).map(told).collect(), is_announced: false }
+    }
+
+    /// The lines that an event adds.
+    pub(super) fn tell(&mut self, event: &Event) -> Vec<Line> {
+        match event {
+            Event::OnHost { host, happened } => self.on_host(host, happened),
+            Event::Stands { host, standing, why, at } => self.stands(host, *standing, why, *at),
+            Event::Wave { number, count, hosts } => vec![wave(*number, *count, hosts)],
+            Event::FleetEnded { outcome, elapsed_ms, .. } => self.ended(*outcome, Duration::from_millis(*elapsed_ms)),
+            Event::Fleet { .. }
+            | Event::Began { .. }
+            | Event::Recorded { .. }
+            | Event::Progressed { .. }
+            | Event::Output { .. }
+            | Event::Probed { .. }
+            | Event::Waiting { .. }
+            | Event::Ended { .. } => Vec::new(),
+        }
+    }
+
+    /// What is being done now on the hosts that are at work, by name: the first few of them.
+    pub(super) fn running(&self) -> Vec<(String, Running)> {
+        let at_work =
+            |told: &&Told| !told.standing.is_over() && !matches!(told.standing, Standing::Staged | Standing::Healthy);
+        let running = |told: &Told| {
+            let Running { label, usual } = told.story.running()?.clone();
+            Some((told.name.clone(), Running { label: format!("{}  {label}", told.label), usual }))
+        };
+        self.hosts.iter().filter(at_work).filter_map(running).take(BUSY_COUNT_MAX).collect()
+    }
+
+    /// How many hosts stand where: `40 hosts: 12 staged, 3 switching, 25 healthy`.
+    pub(super) fn overview(&self) -> String {
+        let mut counts: Vec<(&'static str, usize)> = Vec::new();
+        for told in &self.hosts {
+            let word = word(told.standing);
+            match counts.iter_mut().find(|(known, _)| *known == word) {
+                Some((_, count)) => *count += 1,
+                None => counts.push((word, 1)),
+            }
+        }
+        let counts: Vec<String> = counts.iter().map(|(word, count)| format!("{count} {word}")).collect();
+        format!("{} hosts: {}", self.hosts.len(), counts.join(", "))
+    }
+
+    fn on_host(&mut self, host: &str, happened: &Event) -> Vec<Line> {
+        let verbose = self.verbose;
+        let Some(told) = self.hosts.iter_mut().find(|told| told.name == host) else { return Vec::new() };
+        let lines = told.story.tell(happened);
+        if matches!(happened, Event::Began { .. }) {
+            return self.announce(lines);
+        }
+        let label = told.label.clone();
+        let lines = lines.into_iter().filter(|line| verbose || is_worth_telling(happened, line));
+        lines.map(|line| line.of_host(&label)).collect()
+    }
+
+    /// What the first host is about to do, all of them are. What was live may differ from host to host.
+    fn announce(&mut self, lines: Vec<Line>) -> Vec<Line> {
+        if self.is_announced {
+            return Vec::new();
+        }
+        self.is_announced = true;
+        let mut lines: Vec<Line> =
+            lines.into_iter().filter(|line| !line.head.trim_start().starts_with("live ")).collect();
+        if let Some(first) = lines.first_mut() {
+            first.head = format!("{} on {} hosts", first.head, self.hosts.len());
+        }
+        lines
+    }
+
+    fn stands(&mut self, host: &str, standing: Standing, why: &str, at: Timestamp) -> Vec<Line> {
+        let Some(told) = self.hosts.iter_mut().find(|told| told.name == host) else { return Vec::new() };
+        let took = duration(at.duration_since(told.since).unsigned_abs());
+        (told.standing, told.since) = (standing, at);
+        let why = if why.is_empty() { String::new() } else { format!(": {}", one_line(why)) };
+        let (tone, text) = match standing {
+            Standing::Staged => (Tone::Plain, format!("staged in {took}")),
+            Standing::Healthy => (Tone::Good, format!("✓ switched and healthy in {took}")),
+            Standing::Unreachable | Standing::Refused | Standing::Lost => {
+                (Tone::Bad, format!("✗ {}{why}", word(standing)))
+            }
+            Standing::Ended(DeploymentOutcome::Deployed) => return Vec::new(),
+            Standing::Ended(DeploymentOutcome::RolledBack) => {
+                (Tone::Back, "↩ back on the release that it had, healthy".to_owned())
+            }
+            Standing::Ended(DeploymentOutcome::Failed) => (Tone::Plain, "nothing that runs was changed".to_owned()),
+            Standing::Ended(DeploymentOutcome::Stuck) => (Tone::Bad, "✗ stuck: a person is needed".to_owned()),
+            Standing::Preparing | Standing::Switching | Standing::Settling | Standing::Stopping => return Vec::new(),
+        };
+        vec![Line::whole(tone, text).of_host(&told.label)]
+    }
+
+    fn ended(&self, outcome: Option<DeploymentOutcome>, took: Duration) -> Vec<Line> {
+        let Some(plan) = self.hosts.iter().find_map(|told| told.story.plan()) else { return Vec::new() };
+        let mut lines = vec![summary::fleet_ended(plan, outcome, took, &self.overview())];
+        lines.extend(outcome.and_then(|outcome| summary::more(plan, outcome)));
+        lines
+    }
+}
+
+/// What went wrong is told whole; what went well, by where the host got.
+fn is_worth_telling(happened: &Event, line: &Line) -> bool {
+    match happened {
+        Event::Recorded { record } => match &record.entry {
+            Entry::Failed { .. } | Entry::RestoreFailed { .. } => line.tone != Tone::Back,
+            Entry::Applied { .. } => line.tone == Tone::Warning,
+            Entry::Started { .. } | Entry::Cancelled { .. } | Entry::Restored { .. } | Entry::Resumed { .. } => false,
+        },
+        Event::Waiting { .. } => true,
+        _ => false,
+    }
+}
+
+fn wave(number: u32, count: u32, hosts: &[String]) -> Line {
+    let named: Vec<String> = hosts.iter().map(|host| one_line(host)).collect();
+    Line::headed(Tone::Strong, format!("wave {number} of {count}:"), format!(" {}", named.join(", ")))
+}
+
+fn word(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Preparing => "preparing",
+        Standing::Staged => "staged",
+        Standing::Switching => "switching",
+        Standing::Healthy => "healthy",
+        Standing::Settling => "settling",
+        Standing::Stopping => "going back",
+        Standing::Unreachable => "not reached",
+        Standing::Refused => "refused",
+        Standing::Lost => "lost",
+        Standing::Ended(DeploymentOutcome::Deployed) => "done",
+        Standing::Ended(DeploymentOutcome::RolledBack) => "rolled back",
+        Standing::Ended(DeploymentOutcome::Failed) => "unchanged",
+        Standing::Ended(DeploymentOutcome::Stuck) => "stuck",
+    }
+}
