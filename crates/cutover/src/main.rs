@@ -12,6 +12,7 @@ mod init;
 mod limits;
 mod output;
 mod panic;
+mod setup;
 
 use clap::Parser;
 use cli::{Cli, ColorChoice, GlobalArgs};

@@ -8,5 +8,6 @@ pub mod host;
 pub mod process;
 pub mod remote;
 pub mod service;
+pub mod setup;
 pub mod supervisor;
 pub mod verify;

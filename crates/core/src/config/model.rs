@@ -149,6 +149,9 @@ pub enum ServiceConfig {
         scope: SystemdScope,
         /// How long a stop or start may take; 90 s by default.
         timeout: Duration,
+        /// What the unit runs, for `cutover setup` to write the unit. None: the unit is the user's own.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        start: Option<CommandLine>,
     },
     /// `command = { restart = …, stop = …, status = …, pid_file = … }`.
     Command {

@@ -6,19 +6,20 @@ use super::places::HostFile;
 use super::sink::{Fault, Sink};
 use super::table::{Reader, table};
 use super::units::{Limit, Size};
-use super::{ProcessConfig, ServiceConfig, SystemdScope};
+use super::{CommandLine, ProcessConfig, ServiceConfig, SystemdScope};
 use std::time::Duration;
 
 /// The keys that say what kind of service it is: exactly one must be there.
 pub(super) const SERVICE_CHOICES: [&str; 3] = ["unit", "command", "process"];
 /// The keys that go with `unit` alone.
-const UNIT_KEYS: [&str; 2] = ["scope", "timeout"];
+const UNIT_KEYS: [&str; 3] = ["scope", "timeout", "start"];
 
 /// Every key of the table; [`service`] makes the chosen kind from it.
 pub(super) struct ServiceParts {
     unit: Option<String>,
     scope: SystemdScope,
     timeout: Duration,
+    start: Option<CommandLine>,
     command: Option<ServiceConfig>,
     process: Option<ProcessConfig>,
 }
@@ -32,6 +33,8 @@ table! {
         scope: Scope, default "'system'";
         /// How long a stop or start of the unit may take.
         timeout: Limit, default "'90s'";
+        /// What the unit runs in the release directory: `cutover setup` then writes the unit.
+        start: Command, optional;
         /// Commands that run the service.
         command: CommandTable, optional;
         /// A command that Cutover's own supervisor keeps running.
@@ -54,7 +57,10 @@ fn check_unit_keys(reader: &Reader<'_, '_>, sink: &mut Sink) {
 
 fn service(parts: ServiceParts) -> Option<ServiceConfig> {
     match (parts.unit, parts.command, parts.process) {
-        (Some(unit), None, None) => Some(ServiceConfig::Systemd { unit, scope: parts.scope, timeout: parts.timeout }),
+        (Some(unit), None, None) => {
+            let ServiceParts { scope, timeout, start, .. } = parts;
+            Some(ServiceConfig::Systemd { unit, scope, timeout, start })
+        }
         (None, Some(command), None) => Some(command),
         (None, None, Some(process)) => Some(ServiceConfig::Process(process)),
         (None, None, None) | (Some(_), Some(_), _) | (Some(_), _, Some(_)) | (_, Some(_), Some(_)) => None,

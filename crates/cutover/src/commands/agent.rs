@@ -1,13 +1,14 @@
-//! `cutover agent`: what a client starts on a host. Not for people.
+//! `cutover agent`: what a client or the boot starts on a host. Not for people.
 
 use crate::context::Context;
-use crate::deployments::{CANCEL, agent, supervisor, there, watch_signals};
+use crate::deployments::{CANCEL, agent, recover, supervisor, there, watch_signals};
 use crate::error::{CommandError, ErrorKind};
 use crate::exit::Exit;
+use crate::setup;
 use clap::{Args, Subcommand};
 use cutover_targets::remote::bootstrap::{AGENTS_DIR, prune};
 use std::io::{BufReader, stdin, stdout};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Serve a client over this connection
 ///
@@ -22,26 +23,43 @@ pub(crate) struct AgentArgs {
 enum Verb {
     /// Carry out one order
     Serve,
+    /// Prepare this host as root: the order comes on the standard input
+    Setup,
+    /// Finish or take back what a power cut left in these places
+    Recover {
+        /// Each target's deploy_to
+        #[arg(required = true)]
+        places: Vec<PathBuf>,
+    },
 }
 
 impl AgentArgs {
-    pub(super) fn run(&self, _context: &Context) -> Result<Exit, CommandError> {
-        let Verb::Serve = self.verb;
-        let failed = |error: &dyn std::error::Error| {
-            CommandError::new(ErrorKind::Failed, "serve the client").because(error).state("nothing was changed")
-        };
-        // The session of the connection may end; what was begun must not end with it.
-        let _leads_one_already = rustix::process::setsid();
-        watch_signals().map_err(|error| failed(&error))?;
-        let supervisor = supervisor()?;
-        let asked =
-            agent::serve(BufReader::new(stdin()), stdout(), &supervisor, &CANCEL).map_err(|error| failed(&error))?;
-        if let Some(question) = asked {
-            return Err(there::answer(&question));
+    pub(super) fn run(&self, context: &Context) -> Result<Exit, CommandError> {
+        match &self.verb {
+            Verb::Serve => serve(),
+            Verb::Setup => setup::answer_input(),
+            Verb::Recover { places } => recover(context, places),
         }
-        prune_agents(&supervisor.program);
-        Ok(Exit::Done)
     }
+}
+
+fn serve() -> Result<Exit, CommandError> {
+    let failed = |error: &dyn std::error::Error| {
+        CommandError::new(ErrorKind::Failed, "serve the client").because(error).state("nothing was changed")
+    };
+    // The session of the connection may end; what was begun must not end with it.
+    let _leads_one_already = rustix::process::setsid();
+    watch_signals().map_err(|error| failed(&error))?;
+    let supervisor = supervisor()?;
+    let asked =
+        agent::serve(BufReader::new(stdin()), stdout(), &supervisor, &CANCEL).map_err(|error| failed(&error))?;
+    match asked {
+        Some(agent::Asked::Question(question)) => return Err(there::answer(&question)),
+        Some(agent::Asked::Setup(order)) => setup::answer(&order)?,
+        None => {}
+    }
+    prune_agents(&supervisor.program);
+    Ok(Exit::Done)
 }
 
 /// Every version of a client leaves an agent behind.

@@ -30,6 +30,7 @@ use crate::demo::DemoArgs;
 use crate::deployments::there;
 use crate::error::CommandError;
 use crate::exit::Exit;
+use crate::setup::SetupArgs;
 use clap::Subcommand;
 
 /// What can be asked for.
@@ -37,6 +38,7 @@ use clap::Subcommand;
 pub(crate) enum Command {
     Init(init::InitArgs),
     Demo(DemoArgs),
+    Setup(SetupArgs),
     Plan(plan::PlanArgs),
     Deploy(deploy::DeployArgs),
     Rollback(rollback::RollbackArgs),
@@ -69,6 +71,7 @@ impl Command {
     /// The environment that it is about, when it is about one.
     fn environment(&self) -> Option<&str> {
         match self {
+            Self::Setup(args) => Some(&args.environment),
             Self::Plan(args) => Some(&args.environment),
             Self::Deploy(args) => Some(&args.environment),
             Self::Rollback(args) => Some(&args.environment),
@@ -99,6 +102,7 @@ impl Command {
             Self::App(args) => args.asks(),
             Self::Init(_)
             | Self::Demo(_)
+            | Self::Setup(_)
             | Self::Plan(_)
             | Self::Deploy(_)
             | Self::Rollback(_)
@@ -129,6 +133,7 @@ impl Command {
         match self {
             Self::Init(args) => args.run(context),
             Self::Demo(args) => args.run(context),
+            Self::Setup(args) => args.run(context),
             Self::Plan(args) => args.run(context),
             Self::Deploy(args) => args.run(context),
             Self::Rollback(args) => args.run(context),

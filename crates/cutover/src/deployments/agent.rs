@@ -19,6 +19,7 @@ use cutover_targets::host::{Offer, SupervisorProgram};
 use cutover_targets::remote::bootstrap::{present, read_preamble};
 use cutover_targets::remote::content::{Inlet, Remote, unpack_manifest};
 use cutover_targets::remote::frame::{Kind, Sender, receive};
+use cutover_targets::setup;
 use std::cell::RefCell;
 use std::io::{self, BufRead, Read, Write};
 use std::sync::Arc;
@@ -34,8 +35,15 @@ struct Request {
     manifest: Option<Manifest>,
 }
 
-/// Serves one client: reads what it asks for, does it, tells what happens. A question is given back: it is answered by a
-/// command like any other.
+/// What a client asks for that is not done here: it needs this process or this user for itself.
+pub(crate) enum Asked {
+    /// A command like any other answers it.
+    Question(Question),
+    /// Root does it.
+    Setup(Box<setup::Order>),
+}
+
+/// Serves one client: reads what it asks for, does it, tells what happens. What it cannot do itself is given back.
 ///
 /// Fails only when the client could not be understood or did not finish its sentence; nothing was done then.
 pub(crate) fn serve<R, W>(
@@ -43,7 +51,7 @@ pub(crate) fn serve<R, W>(
     mut writer: W,
     supervisor: &SupervisorProgram,
     cancel: &'static Cancel,
-) -> io::Result<Option<Question>>
+) -> io::Result<Option<Asked>>
 where
     R: BufRead + Send + 'static,
     W: Write + Send + 'static,
@@ -54,7 +62,8 @@ where
     read_preamble(&mut reader)?;
     let request = match serde_json::from_slice(&expect(&mut reader, Kind::Order)?)? {
         Letter::Change(change) => read_request(&mut reader, *change)?,
-        Letter::Question(question) => return Ok(Some(question)),
+        Letter::Question(question) => return Ok(Some(Asked::Question(question))),
+        Letter::Setup(order) => return Ok(Some(Asked::Setup(order))),
     };
     let (remote, inlet) = Remote::new(Arc::clone(&sender), request.manifest.as_ref());
     let line = Arc::new(Line::new());

@@ -5,6 +5,7 @@ use super::variables::Variables;
 use cutover_core::next::DeploymentOutcome;
 use cutover_core::rollout::Gate;
 use cutover_core::secret::Secret;
+use cutover_targets::setup;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -16,6 +17,8 @@ pub(super) enum Letter {
     Change(Box<Change>),
     /// A command is to be answered there.
     Question(Question),
+    /// The host is to be prepared.
+    Setup(Box<setup::Order>),
 }
 
 /// A command that looks at an environment, and is answered where that is.

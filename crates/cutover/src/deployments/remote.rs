@@ -1,6 +1,6 @@
 //! A host that is another machine: the order goes there, and what happens comes back.
 
-use super::letter::{Answer, AtGate, Change, Letter, Question, pack_variables};
+use super::letter::{Answer, AtGate, Change, Letter, pack_variables};
 use super::order::Order;
 use crate::error::{CommandError, ErrorKind};
 use cutover_core::artifact::{BlobSource, Manifest};
@@ -15,6 +15,7 @@ use cutover_targets::remote::content::{pack_manifest, send};
 use cutover_targets::remote::frame::{Kind, Sender, receive};
 use cutover_targets::remote::lacking::Lacking;
 use cutover_targets::remote::ssh::{Connection, Options};
+use cutover_targets::setup;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
@@ -137,11 +138,16 @@ impl Host {
 }
 
 impl Host {
+    /// Has the host prepared; what it answers goes to `output`.
+    pub(crate) fn set_up(self, order: setup::Order, output: &mut dyn Write) -> Result<i32, CommandError> {
+        self.ask(&Letter::Setup(Box::new(order)), output)
+    }
+
     /// Has a question answered: what the host prints goes to `output` as it comes. Gives the command's exit code.
-    pub(super) fn ask(self, question: Question, output: &mut dyn Write) -> Result<i32, CommandError> {
+    pub(super) fn ask(self, letter: &Letter, output: &mut dyn Write) -> Result<i32, CommandError> {
         let Self { name, agents, mut connection, mut stdin, mut stdout } = self;
         let sender = Sender::new(Vec::new());
-        let asked = sender.send_json(Kind::Order, &Letter::Question(question)).map_err(Trouble::from);
+        let asked = sender.send_json(Kind::Order, letter).map_err(Trouble::from);
         let answered = asked.and_then(|()| launch(&mut stdin, &mut stdout, &agents, &sender.into_inner()));
         drop(stdin);
         connection.authenticated();

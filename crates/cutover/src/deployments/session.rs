@@ -30,6 +30,7 @@ use cutover_store::SqliteStore;
 use cutover_targets::host::planner::{FleetPart, Wish};
 use cutover_targets::host::transaction::Ended;
 use cutover_targets::host::{Layout, SupervisorProgram};
+use cutover_targets::remote::ssh::Options;
 use cutover_targets::service;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -341,6 +342,11 @@ pub(super) fn connect(context: &Context, host: &str, supervisor: &SupervisorProg
     let project = context.project()?;
     // The agent there is what supervises here: this very binary.
     Host::connect(host, &ssh_options(project), agents(&supervisor.program)?)
+}
+
+/// Begins a connection with options of its own, to a host that names who logs in.
+pub(crate) fn connect_as(host: &str, options: &Options) -> Result<Host, CommandError> {
+    Host::connect(host, options, agents(&supervisor()?.program)?)
 }
 
 /// This very binary, which knows how to supervise a process.

@@ -1,7 +1,7 @@
 //! Commands that look at an environment on another machine: they are answered there, by the same command.
 
 use super::identity::asker;
-use super::letter::Question;
+use super::letter::{Letter, Question};
 use super::place::{HERE_VARIABLE, Place};
 use super::session::{connect, supervisor};
 use crate::context::{Context, home};
@@ -32,7 +32,8 @@ pub(crate) fn ask(
     let color = if context.output.has_color() { "always" } else { "never" };
     let args = ["--color", color].map(str::to_owned).into_iter().chain(stripped(args)).collect();
     let config = context.config_text()?;
-    host.ask(Question { config, host: place.host.to_owned(), args, by: asker() }, output).map(Some)
+    let question = Question { config, host: place.host.to_owned(), args, by: asker() };
+    host.ask(&Letter::Question(question), output).map(Some)
 }
 
 /// A command line without [`LEFT_OUT`].

@@ -5,6 +5,7 @@ use crate::deployments::{PlaceError, RunError, VariablesError};
 use cutover_core::target::Failure;
 use cutover_targets::host::lock::LockError;
 use cutover_targets::host::transaction::TransactionError;
+use cutover_targets::setup::SetupError;
 use std::io::ErrorKind as ErrorKindOfIo;
 
 const NOTHING_CHANGED: &str = "nothing was changed";
@@ -38,6 +39,17 @@ impl From<Failure> for CommandError {
     fn from(failure: Failure) -> Self {
         let told = Self::new(ErrorKind::Failed, &failure.message).state(NOTHING_CHANGED).excerpt(failure.excerpt);
         failure.hint.into_iter().fold(told, Self::hint)
+    }
+}
+
+impl From<SetupError> for CommandError {
+    fn from(error: SetupError) -> Self {
+        match error {
+            SetupError::Refused(failure) => failure.into(),
+            SetupError::HalfWay(failure) => Self::from(failure)
+                .state("some of it was made; that is written down on the host")
+                .hint("`cutover setup ENV` goes on from here; `cutover setup ENV --remove` takes it back"),
+        }
     }
 }
 

@@ -8,4 +8,5 @@ mod fleet;
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod host;
 mod keys;
+mod setup;
 mod world;

@@ -80,6 +80,20 @@ impl World {
         Some(world)
     }
 
+    /// A machine as it comes: root knows the key of who sets it up, and nobody knows the machine's own.
+    pub(crate) fn bare(test: &str, config: &str) -> Option<Self> {
+        let world = Self { dir: tempfile::tempdir().unwrap(), host: Host::boot(test)?, others: Vec::new() };
+        world.make_key();
+        let public = fs::read_to_string(world.path("key.pub")).unwrap();
+        world.host.write("root", "/root/.ssh/authorized_keys", &public);
+        fs::write(world.path("known_hosts"), "").unwrap();
+        world.configure_client();
+        world.write("shop.py", SERVICE);
+        world.write("cutover.toml", &config.replace("ADDRESS", &world.host.address()));
+        world.run_here("git", &["init", "--quiet", "--initial-branch", "main"]);
+        Some(world)
+    }
+
     /// All machines.
     pub(crate) fn hosts(&self) -> impl Iterator<Item = &Host> {
         std::iter::once(&self.host).chain(&self.others)
@@ -118,19 +132,26 @@ impl World {
     }
 
     fn prepare_ssh(&self) {
-        let (key, known) = (self.path("key"), self.path("known_hosts"));
-        self.run_here("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", key.to_str().unwrap()]);
+        self.make_key();
         let public = fs::read_to_string(self.path("key.pub")).unwrap();
         let meet = |host: &Host| {
             host.write(USER, "/home/deploy/.ssh/authorized_keys", &public);
             host.shell(USER, "chmod 700 ~/.ssh; chmod 600 ~/.ssh/authorized_keys");
             format!("{} {}\n", host.address(), host.shell("root", "cat /etc/ssh/ssh_host_ed25519_key.pub"))
         };
-        fs::write(&known, self.hosts().map(meet).collect::<String>()).unwrap();
+        fs::write(self.path("known_hosts"), self.hosts().map(meet).collect::<String>()).unwrap();
+        self.configure_client();
+    }
+
+    fn make_key(&self) {
+        self.run_here("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", self.path("key").to_str().unwrap()]);
+    }
+
+    fn configure_client(&self) {
         let lines = [
-            format!("IdentityFile {}", key.display()),
+            format!("IdentityFile {}", self.path("key").display()),
             "IdentitiesOnly yes".to_owned(),
-            format!("UserKnownHostsFile {}", known.display()),
+            format!("UserKnownHostsFile {}", self.path("known_hosts").display()),
             "GlobalKnownHostsFile /dev/null".to_owned(),
             "LogLevel ERROR".to_owned(),
         ];

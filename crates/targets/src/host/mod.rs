@@ -29,5 +29,6 @@ pub use journal_file::{FileJournal, journal_name, read as read_journal};
 pub use layout::Layout;
 pub use release::{RELEASE_FILE, Release, ReleaseState, linked};
 pub use site::{Offer, SupervisorProgram};
+pub(crate) use steps::preflight::find_program;
 pub use steps::preflight::make_directories as prepare_directories;
 pub use unfinished::{done_journals, open_journals};

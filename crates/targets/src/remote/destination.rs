@@ -4,7 +4,7 @@ use super::ssh::{KEY_VARIABLE, Options, cannot_run};
 use cutover_child::Timed;
 use cutover_core::target::Failure;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -35,6 +35,10 @@ pub struct Resolved {
     pub known_as: String,
     /// The user's own files of known hosts, as `ssh` writes them.
     pub known_hosts: String,
+    /// The files of private keys that it tries.
+    pub identity_files: Vec<PathBuf>,
+    /// Whether it leaves other keys of an agent alone.
+    pub identities_only: bool,
 }
 
 impl Destination {
@@ -47,7 +51,7 @@ impl Destination {
     }
 
     /// Takes a host apart as it is written.
-    pub(super) fn parse(host: &str) -> Self {
+    pub fn parse(host: &str) -> Self {
         let (user, place) = host.rsplit_once('@').map_or((None, host), |(user, place)| (Some(user), place));
         let (host, port) = match place.rsplit_once(':') {
             Some((host, port)) if !port.contains(']') => (host, Some(port)),
@@ -104,7 +108,20 @@ fn resolved(answer: &str) -> Option<Resolved> {
         (None, name, port) => format!("[{name}]:{port}"),
     };
     let known_hosts = value("userknownhostsfile").unwrap_or_default().to_owned();
-    Some(Resolved { user: value("user")?.to_owned(), known_as, known_hosts })
+    let files = answer.lines().filter_map(|line| line.strip_prefix("identityfile "));
+    Some(Resolved {
+        user: value("user")?.to_owned(),
+        known_as,
+        known_hosts,
+        identity_files: files.map(at_home).collect(),
+        identities_only: value("identitiesonly") == Some("yes"),
+    })
+}
+
+/// A path with the home directory for its `~`.
+fn at_home(path: &str) -> PathBuf {
+    let home = path.strip_prefix("~/").and_then(|rest| Some(std::env::home_dir()?.join(rest)));
+    home.unwrap_or_else(|| path.into())
 }
 
 #[cfg(test)]
@@ -137,13 +154,16 @@ mod tests {
     #[test]
     fn a_host_is_known_by_its_alias_else_by_name_and_unusual_port() {
         let known_as = |text: &str| resolved(text).map(|resolved| resolved.known_as);
-        let usual = "user ada\nhostname web.example.org\nport 22\nuserknownhostsfile ~/.ssh/known_hosts /b\n";
+        let usual = "user ada\nhostname web.example.org\nport 22\nuserknownhostsfile ~/.ssh/known_hosts /b\n\
+                     identityfile /key\nidentitiesonly yes\n";
         assert_eq!(
             resolved(usual),
             Some(Resolved {
                 user: "ada".into(),
                 known_as: "web.example.org".into(),
-                known_hosts: "~/.ssh/known_hosts /b".into()
+                known_hosts: "~/.ssh/known_hosts /b".into(),
+                identity_files: vec!["/key".into()],
+                identities_only: true,
             })
         );
         assert_eq!(known_as("user ada\nhostname web\nport 2222\n").as_deref(), Some("[web]:2222"));

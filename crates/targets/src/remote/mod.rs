@@ -9,6 +9,7 @@ pub mod content;
 pub mod delta;
 pub mod destination;
 pub mod frame;
+pub mod host_key;
 mod keyring;
 pub mod lacking;
 pub mod ssh;

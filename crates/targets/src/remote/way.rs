@@ -23,7 +23,7 @@ const MEMORY: &str = "/dev/shm";
 #[derive(Debug)]
 pub(super) struct Way {
     dir: TempDir,
-    _keyring: Option<Keyring>,
+    keyring: Option<Keyring>,
 }
 
 impl Way {
@@ -37,7 +37,7 @@ impl Way {
         let mut text = String::from("StrictHostKeyChecking yes\n");
         text += &key_lines(options, keyring.as_ref())?;
         let user_files = user_files(dir.path(), options)?;
-        let way = Self { dir, _keyring: keyring };
+        let way = Self { dir, keyring };
         if !options.host_keys.is_empty() {
             way.write("config", &format!("{text}{user_files}"))?;
             text += &way.pin(destination, options)?;
@@ -48,11 +48,28 @@ impl Way {
 
     /// The configuration file.
     pub(super) fn config(&self) -> PathBuf {
-        self.dir.path().join("config")
+        self.path("config")
+    }
+
+    /// A file of the directory.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// The public half of the key that is ours to keep.
+    pub(super) fn public_key(&self) -> Result<String, Failure> {
+        let Some(Keyring::Agent(agent)) = &self.keyring else {
+            return Err(
+                Failure::new("find the public half of the key: that needs an ssh-agent").hint("say it: --key FILE")
+            );
+        };
+        std::fs::read_to_string(agent.public())
+            .map(|key| key.trim().to_owned())
+            .map_err(|error| unusable("read the public half of the key", &error))
     }
 
     fn write(&self, name: &str, text: &str) -> Result<(), Failure> {
-        let path = self.dir.path().join(name);
+        let path = self.path(name);
         cutover_disk::write_unsynced(&path, text.as_bytes(), 0o600)
             .map_err(|error| Failure::new(format!("write what ssh is told: {error}")))
     }
@@ -68,7 +85,7 @@ impl Way {
             }
         }
         self.write("known_hosts", &known)?;
-        let path = self.dir.path().join("known_hosts");
+        let path = self.path("known_hosts");
         Ok(format!("UserKnownHostsFile {} {}\n", quoted(&path)?, own.known_hosts))
     }
 }

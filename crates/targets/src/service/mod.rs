@@ -10,6 +10,7 @@ mod systemd;
 pub use log::{LogMark, LogPlace};
 pub(crate) use log::{end_of, rotated};
 pub(crate) use process::CRASH_LOOP_COUNT;
+pub(crate) use systemd::sudo_rule;
 
 use crate::host::Layout;
 use crate::process::ProcessIdentity;
@@ -120,7 +121,7 @@ impl Site {
 /// The service that the configuration names.
 pub fn open(config: &ServiceConfig, site: &Site) -> Box<dyn Service> {
     match config {
-        ServiceConfig::Systemd { unit, scope, timeout } => {
+        ServiceConfig::Systemd { unit, scope, timeout, .. } => {
             Box::new(systemd::Systemd::new(unit.clone(), *scope, *timeout, site.masker.clone()))
         }
         ServiceConfig::Command { restart, stop, status, pid_file, timeout } => Box::new(command::CommandService {

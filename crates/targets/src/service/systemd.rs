@@ -15,6 +15,8 @@ use std::time::Duration;
 
 /// How long `systemctl show` may take.
 const SHOW_TIMEOUT: Duration = Duration::from_secs(10);
+/// Where Debian and its like have it.
+const SYSTEMCTL: &str = "/usr/bin/systemctl";
 /// What a deployment and its way back may ask of the manager.
 const VERBS: [&str; 3] = ["restart", "stop", "reset-failed"];
 /// What is asked for.
@@ -91,11 +93,8 @@ impl Systemd {
     }
 
     fn sudo_advice(&self) -> String {
-        let commands = VERBS.map(|verb| format!("/usr/bin/systemctl {verb} {}", self.unit));
-        format!(
-            "allow it in sudoers (visudo -f /etc/sudoers.d/cutover): USER ALL=(root) NOPASSWD: {}",
-            commands.join(", ")
-        )
+        let rule = sudo_rule("USER", [self.unit.as_str()]);
+        format!("allow it in sudoers (visudo -f /etc/sudoers.d/cutover): {rule}; `cutover setup ENV` does that")
     }
 
     /// What systemd counts only where accounting is on is counted here, as far as `/proc` tells.
@@ -162,6 +161,17 @@ impl Service for Systemd {
     fn log_since(&self, mark: &LogMark, bytes_max: usize) -> Result<String, Failure> {
         self.journal.since(mark, bytes_max)
     }
+}
+
+/// The rule that lets a user do with these units what Cutover does with them, and nothing else.
+pub(crate) fn sudo_rule<'u>(user: &str, units: impl IntoIterator<Item = &'u str>) -> String {
+    let commands = units.into_iter().flat_map(|unit| VERBS.map(|verb| format!("{SYSTEMCTL} {verb} {}", escaped(unit))));
+    format!("{user} ALL=(root) NOPASSWD: {}", commands.collect::<Vec<_>>().join(", "))
+}
+
+/// A unit's name as sudoers takes it: these have a meaning there (sudoers(5)).
+fn escaped(unit: &str) -> String {
+    unit.replace('\\', "\\\\").replace(':', "\\:")
 }
 
 /// Reads `systemctl show`: one `Name=value` a line.

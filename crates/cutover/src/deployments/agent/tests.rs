@@ -28,7 +28,7 @@ struct Bed {
     dir: TempDir,
     to_agent: Sender<PipeWriter>,
     from_agent: BufReader<PipeReader>,
-    agent: JoinHandle<io::Result<Option<Question>>>,
+    agent: JoinHandle<io::Result<Option<Asked>>>,
 }
 
 /// A release's files, which any digest can be asked of.

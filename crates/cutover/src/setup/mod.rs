@@ -1,0 +1,124 @@
+//! `cutover setup`: from a bare host to one that can be deployed to, and back.
+
+mod host;
+mod key;
+mod pin;
+mod tell;
+mod there;
+
+pub(crate) use there::{answer, answer_input};
+
+use crate::context::Context;
+use crate::deployments::ssh_options;
+use crate::error::{CommandError, ErrorKind};
+use crate::exit::Exit;
+use clap::Args;
+use cutover_core::config::{EnvironmentConfig, HostConfig, TargetConfig};
+use cutover_core::id::{EnvironmentName, TargetName};
+use cutover_targets::setup::{Order, Task, Wish};
+use host::{Login, Machine};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use tell::Told;
+
+/// Prepare the hosts of an environment for deployments
+///
+/// Sees to it that each host has: a user who deploys, with your public key; `deploy_to`, which is theirs; a sudo rule for
+/// just what deployments do with their units; the units whose `start` the config has, with few rights; limits for the
+/// journal; and a unit that finishes or takes back, at boot, what a power cut left. The host's key is shown, and pinned in
+/// cutover.toml once you have said that it is right.
+///
+/// What is there already is left alone, so that a second run has nothing to do. What was made, and what it replaced, is
+/// written down on the host: `--remove` takes it back.
+///
+/// Examples:
+///   cutover setup production --dry-run         # every file and every command; changes nothing
+///   cutover setup production                   # as root; asks whether the host's key is right
+///   cutover setup production --as ada          # as ada, with her sudo
+///   cutover setup production --key ci.pub      # lets another key in
+///   cutover setup production --remove          # takes back what setup made; releases stay
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct SetupArgs {
+    /// The environment
+    pub(crate) environment: String,
+
+    /// Tell what would be done, with each file and each command; change nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Log in as this user for the setup: root, or one who may use sudo without a password
+    #[arg(long = "as", value_name = "USER", default_value = "root")]
+    admin: String,
+
+    /// The public key that lets deployments in, when it is not clear which one is used
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+
+    /// A host key that you know to be right, where nobody can be asked; may be given for each host
+    #[arg(long, value_name = "FINGERPRINT")]
+    accept_host_key: Vec<String>,
+
+    /// Take back what setup made
+    #[arg(long, conflicts_with_all = ["key"])]
+    remove: bool,
+
+    /// With --remove: also releases, shared files and whatever else lies in directories that setup made
+    #[arg(long, requires = "remove")]
+    data: bool,
+}
+
+impl SetupArgs {
+    pub(crate) fn run(&self, context: &Context) -> Result<Exit, CommandError> {
+        let (name, environment) = context.environment(&self.environment)?;
+        let hosts = hosts(name, environment)?;
+        let mut options = ssh_options(context.project()?);
+        let mut told = Vec::new();
+        for (host, targets) in hosts {
+            let machine = Machine::of(host);
+            let pinned = match &machine {
+                Machine::Here => None,
+                Machine::There(host) => pin::ensure(context, self, host, &mut options)?,
+            };
+            let login = Login::find(&machine, &self.admin, &options)?;
+            let key = if self.remove { None } else { key::find(self.key.as_deref(), &machine, &options)? };
+            let wish = Wish {
+                project: context.project()?.config.name.clone(),
+                environment: name.clone(),
+                user: login.user.clone(),
+                key,
+                targets,
+            };
+            let order = Order { wish, task: self.task(), dry_run: self.dry_run };
+            let report = there::perform(&machine, &login, &options, order)?;
+            let one = Told { host: host.to_owned(), user: login.user, pinned, report };
+            tell::tell(context, &one, self.dry_run, self.remove)?;
+            told.push(one);
+        }
+        tell::conclude(context, &self.environment, &told, self.dry_run, self.remove)
+    }
+
+    fn task(&self) -> Task {
+        if self.remove { Task::Remove { with_data: self.data } } else { Task::Prepare }
+    }
+}
+
+/// Each host of an environment, with its targets there.
+fn hosts<'a>(
+    name: &EnvironmentName,
+    environment: &'a EnvironmentConfig,
+) -> Result<BTreeMap<&'a str, BTreeMap<TargetName, HostConfig>>, CommandError> {
+    let mut hosts: BTreeMap<&str, BTreeMap<TargetName, HostConfig>> = BTreeMap::new();
+    for (target, on) in &environment.hosts {
+        let Some(TargetConfig::Host(config)) = environment.targets.get(target) else { continue };
+        for host in on {
+            hosts.entry(host).or_default().insert(target.clone(), config.clone());
+        }
+    }
+    if hosts.is_empty() {
+        return Err(CommandError::new(ErrorKind::Config, format!("environment {name} has no hosts"))
+            .state("nothing was changed")
+            .hint(format!("add [environments.{name}.hosts] with a line like: app = [\"deploy@web-1\"]")));
+    }
+    Ok(hosts)
+}

@@ -1,0 +1,256 @@
+//! From a bare machine to a healthy service, and back.
+
+use crate::world::{Ran, World};
+use std::fs;
+
+/// A service that writes what outlives releases.
+const CONFIG: &str = r#"# The shop's own words.
+name = "shop"
+
+[targets.app.host]
+deploy_to = "/opt/shop"
+linked_dirs = ["data"]
+disk_free_min = "0 B"
+inodes_free_min = 0
+
+[targets.app.host.service]
+unit = "shop.service"
+start = ["/usr/bin/python3", "shop.py"]
+
+[targets.app.host.verify]
+within = "30s"
+probes = [
+  { http = { url = "http://127.0.0.1:8000/" } },
+  { command = { run = "test ! -e /run/closed" } },
+]
+
+[ssh]
+config_file = "ssh_config" # who we are
+
+[environments.production.hosts]
+app = ["deploy@ADDRESS"]
+"#;
+
+/// Every file of the machine's configuration and accounts, with owner, mode and content. Backups of passwd and the agent in
+/// root's cache are no part of it.
+const PICTURE: &str = r#"cd /
+find etc usr/local opt root home var/lib/cutover var/lib/systemd/linger -xdev ! -path 'etc/ssl/*' ! -path 'etc/*-' \
+    ! -path etc/.pwd.lock ! -path 'root/.cache*' 2>/dev/null | sort | while read -r path; do
+    stat --printf='%N %U %a ' "$path"
+    if [ -f "$path" ] && [ ! -L "$path" ]; then md5sum <"$path"; else echo; fi
+done"#;
+
+fn picture(world: &World) -> Vec<String> {
+    world.host.shell("root", PICTURE).lines().map(str::to_owned).collect()
+}
+
+/// Fails the test unless the machine looks as it did.
+#[track_caller]
+fn assert_as_before(world: &World, before: &[String], ran: &Ran) {
+    let after = picture(world);
+    let gone: Vec<&String> = before.iter().filter(|line| !after.contains(line)).collect();
+    let new: Vec<&String> = after.iter().filter(|line| !before.contains(line)).collect();
+    assert!(gone.is_empty() && new.is_empty(), "gone: {gone:#?}\nnew: {new:#?}\n{ran:?}");
+}
+
+fn fingerprint(world: &World) -> String {
+    let said = world.host.shell("root", "ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub");
+    said.split(' ').nth(1).unwrap().to_owned()
+}
+
+fn config(world: &World) -> String {
+    fs::read_to_string(world.path("repo/cutover.toml")).unwrap()
+}
+
+fn set_up(world: &World) -> Ran {
+    let ran = world.run(&["setup", "production", "--accept-host-key", &fingerprint(world)]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    ran
+}
+
+#[test]
+fn a_bare_machine_serves_after_two_commands_and_a_second_setup_has_nothing_to_do() {
+    let Some(world) = World::bare("a_bare_machine_serves_after_two_commands", CONFIG) else { return };
+    world.commit("one");
+
+    let first = set_up(&world);
+    let deployed = world.run(&["deploy", "production"]);
+
+    assert_eq!((deployed.code, world.answer().as_str()), (0, "one"), "{first:?} {deployed:?}");
+    assert!(config(&world).contains("# The shop's own words.") && config(&world).contains("# who we are"));
+    assert!(config(&world).contains(&world.host_key()), "{}", config(&world));
+    let before = picture(&world);
+    let again = world.run(&["setup", "production"]);
+    assert_eq!(again.code, 0, "{again:?}");
+    assert!(again.stdout.contains("nothing to do"), "{again:?}");
+    assert_as_before(&world, &before, &again);
+    // Hardened, and still able to write what it may.
+    world.host.shell("root", "systemctl show shop --property=NoNewPrivileges,ProtectSystem | sort | tr '\\n' ' ' | grep 'NoNewPrivileges=yes ProtectSystem=strict'");
+    let pid = world.host.property("shop", "MainPID");
+    world.host.shell(
+        "root",
+        &format!("nsenter -t {pid} -m -- setpriv --reuid=deploy --clear-groups touch /opt/shop/shared/data/kept"),
+    );
+    let refused = format!("! nsenter -t {pid} -m -- setpriv --reuid=deploy --clear-groups touch /opt/shop/current/new");
+    world.host.shell("root", &refused);
+}
+
+#[test]
+fn a_dry_run_tells_every_file_and_changes_nothing() {
+    let Some(world) = World::bare("a_dry_run_tells_every_file_and_changes_nothing", CONFIG) else { return };
+    let (machine, text) = (picture(&world), config(&world));
+
+    let ran = world.run(&["setup", "production", "--dry-run", "--accept-host-key", &fingerprint(&world)]);
+
+    assert_eq!(ran.code, 0, "{ran:?}");
+    for words in [
+        "useradd",
+        "+ExecStart=/usr/bin/python3 shop.py",
+        "/usr/bin/systemctl restart shop.service",
+        "systemctl daemon-reload",
+        "nothing was changed",
+    ] {
+        assert!(ran.stdout.contains(words), "{words} is not in {}", ran.stdout);
+    }
+    assert_eq!(config(&world), text);
+    assert_as_before(&world, &machine, &ran);
+}
+
+#[test]
+fn a_key_that_nobody_confirmed_or_that_changed_ends_it_before_anything_is_shown_to_the_host() {
+    let Some(world) = World::bare("a_key_that_nobody_confirmed_or_that_changed_ends_it", CONFIG) else { return };
+    let (machine, text) = (picture(&world), config(&world));
+
+    let unknown = world.run(&["setup", "production"]);
+    assert_eq!(unknown.code, 7, "{unknown:?}");
+    assert!(
+        unknown.stderr.contains(&fingerprint(&world)) && unknown.stderr.contains("--accept-host-key"),
+        "{unknown:?}"
+    );
+    let other =
+        world.run(&["setup", "production", "--accept-host-key", "SHA256:ICANNOTBERIGHTICANNOTBERIGHTICANNOTBERIGHT0"]);
+    assert_eq!(other.code, 7, "{other:?}");
+    assert_eq!(config(&world), text);
+
+    let stranger = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIMbRxnX1hVSFvHw+1YUMKk1WZQOWcF8XaY1EFuhLrzqm";
+    fs::write(world.path("known_hosts"), format!("{} {stranger}\n", world.host.address())).unwrap();
+    let changed = world.run(&["setup", "production", "--accept-host-key", &fingerprint(&world)]);
+    assert_eq!(changed.code, 7, "{changed:?}");
+    assert!(changed.stderr.contains("another key"), "{changed:?}");
+    assert_as_before(&world, &machine, &changed);
+    let logins = world.host.shell("root", "journalctl --unit=ssh --output=cat");
+    assert!(!logins.contains("Accepted") && !logins.contains("Failed publickey"), "{logins}");
+}
+
+#[test]
+fn who_deploys_can_do_as_root_what_deployments_do_and_nothing_else() {
+    let Some(world) = World::bare("who_deploys_can_do_as_root_what_deployments_do_and_nothing_else", CONFIG) else {
+        return;
+    };
+    set_up(&world);
+    let may = |command: &str| {
+        let words: Vec<&str> = ["sudo", "-n"].into_iter().chain(command.split(' ')).collect();
+        world.host.command("deploy", &words).output().unwrap().status.success()
+    };
+
+    let allowed =
+        ["systemctl restart shop.service", "systemctl stop shop.service", "systemctl reset-failed shop.service"];
+    let refused = [
+        "true",
+        "sh",
+        "systemctl restart ssh.service",
+        "systemctl restart shop.service ssh.service",
+        "systemctl stop",
+        "systemctl daemon-reload",
+        "systemctl edit shop.service",
+        "systemctl restart shop",
+        "systemctl --help",
+        "visudo -c",
+        "cat /etc/shadow",
+        "-u nobody systemctl restart shop.service",
+    ];
+
+    assert_eq!(allowed.map(may), [true; 3]);
+    assert_eq!(refused.into_iter().filter(|command| may(command)).collect::<Vec<_>>(), Vec::<&str>::new());
+}
+
+#[test]
+fn a_deployment_that_a_power_cut_ended_is_brought_to_its_end_by_the_boot_alone() {
+    let Some(world) = World::bare("a_deployment_that_a_power_cut_ended_is_brought_to_its_end", CONFIG) else { return };
+    set_up(&world);
+    world.commit("one");
+    assert_eq!(world.run(&["deploy", "production"]).code, 0);
+    let recovery = "cutover-shop-production.service";
+    for told in ["✓ assemble", "✓ switch", "✓ restart"] {
+        let version = told.trim_start_matches(|c: char| !c.is_ascii_alphabetic());
+        world.commit(version);
+        world.host.shell("root", "touch /run/closed");
+        let before = world.current();
+
+        let deploy = world.start_until(&["deploy", "production"], told);
+        world.host.cut_power();
+        deploy.kill();
+        world.host.power_on();
+        crate::world::await_that("the boot has recovered", || world.host.property(recovery, "ActiveState") == "active");
+
+        let left = world.host.shell("root", "ls -A /opt/shop/.cutover/journal/open");
+        assert_eq!(left, "", "after {told}");
+        let current = world.current();
+        assert!(current == version || current == before, "{current} after {told}");
+        assert_eq!(world.answer(), current, "after {told}");
+        let resumed = world.run(&["resume", "production"]);
+        assert!(resumed.code == 0 && resumed.stdout.contains("nothing is unfinished"), "{resumed:?}");
+    }
+}
+
+#[test]
+fn what_setup_made_is_taken_back_and_what_was_deployed_only_when_asked() {
+    let Some(world) = World::bare("what_setup_made_is_taken_back", CONFIG) else { return };
+    let before = picture(&world);
+    set_up(&world);
+    let removed = world.run(&["setup", "production", "--remove"]);
+    assert_eq!(removed.code, 0, "{removed:?}");
+    assert_as_before(&world, &before, &removed);
+
+    assert_eq!(world.run(&["setup", "production"]).code, 0);
+    world.commit("one");
+    assert_eq!(world.run(&["deploy", "production"]).code, 0);
+    let kept = world.run(&["setup", "production", "--remove"]);
+    assert_eq!(kept.code, 0, "{kept:?}");
+    assert!(kept.stdout.contains("left: directory /opt/shop is not empty"), "{kept:?}");
+    assert_eq!(world.current(), "one");
+    assert_eq!(world.host.property("shop", "ActiveState"), "inactive");
+    assert!(!world.host.command("deploy", &["sudo", "-n", "-l"]).output().unwrap().status.success());
+
+    let gone = world.run(&["setup", "production", "--remove", "--data"]);
+    assert_eq!(gone.code, 0, "{gone:?}");
+    assert_as_before(&world, &before, &gone);
+    world.host.shell("root", "test ! -e /root/.cache/cutover");
+    assert!(!world.host.has_user("deploy"));
+}
+
+#[test]
+fn a_user_who_need_not_be_logged_in_serves_after_two_commands() {
+    let user = CONFIG.replace("unit = \"shop.service\"", "unit = \"shop.service\"\nscope = \"user\"");
+    let Some(world) = World::bare("a_user_who_need_not_be_logged_in_serves_after_two_commands", &user) else { return };
+    let before = picture(&world);
+    world.commit("one");
+
+    set_up(&world);
+    let deployed = world.run(&["deploy", "production"]);
+
+    assert_eq!(deployed.code, 0, "{deployed:?}");
+    assert_eq!(world.answer(), "one");
+    assert!(!world.host.command("deploy", &["sudo", "-n", "-l"]).output().unwrap().status.success());
+    let again = world.run(&["setup", "production"]);
+    assert!(again.stdout.contains("nothing to do"), "{again:?}");
+    world.host.cut_power();
+    world.host.power_on();
+    crate::world::await_that("the service is back after the boot", || {
+        let asked = "python3 -c 'import urllib.request as u; u.urlopen(\"http://127.0.0.1:8000\")'";
+        world.host.command("root", &["sh", "-c", asked]).output().unwrap().status.success()
+    });
+    let gone = world.run(&["setup", "production", "--remove", "--data"]);
+    assert_eq!(gone.code, 0, "{gone:?}");
+    assert_as_before(&world, &before, &gone);
+}

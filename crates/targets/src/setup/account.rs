@@ -1,0 +1,86 @@
+//! The accounts of this machine.
+
+use super::place::Owner;
+use cutover_core::target::Failure;
+use rustix::process::{Pid, Signal, kill_process};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// How long processes may take to end after they were asked to, and how often that is looked at.
+const PATIENCE: Duration = Duration::from_secs(10);
+const POLL: Duration = Duration::from_millis(50);
+
+/// An account of this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Account {
+    pub(super) owner: Owner,
+    pub(super) home: PathBuf,
+}
+
+/// The account of this name; None when there is none.
+pub(super) fn account(name: &str) -> Result<Option<Account>, Failure> {
+    let asked = Command::new("getent").args(["passwd", "--", name]).output();
+    let said = asked.map_err(|error| Failure::new(format!("look for user {name}: {error}")))?;
+    // 2: the name is not known (getent(1)).
+    match said.status.code() {
+        Some(0) => parse(&String::from_utf8_lossy(&said.stdout))
+            .map(Some)
+            .ok_or_else(|| Failure::new(format!("look for user {name}: its entry is not understood"))),
+        Some(2) => Ok(None),
+        _ => Err(Failure::new(format!("look for user {name}: getent failed"))),
+    }
+}
+
+/// A line of passwd(5).
+fn parse(line: &str) -> Option<Account> {
+    let fields: Vec<&str> = line.trim_end().split(':').collect();
+    let [_, _, uid, gid, _, home, _] = fields[..] else { return None };
+    Some(Account { owner: Owner { uid: uid.parse().ok()?, gid: gid.parse().ok()? }, home: home.into() })
+}
+
+/// Who has this name; None when nobody has yet.
+pub(super) fn owner(name: &str) -> Result<Option<Owner>, Failure> {
+    Ok(account(name)?.map(|account| account.owner))
+}
+
+/// Ends all processes of an account that is about to go: first they are asked, then they are killed.
+pub(super) fn end_all_of(name: &str) -> Result<(), Failure> {
+    let Some(Owner { uid, .. }) = owner(name)?.filter(|owner| owner.uid != 0) else { return Ok(()) };
+    for signal in [Signal::TERM, Signal::KILL] {
+        let until = Instant::now() + PATIENCE;
+        for pid in processes_of(uid) {
+            // One that has ended meanwhile is just what is wanted.
+            let _ = kill_process(pid, signal);
+        }
+        while Instant::now() < until {
+            if processes_of(uid).is_empty() {
+                return Ok(());
+            }
+            std::thread::sleep(POLL);
+        }
+    }
+    Err(Failure::new(format!("end the processes of {name}: some do not end")))
+}
+
+fn processes_of(uid: u32) -> Vec<Pid> {
+    let processes = fs::read_dir("/proc").into_iter().flatten().filter_map(Result::ok);
+    let theirs = processes.filter(|process| process.metadata().is_ok_and(|metadata| metadata.uid() == uid));
+    theirs.filter_map(|process| Pid::from_raw(process.file_name().to_str()?.parse().ok()?)).collect()
+}
+
+/// Waits until a user's own manager can be talked to, which lingering starts.
+pub(super) fn await_manager(name: &str) -> Result<(), Failure> {
+    let Some(Owner { uid, .. }) = owner(name)? else { return Ok(()) };
+    let (socket, until) = (PathBuf::from(format!("/run/user/{uid}/systemd/private")), Instant::now() + PATIENCE);
+    while !Path::new(&socket).exists() {
+        if Instant::now() > until {
+            return Err(Failure::new(format!("start the systemd of {name}: {} is not there", socket.display()))
+                .hint("`systemctl status user@` with the user's number says why; it needs libpam-systemd"));
+        }
+        std::thread::sleep(POLL);
+    }
+    Ok(())
+}
