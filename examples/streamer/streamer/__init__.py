@@ -1,0 +1,1 @@
+"""Sends a playlist to a channel, again and again."""

@@ -1,0 +1,1 @@
+"""Takes signed notifications and keeps them."""
