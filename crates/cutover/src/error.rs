@@ -161,6 +161,11 @@ impl CommandError {
         &self.message
     }
 
+    /// What to do, in one sentence.
+    pub(crate) fn advice(&self) -> String {
+        self.hints.join("; ")
+    }
+
     /// The findings in a `cutover.toml` that is not sound.
     pub(crate) fn config(findings: ConfigFindings) -> Self {
         let mut error = Self::new(ErrorKind::Config, findings.summary()).state("nothing was changed");

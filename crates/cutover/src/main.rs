@@ -1,11 +1,13 @@
 //! From git push to healthy in production, and back by itself when it is not.
 
+mod bounded;
 mod cli;
 mod commands;
 mod context;
 mod demo;
 mod deployments;
 mod diagnostics;
+mod doctor;
 mod error;
 mod exit;
 mod init;

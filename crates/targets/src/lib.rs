@@ -4,6 +4,7 @@
 //! [`supervisor`], which run a release, by [`verify`], which observes it, and by [`process`],
 //! which looks at processes.
 
+pub mod doctor;
 pub mod host;
 pub mod process;
 pub mod remote;

@@ -28,6 +28,7 @@ mod work_tree;
 use crate::context::Context;
 use crate::demo::DemoArgs;
 use crate::deployments::there;
+use crate::doctor::DoctorArgs;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::setup::SetupArgs;
@@ -39,6 +40,7 @@ pub(crate) enum Command {
     Init(init::InitArgs),
     Demo(DemoArgs),
     Setup(SetupArgs),
+    Doctor(DoctorArgs),
     Plan(plan::PlanArgs),
     Deploy(deploy::DeployArgs),
     Rollback(rollback::RollbackArgs),
@@ -82,6 +84,7 @@ impl Command {
             Self::Env(args) => Some(&args.environment),
             Self::Init(_)
             | Self::Demo(_)
+            | Self::Doctor(_)
             | Self::Status(_)
             | Self::Agent(_)
             | Self::Supervise(_)
@@ -103,6 +106,7 @@ impl Command {
             Self::Init(_)
             | Self::Demo(_)
             | Self::Setup(_)
+            | Self::Doctor(_)
             | Self::Plan(_)
             | Self::Deploy(_)
             | Self::Rollback(_)
@@ -134,6 +138,7 @@ impl Command {
             Self::Init(args) => args.run(context),
             Self::Demo(args) => args.run(context),
             Self::Setup(args) => args.run(context),
+            Self::Doctor(args) => args.run(context),
             Self::Plan(args) => args.run(context),
             Self::Deploy(args) => args.run(context),
             Self::Rollback(args) => args.run(context),

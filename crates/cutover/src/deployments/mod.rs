@@ -24,15 +24,16 @@ mod ssh_options;
 pub(crate) mod there;
 mod variables;
 
-pub(crate) use conductor::{RunError, nothing_live};
+pub(crate) use conductor::{RunError, nothing_live, open_service};
 pub(crate) use identity::{asker, deployment_id};
 pub(crate) use journals::journals_fault;
 pub(crate) use live_env::live_variables;
 pub(crate) use memory::catch_up;
 pub(crate) use order::Task;
-pub(crate) use place::{Place, PlaceError};
+pub(crate) use place::{Place, PlaceError, is_asked_from_elsewhere};
 pub(crate) use recover::recover;
 pub(crate) use session::{Session, connect_as, supervisor};
 pub(crate) use signals::{CANCEL, watch as watch_signals};
 pub(crate) use ssh_options::ssh_options;
+pub(crate) use there::ask_host as ask_there;
 pub(crate) use variables::{Variables, VariablesError};

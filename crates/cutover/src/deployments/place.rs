@@ -12,6 +12,11 @@ const LOCALHOST: &str = "localhost";
 /// What the config calls the machine that a question is answered on.
 pub(super) const HERE_VARIABLE: &str = "CUTOVER_HERE";
 
+/// Whether this process answers a question that came from elsewhere.
+pub(crate) fn is_asked_from_elsewhere() -> bool {
+    std::env::var_os(HERE_VARIABLE).is_some()
+}
+
 /// One environment with its targets on one host.
 #[derive(Debug, Clone)]
 pub(crate) struct Place<'a> {

@@ -381,10 +381,10 @@ fn lost(name: &str, connection: Connection, why: &str, begun: bool) -> CommandEr
 fn advise(told: CommandError, said: &str) -> CommandError {
     if said.contains("Host key verification failed") {
         told.hint(
-            "compare its key with what its owner says, then put it into known_hosts: Cutover accepts no key by itself",
+            "`cutover setup ENV` shows its key, and pins it once you have compared it: Cutover accepts no key by itself",
         )
     } else if said.contains("Permission denied") {
-        told.hint("the host must know your key: `ssh-copy-id` puts it there; `ssh -v` tells which keys are tried")
+        told.hint("`cutover setup ENV` lets your key in; `ssh -v` tells which keys are tried")
     } else {
         told.hint("try `ssh` with the same host: what works there works here")
     }

@@ -28,12 +28,21 @@ pub(crate) fn ask(
     if place.is_here() {
         return Ok(None);
     }
-    let host = connect(context, place.host, &supervisor()?)?;
     let color = if context.output.has_color() { "always" } else { "never" };
     let args = ["--color", color].map(str::to_owned).into_iter().chain(stripped(args)).collect();
+    ask_host(context, place.host, args, output).map(Some)
+}
+
+/// Has a command line answered on one host. Gives the exit code.
+pub(crate) fn ask_host(
+    context: &Context,
+    name: &str,
+    args: Vec<String>,
+    output: &mut dyn Write,
+) -> Result<i32, CommandError> {
+    let host = connect(context, name, &supervisor()?)?;
     let config = context.config_text()?;
-    let question = Question { config, host: place.host.to_owned(), args, by: asker() };
-    host.ask(&Letter::Question(question), output).map(Some)
+    host.ask(&Letter::Question(Question { config, host: name.to_owned(), args, by: asker() }), output)
 }
 
 /// A command line without [`LEFT_OUT`].

@@ -9,15 +9,12 @@ mod there;
 pub(crate) use there::{answer, answer_input};
 
 use crate::context::Context;
-use crate::deployments::ssh_options;
-use crate::error::{CommandError, ErrorKind};
+use crate::deployments::{Place, ssh_options};
+use crate::error::CommandError;
 use crate::exit::Exit;
 use clap::Args;
-use cutover_core::config::{EnvironmentConfig, HostConfig, TargetConfig};
-use cutover_core::id::{EnvironmentName, TargetName};
 use cutover_targets::setup::{Order, Task, Wish};
 use host::{Login, Machine};
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use tell::Told;
 
@@ -71,10 +68,10 @@ pub(crate) struct SetupArgs {
 impl SetupArgs {
     pub(crate) fn run(&self, context: &Context) -> Result<Exit, CommandError> {
         let (name, environment) = context.environment(&self.environment)?;
-        let hosts = hosts(name, environment)?;
         let mut options = ssh_options(context.project()?);
         let mut told = Vec::new();
-        for (host, targets) in hosts {
+        for place in Place::all(name, environment)? {
+            let host = place.host;
             let machine = Machine::of(host);
             let pinned = match &machine {
                 Machine::Here => None,
@@ -87,7 +84,7 @@ impl SetupArgs {
                 environment: name.clone(),
                 user: login.user.clone(),
                 key,
-                targets,
+                targets: place.targets.iter().map(|(name, config)| (name.clone(), (*config).clone())).collect(),
             };
             let order = Order { wish, task: self.task(), dry_run: self.dry_run };
             let report = there::perform(&machine, &login, &options, order)?;
@@ -101,24 +98,4 @@ impl SetupArgs {
     fn task(&self) -> Task {
         if self.remove { Task::Remove { with_data: self.data } } else { Task::Prepare }
     }
-}
-
-/// Each host of an environment, with its targets there.
-fn hosts<'a>(
-    name: &EnvironmentName,
-    environment: &'a EnvironmentConfig,
-) -> Result<BTreeMap<&'a str, BTreeMap<TargetName, HostConfig>>, CommandError> {
-    let mut hosts: BTreeMap<&str, BTreeMap<TargetName, HostConfig>> = BTreeMap::new();
-    for (target, on) in &environment.hosts {
-        let Some(TargetConfig::Host(config)) = environment.targets.get(target) else { continue };
-        for host in on {
-            hosts.entry(host).or_default().insert(target.clone(), config.clone());
-        }
-    }
-    if hosts.is_empty() {
-        return Err(CommandError::new(ErrorKind::Config, format!("environment {name} has no hosts"))
-            .state("nothing was changed")
-            .hint(format!("add [environments.{name}.hosts] with a line like: app = [\"deploy@web-1\"]")));
-    }
-    Ok(hosts)
 }

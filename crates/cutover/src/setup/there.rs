@@ -1,6 +1,7 @@
 //! Has a host prepared: by the agent on it, or by this process, as root in either case.
 
 use super::host::{Login, Machine};
+use crate::bounded::{Bounded, MESSAGE_BYTES_MAX};
 use crate::deployments::{connect_as, supervisor};
 use crate::error::{CommandError, ErrorKind};
 use crate::exit::Exit;
@@ -11,9 +12,6 @@ use serde::{Deserialize, Serialize};
 use std::io::{self, Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
-
-/// The largest order and the largest answer, in bytes.
-const MESSAGE_BYTES_MAX: u64 = 16 << 20;
 
 /// What comes back from a host.
 #[derive(Debug, Serialize, Deserialize)]
@@ -39,9 +37,9 @@ pub(super) fn perform(
     let answer = match machine {
         Machine::Here => as_root(&order),
         Machine::There(_) => {
-            let mut said = Bounded(Vec::new());
+            let mut said = Bounded::default();
             let code = connect_as(&login.admin, options)?.set_up(order, &mut said)?;
-            serde_json::from_slice(&said.0).map_err(|_| unanswered(code))?
+            serde_json::from_slice(&said.bytes).map_err(|_| unanswered(code))?
         }
     };
     match answer {
@@ -127,22 +125,5 @@ fn leave(order: &Order) {
         // What stays costs space only, and directories that others use are not empty.
         let _ = std::fs::remove_file(&program);
         let _ = dir.ancestors().take(2).try_for_each(std::fs::remove_dir);
-    }
-}
-
-/// Keeps what is said, but no more than so much.
-struct Bounded(Vec<u8>);
-
-impl Write for Bounded {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if (self.0.len() + bytes.len()) as u64 > MESSAGE_BYTES_MAX {
-            return Err(io::Error::other("the host says too much"));
-        }
-        self.0.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }

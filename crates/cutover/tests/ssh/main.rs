@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot set up its world has failed")]
 
 mod deploy;
+mod doctor;
 mod fleet;
 #[path = "../shared/host.rs"]
 #[allow(dead_code, reason = "each test binary uses a part of it")]

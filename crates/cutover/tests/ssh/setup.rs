@@ -4,7 +4,7 @@ use crate::world::{Ran, World};
 use std::fs;
 
 /// A service that writes what outlives releases.
-const CONFIG: &str = r#"# The shop's own words.
+pub(crate) const CONFIG: &str = r#"# The shop's own words.
 name = "shop"
 
 [targets.app.host]
@@ -62,7 +62,7 @@ fn config(world: &World) -> String {
     fs::read_to_string(world.path("repo/cutover.toml")).unwrap()
 }
 
-fn set_up(world: &World) -> Ran {
+pub(crate) fn set_up(world: &World) -> Ran {
     let ran = world.run(&["setup", "production", "--accept-host-key", &fingerprint(world)]);
     assert_eq!(ran.code, 0, "{ran:?}");
     ran

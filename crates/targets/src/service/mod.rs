@@ -10,7 +10,7 @@ mod systemd;
 pub use log::{LogMark, LogPlace};
 pub(crate) use log::{end_of, rotated};
 pub(crate) use process::CRASH_LOOP_COUNT;
-pub(crate) use systemd::sudo_rule;
+pub(crate) use systemd::{sudo_commands, sudo_rule};
 
 use crate::host::Layout;
 use crate::process::ProcessIdentity;

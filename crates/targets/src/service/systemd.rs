@@ -165,8 +165,12 @@ impl Service for Systemd {
 
 /// The rule that lets a user do with these units what Cutover does with them, and nothing else.
 pub(crate) fn sudo_rule<'u>(user: &str, units: impl IntoIterator<Item = &'u str>) -> String {
-    let commands = units.into_iter().flat_map(|unit| VERBS.map(|verb| format!("{SYSTEMCTL} {verb} {}", escaped(unit))));
-    format!("{user} ALL=(root) NOPASSWD: {}", commands.collect::<Vec<_>>().join(", "))
+    format!("{user} ALL=(root) NOPASSWD: {}", sudo_commands(units).collect::<Vec<_>>().join(", "))
+}
+
+/// The commands of that rule.
+pub(crate) fn sudo_commands<'u>(units: impl IntoIterator<Item = &'u str>) -> impl Iterator<Item = String> {
+    units.into_iter().flat_map(|unit| VERBS.map(|verb| format!("{SYSTEMCTL} {verb} {}", escaped(unit))))
 }
 
 /// A unit's name as sudoers takes it: these have a meaning there (sudoers(5)).

@@ -13,7 +13,7 @@ mod receipt;
 mod unit;
 
 pub use look::{Found, Old};
-pub use parts::{FileKind, Part, Wish};
+pub use parts::{FileKind, Part, Wish, slug};
 pub use place::Owner;
 pub use plan::{Argv, Change, Made};
 

@@ -21,7 +21,7 @@ SystemKeepFree=1G
 RuntimeMaxUse=100M
 MaxRetentionSec=3month
 ";
-const ROOT: &str = "root";
+pub(super) const ROOT: &str = "root";
 /// How much of a key names it.
 const KEY_END_LENGTH: usize = 12;
 
@@ -148,11 +148,15 @@ fn key_name(line: &str) -> String {
     format!("{kind} …{end} {}", words.next().unwrap_or_default()).trim_end().to_owned()
 }
 
+/// Project and environment as a word for names of files.
+pub fn slug(project: &ProjectName, environment: &EnvironmentName) -> String {
+    let name = format!("{project}-{environment}");
+    name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect()
+}
+
 impl Wish {
-    /// The project and environment as a word for names of files.
     pub(super) fn slug(&self) -> String {
-        let name = format!("{}-{}", self.project, self.environment);
-        name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect()
+        slug(&self.project, &self.environment)
     }
 
     fn units(&self, wanted: SystemdScope) -> Vec<&str> {

@@ -1,7 +1,7 @@
 //! What setup will do: decided from what a host shall have, what it has, and what an earlier setup made there.
 
 use super::look::{Found, Old};
-use super::parts::{FileKind, Part};
+use super::parts::{FileKind, Part, ROOT};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 
@@ -112,32 +112,37 @@ const RELOAD: &str = "XDG_RUNTIME_DIR=/run/user/$(id -u) systemctl --user daemon
 
 /// What must hear of the changes, once they are made.
 pub(super) fn afterwards(changes: &[Change]) -> Vec<Argv> {
-    let mut commands: Vec<Argv> = Vec::new();
     // A manager goes with its user.
     let user_goes =
         changes.iter().any(|change| matches!(change, Change::TakeBack(Made { part: Part::User { .. }, .. })));
-    for change in changes {
-        let command = match &change.made().part {
-            Part::File { kind: FileKind::Unit, .. } => argv(&["systemctl", "daemon-reload"]),
-            Part::File { kind: FileKind::UserUnit, .. } if user_goes => continue,
-            Part::File { kind: FileKind::UserUnit, owner, .. } => {
-                argv(&["runuser", "-u", owner, "--", "sh", "-c", RELOAD])
-            }
-            Part::File { kind: FileKind::Journald, .. } => argv(&["systemctl", "restart", "systemd-journald.service"]),
-            Part::File { kind: FileKind::Sudoers, .. }
-            | Part::User { .. }
-            | Part::Member { .. }
-            | Part::Directory { .. }
-            | Part::Program { .. }
-            | Part::Line { .. }
-            | Part::Link { .. }
-            | Part::Linger { .. } => continue,
-        };
+    let mut commands: Vec<Argv> = Vec::new();
+    for command in changes.iter().filter_map(|change| afterwards_of(&change.made().part, user_goes)) {
         if !commands.contains(&command) {
             commands.push(command);
         }
     }
     commands
+}
+
+fn afterwards_of(part: &Part, user_goes: bool) -> Option<Argv> {
+    match part {
+        Part::File { kind: FileKind::Unit, .. } => Some(argv(&["systemctl", "daemon-reload"])),
+        // The links are those by which units start at boot.
+        Part::Link { owner, .. } if owner == ROOT => Some(argv(&["systemctl", "daemon-reload"])),
+        Part::File { kind: FileKind::UserUnit, owner, .. } | Part::Link { owner, .. } => {
+            (!user_goes).then(|| argv(&["runuser", "-u", owner, "--", "sh", "-c", RELOAD]))
+        }
+        Part::File { kind: FileKind::Journald, .. } => {
+            Some(argv(&["systemctl", "restart", "systemd-journald.service"]))
+        }
+        Part::File { kind: FileKind::Sudoers, .. }
+        | Part::User { .. }
+        | Part::Member { .. }
+        | Part::Directory { .. }
+        | Part::Program { .. }
+        | Part::Line { .. }
+        | Part::Linger { .. } => None,
+    }
 }
 
 fn unit(path: &Path) -> String {

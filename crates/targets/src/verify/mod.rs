@@ -13,6 +13,7 @@ use cutover_core::mask::Masker;
 use cutover_core::probe::ProbeResult;
 use cutover_core::secret::Secret;
 use cutover_core::target::{EXCERPT_BYTES_MAX, Failure, FailureKind, Progress};
+pub(crate) use owner::is_local;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};

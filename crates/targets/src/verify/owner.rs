@@ -22,7 +22,7 @@ pub(super) enum Answer {
 }
 
 /// Whether an address is this machine's own. Binding to it is the kernel's own answer.
-pub(super) fn is_local(ip: IpAddr) -> bool {
+pub(crate) fn is_local(ip: IpAddr) -> bool {
     ip.is_loopback() || ip.is_unspecified() || UdpSocket::bind((ip, 0)).is_ok()
 }
 

@@ -1,0 +1,73 @@
+//! What is needed on the machine that deploys.
+
+use super::Ward;
+use crate::context::Context;
+use crate::deployments::Variables;
+use crate::error::CommandError;
+use cutover_core::config::EnvironmentConfig;
+use cutover_core::id::EnvironmentName;
+use cutover_targets::doctor::Finding;
+use std::process::{Command, Stdio};
+
+/// The programs that Cutover itself runs here, how each says its version, and what it is for.
+const PROGRAMS: [(&str, &str, &str); 2] = [("git", "--version", "packs commits"), ("ssh", "-V", "reaches hosts")];
+
+/// This machine, whatever the environment.
+pub(super) fn machine(context: &Context) -> Result<Ward, CommandError> {
+    let mut findings = vec![Finding::fine("config", format!("{} is sound", context.project()?.file.display()))];
+    findings.extend(PROGRAMS.map(|(name, flag, what_for)| program(name, flag, what_for)));
+    findings.push(repository(context)?);
+    Ok(Ward { environment: None, host: None, reached: true, findings })
+}
+
+fn program(name: &str, flag: &str, what_for: &str) -> Finding {
+    let ran = Command::new(name).arg(flag).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    match ran {
+        Ok(status) if status.success() => Finding::fine(name, format!("is there, which {what_for}")),
+        Ok(_) | Err(_) => Finding::failed(name, format!("does not run, and it {what_for}"), format!("install {name}")),
+    }
+}
+
+fn repository(context: &Context) -> Result<Finding, CommandError> {
+    let dir = &context.project()?.dir;
+    let found = dir.ancestors().any(|dir| dir.join(".git").exists());
+    Ok(if found {
+        Finding::fine("repository", "a commit can be deployed")
+    } else {
+        let what = format!("{} is in no git repository", dir.display());
+        Finding::warning(
+            "repository",
+            what,
+            "`git init`, and commit; or deploy what was built elsewhere: --artifact FILE",
+        )
+    })
+}
+
+/// Whether an environment's secrets are to be had.
+pub(super) fn environment(
+    context: &Context,
+    name: &EnvironmentName,
+    environment: &EnvironmentConfig,
+) -> Result<Ward, CommandError> {
+    let secrets = match Variables::resolve(name.as_str(), environment, &context.project()?.dir) {
+        Ok(variables) => {
+            let short = variables.too_short();
+            let warn = |name: &str| {
+                let what = format!("secret {name} is too short to be hidden in logs");
+                Finding::warning("secrets", what, "give it more characters")
+            };
+            let warnings: Vec<Finding> = short.iter().map(|name| warn(name)).collect();
+            let count = environment.secrets.len();
+            if warnings.is_empty() {
+                vec![Finding::fine("secrets", format!("all {count} are there"))]
+            } else {
+                warnings
+            }
+        }
+        Err(error) => {
+            let fix = "secrets come from where `secrets` of the environment says";
+            vec![Finding::failed("secrets", error.to_string(), fix)]
+        }
+    };
+    Ok(Ward { environment: Some(name.clone()), host: None, reached: true, findings: secrets })
+}

@@ -1,0 +1,117 @@
+//! What holds for the whole host: who deploys, where, how much room there is, what happens at boot.
+
+use super::ask::{ask, show};
+use super::{Finding, Patient};
+use crate::host::Layout;
+use cutover_core::config::{HostConfig, ServiceConfig, SystemdScope};
+use cutover_disk::{digest_of_file, free_space};
+use rustix::fs::{Access, access};
+use std::path::Path;
+
+const SETUP: &str = "`cutover setup ENV` sees to it";
+/// Where setup places Cutover for the boot.
+const PROGRAMS: &str = "/usr/local/lib/cutover";
+
+pub(super) fn examine(patient: &Patient<'_>) -> Vec<Finding> {
+    let mut findings = vec![user(), agent_dir(patient.program)];
+    if Path::new("/run/systemd/system").is_dir() {
+        let scope = if uses(patient, SystemdScope::User) { SystemdScope::User } else { SystemdScope::System };
+        findings.push(journald());
+        findings.push(boot(patient, scope));
+        findings.extend((scope == SystemdScope::User).then(linger));
+    }
+    findings
+}
+
+fn uses(patient: &Patient<'_>, wanted: SystemdScope) -> bool {
+    let services = patient.targets.iter().filter_map(|(_, config, _)| config.service.as_ref());
+    let mut scopes = services.filter_map(|service| match service {
+        ServiceConfig::Systemd { scope, .. } => Some(*scope),
+        ServiceConfig::Command { .. } | ServiceConfig::Process(_) => None,
+    });
+    scopes.any(|scope| scope == wanted)
+}
+
+fn user() -> Finding {
+    if rustix::process::geteuid().is_root() {
+        let fix = "deploy as a user of its own: `[ssh] user = \"deploy\"`, then `cutover setup ENV`";
+        return Finding::warning("user", "deployments run as root", fix);
+    }
+    Finding::fine("user", format!("deployments run as {}", own_name()))
+}
+
+fn own_name() -> String {
+    ask(&["id", "-un"]).map_or_else(|| "a user without a name".to_owned(), |name| name.trim().to_owned())
+}
+
+fn agent_dir(program: &Path) -> Finding {
+    match program.parent().filter(|dir| access(*dir, Access::WRITE_OK).is_ok()) {
+        Some(dir) => Finding::fine("agent", format!("it lies in {}, which can be written to", dir.display())),
+        None => {
+            Finding::warning("agent", "its directory cannot be written to", "make ~/.cache writable for who deploys")
+        }
+    }
+}
+
+/// A directory for a target: whose it is, and how much room there is.
+pub(super) fn place(config: &HostConfig, layout: &Layout) -> Vec<Finding> {
+    let root = layout.root();
+    if !root.is_dir() || access(root, Access::WRITE_OK | Access::EXEC_OK).is_err() {
+        let what = format!("{} is no directory that this user can write in", root.display());
+        return vec![Finding::failed("deploy_to", what, SETUP)];
+    }
+    let mut findings = vec![Finding::fine("deploy_to", format!("{} can be written to", root.display()))];
+    let Ok(free) = free_space(root) else { return findings };
+    let (least, fewest) = (config.disk_free_min_bytes, config.inodes_free_min);
+    findings.push(room("disk", free.bytes >> 20, least >> 20, "MiB free", "disk_free_min"));
+    findings.push(room("inodes", free.inodes, fewest, "inodes free", "inodes_free_min"));
+    findings
+}
+
+fn room(area: &str, free: u64, least: u64, unit: &str, key: &str) -> Finding {
+    if free < least {
+        let fix = format!("free some space, lower keep_releases, or lower {key}");
+        return Finding::failed(area, format!("{free} {unit}, and {least} must remain"), fix);
+    }
+    Finding::fine(area, format!("{free} {unit}"))
+}
+
+fn journald() -> Finding {
+    let config = ask(&["systemd-analyze", "cat-config", "systemd/journald.conf"]).unwrap_or_default();
+    let limit = config.lines().rev().find_map(|line| line.trim().strip_prefix("SystemMaxUse="));
+    match limit.filter(|limit| !limit.is_empty()) {
+        Some(limit) => Finding::fine("journal", format!("may use {limit}")),
+        None => Finding::warning("journal", "nothing says how much room the journal may use", SETUP),
+    }
+}
+
+fn linger() -> Finding {
+    let name = own_name();
+    if Path::new("/var/lib/systemd/linger").join(&name).exists() {
+        return Finding::fine("linger", format!("the systemd of {name} runs without a login"));
+    }
+    let fix = format!("`sudo loginctl enable-linger {name}`, or `cutover setup ENV`");
+    Finding::failed("linger", format!("the systemd of {name} ends with their last login, and the service with it"), fix)
+}
+
+/// Whether a boot recovers by itself, and with a Cutover that understands what this one writes.
+fn boot(patient: &Patient<'_>, scope: SystemdScope) -> Finding {
+    let unit = format!("cutover-{}.service", patient.slug);
+    let shown = show(&unit, scope, "UnitFileState,ActiveState");
+    let is = |property: &str, value: &str| shown.get(property).is_some_and(|there| there == value);
+    if !is("UnitFileState", "enabled") {
+        let what = format!("{unit} is not there: what a power cut leaves waits for the next command");
+        return Finding::warning("boot", what, SETUP);
+    }
+    if is("ActiveState", "failed") {
+        let what = format!("{unit} failed: a person is needed");
+        return Finding::failed("boot", what, format!("`systemctl status {unit}` says why; then `cutover resume ENV`"));
+    }
+    let digest = |path: &Path| digest_of_file(path).ok();
+    let placed = Path::new(PROGRAMS).join(&patient.slug).join("cutover");
+    if digest(&placed) != digest(patient.program) {
+        let what = format!("{unit} runs another version of Cutover than deployments do");
+        return Finding::warning("boot", what, "run `cutover setup ENV` with the version that you deploy with");
+    }
+    Finding::fine("boot", "what a power cut leaves is recovered at boot")
+}

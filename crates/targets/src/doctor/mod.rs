@@ -1,0 +1,126 @@
+//! Checks everything that a deployment to this host relies on, and says what to do about what is not so. Changes nothing.
+
+mod ask;
+mod host;
+mod ports;
+mod python;
+mod unit;
+
+use crate::host::Layout;
+use crate::service::Service;
+use cutover_core::config::{HostConfig, ServiceConfig};
+use cutover_core::id::TargetName;
+use cutover_core::target::Failure;
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+
+/// How something was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// As it should be.
+    Fine,
+    /// A deployment works, but something about it is not well.
+    Warning,
+    /// A deployment would fail.
+    Failed,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// What it is about, in a word: `sudo`, `disk`.
+    pub area: String,
+    /// How it was found.
+    pub verdict: Verdict,
+    /// What was found.
+    pub what: String,
+    /// What to do about it.
+    pub fix: Option<String>,
+}
+
+impl Finding {
+    /// Something that is as it should be.
+    pub fn fine(area: &str, what: impl Into<String>) -> Self {
+        Self { area: area.to_owned(), verdict: Verdict::Fine, what: what.into(), fix: None }
+    }
+
+    /// Something that is not well, and what to do about it.
+    pub fn warning(area: &str, what: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { area: area.to_owned(), verdict: Verdict::Warning, what: what.into(), fix: Some(fix.into()) }
+    }
+
+    /// Something that a deployment would fail at, and what to do about it.
+    pub fn failed(area: &str, what: impl Into<String>, fix: impl Into<String>) -> Self {
+        Self { verdict: Verdict::Failed, ..Self::warning(area, what, fix) }
+    }
+
+    fn of(area: &str, done: Result<String, Failure>) -> Self {
+        match done {
+            Ok(what) => Self::fine(area, what),
+            Err(failure) => {
+                let fix = failure.hint.unwrap_or_else(|| "`cutover setup ENV` sees to it".to_owned());
+                Self::failed(area, failure.message, fix)
+            }
+        }
+    }
+}
+
+/// Opens a target's service.
+pub type OpenService<'a> = &'a dyn Fn(&TargetName, &HostConfig, &ServiceConfig, &Layout) -> Box<dyn Service>;
+
+/// What is looked at.
+pub struct Patient<'a> {
+    /// The project and the environment, as setup names its files: see [`crate::setup::slug`].
+    pub slug: String,
+    /// Cutover itself.
+    pub program: &'a Path,
+    /// Opens a target's service.
+    pub service: OpenService<'a>,
+    /// The environment's targets on this host.
+    pub targets: Vec<(&'a TargetName, &'a HostConfig, Layout)>,
+}
+
+/// Looks at everything on this host.
+pub fn examine(patient: &Patient<'_>) -> Vec<Finding> {
+    let mut findings = host::examine(patient);
+    for (name, config, layout) in &patient.targets {
+        findings.extend(host::place(config, layout));
+        findings.extend(config.python.iter().flat_map(python::examine));
+        if let Some(service) = &config.service {
+            let opened = (patient.service)(name, config, service, layout);
+            findings.extend(of_service(config, service, opened.as_ref()));
+        }
+    }
+    findings
+}
+
+fn of_service(config: &HostConfig, service: &ServiceConfig, opened: &dyn Service) -> Vec<Finding> {
+    let mut findings = vec![Finding::of("service", opened.check().map(|()| describe(service)))];
+    if let ServiceConfig::Systemd { unit, scope, .. } = service {
+        findings.extend(unit::examine(config, unit, *scope));
+    }
+    findings.push(log(config, opened));
+    findings.extend(ports::examine(config, opened));
+    findings
+}
+
+fn describe(service: &ServiceConfig) -> String {
+    match service {
+        ServiceConfig::Systemd { unit, .. } => format!("{unit} is there, and may be started and stopped"),
+        ServiceConfig::Command { .. } => "its commands are there".to_owned(),
+        ServiceConfig::Process(_) => "Cutover's own supervisor runs it".to_owned(),
+    }
+}
+
+fn log(config: &HostConfig, service: &dyn Service) -> Finding {
+    let awaits =
+        |probe: &cutover_core::config::ProbeConfig| matches!(probe.kind, cutover_core::config::ProbeKind::Log { .. });
+    let is_needed = config.verify.probes.iter().any(awaits);
+    let verdict = if is_needed { Verdict::Failed } else { Verdict::Warning };
+    let finding = Finding::of("log", service.check_log().map(|()| "its log can be read".to_owned()));
+    match finding.verdict {
+        Verdict::Fine => finding,
+        Verdict::Warning | Verdict::Failed => Finding { verdict, ..finding },
+    }
+}

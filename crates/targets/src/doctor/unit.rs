@@ -1,0 +1,145 @@
+//! Whether a unit and its sudo rule are what the config takes them for.
+
+use super::Finding;
+use super::ask::{ask, show};
+use crate::service::sudo_commands;
+use cutover_core::config::{HostConfig, SystemdScope};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// What is asked for.
+const PROPERTIES: &str =
+    "LoadState,UnitFileState,WorkingDirectory,EnvironmentFiles,NoNewPrivileges,ProtectSystem,NeedDaemonReload";
+/// What `setup` would do about it.
+const SETUP: &str = "say what it runs in `service.start`, and `cutover setup ENV` writes it; or put it right by hand";
+
+pub(super) fn examine(config: &HostConfig, unit: &str, scope: SystemdScope) -> Vec<Finding> {
+    let shown = show(unit, scope, PROPERTIES);
+    if shown.get("LoadState").map(String::as_str) != Some("loaded") {
+        // That it is not there is told already.
+        return Vec::new();
+    }
+    let mut findings = judge(config, unit, scope, &shown);
+    let needs_sudo = scope == SystemdScope::System && !rustix::process::geteuid().is_root();
+    findings.extend(needs_sudo.then(|| sudo(unit, &ask(&["sudo", "-n", "-l"]).unwrap_or_default())));
+    findings
+}
+
+fn judge(config: &HostConfig, unit: &str, scope: SystemdScope, shown: &BTreeMap<String, String>) -> Vec<Finding> {
+    let text = |name: &str| shown.get(name).map_or("", String::as_str);
+    let mut findings = Vec::new();
+    let current = config.deploy_to.join("current");
+    let works_in = text("WorkingDirectory").trim_start_matches('!');
+    if !Path::new(works_in).starts_with(&current) {
+        let what = format!("{unit} works in {works_in:?}, not in {}", current.display());
+        findings.push(Finding::warning("unit", what, format!("WorkingDirectory={}", current.display())));
+    }
+    findings.extend(env_file(config, unit, text("EnvironmentFiles")));
+    if text("UnitFileState") != "enabled" {
+        let fix = if scope == SystemdScope::User { "systemctl --user enable" } else { "sudo systemctl enable" };
+        findings.push(Finding::warning("unit", format!("{unit} does not start at boot"), format!("`{fix} {unit}`")));
+    }
+    if text("NeedDaemonReload") == "yes" {
+        let what = format!("the file of {unit} was changed, and systemd has not read it since");
+        findings.push(Finding::warning("unit", what, "`sudo systemctl daemon-reload`"));
+    }
+    let is_open = text("ProtectSystem") == "no" && scope == SystemdScope::System;
+    if text("NoNewPrivileges") != "yes" || is_open {
+        findings.push(Finding::warning("unit", format!("{unit} may do more than it needs to"), SETUP));
+    }
+    if findings.is_empty() {
+        findings.push(Finding::fine("unit", format!("{unit} is hardened, starts at boot, and agrees with the config")));
+    }
+    findings
+}
+
+fn env_file(config: &HostConfig, unit: &str, files: &str) -> Option<Finding> {
+    let env_file = config.env_file.as_ref()?;
+    let (linked, shared) =
+        (config.deploy_to.join("current").join(env_file), config.deploy_to.join("shared").join(env_file));
+    let named = [&linked, &shared].iter().any(|path| files.contains(&*path.to_string_lossy()));
+    let what = format!("{unit} does not read the env file");
+    (!named).then(|| Finding::warning("unit", what, format!("EnvironmentFile=-{}", linked.display())))
+}
+
+/// More than is needed is a way to root for whoever gets hold of the key.
+fn sudo(unit: &str, listed: &str) -> Finding {
+    let needed: BTreeSet<String> = sudo_commands([unit]).collect();
+    let is_rule = |line: &&str| line.trim_start().starts_with('(');
+    let rules = listed.lines().filter(is_rule).filter_map(|line| line.split_once(')')).map(|(_, commands)| commands);
+    let allowed = rules
+        .flat_map(|commands| commands.split(','))
+        .map(|command| command.replace("NOPASSWD:", "").trim().to_owned());
+    let more: Vec<String> =
+        allowed.filter(|command| !command.is_empty() && !needed.contains(command) && !is_ours(command)).collect();
+    if more.is_empty() {
+        return Finding::fine("sudo", "allows what deployments do, and nothing else");
+    }
+    let what = format!("allows more than deployments need: {}", more.join(", "));
+    Finding::warning("sudo", what, "take that out of sudoers (visudo); `cutover setup ENV` writes just what is needed")
+}
+
+/// Units of other targets have rules of the same kind.
+fn is_ours(command: &str) -> bool {
+    let unit = command.rsplit(' ').next().unwrap_or_default();
+    sudo_commands([unit]).any(|known| known == command)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Verdict;
+    use super::*;
+    use cutover_core::config::{Config, TargetConfig};
+
+    fn config() -> HostConfig {
+        let text = "name = \"shop\"\n[targets.app.host]\ndeploy_to = \"/opt/shop\"\nenv_file = \".env\"\n";
+        let TargetConfig::Host(host) = Config::parse(text).unwrap().targets.into_values().next().unwrap();
+        host
+    }
+
+    const SOUND: [(&str, &str); 6] = [
+        ("WorkingDirectory", "/opt/shop/current"),
+        ("EnvironmentFiles", "/opt/shop/shared/.env (ignore_errors=yes)"),
+        ("UnitFileState", "enabled"),
+        ("NeedDaemonReload", "no"),
+        ("NoNewPrivileges", "yes"),
+        ("ProtectSystem", "strict"),
+    ];
+
+    fn judged(change: &[(&str, &str)]) -> Vec<(Verdict, String)> {
+        let shown = SOUND.iter().chain(change).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let findings = judge(&config(), "shop.service", SystemdScope::System, &shown);
+        findings.into_iter().map(|finding| (finding.verdict, finding.what)).collect()
+    }
+
+    #[test]
+    fn each_thing_that_is_not_as_the_config_says_is_told_with_a_fix() {
+        assert_eq!(judged(&[])[0].0, Verdict::Fine);
+        for (name, value, what) in [
+            ("WorkingDirectory", "!/opt/other/current", "works in \"/opt/other/current\""),
+            ("EnvironmentFiles", "", "does not read the env file"),
+            ("UnitFileState", "disabled", "does not start at boot"),
+            ("NeedDaemonReload", "yes", "has not read it since"),
+            ("NoNewPrivileges", "no", "more than it needs"),
+            ("ProtectSystem", "no", "more than it needs"),
+        ] {
+            let found = judged(&[(name, value)]);
+            assert_eq!(found.len(), 1, "{found:?}");
+            assert!(found[0].0 == Verdict::Warning && found[0].1.contains(what), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn whatever_sudo_allows_besides_is_named() {
+        let rule =
+            "    (root) NOPASSWD: /usr/bin/systemctl restart shop.service, /usr/bin/systemctl stop shop.service,\n";
+        let found = |more: &str| {
+            sudo("shop.service", &format!("User deploy may run the following commands on web:\n{rule}{more}"))
+        };
+        assert_eq!(found("").verdict, Verdict::Fine);
+        assert_eq!(found("    (root) NOPASSWD: /usr/bin/systemctl restart worker.service\n").verdict, Verdict::Fine);
+        let all = found("    (ALL : ALL) ALL\n");
+        assert!(all.verdict == Verdict::Warning && all.what.contains("need: ALL"), "{all:?}");
+        assert_eq!(found("    (root) NOPASSWD: /usr/bin/systemctl *\n").verdict, Verdict::Warning);
+    }
+}
