@@ -81,6 +81,8 @@ pub const PATH_LENGTH_MAX: usize = 3_000;
 pub const PATH_DEPTH_MAX: usize = 100;
 /// The file at the top of every release that Cutover writes itself: an artifact cannot hold it.
 pub const RESERVED_NAME: &str = "release.json";
+/// The longest commit hash in characters: SHA-256's.
+const COMMIT_LENGTH_MAX: usize = 64;
 /// The largest single file in bytes: 16 GiB.
 pub const FILE_BYTES_MAX: u64 = 16 << 30;
 
@@ -243,6 +245,9 @@ pub enum InvalidManifest {
     /// Written by another version.
     #[error("manifest version {0} is unknown; this version reads 1")]
     Version(u32),
+    /// A commit that is no commit's name.
+    #[error("the manifest's commit is no hash")]
+    Commit,
     /// More than [`ENTRY_COUNT_MAX`] entries.
     #[error("manifest has {0} entries; the most is {ENTRY_COUNT_MAX}")]
     TooMany(usize),
@@ -304,6 +309,10 @@ impl Manifest {
     pub fn check(&self) -> Result<(), InvalidManifest> {
         if self.version != Self::VERSION {
             return Err(InvalidManifest::Version(self.version));
+        }
+        // It becomes part of a release's name.
+        if self.commit.len() > COMMIT_LENGTH_MAX || !self.commit.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            return Err(InvalidManifest::Commit);
         }
         if self.entries.len() > ENTRY_COUNT_MAX {
             return Err(InvalidManifest::TooMany(self.entries.len()));
@@ -417,6 +426,21 @@ mod tests {
             let entries = BTreeMap::from([(path(text), entry())]);
             let manifest = Manifest { version: 1, project: "p".into(), commit: String::new(), dirty: false, entries };
             assert_eq!(manifest.check().is_ok(), is_sound, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_commit_that_is_no_hash_is_refused() {
+        for (commit, is_sound) in [
+            ("", true),
+            ("0123abc", true),
+            ("a\u{e9}b\u{e9}c\u{e9}", false),
+            ("../../x", false),
+            (&"a".repeat(65), false),
+        ] {
+            let entries = BTreeMap::new();
+            let manifest = Manifest { version: 1, project: "p".into(), commit: commit.into(), dirty: false, entries };
+            assert_eq!(manifest.check().is_ok(), is_sound, "{commit}");
         }
     }
 

@@ -4,6 +4,7 @@
 //! the decoder, the valid keys, [`json_schema`] and [`reference()`] all come from that declaration.
 //! To add a key: add a field to the model and a line to its table.
 
+mod arrived;
 mod checks;
 mod command;
 mod diagnostic;

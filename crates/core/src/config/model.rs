@@ -59,17 +59,22 @@ pub enum TargetConfig {
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct HostConfig {
     /// Absolute directory that holds `releases/`, `current` and `shared/`.
+    #[serde(deserialize_with = "super::arrived::directory")]
     pub deploy_to: PathBuf,
     /// How many good releases to keep, live one included; 3 by default, at least 2.
     pub keep_releases: u32,
     /// Directories of `shared/` linked into every release.
+    #[serde(deserialize_with = "super::arrived::paths")]
     pub linked_dirs: Vec<PathBuf>,
     /// Files of `shared/` linked into every release.
+    #[serde(deserialize_with = "super::arrived::paths")]
     pub linked_files: Vec<PathBuf>,
     /// Links made inside a release: link path to the release's file it points to
     /// (`config.json = "config-prod.json"`).
+    #[serde(deserialize_with = "super::arrived::links")]
     pub config_links: BTreeMap<PathBuf, PathBuf>,
     /// Path of the env file in a release; the file itself lies in `shared/`. None: no env file is written.
+    #[serde(deserialize_with = "super::arrived::path")]
     pub env_file: Option<PathBuf>,
     /// How many backups of the env file are kept; 5 by default.
     pub env_backups: u32,
@@ -91,8 +96,10 @@ pub struct HostConfig {
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct PythonConfig {
     /// Requirements file inside the release; None: no virtual environment is built.
+    #[serde(deserialize_with = "super::arrived::path")]
     pub requirements: Option<PathBuf>,
     /// Directory of wheels inside the release: the install is then offline.
+    #[serde(deserialize_with = "super::arrived::path")]
     pub wheels: Option<PathBuf>,
     /// Interpreter that builds the environment; `python3` by default.
     pub interpreter: String,

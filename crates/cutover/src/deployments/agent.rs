@@ -2,13 +2,13 @@
 //!
 //! Once all that is needed has arrived, the connection may end: what was begun is brought to its end all the same.
 
+mod flight;
+
 use super::conductor::Conductor;
-use super::letter::{Answer, AtGate, Change, Letter, Question, unpack_variables};
+use super::letter::{Answer, AtGate, Question};
 use super::line::{FarCoordinator, Line};
 use super::order::{Order, Part};
-use super::variables::Variables;
 use crate::error::CommandError;
-use cutover_core::artifact::Manifest;
 use cutover_core::event::Event;
 use cutover_core::rollout::Gate;
 use cutover_core::target::Cancel;
@@ -16,10 +16,11 @@ use cutover_reporters::{Reporter, Tee};
 use cutover_targets::host::gate::{Coordinator, Nobody};
 use cutover_targets::host::transaction::Ended;
 use cutover_targets::host::{Offer, SupervisorProgram};
-use cutover_targets::remote::bootstrap::{present, read_preamble};
-use cutover_targets::remote::content::{Inlet, Remote, unpack_manifest};
+use cutover_targets::remote::bootstrap::present;
+use cutover_targets::remote::content::{Inlet, Remote};
 use cutover_targets::remote::frame::{Kind, Sender, receive};
 use cutover_targets::setup;
+use flight::{Flight, Request};
 use std::cell::RefCell;
 use std::io::{self, BufRead, Read, Write};
 use std::sync::Arc;
@@ -28,12 +29,8 @@ use std::time::Duration;
 /// How long a client may take to hear what is left to tell.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What a client asks for, arrived whole.
-struct Request {
-    order: Order,
-    variables: Variables,
-    manifest: Option<Manifest>,
-}
+/// How long a client may be silent before it has said what it asks for.
+const SILENCE_MAX: Duration = Duration::from_secs(60);
 
 /// What a client asks for that is not done here: it needs this process or this user for itself.
 pub(crate) enum Asked {
@@ -47,7 +44,7 @@ pub(crate) enum Asked {
 ///
 /// Fails only when the client could not be understood or did not finish its sentence; nothing was done then.
 pub(crate) fn serve<R, W>(
-    mut reader: R,
+    reader: R,
     mut writer: W,
     supervisor: &SupervisorProgram,
     cancel: &'static Cancel,
@@ -59,11 +56,10 @@ where
     writer.write_all(present().as_bytes())?;
     writer.flush()?;
     let sender = Arc::new(Sender::new(writer));
-    read_preamble(&mut reader)?;
-    let request = match serde_json::from_slice(&expect(&mut reader, Kind::Order)?)? {
-        Letter::Change(change) => read_request(&mut reader, *change)?,
-        Letter::Question(question) => return Ok(Some(Asked::Question(question))),
-        Letter::Setup(order) => return Ok(Some(Asked::Setup(order))),
+    let (flight, reader) = flight::read(reader, SILENCE_MAX)?;
+    let request = match flight {
+        Flight::Change(request) => request,
+        Flight::Other(asked) => return Ok(Some(asked)),
     };
     let (remote, inlet) = Remote::new(Arc::clone(&sender), request.manifest.as_ref());
     let line = Arc::new(Line::new());
@@ -80,23 +76,6 @@ where
     // A client that is gone is no failure of what was done.
     let _told = answer(&sender, done, &ended);
     Ok(None)
-}
-
-fn read_request(reader: &mut impl Read, change: Change) -> io::Result<Request> {
-    let variables = change.has_variables.then(|| expect(reader, Kind::Variables)).transpose()?;
-    let manifest = change.has_manifest.then(|| unpack_manifest(&expect(reader, Kind::Manifest)?)).transpose()?;
-    let variables = unpack_variables(&change.order, variables.as_deref())?;
-    Ok(Request { order: change.order, variables, manifest })
-}
-
-fn expect(reader: &mut impl Read, wanted: Kind) -> io::Result<Vec<u8>> {
-    match receive(reader)? {
-        Some((kind, payload)) if kind == wanted => Ok(payload),
-        Some((kind, _)) => {
-            Err(io::Error::new(io::ErrorKind::InvalidData, format!("the client sent {kind:?} instead of {wanted:?}")))
-        }
-        None => Err(io::ErrorKind::UnexpectedEof.into()),
-    }
 }
 
 /// Who is waited for at gates.

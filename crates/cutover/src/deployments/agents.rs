@@ -10,7 +10,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// What the binaries for other kinds of machine are called: `cutover-agent-aarch64`.
-const PREFIX: &str = "cutover-agent-";
+pub(super) const PREFIX: &str = "cutover-agent-";
 /// How many of them are looked at.
 const AGENT_COUNT_MAX: usize = 16;
 

@@ -1,7 +1,9 @@
 //! A host that is another machine: the order goes there, and what happens comes back.
 
+use super::agents::PREFIX;
 use super::letter::{Answer, AtGate, Change, Letter, pack_variables};
 use super::order::Order;
+use super::signals::CANCEL;
 use crate::error::{CommandError, ErrorKind};
 use cutover_core::artifact::{BlobSource, Manifest};
 use cutover_core::event::{Event, Observer};
@@ -9,6 +11,7 @@ use cutover_core::next::DeploymentOutcome;
 use cutover_core::rollout::{Gate, Word};
 use cutover_core::secret::Secret;
 use cutover_core::target::{Cancel, Failure};
+use cutover_reporters::log_text;
 use cutover_targets::host::transaction::Ended;
 use cutover_targets::remote::bootstrap::{Agent, Greeting, command, greeting, preamble};
 use cutover_targets::remote::content::{pack_manifest, send};
@@ -84,7 +87,7 @@ impl From<CommandError> for Undone {
 }
 
 /// Why a host did not do it.
-enum Trouble {
+pub(super) enum Trouble {
     /// It says so itself.
     Refused(CommandError),
     /// The connection broke.
@@ -124,7 +127,8 @@ impl Host {
         let Self { name, agents, mut connection, mut stdin, mut stdout } = self;
         let flight = flight(errand)?;
         let mut begun = false;
-        let talked = launch(&mut stdin, &mut stdout, &agents, &flight).and_then(|()| {
+        let launched = unless_cancelled(&mut connection, || launch(&mut stdin, &mut stdout, &agents, &flight));
+        let talked = launched.and_then(|()| {
             begun = true;
             connection.authenticated();
             converse(stdin, &mut stdout, errand)
@@ -132,6 +136,7 @@ impl Host {
         match talked {
             Ok(outcome) => Ok(outcome),
             Err(Trouble::Refused(error)) => Err(error.into()),
+            Err(Trouble::Lost(_)) if !begun && CANCEL.is_cancelled() => Err(stopped(&name).into()),
             Err(Trouble::Lost(why)) => Err(Undone { error: lost(&name, connection, &why, begun), may_go_on: begun }),
         }
     }
@@ -159,6 +164,31 @@ impl Host {
     }
 }
 
+/// Ends a connection at once when stopping is asked for meanwhile: until the host answers there is nothing to take back.
+fn unless_cancelled<T>(connection: &mut Connection, act: impl FnOnce() -> T) -> T {
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let watcher = scope.spawn(|| {
+            while !over.load(Ordering::SeqCst) {
+                if CANCEL.is_cancelled() {
+                    return connection.end();
+                }
+                std::thread::park_timeout(POLL);
+            }
+        });
+        let done = act();
+        over.store(true, Ordering::SeqCst);
+        watcher.thread().unpark();
+        done
+    })
+}
+
+fn stopped(name: &str) -> CommandError {
+    CommandError::new(ErrorKind::Failed, format!("stopped before {name} answered")).state(
+        "nothing was changed, as far as is known; should the host have begun, it brings that to its end by itself",
+    )
+}
+
 /// How a command on the host ended; what it said on standard error is said here too.
 fn end(name: &str, connection: Connection) -> Result<i32, CommandError> {
     let broke = |why: &str| CommandError::new(ErrorKind::Unreachable, format!("lost the connection to {name}: {why}"));
@@ -169,7 +199,7 @@ fn end(name: &str, connection: Connection) -> Result<i32, CommandError> {
         Some(code) => {
             if !said.is_empty() {
                 // What cannot be said stops nothing.
-                let _said = writeln!(io::stderr(), "{said}");
+                let _said = writeln!(io::stderr(), "{}", log_text(&said));
             }
             Ok(code)
         }
@@ -228,19 +258,26 @@ fn take_off(stdin: &mut ChildStdin, flight: &[u8]) -> io::Result<()> {
 
 fn upload(stdin: &mut ChildStdin, agents: &[Agent], system: &str, machine: &str) -> Result<(), Trouble> {
     let fitting = agents.iter().find(|agent| agent.machine == machine).filter(|_| system == "Linux");
-    let agent = fitting.ok_or_else(|| Trouble::Refused(no_agent(system, machine)))?;
+    let agent = fitting.ok_or_else(|| Trouble::Refused(no_agent(agents, system, machine)))?;
     let mut file = File::open(&agent.path)?.take(agent.bytes);
     io::copy(&mut file, stdin)?;
     Ok(())
 }
 
-fn no_agent(system: &str, machine: &str) -> CommandError {
+fn no_agent(agents: &[Agent], system: &str, machine: &str) -> CommandError {
     let told = CommandError::new(
         ErrorKind::Failed,
         format!("the host is {system} on {machine}, and this Cutover has no agent for that"),
     );
-    told.state("nothing was changed")
-        .hint(format!("put the cutover binary for {machine} beside this one, as cutover-agent-{machine}"))
+    let told = told.state("nothing was changed");
+    // The first one is this very binary.
+    match agents.first().filter(|_| system == "Linux") {
+        Some(own) => {
+            let path = own.path.with_file_name(format!("{PREFIX}{machine}"));
+            told.hint(format!("put the cutover binary for {machine} at {}", path.display()))
+        }
+        None => told.hint("hosts must run Linux"),
+    }
 }
 
 /// Hears what happens, and sends what is asked for.
@@ -251,24 +288,26 @@ fn converse(
 ) -> Result<Option<DeploymentOutcome>, Trouble> {
     let (sender, over, voice) = (Sender::new(stdin), AtomicBool::new(false), errand.voice);
     std::thread::scope(|scope| {
-        scope.spawn(|| speak(&sender, voice, &over));
+        let speaker = scope.spawn(|| speak(&sender, voice, &over));
         let (sender, artifact) = (&sender, errand.artifact);
         let ask = |lacking: Lacking| drop(scope.spawn(move || provide(sender, artifact, lacking)));
         let heard = hear(stdout, errand, &ask);
         over.store(true, Ordering::SeqCst);
+        // Nobody waits for its next look.
+        speaker.thread().unpark();
         heard
     })
 }
 
 /// Hears the agent out; `ask` is told which contents the host lacks.
-fn hear(
-    stdout: &mut BufReader<ChildStdout>,
+pub(super) fn hear(
+    from: &mut impl Read,
     errand: &Errand<'_>,
     ask: &dyn Fn(Lacking),
 ) -> Result<Option<DeploymentOutcome>, Trouble> {
     // Each target asks once at most for what it lacks.
     let mut questions_left = errand.order.targets.len();
-    while let Some((kind, payload)) = receive(stdout)? {
+    while let Some((kind, payload)) = receive(from)? {
         match kind {
             Kind::Lacking if questions_left == 0 => {
                 return Err(Trouble::Lost("it asked for contents again and again".to_owned()));
@@ -333,7 +372,7 @@ fn pass_on_cancel(sender: &Sender<ChildStdin>, cancel: &Cancel, over: &AtomicBoo
             let _sent = sender.send(Kind::Cancel, &[]);
             return;
         }
-        std::thread::sleep(POLL);
+        std::thread::park_timeout(POLL);
     }
 }
 

@@ -5,6 +5,7 @@ mod app;
 mod build;
 mod config;
 mod deploy;
+mod far;
 mod frame;
 mod init;
 mod limits;

@@ -101,6 +101,12 @@ impl Connection {
         }
     }
 
+    /// Ends it at once.
+    pub fn end(&mut self) {
+        // Nothing happens to one that has ended.
+        let _ = self.child.kill();
+    }
+
     /// Waits for the end, and makes it one that does not come by itself; gives how it ended and what `ssh` and the host's
     /// shell said.
     pub fn finish(mut self) -> io::Result<(ExitStatus, String)> {
@@ -108,8 +114,7 @@ impl Connection {
         while self.child.try_wait()?.is_none() && Instant::now() < until {
             std::thread::sleep(POLL);
         }
-        // Nothing happens to one that has ended.
-        let _ = self.child.kill();
+        self.end();
         let status = self.child.wait()?;
         let message = self.message.take().map(|message| message.join().unwrap_or_default());
         Ok((status, message.unwrap_or_default()))

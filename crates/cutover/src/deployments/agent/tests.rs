@@ -4,8 +4,9 @@
 
 use super::*;
 use crate::deployments::Task;
+use crate::deployments::letter::{Change, Letter};
 use crate::deployments::order::Part;
-use cutover_core::artifact::{BlobSource, Digest, ManifestEntry, RelativePath};
+use cutover_core::artifact::{BlobSource, Digest, Manifest, ManifestEntry, RelativePath};
 use cutover_core::config::{Config, HostConfig, OnLostCoordinator, TargetConfig};
 use cutover_core::next::DeploymentOutcome;
 use cutover_targets::host::planner::FleetPart;
@@ -16,7 +17,7 @@ use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufReader, PipeReader, PipeWriter, pipe};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 use std::time::Instant;
 use tempfile::TempDir;

@@ -1,0 +1,149 @@
+//! What a client asks for, as it arrives at once: order, variables, manifest.
+
+use super::Asked;
+use crate::deployments::letter::{Change, Letter, unpack_variables};
+use crate::deployments::order::Order;
+use crate::deployments::variables::Variables;
+use cutover_core::artifact::Manifest;
+use cutover_targets::remote::bootstrap::read_preamble;
+use cutover_targets::remote::content::unpack_manifest;
+use cutover_targets::remote::frame::{Kind, receive};
+use std::io::{self, BufRead, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::time::Duration;
+
+/// What a client asks for, arrived whole.
+pub(super) struct Request {
+    pub(super) order: Order,
+    pub(super) variables: Variables,
+    pub(super) manifest: Option<Manifest>,
+}
+
+/// What a client says first.
+pub(super) enum Flight {
+    /// That something is to be changed.
+    Change(Box<Request>),
+    /// Something that is not done here.
+    Other(Asked),
+}
+
+/// Reads what is asked for; gives the reader back. A client that says nothing for so long is not awaited any longer.
+///
+/// Reading stands still in the kernel, so a thread of its own does it; that one is left behind with such a client.
+pub(super) fn read<R>(reader: R, silence_max: Duration) -> io::Result<(Flight, R)>
+where
+    R: BufRead + Send + 'static,
+{
+    let heard = Arc::new(AtomicU64::new(0));
+    let mut counted = Counted { reader, heard: Arc::clone(&heard) };
+    let (tell, told) = sync_channel(1);
+    std::thread::Builder::new().name("first flight".to_owned()).spawn(move || {
+        let asked = read_asked(&mut counted);
+        // Nobody waits any more when it took too long.
+        let _late = tell.send((asked, counted.reader));
+    })?;
+    let mut heard_before = 0;
+    loop {
+        match told.recv_timeout(silence_max) {
+            Ok((asked, reader)) => return Ok((asked?, reader)),
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(io::Error::other("reading what is asked for was cut short"));
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                let heard = heard.load(Ordering::Relaxed);
+                if heard == heard_before {
+                    let why = format!("the client said nothing for {} s", silence_max.as_secs());
+                    return Err(io::Error::new(io::ErrorKind::TimedOut, why));
+                }
+                heard_before = heard;
+            }
+        }
+    }
+}
+
+fn read_asked(reader: &mut impl BufRead) -> io::Result<Flight> {
+    read_preamble(reader)?;
+    match serde_json::from_slice(&expect(reader, Kind::Order)?)? {
+        Letter::Change(change) => Ok(Flight::Change(Box::new(read_request(reader, *change)?))),
+        Letter::Question(question) => Ok(Flight::Other(Asked::Question(question))),
+        Letter::Setup(order) => Ok(Flight::Other(Asked::Setup(order))),
+    }
+}
+
+fn read_request(reader: &mut impl Read, change: Change) -> io::Result<Request> {
+    let variables = change.has_variables.then(|| expect(reader, Kind::Variables)).transpose()?;
+    let manifest = change.has_manifest.then(|| unpack_manifest(&expect(reader, Kind::Manifest)?)).transpose()?;
+    let variables = unpack_variables(&change.order, variables.as_deref())?;
+    Ok(Request { order: change.order, variables, manifest })
+}
+
+fn expect(reader: &mut impl Read, wanted: Kind) -> io::Result<Vec<u8>> {
+    match receive(reader)? {
+        Some((kind, payload)) if kind == wanted => Ok(payload),
+        Some((kind, _)) => {
+            Err(io::Error::new(io::ErrorKind::InvalidData, format!("the client sent {kind:?} instead of {wanted:?}")))
+        }
+        None => Err(io::ErrorKind::UnexpectedEof.into()),
+    }
+}
+
+/// Counts the bytes that are read, so that slow can be told from silent.
+struct Counted<R> {
+    reader: R,
+    heard: Arc<AtomicU64>,
+}
+
+impl<R: BufRead> Read for Counted<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.reader.read(buffer)?;
+        self.heard.fetch_add(count as u64, Ordering::Relaxed);
+        Ok(count)
+    }
+}
+
+impl<R: BufRead> BufRead for Counted<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.reader.fill_buf()
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.heard.fetch_add(count as u64, Ordering::Relaxed);
+        self.reader.consume(count);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{BufReader, Write, pipe};
+
+    #[test]
+    fn a_client_that_does_not_finish_its_order_is_not_awaited_for_ever() {
+        let (reads, mut writes) = pipe().unwrap();
+        writes.write_all(b"100\n\x20\0\0\0\x02{").unwrap();
+
+        let error = read(BufReader::new(reads), Duration::from_millis(50)).err().unwrap();
+
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        drop(writes);
+    }
+
+    #[test]
+    fn a_client_that_is_slow_is_heard_out() {
+        let (reads, mut writes) = pipe().unwrap();
+        let silence_max = Duration::from_millis(400);
+        let slow = std::thread::spawn(move || {
+            for byte in b"100\n\x20\0\0\0\x02{" {
+                std::thread::sleep(silence_max / 8);
+                writes.write_all(&[*byte]).unwrap();
+            }
+        });
+
+        let error = read(BufReader::new(reads), silence_max).err().unwrap();
+
+        slow.join().unwrap();
+        assert_ne!(error.kind(), io::ErrorKind::TimedOut, "{error}");
+    }
+}

@@ -1,0 +1,100 @@
+//! Another machine, as far as one can be had without one: an `ssh` that gives a shell with a home of its own.
+
+use crate::sandbox::Sandbox;
+use rustix::process::{Pid, Signal, kill_process};
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A repository that deploys to `far.test`, whose `ssh` does this.
+fn far(ssh: &str) -> Sandbox {
+    let sandbox = Sandbox::deployable("");
+    sandbox.write("cutover.toml", &sandbox.config().replace("localhost", "far.test"));
+    sandbox.commit("Go far");
+    sandbox.script("ssh", ssh);
+    fs::create_dir(sandbox.path().join("far")).unwrap();
+    sandbox
+}
+
+/// Runs the last argument, as a host would; `uname` says that it is another kind of machine.
+fn arm(sandbox: &Sandbox) -> String {
+    sandbox.script("uname", "case $1 in -m) echo aarch64;; *) echo Linux;; esac");
+    format!("for last; do :; done; HOME={}/far exec sh -c \"$last\"", sandbox.path().display())
+}
+
+/// A Cutover of its own directory, to which others can be put.
+fn installed(sandbox: &Sandbox) -> PathBuf {
+    let dir = sandbox.path().join("installed");
+    fs::create_dir(&dir).unwrap();
+    fs::copy(env!("CARGO_BIN_EXE_cutover"), dir.join("cutover")).unwrap();
+    dir.join("cutover")
+}
+
+/// That Cutover in the sandbox, which finds the sandbox's programs first.
+fn cutover(sandbox: &Sandbox, program: &str, args: &[&str]) -> Command {
+    let mut command = sandbox.command(program);
+    let usual = std::env::var("PATH").unwrap();
+    command.args(args).env("PATH", format!("{}:{usual}", sandbox.bin().display()));
+    command
+}
+
+#[test]
+fn a_host_of_another_kind_gets_the_agent_that_lies_beside() {
+    let sandbox = far("");
+    sandbox.script("ssh", &arm(&sandbox));
+    let program = installed(&sandbox);
+    // The same program, and not the same file.
+    let other = [fs::read(&program).unwrap(), b"\n".to_vec()].concat();
+    fs::write(program.with_file_name("cutover-agent-aarch64"), &other).unwrap();
+
+    let output = cutover(&sandbox, program.to_str().unwrap(), &["deploy", "production"]).output().unwrap();
+
+    let ran = sandbox.ran(&output);
+    assert_eq!(ran.code, 0, "{}", ran.told());
+    assert!(sandbox.path().join("srv/current/app.py").exists());
+    let agents = fs::read_dir(sandbox.path().join("far/.cache/cutover/agents")).unwrap();
+    let agents: Vec<Vec<u8>> = agents.map(|entry| fs::read(entry.unwrap().path()).unwrap()).collect();
+    assert!(agents == [other]);
+}
+
+#[test]
+fn a_host_that_no_agent_is_for_is_left_alone_and_it_is_said_where_one_belongs() {
+    let sandbox = far("");
+    sandbox.script("ssh", &arm(&sandbox));
+    let program = installed(&sandbox);
+
+    let output = cutover(&sandbox, program.to_str().unwrap(), &["deploy", "production"]).output().unwrap();
+
+    let ran = sandbox.ran(&output);
+    assert_eq!(ran.code, 1, "{}", ran.told());
+    assert!(ran.stderr.contains("the host is Linux on aarch64, and this Cutover has no agent for that"), "{ran:?}");
+    assert!(ran.stderr.contains("DIR/installed/cutover-agent-aarch64"), "{ran:?}");
+    assert!(ran.stderr.contains("nothing was changed") && !sandbox.path().join("srv").exists(), "{ran:?}");
+}
+
+#[test]
+fn who_stops_before_the_host_has_answered_is_not_kept_waiting() {
+    let sandbox = far("exec sleep 1000");
+    let mut command = cutover(&sandbox, env!("CARGO_BIN_EXE_cutover"), &["rollback", "production"]);
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let until = Instant::now() + Duration::from_secs(60);
+    while !heeds_interrupt(child.id()) {
+        assert!(Instant::now() < until, "it does not watch for signals");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+
+    let ran = sandbox.ran(&child.wait_with_output().unwrap());
+    assert!(Instant::now() < until);
+    assert_eq!(ran.code, 1, "{}", ran.told());
+    assert!(ran.stderr.contains("stopped before far.test answered"), "{ran:?}");
+}
+
+/// Whether a process has something to do when it is interrupted: the kernel tells which signals it catches.
+fn heeds_interrupt(pid: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+    u64::from_str_radix(caught.trim(), 16).unwrap() & (1 << (Signal::INT.as_raw() - 1)) != 0
+}
