@@ -22,6 +22,7 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 use tempfile::TempDir;
 
+mod fuzz;
 mod large;
 
 /// An agent, and a client's ends of the pipes to it.
