@@ -53,6 +53,11 @@ impl Host {
         assert!(bed(&["link", &self.name, "up"]).status.success());
     }
 
+    /// Gives all that runs in it together no more memory than this; false where that cannot be done.
+    pub(crate) fn limit_memory(&self, bytes: u64) -> bool {
+        bed(&["memory", &self.name, &bytes.to_string()]).status.success()
+    }
+
     /// Where its sshd listens.
     pub(crate) fn address(&self) -> String {
         String::from_utf8(bed(&["address", &self.name]).stdout).unwrap().trim().to_owned()
