@@ -29,7 +29,7 @@ pub(super) enum Flight {
     Other(Asked),
 }
 
-/// Reads what is asked for; gives the reader back. A client that says nothing for so long is not awaited any longer.
+/// Reads what is asked for; gives the reader back. A client that falls silent for so long is not awaited any longer.
 ///
 /// Reading stands still in the kernel, so a thread of its own does it; that one is left behind with such a client.
 pub(super) fn read<R>(reader: R, silence_max: Duration) -> io::Result<(Flight, R)>
@@ -53,7 +53,8 @@ where
             }
             Err(RecvTimeoutError::Timeout) => {
                 let heard = heard.load(Ordering::Relaxed);
-                if heard == heard_before {
+                // Before its first word it packs what it brings, which a build may make long; nothing is held for it here.
+                if heard == heard_before && heard > 0 {
                     let why = format!("the client said nothing for {} s", silence_max.as_secs());
                     return Err(io::Error::new(io::ErrorKind::TimedOut, why));
                 }
@@ -128,6 +129,21 @@ mod tests {
 
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         drop(writes);
+    }
+
+    #[test]
+    fn a_client_that_still_packs_is_awaited() {
+        let (reads, mut writes) = pipe().unwrap();
+        let silence_max = Duration::from_millis(50);
+        let packs = std::thread::spawn(move || {
+            std::thread::sleep(4 * silence_max);
+            writes.write_all(b"1\n").unwrap();
+        });
+
+        let error = read(BufReader::new(reads), silence_max).err().unwrap();
+
+        packs.join().unwrap();
+        assert_ne!(error.kind(), io::ErrorKind::TimedOut, "{error}");
     }
 
     #[test]
