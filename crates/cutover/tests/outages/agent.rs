@@ -1,5 +1,6 @@
 //! The agent at work on a machine, held at the very call where a fault is to strike.
 
+use crate::host::Host;
 use crate::shop::{Shop, wait_for};
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::BTreeMap;
@@ -24,9 +25,9 @@ impl fmt::Display for Point {
     }
 }
 
-/// A process that is an agent on this shop's machine, by its number here.
-pub(crate) fn find(shop: &Shop) -> Option<Pid> {
-    let address = shop.host.address();
+/// A process that is an agent on this machine, by its number here.
+pub(crate) fn find(host: &Host) -> Option<Pid> {
+    let address = host.address();
     let group = format!("/cutover-bed-{}/", address.split('.').nth(2)?);
     let pids = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
     let text = |pid: i32, file: &str| fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
@@ -45,7 +46,7 @@ pub(crate) struct Held {
 impl Held {
     /// Follows the agent that waits for its order; it will stop at the point, when it comes there.
     pub(crate) fn follow(shop: &Shop, point: Option<Point>) -> Self {
-        let pid = wait_for("an agent", || find(shop));
+        let pid = wait_for("an agent", || find(&shop.host));
         let log = shop.client.path("strace.log");
         let _from_before = fs::remove_file(&log);
         let mut strace = Command::new("strace");

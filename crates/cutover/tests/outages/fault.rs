@@ -49,7 +49,7 @@ impl Fault {
     pub(crate) fn strike(self, shop: &Shop, client: Started, agent: Held) -> Ran {
         match self {
             Self::ClientKilled => kill(client.pid()),
-            Self::SshKilled => kill(child_of(client.pid()).expect("the client runs ssh")),
+            Self::SshKilled => kill(ssh_of(client.pid()).expect("the client runs ssh")),
             Self::SshdKilled => kill(parent_of(agent.pid).expect("the agent was started by sshd")),
             Self::AgentKilled => kill(agent.pid),
             Self::ClientStopped => client.signal(Signal::STOP),
@@ -82,7 +82,7 @@ impl Fault {
     }
 }
 
-fn kill(pid: Pid) {
+pub(crate) fn kill(pid: Pid) {
     kill_process(pid, Signal::KILL).unwrap();
 }
 
@@ -91,7 +91,8 @@ fn parent_of(pid: Pid) -> Option<Pid> {
     Pid::from_raw(status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()?)
 }
 
-fn child_of(pid: Pid) -> Option<Pid> {
+/// The ssh that a client runs.
+pub(crate) fn ssh_of(pid: Pid) -> Option<Pid> {
     let pids = fs::read_dir("/proc").ok()?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
     let is_ssh = |child: &Pid| {
         fs::read_to_string(format!("/proc/{}/comm", child.as_raw_nonzero())).is_ok_and(|name| name.trim() == "ssh")

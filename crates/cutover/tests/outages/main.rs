@@ -13,6 +13,7 @@ mod fault;
 #[path = "../shared/host.rs"]
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod host;
+mod long;
 mod matrix;
 mod prober;
 #[path = "../shared/ran.rs"]

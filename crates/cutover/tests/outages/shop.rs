@@ -35,21 +35,35 @@ const UNIT: &str = "[Service]\nUser=deploy\nWorkingDirectory=/opt/shop/current\n
 pub(crate) struct Shop {
     pub(crate) client: Client,
     pub(crate) host: Host,
+    /// Further machines with the same shop.
+    pub(crate) others: Vec<Host>,
     version: Cell<u32>,
 }
 
 impl Shop {
     /// A shop with a healthy release. None where there is no bed.
     pub(crate) fn open(test: &str) -> Option<Self> {
+        Self::open_on(test, 1)
+    }
+
+    /// The same on several machines.
+    pub(crate) fn open_on(test: &str, host_count: usize) -> Option<Self> {
         let host = Host::boot(test)?;
-        prepare(&host);
-        let client = Client::new();
-        client.befriend(&host, USER);
-        client.write("shop.py", SERVICE);
-        let shop = Self { client, host, version: Cell::new(0) };
+        let others = (1..host_count).map(|_| Host::boot(test)).collect::<Option<Vec<_>>>()?;
+        let shop = Self { client: Client::new(), host, others, version: Cell::new(0) };
+        for host in shop.hosts() {
+            prepare(host);
+            shop.client.befriend(host, USER);
+        }
+        shop.client.write("shop.py", SERVICE);
         shop.commit();
         shop.client.run(&["deploy", "production"]).expect(0);
         Some(shop)
+    }
+
+    /// All machines.
+    pub(crate) fn hosts(&self) -> impl Iterator<Item = &Host> {
+        std::iter::once(&self.host).chain(&self.others)
     }
 
     /// Commits the next version: another program, and another env file. Gives its number.
@@ -64,7 +78,8 @@ impl Shop {
 
     fn config(&self, version: u32) -> String {
         let gate = self.client.path("gate");
-        let (gate, address) = (gate.display(), self.host.address());
+        let gate = gate.display();
+        let hosts: Vec<String> = self.hosts().map(|host| format!("{USER}@{}", host.address())).collect();
         format!(
             r#"name = "shop"
 
@@ -96,7 +111,7 @@ probes = [
 
 [environments.production]
 env = {{ SINCE = "{version}" }}
-hosts.app = ["{USER}@{address}"]
+hosts.app = {hosts:?}
 {}"#,
             self.client.ssh_table()
         )
@@ -116,20 +131,30 @@ hosts.app = ["{USER}@{address}"]
     /// The version that `current` leads to, and that is a whole release.
     #[track_caller]
     pub(crate) fn current(&self) -> u32 {
-        let version =
-            self.host.shell("root", "cd /opt/shop/current; test -s release.json; test -s shop.py; cat VERSION");
-        version.parse().unwrap()
+        version_on(&self.host)
     }
 
     /// Waits until no deployment acts on the machine; the kernel's lock tells.
     pub(crate) fn await_idle(&self) {
-        self.host.shell("root", "flock --timeout 120 /opt/shop/.cutover/lock true");
+        await_idle(&self.host);
     }
 
     /// Asks the shop all the time.
     pub(crate) fn prober(&self) -> Prober {
         Prober::start(&self.host.address())
     }
+}
+
+/// The version that `current` leads to on a machine, and that is a whole release.
+#[track_caller]
+pub(crate) fn version_on(host: &Host) -> u32 {
+    let version = host.shell("root", "cd /opt/shop/current; test -s release.json; test -s shop.py; cat VERSION");
+    version.parse().unwrap()
+}
+
+/// Waits until no deployment acts on a machine.
+pub(crate) fn await_idle(host: &Host) {
+    host.shell("root", "flock --timeout 120 /opt/shop/.cutover/lock true");
 }
 
 fn prepare(host: &Host) {

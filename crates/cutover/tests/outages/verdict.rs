@@ -57,7 +57,7 @@ fn status_faults(shop: &Shop, current: u32) -> Vec<String> {
 
 /// Processes, journals and files that nothing needs any more.
 fn left_behind(shop: &Shop) -> Vec<String> {
-    wait_for("the agent ends", || agent::find(shop).is_none().then_some(()));
+    wait_for("the agent ends", || agent::find(&shop.host).is_none().then_some(()));
     let left = shop.host.shell(
         "root",
         "cd /opt/shop; find .cutover/journal/open -type f; find . -name '*.partial'; find . -maxdepth 1 -name '.*' -type l",

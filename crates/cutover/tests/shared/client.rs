@@ -167,6 +167,13 @@ impl Started {
         panic!("it ended without {words:?}: {}", self.said);
     }
 
+    /// Waits until it has said so many lines more; false when it ends before.
+    pub(crate) fn await_lines(&mut self, count: usize) -> bool {
+        let said: Vec<String> = self.lines.by_ref().map_while(Result::ok).take(count).collect();
+        self.said += &said.iter().map(|line| format!("{line}\n")).collect::<String>();
+        said.len() == count
+    }
+
     /// Its process.
     pub(crate) fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
