@@ -12,5 +12,6 @@ mod host;
 mod python_service;
 #[path = "../shared/ran.rs"]
 mod ran;
+mod records;
 mod site;
 mod worker;

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// The service on a machine; its wheels fit that machine's Python.
-fn webhook(test: &str) -> Option<Site> {
+pub(crate) fn webhook(test: &str) -> Option<Site> {
     let site = Site::prepared(&WEBHOOK, test)?;
     let python = site.host.shell("root", "python3 -c 'import sys; print(\"%d.%d\" % sys.version_info[:2])'");
     site.client.edit("cutover.toml", "\"3.12\"", &format!("{python:?}"));
@@ -22,7 +22,7 @@ fn answer(site: &Site, path: &str) -> String {
 }
 
 /// Answers that it is not well, from this version on.
-fn break_health(site: &Site) {
+pub(crate) fn break_health(site: &Site) {
     site.client.edit("webhook/app.py", "\"status\": \"ok\"", "\"status\": \"on fire\"");
     site.client.edit("cutover.toml", "within = \"60s\"", "within = \"3s\"");
 }
