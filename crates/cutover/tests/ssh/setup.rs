@@ -254,3 +254,64 @@ fn a_user_who_need_not_be_logged_in_serves_after_two_commands() {
     assert_eq!(gone.code, 0, "{gone:?}");
     assert_as_before(&world, &before, &gone);
 }
+
+#[test]
+fn whoever_may_use_sudo_sets_up_too_and_whoever_may_not_is_told_before_anything_is_done() {
+    let Some(world) = World::bare("whoever_may_use_sudo_sets_up_too", CONFIG) else { return };
+    world.commit("one");
+    world.host.shell("root", "useradd --create-home --shell /bin/bash ada; install -d -o ada -m 700 /home/ada/.ssh");
+    world.host.shell(
+        "root",
+        "install -o ada -m 600 /root/.ssh/authorized_keys /home/ada/.ssh/; rm /root/.ssh/authorized_keys",
+    );
+    let as_ada = || world.run(&["setup", "production", "--as", "ada", "--accept-host-key", &fingerprint(&world)]);
+    let before = world.host.shell("root", "cat /etc/passwd; ls /etc/sudoers.d /etc/systemd/system /opt");
+
+    let refused = as_ada();
+    assert_eq!(refused.code, 1, "{refused:?}");
+    assert!(refused.stderr.contains("nothing was changed") && refused.stderr.contains("--as root"), "{refused:?}");
+    assert_eq!(world.host.shell("root", "cat /etc/passwd; ls /etc/sudoers.d /etc/systemd/system /opt"), before);
+
+    world.host.shell("root", "echo 'ada ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/ada");
+    let done = as_ada();
+    assert_eq!(done.code, 0, "{done:?}");
+    assert_eq!(world.run(&["deploy", "production"]).code, 0);
+    assert_eq!(world.answer(), "one");
+}
+
+#[test]
+fn what_was_there_before_is_there_again_after_a_removal() {
+    let Some(world) = World::bare("what_was_there_before_is_there_again_after_a_removal", CONFIG) else { return };
+    world.host.shell(
+        "root",
+        "useradd --create-home --shell /bin/bash deploy; install -d -o deploy -m 700 /home/deploy/.ssh /opt/shop",
+    );
+    world.host.write("root", "/etc/systemd/system/shop.service", "[Service]\nExecStart=/bin/true\n");
+    world.host.write("deploy", "/home/deploy/.ssh/authorized_keys", "ssh-ed25519 AAAAhers ada@elsewhere\n");
+    world.host.shell("root", "chmod 600 /etc/systemd/system/shop.service; ln -s /dev/null /etc/systemd/system/multi-user.target.wants/shop.service");
+    let before = picture(&world);
+
+    set_up(&world);
+    // Once more, so that what counts is what was there before the first one.
+    world.host.write("root", "/etc/systemd/system/shop.service", "[Service]\nExecStart=/bin/false\n");
+    let changed = world.run(&["setup", "production"]);
+    assert!(changed.stdout.contains("~ file /etc/systemd/system/shop.service"), "{changed:?}");
+    let keys = world.host.shell("root", "cat /home/deploy/.ssh/authorized_keys");
+    assert!(keys.lines().count() == 2 && keys.contains("AAAAhers"), "{keys}");
+
+    let removed = world.run(&["setup", "production", "--remove"]);
+    assert_eq!(removed.code, 0, "{removed:?}");
+    assert_as_before(&world, &before, &removed);
+}
+
+#[test]
+fn a_sudo_rule_that_sudo_would_not_understand_is_never_put_in_place() {
+    // A name that is sound in a config, and that sudoers takes for something else.
+    let odd = CONFIG.replace("deploy@ADDRESS", "deploy,root@ADDRESS");
+    let Some(world) = World::bare("a_sudo_rule_that_sudo_would_not_understand", &odd) else { return };
+
+    let refused = world.run(&["setup", "production", "--accept-host-key", &fingerprint(&world)]);
+
+    assert_ne!(refused.code, 0, "{refused:?}");
+    assert_eq!(world.host.shell("root", "visudo --check --quiet; ls /etc/sudoers.d"), "README");
+}
