@@ -305,13 +305,70 @@ fn what_was_there_before_is_there_again_after_a_removal() {
 }
 
 #[test]
-fn a_sudo_rule_that_sudo_would_not_understand_is_never_put_in_place() {
-    // A name that is sound in a config, and that sudoers takes for something else.
-    let odd = CONFIG.replace("deploy@ADDRESS", "deploy,root@ADDRESS");
-    let Some(world) = World::bare("a_sudo_rule_that_sudo_would_not_understand", &odd) else { return };
+fn a_unit_whose_name_means_something_to_sudo_is_allowed_as_it_is_and_no_other() {
+    let odd = CONFIG.replace("\"shop.service\"", r"'shop@a:b\x2dc.service'");
+    let Some(world) = World::bare("a_unit_whose_name_means_something_to_sudo_is_allowed", &odd) else { return };
+    world.commit("one");
+    set_up(&world);
 
-    let refused = world.run(&["setup", "production", "--accept-host-key", &fingerprint(&world)]);
+    let deployed = world.run(&["deploy", "production"]);
 
-    assert_ne!(refused.code, 0, "{refused:?}");
-    assert_eq!(world.host.shell("root", "visudo --check --quiet; ls /etc/sudoers.d"), "README");
+    assert_eq!(deployed.code, 0, "{deployed:?}");
+    assert_eq!(world.answer(), "one");
+    for other in [r"shop@a:b\\x2dc.service", "shop@a:b-c.service", r"shop@a:bx2dc.service", "shop@a.service"] {
+        let words = ["sudo", "-n", "systemctl", "restart", other];
+        assert!(!world.host.command("deploy", &words).output().unwrap().status.success(), "{other}");
+    }
+    world.host.shell("root", "visudo --check --quiet");
+}
+
+#[test]
+fn a_person_at_a_terminal_says_whether_the_key_is_right() {
+    let Some(world) = World::bare("a_person_at_a_terminal_says_whether_the_key_is_right", CONFIG) else { return };
+    let (machine, text) = (picture(&world), config(&world));
+    let answer = |word: &str| {
+        let line = format!(
+            "echo {word} | script --quiet --return --command '{} setup production' /dev/null",
+            env!("CARGO_BIN_EXE_cutover")
+        );
+        let mut shell = world.cutover(&[]);
+        let envs: Vec<_> =
+            shell.get_envs().map(|(name, value)| (name.to_owned(), value.map(ToOwned::to_owned))).collect();
+        shell = std::process::Command::new("sh");
+        shell.args(["-c", &line]).current_dir(world.path("repo")).env_clear();
+        shell.envs(envs.into_iter().filter_map(|(name, value)| Some((name, value?))));
+        Ran::from(shell.output().unwrap())
+    };
+
+    let no = answer("no");
+    assert_eq!(no.code, 7, "{no:?}");
+    assert!(no.stdout.contains(&fingerprint(&world)) && no.stdout.contains("was not confirmed"), "{no:?}");
+    assert_eq!(config(&world), text);
+    assert_as_before(&world, &machine, &no);
+
+    let yes = answer("yes");
+    assert_eq!(yes.code, 0, "{yes:?}");
+    assert!(config(&world).contains(&world.host_key()));
+}
+
+#[test]
+fn the_machine_that_one_sits_at_is_set_up_through_sudo_for_whoever_asks() {
+    let Some(world) = World::bare("the_machine_that_one_sits_at_is_set_up_through_sudo", CONFIG) else { return };
+    world.host.shell(
+        "root",
+        "useradd --create-home --shell /bin/bash ada; echo 'ada ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/ada",
+    );
+    let here = CONFIG.replace("deploy@ADDRESS", "localhost");
+    world.host.write("ada", "/home/ada/shop/cutover.toml", &here);
+    let before = picture(&world);
+    let setup = |flags: &str| world.host.shell("ada", &format!("cd ~/shop; USER=ada cutover setup production {flags}"));
+
+    let done = setup("");
+    assert!(done.contains("+ file /etc/sudoers.d/cutover-shop-production"), "{done}");
+    assert_eq!(world.host.shell("root", "stat --format=%U /opt/shop"), "ada");
+    assert!(setup("").contains("nothing to do"));
+
+    setup("--remove");
+    let ran = Ran { code: 0, stdout: String::new(), stderr: String::new() };
+    assert_as_before(&world, &before, &ran);
 }
