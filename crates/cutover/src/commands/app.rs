@@ -1,5 +1,6 @@
 //! `cutover app`.
 
+use super::HostArgs;
 use super::deploy::WaitArgs;
 use crate::context::Context;
 use crate::deployments::{Session, Task, live_variables, nothing_live};
@@ -31,6 +32,8 @@ pub(crate) struct AppArgs {
     pub(super) environment: String,
     #[command(subcommand)]
     verb: Verb,
+    #[command(flatten)]
+    pub(super) only: HostArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -67,10 +70,10 @@ enum Verb {
 const LOG_BYTES_MAX: usize = 16 << 20;
 
 impl AppArgs {
-    /// The environment whose own machine answers it.
-    pub(super) fn asks(&self) -> Option<&str> {
+    /// The environment whose own machines answer it, and which of them.
+    pub(super) fn asks(&self) -> Option<(&str, &HostArgs)> {
         match self.verb {
-            Verb::Logs { .. } | Verb::Exec { .. } => Some(&self.environment),
+            Verb::Logs { .. } | Verb::Exec { .. } => Some((&self.environment, &self.only)),
             Verb::Restart { .. } => None,
         }
     }

@@ -1,5 +1,6 @@
 //! `cutover history`
 
+use super::catch_up::CatchUpArgs;
 use super::since::Since;
 use super::table::Table;
 use super::words;
@@ -16,8 +17,9 @@ use jiff::Timestamp;
 
 /// Lists past deployments, newest first.
 ///
-/// Shows what this machine remembers of the project: every attempt, how it ended, how long it took,
-/// who asked for it, what it brought and what stopped it. A narrow terminal leaves columns out. `cutover logs DEPLOYMENT` tells the whole story of one.
+/// Shows every attempt, how it ended, how long it took, who asked for it, what it brought and what stopped
+/// it. For a named environment its hosts are asked first, so that other people's deployments are there too;
+/// otherwise it is what this machine knows. A narrow terminal leaves columns out. `cutover logs DEPLOYMENT` tells the whole story of one.
 ///
 /// With --json: {"v":1,"deployments":[…],"next":"…"}; give "next" to --before for the next page.
 #[derive(Debug, Args)]
@@ -50,6 +52,9 @@ pub(crate) struct HistoryArgs {
     /// Only those that come after this one in the list
     #[arg(long, value_name = "DEPLOYMENT")]
     before: Option<DeploymentId>,
+
+    #[command(flatten)]
+    catch_up: CatchUpArgs,
 }
 
 /// How a deployment stands.
@@ -81,6 +86,7 @@ impl From<OutcomeArg> for Standing {
 
 impl HistoryArgs {
     pub(super) fn run(&self, context: &Context) -> Result<Exit, CommandError> {
+        self.catch_up.run(context, self.environment.as_ref())?;
         let filter = self.filter(context)?;
         let page = context.recall(|store| store.history(&filter, usize::from(self.limit)))?;
         context.warn_of_unknown(self.environment.as_ref())?;

@@ -1,5 +1,6 @@
 //! `cutover lock`.
 
+use super::HostArgs;
 use super::since::span;
 use super::words;
 use crate::context::Context;
@@ -48,6 +49,8 @@ pub(crate) struct LockArgs {
     /// When the maintenance lock ends by itself: 30m, 2h, 3d
     #[arg(long = "for", value_name = "TIME", value_parser = span)]
     expires: Option<SignedDuration>,
+    #[command(flatten)]
+    pub(super) only: HostArgs,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

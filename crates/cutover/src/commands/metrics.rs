@@ -1,5 +1,6 @@
 //! `cutover metrics`
 
+use super::catch_up::CatchUpArgs;
 use super::since::Since;
 use super::table::Table;
 use super::words;
@@ -33,10 +34,14 @@ pub(crate) struct MetricsArgs {
     /// From when on to count: 90m, 12h, 30d, 8w, or a date like 2026-11-21 (UTC)
     #[arg(long, value_name = "TIME", default_value = "30d")]
     since: Since,
+
+    #[command(flatten)]
+    catch_up: CatchUpArgs,
 }
 
 impl MetricsArgs {
     pub(super) fn run(&self, context: &Context) -> Result<Exit, CommandError> {
+        self.catch_up.run(context, self.environment.as_ref())?;
         let now = context.now();
         let metrics = self.measure(context, Window { since: self.since.before(now), until: now })?;
         context.warn_of_unknown(self.environment.as_ref())?;

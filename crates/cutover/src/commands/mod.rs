@@ -4,6 +4,7 @@
 mod agent;
 mod app;
 mod build;
+mod catch_up;
 mod deploy;
 mod env;
 mod history;
@@ -22,12 +23,12 @@ mod status;
 mod supervise;
 mod table;
 mod unfinished;
-mod words;
+pub(crate) mod words;
 mod work_tree;
 
 use crate::context::Context;
 use crate::demo::DemoArgs;
-use crate::deployments::there;
+use crate::deployments::there::{self, Inquiry};
 use crate::doctor::DoctorArgs;
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -96,12 +97,12 @@ impl Command {
         }
     }
 
-    /// The environment whose own machine answers this command.
-    fn asks(&self) -> Option<&str> {
+    /// The environment whose own machines answer this command, and which of them.
+    fn asks(&self) -> Option<(&str, &HostArgs)> {
         match self {
-            Self::Status(args) => args.environment.as_deref(),
-            Self::Releases(args) => Some(&args.environment),
-            Self::Lock(args) => Some(&args.environment),
+            Self::Status(args) => Some((args.environment.as_deref()?, &args.only)),
+            Self::Releases(args) => Some((&args.environment, &args.only)),
+            Self::Lock(args) => Some((&args.environment, &args.only)),
             Self::App(args) => args.asks(),
             Self::Init(_)
             | Self::Demo(_)
@@ -122,11 +123,16 @@ impl Command {
         }
     }
 
-    /// Has it answered on another machine, when the environment is there; this process then ends as that command did.
+    /// Has it answered on other machines, when the environment is there; this process then ends as those commands did.
     fn ask(&self, context: &Context) -> Result<(), CommandError> {
-        let Some(environment) = self.asks() else { return Ok(()) };
+        let Some((environment, only)) = self.asks() else { return Ok(()) };
         let args: Vec<String> = std::env::args().skip(1).collect();
-        match there::ask(context, environment, &args, &mut std::io::stdout().lock())? {
+        let streams = matches!(self, Self::App(_));
+        match there::ask(
+            context,
+            &Inquiry { environment, hosts: &only.host, args: &args, streams },
+            &mut std::io::stdout(),
+        )? {
             Some(code) => std::process::exit(code),
             None => Ok(()),
         }
@@ -157,4 +163,12 @@ impl Command {
             Self::Schema(args) => args.run(context),
         }
     }
+}
+
+/// Which of an environment's hosts are asked.
+#[derive(Debug, clap::Args)]
+pub(crate) struct HostArgs {
+    /// Only this host of the environment; may be given several times
+    #[arg(long, value_name = "HOST")]
+    host: Vec<String>,
 }

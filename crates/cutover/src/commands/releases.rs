@@ -1,5 +1,6 @@
 //! `cutover releases`.
 
+use super::HostArgs;
 use super::table::Table;
 use super::words;
 use crate::context::Context;
@@ -29,6 +30,8 @@ pub(crate) struct ReleasesArgs {
     /// The environment in cutover.toml
     #[arg(value_name = "ENV")]
     pub(super) environment: String,
+    #[command(flatten)]
+    pub(super) only: HostArgs,
 }
 
 impl ReleasesArgs {

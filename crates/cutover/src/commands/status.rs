@@ -1,9 +1,13 @@
 //! `cutover status`.
 
+use super::HostArgs;
 use super::unfinished::Unfinished;
 use super::words;
 use crate::context::Context;
-use crate::deployments::{Place, journals_fault, there};
+use crate::deployments::{
+    Place, journals_fault,
+    there::{self, Inquiry},
+};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use clap::Args;
@@ -39,6 +43,8 @@ pub(crate) struct StatusArgs {
     /// Only this environment
     #[arg(value_name = "ENV")]
     pub(super) environment: Option<String>,
+    #[command(flatten)]
+    pub(super) only: HostArgs,
 }
 
 /// An environment as it is told: looked at here, or in the words of the machine that it is on.
@@ -109,10 +115,8 @@ impl Told {
     fn json(&self) -> Result<Vec<Value>, serde_json::Error> {
         match self {
             Self::Here(status) => Ok(vec![serde_json::to_value(status)?]),
-            Self::There(text) => {
-                let mut answer: Value = serde_json::from_str(text)?;
-                Ok(answer["environments"].as_array_mut().map(std::mem::take).unwrap_or_default())
-            }
+            // A line for each host.
+            Self::There(text) => Ok(text.lines().map(environments).collect::<Result<Vec<_>, _>>()?.concat()),
         }
     }
 
@@ -124,13 +128,26 @@ impl Told {
     }
 }
 
+/// The environments of one host's answer, each with the host where there are several.
+fn environments(answer: &str) -> Result<Vec<Value>, serde_json::Error> {
+    let mut answer: Value = serde_json::from_str(answer)?;
+    let mut environments = answer["environments"].as_array_mut().map(std::mem::take).unwrap_or_default();
+    if let Some(host) = answer.get("host") {
+        environments.iter_mut().for_each(|environment| environment["host"] = host.clone());
+    }
+    Ok(environments)
+}
+
 /// Looks at an environment where it is; one whose machine cannot be reached hides none of the others.
 fn see(context: &Context, name: &EnvironmentName, config: &EnvironmentConfig) -> Told {
     let args: Vec<String> = ["status", name.as_str()].into_iter().map(str::to_owned).collect();
     let json = context.output.json.then(|| "--json".to_owned());
     let mut answer = Vec::new();
-    match there::ask(context, name.as_str(), &[args, json.into_iter().collect()].concat(), &mut answer) {
-        Ok(Some(0)) => Told::There(String::from_utf8_lossy(&answer).into_owned()),
+    let args = [args, json.into_iter().collect()].concat();
+    let inquiry = Inquiry { environment: name.as_str(), hosts: &[], args: &args, streams: false };
+    match there::ask(context, &inquiry, &mut answer) {
+        // What the reachable hosts said is told whatever the others did.
+        Ok(Some(_)) if !answer.is_empty() => Told::There(String::from_utf8_lossy(&answer).into_owned()),
         Ok(Some(code)) => Told::Here(unseen(name, format!("the host answered with exit code {code}"))),
         Ok(None) => Told::Here(look(context, name, config)),
         Err(error) => Told::Here(unseen(name, error.message().to_owned())),

@@ -11,7 +11,7 @@ use std::time::Duration;
 const COMMIT_LENGTH: usize = 7;
 
 /// How a deployment ended, with its symbol.
-pub(super) fn outcome(outcome: Option<DeploymentOutcome>) -> &'static str {
+pub(crate) fn outcome(outcome: Option<DeploymentOutcome>) -> &'static str {
     match outcome {
         Some(DeploymentOutcome::Deployed) => "✓ deployed",
         Some(DeploymentOutcome::RolledBack) => "↩ rolled back",

@@ -1,5 +1,6 @@
 //! Carries out an order on this machine: lock, recover, plan, run.
 
+use super::afar::RECALLED_COUNT_MAX;
 use super::order::{Order, Task};
 use super::place::Place;
 use super::variables::Variables;
@@ -15,9 +16,10 @@ use cutover_targets::host::gate::Coordinator;
 use cutover_targets::host::lock::{Holder, Waiting};
 use cutover_targets::host::planner::{self, Subject, Wish};
 use cutover_targets::host::transaction::{Ended, Surroundings, Transaction, TransactionError};
-use cutover_targets::host::{HostPlan, Layout, Offer, Release, SupervisorProgram, follow, linked};
+use cutover_targets::host::{HostPlan, Layout, Offer, Release, SupervisorProgram, ended_in, follow, linked};
 use cutover_targets::service;
 use jiff::Timestamp;
+use std::collections::BTreeSet;
 
 /// Why a change could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +75,10 @@ impl Conductor<'_> {
             supervisor: self.supervisor,
             coordinator: self.coordinator,
         };
+        if let Task::Recall { known } = &self.order.task {
+            self.recall(known);
+            return Ok(None);
+        }
         if let Task::Resume = self.order.task
             && let Some(ended) = follow(&self.order.place().directories(), &surroundings).map_err(RunError::from)?
         {
@@ -84,6 +90,14 @@ impl Conductor<'_> {
         let ended = transaction.abandon().map_err(RunError::from)?;
         ended.iter().for_each(self.ended);
         Ok(ended.into_iter().next_back())
+    }
+
+    /// Tells what ended here. A deployment to several targets has its journal at one of them.
+    fn recall(&self, known: &BTreeSet<DeploymentId>) {
+        let is_known = |name: &str| DeploymentId::new(name).is_ok_and(|id| known.contains(&id));
+        let places = self.order.place();
+        let ended = places.layouts().flat_map(|(_, _, layout)| ended_in(&layout, &is_known, RECALLED_COUNT_MAX));
+        ended.for_each(|ended| (self.ended)(&ended));
     }
 
     fn begin<'s>(&self, surroundings: &'s Surroundings<'s>) -> Result<Transaction<'s>, RunError> {
@@ -102,7 +116,7 @@ impl Conductor<'_> {
         let recovered = transaction.recover(self.order.task.recovery(), &offers).map_err(RunError::from)?;
         recovered.iter().for_each(self.ended);
         let (plan, offer) = match &self.order.task {
-            Task::Resume | Task::Abandon => return Ok(recovered.into_iter().next_back()),
+            Task::Resume | Task::Abandon | Task::Recall { .. } => return Ok(recovered.into_iter().next_back()),
             task => {
                 refuse_if_stuck(&recovered)?;
                 self.plan(task)?
@@ -131,7 +145,7 @@ impl Conductor<'_> {
                 Ok((plan, Some(offer)))
             }
             Task::Rollback { release } => Ok((rollback(&place, &wish, release.as_deref())?, None)),
-            Task::Restart | Task::Resume | Task::Abandon => {
+            Task::Restart | Task::Resume | Task::Abandon | Task::Recall { .. } => {
                 let live = live(&place)?.ok_or_else(nothing_live)?;
                 Ok((planner::restart(&wish, &live, true)?, None))
             }

@@ -52,7 +52,7 @@ impl<'a> Hands<'a> {
         let blobs = artifacts.blobs()?;
         let artifact = match task {
             Task::Deploy { artifact, .. } => Some(artifacts.get(&artifact.to_string())?),
-            Task::Rollback { .. } | Task::Restart | Task::Resume | Task::Abandon => None,
+            Task::Rollback { .. } | Task::Restart | Task::Resume | Task::Abandon | Task::Recall { .. } => None,
         };
         Ok(Self { variables, supervisor, artifacts, blobs, artifact })
     }

@@ -1,6 +1,7 @@
 //! What every command that changes an environment shares: who asks, which targets, which variables, the lock,
 //! recovery, the run itself and its way into the history.
 
+mod afar;
 pub(crate) mod agent;
 mod agents;
 pub(crate) mod audit;
@@ -11,6 +12,7 @@ mod identity;
 mod journals;
 mod letter;
 mod line;
+mod lines;
 mod live_env;
 mod memory;
 mod order;
@@ -24,6 +26,7 @@ mod ssh_options;
 pub(crate) mod there;
 mod variables;
 
+pub(crate) use afar::catch_up_from_afar;
 pub(crate) use conductor::{RunError, nothing_live, open_service};
 pub(crate) use identity::{asker, deployment_id};
 pub(crate) use journals::journals_fault;

@@ -82,9 +82,19 @@ pub(crate) enum Task {
     Resume,
     /// Close what is unfinished or stuck as it stands.
     Abandon,
+    /// Tell which deployments ended, but for these.
+    Recall {
+        /// What the asker knows already.
+        known: BTreeSet<DeploymentId>,
+    },
 }
 
 impl Task {
+    /// Whether several hosts wait for each other over it.
+    pub(crate) fn is_coordinated(&self) -> bool {
+        matches!(self, Self::Deploy { .. } | Self::Rollback { .. } | Self::Restart)
+    }
+
     /// Whether it says itself what is brought live, whatever a host has.
     pub(crate) fn names_what_it_brings(&self) -> bool {
         !matches!(self, Self::Rollback { release: None })
@@ -94,7 +104,9 @@ impl Task {
     pub(crate) fn recovery(&self) -> Recovery {
         match self {
             Self::Resume => Recovery::GoOn,
-            Self::Deploy { .. } | Self::Rollback { .. } | Self::Restart | Self::Abandon => Recovery::TakeBack,
+            Self::Deploy { .. } | Self::Rollback { .. } | Self::Restart | Self::Abandon | Self::Recall { .. } => {
+                Recovery::TakeBack
+            }
         }
     }
 }
@@ -117,7 +129,7 @@ impl Order {
     /// Who holds the lock while it is carried out.
     pub(crate) fn holder(&self) -> Holder {
         let deployment = match self.task {
-            Task::Abandon => None,
+            Task::Abandon | Task::Recall { .. } => None,
             Task::Deploy { .. } | Task::Rollback { .. } | Task::Restart | Task::Resume => Some(self.deployment.clone()),
         };
         Holder {

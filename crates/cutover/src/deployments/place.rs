@@ -80,6 +80,10 @@ impl<'a> Place<'a> {
             }
         }
         places.retain(|place| !place.targets.is_empty());
+        if let Ok(here) = std::env::var(HERE_VARIABLE) {
+            // A question is answered: this machine is one of the hosts, and the others are asked for themselves.
+            places.retain(|place| place.host == here);
+        }
         if places.is_empty() { Err(PlaceError::Empty(name.to_string())) } else { Ok(places) }
     }
 

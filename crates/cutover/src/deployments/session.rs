@@ -1,5 +1,6 @@
 //! One change of an environment: order, conduct, remember, tell.
 
+use super::afar::catch_up_from_afar;
 use super::agents::agents;
 use super::conductor::open_service;
 use super::fleet::{Fleet, FleetEnd, Member};
@@ -11,6 +12,7 @@ use super::remote::{Host, Voice};
 use super::signals::{self, CANCEL};
 use super::ssh_options::ssh_options;
 use super::{Place, PlaceError, Variables, VariablesError, audit};
+use crate::commands::words;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -22,9 +24,9 @@ use cutover_core::id::{DeploymentId, ProjectName, TargetName};
 use cutover_core::mask::MASKABLE_LENGTH_MIN;
 use cutover_core::next::DeploymentOutcome;
 use cutover_core::plan::{Plan, PlanKind};
-use cutover_core::record::{Part as RecordPart, unite};
+use cutover_core::record::{DeploymentRow, Part as RecordPart, unite};
 use cutover_core::rollout::Rollout;
-use cutover_core::store::{KEPT_COUNT, Store, StoreError};
+use cutover_core::store::{Filter, KEPT_COUNT, Store, StoreError};
 use cutover_core::target::Failure;
 use cutover_store::SqliteStore;
 use cutover_targets::host::planner::{FleetPart, Wish};
@@ -164,9 +166,9 @@ impl<'a> Session<'a> {
         task: &Task,
         usual: BTreeMap<String, Duration>,
     ) -> Result<Performed, CommandError> {
-        let is_here = self.places.iter().all(Place::is_here);
-        signals::begin_change(self.place.name, is_here).map_err(|e| Failure::new(format!("watch for signals: {e}")))?;
-        let hands = Hands::new(&self.variables, &self.supervisor, &self.artifacts, task)?;
+        signals::begin_change(self.place.name, self.is_here())
+            .map_err(|e| Failure::new(format!("watch for signals: {e}")))?;
+        let hands = self.hands(task)?;
         let tee = self.context.output.tee(usual);
         let ended = Mutex::new(Vec::new());
         let keep = |one: &Ended| ended.lock().unwrap_or_else(PoisonError::into_inner).push(one.clone());
@@ -189,6 +191,16 @@ impl<'a> Session<'a> {
         let all = ended.into_inner().unwrap_or_else(PoisonError::into_inner);
         self.remember(&all);
         Ok(Performed { how: how?, all })
+    }
+
+    /// What carries out orders for this.
+    pub(super) fn hands(&self, task: &Task) -> Result<Hands<'_>, CommandError> {
+        Hands::new(&self.variables, &self.supervisor, &self.artifacts, task)
+    }
+
+    /// Whether all of it is on this machine.
+    pub(super) fn is_here(&self) -> bool {
+        self.places.iter().all(Place::is_here)
     }
 
     fn coordinate(
@@ -216,13 +228,13 @@ impl<'a> Session<'a> {
     }
 
     /// One order for each host.
-    fn orders(&self, purpose: &str, task: &Task) -> Result<Vec<Order>, CommandError> {
+    pub(super) fn orders(&self, purpose: &str, task: &Task) -> Result<Vec<Order>, CommandError> {
         let made_at = Timestamp::now();
         let deployment = deployment_id(made_at)?;
         // The first host that has a migration runs it for all of them: they share what it changes.
         let migrating = self.places.iter().position(has_migration).filter(|_| matches!(task, Task::Deploy { .. }));
         let rollout = &self.environment.rollout;
-        let waits = self.places.len() > 1 && !matches!(task, Task::Resume | Task::Abandon);
+        let waits = self.places.len() > 1 && task.is_coordinated();
         let orders = self.places.iter().enumerate().map(|(at, place)| Order {
             project: self.project.clone(),
             environment: place.name.clone(),
@@ -270,7 +282,7 @@ impl<'a> Session<'a> {
     }
 
     /// The journal is the truth: a history that can't be written now catches up later, and fails no deployment.
-    fn remember(&self, all: &[Ended]) {
+    pub(super) fn remember(&self, all: &[Ended]) {
         for ended in all {
             if let Some(why) = &ended.unfiled {
                 let id = &ended.plan.deployment;
@@ -300,13 +312,25 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
+    /// Says so, and how the last one ended: whoever lost a connection wants to know that.
     fn say_nothing_unfinished(&self) -> Result<Exit, CommandError> {
+        catch_up_from_afar(self.context, self.place.name.as_str())?;
+        let last = self.last()?;
         if self.context.output.json {
-            self.context.output.json(&serde_json::json!({ "v": 1, "unfinished": null }))?;
-        } else {
-            self.context.output.text("nothing is unfinished\n")?;
+            self.context.output.json(&serde_json::json!({ "v": 1, "unfinished": null, "last": last }))?;
+            return Ok(Exit::Done);
         }
+        let ended = last.map_or_else(String::new, |last| {
+            format!("; the last deployment was {}: {}", last.deployment, words::outcome(last.outcome))
+        });
+        self.context.output.text(&format!("nothing is unfinished{ended}\n"))?;
         Ok(Exit::Done)
+    }
+
+    /// The last deployment that is known.
+    fn last(&self) -> Result<Option<DeploymentRow>, CommandError> {
+        let filter = Filter { scope: self.context.scope(Some(self.place.name))?, ..Filter::default() };
+        Ok(self.context.recall(|store| store.history(&filter, 1))?.rows.into_iter().next())
     }
 }
 

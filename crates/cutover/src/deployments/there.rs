@@ -1,36 +1,69 @@
-//! Commands that look at an environment on another machine: they are answered there, by the same command.
+//! Commands that look at an environment on other machines: they are answered there, by the same command.
 
 use super::identity::asker;
 use super::letter::{Letter, Question};
+use super::lines::Lines;
 use super::place::{HERE_VARIABLE, Place};
+use super::remote::Host;
 use super::session::{connect, supervisor};
 use crate::context::{Context, home};
-use crate::error::{CommandError, ErrorKind};
+use crate::error::{CommandError, ErrorKind, output_failed};
+use crate::exit::Exit;
 use cutover_core::artifact::Digest;
 use cutover_disk::write_unsynced;
 use std::fs;
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::panic::resume_unwind;
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 /// Flags that are about places here, and those that the answering command gets anew; all take a value.
-const LEFT_OUT: [&str; 3] = ["-C", "--config", "--color"];
+const LEFT_OUT: [&str; 4] = ["-C", "--config", "--color", "--host"];
 
-/// Has this command line answered where the environment is; None when that is here. Gives the exit code.
+/// A command line that is to be answered where an environment is.
+pub(crate) struct Inquiry<'a> {
+    /// The environment.
+    pub(crate) environment: &'a str,
+    /// Only these of its hosts; all when none is named.
+    pub(crate) hosts: &'a [String],
+    /// The command line.
+    pub(crate) args: &'a [String],
+    /// Whether lines are told as they come; else each host's answer is told whole.
+    pub(crate) streams: bool,
+}
+
+/// Has a command line answered where the environment is; None when that is here. Gives the exit code, the worst of several.
 pub(crate) fn ask(
     context: &Context,
-    environment: &str,
-    args: &[String],
-    output: &mut dyn Write,
+    inquiry: &Inquiry<'_>,
+    output: &mut (dyn Write + Send),
 ) -> Result<Option<i32>, CommandError> {
-    let (name, config) = context.environment(environment)?;
-    let place = Place::of(name, config)?;
-    if place.is_here() {
-        return Ok(None);
+    let (name, config) = context.environment(inquiry.environment)?;
+    let all = Place::all(name, config)?;
+    let hosts: Vec<&str> = all.iter().map(|place| place.host).collect();
+    if let Some(unknown) = inquiry.hosts.iter().find(|host| !hosts.contains(&host.as_str())) {
+        return Err(CommandError::new(ErrorKind::Usage, format!("{name} has no host {unknown:?}"))
+            .hint(format!("there are: {}", hosts.join(", "))));
     }
+    let is_wanted =
+        |place: &&Place<'_>| inquiry.hosts.is_empty() || inquiry.hosts.iter().any(|host| host == place.host);
+    let places: Vec<&Place<'_>> = all.iter().filter(is_wanted).collect();
+    match places.as_slice() {
+        [place] if place.is_here() && hosts.len() == 1 => Ok(None),
+        [place] if !place.is_here() => ask_host(context, place.host, words(context, inquiry.args), output).map(Some),
+        places => ask_several(context, inquiry, places, output).map(Some),
+    }
+}
+
+/// A command line as it travels.
+fn words(context: &Context, args: &[String]) -> Vec<String> {
     let color = if context.output.has_color() { "always" } else { "never" };
-    let args = ["--color", color].map(str::to_owned).into_iter().chain(stripped(args)).collect();
-    ask_host(context, place.host, args, output).map(Some)
+    ["--color", color].map(str::to_owned).into_iter().chain(stripped(args)).collect()
+}
+
+fn question(context: &Context, host: &str, args: Vec<String>) -> Result<Question, CommandError> {
+    Ok(Question { config: context.config_text()?, host: host.to_owned(), args, by: asker() })
 }
 
 /// Has a command line answered on one host. Gives the exit code.
@@ -41,8 +74,62 @@ pub(crate) fn ask_host(
     output: &mut dyn Write,
 ) -> Result<i32, CommandError> {
     let host = connect(context, name, &supervisor()?)?;
-    let config = context.config_text()?;
-    host.ask(&Letter::Question(Question { config, host: name.to_owned(), args, by: asker() }), output)
+    host.ask(&Letter::Question(question(context, name, args)?), output)
+}
+
+/// Asks several hosts at once. One that cannot be reached is told about, and hides none of the others.
+fn ask_several(
+    context: &Context,
+    inquiry: &Inquiry<'_>,
+    places: &[&Place<'_>],
+    output: &mut (dyn Write + Send),
+) -> Result<i32, CommandError> {
+    let supervisor = supervisor()?;
+    let mut asked = Vec::new();
+    for place in places {
+        let far = (!place.is_here()).then(|| connect(context, place.host, &supervisor)).transpose()?;
+        asked.push((far, question(context, place.host, words(context, inquiry.args))?));
+    }
+    let width = places.iter().map(|place| place.host.chars().count()).max().unwrap_or(0);
+    let (output, json) = (Mutex::new(output), context.output.json);
+    let shared = inquiry.streams.then_some(&output);
+    let answers: Vec<(Vec<u8>, Result<i32, CommandError>)> = std::thread::scope(|scope| {
+        let ask = move |(far, question): (Option<Host>, Question)| {
+            let host = question.host.clone();
+            scope.spawn(move || {
+                let mut lines = Lines::new(&host, width, json, shared);
+                let code = match far {
+                    Some(far) => far.ask(&Letter::Question(question), &mut lines),
+                    None => ask_near(&question, &mut lines),
+                };
+                (lines.finish(), code)
+            })
+        };
+        let threads: Vec<_> = asked.into_iter().map(ask).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
+    });
+    let output = output.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut worst = 0;
+    for (place, (held, code)) in places.iter().zip(answers) {
+        output.write_all(&held).and_then(|()| output.flush()).map_err(|error| output_failed(&error))?;
+        worst = worst.max(code.unwrap_or_else(|error| {
+            context.output.warn(&format!("{}: {}", place.host, error.message()));
+            Exit::Unreachable as i32
+        }));
+    }
+    Ok(worst)
+}
+
+/// Has this machine answer, as one host among others.
+fn ask_near(question: &Question, output: &mut dyn Write) -> Result<i32, CommandError> {
+    let failed =
+        |error: &dyn std::error::Error| CommandError::new(ErrorKind::Failed, "ask this machine").because(error);
+    let mut child = answering(question)?.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(|e| failed(&e))?;
+    if let Some(mut said) = child.stdout.take() {
+        // What cannot be passed on is no reason not to wait for its end.
+        let _passed = io::copy(&mut said, output);
+    }
+    Ok(child.wait().map_err(|error| failed(&error))?.code().unwrap_or(Exit::Failed as i32))
 }
 
 /// A command line without [`LEFT_OUT`].
@@ -67,22 +154,27 @@ fn stripped(args: &[String]) -> Vec<String> {
 
 /// Becomes the command that answers a question here; comes back only when that is not possible.
 pub(crate) fn answer(question: &Question) -> CommandError {
+    match answering(question) {
+        Ok(mut command) => {
+            let error = command.exec();
+            CommandError::new(ErrorKind::Failed, "run the command that answers").because(&error)
+        }
+        Err(error) => error,
+    }
+}
+
+/// The command that answers a question on this machine.
+fn answering(question: &Question) -> Result<Command, CommandError> {
     let failed = |what: &str, error: &dyn std::error::Error| CommandError::new(ErrorKind::Failed, what).because(error);
-    let prepared = home().and_then(|home| {
-        let dir = home.join("configs");
-        let path = dir.join(format!("{}.toml", Digest::of(question.config.as_bytes()).short()));
-        fs::create_dir_all(&dir).map_err(|error| failed("make a place for the config", &error))?;
-        write_unsynced(&path, question.config.as_bytes(), 0o600)?;
-        Ok((std::env::current_exe().map_err(|error| failed("find Cutover's own executable", &error))?, path))
-    });
-    let (program, path) = match prepared {
-        Ok(prepared) => prepared,
-        Err(error) => return error,
-    };
+    let dir = home()?.join("configs");
+    let path = dir.join(format!("{}.toml", Digest::of(question.config.as_bytes()).short()));
+    fs::create_dir_all(&dir).map_err(|error| failed("make a place for the config", &error))?;
+    write_unsynced(&path, question.config.as_bytes(), 0o600)?;
+    let program = std::env::current_exe().map_err(|error| failed("find Cutover's own executable", &error))?;
     let mut command = Command::new(program);
     command.arg("--config").arg(path).args(&question.args);
     command.env(HERE_VARIABLE, &question.host).env("CUTOVER_BY", &question.by);
-    failed("run the command that answers", &command.exec())
+    Ok(command)
 }
 
 #[cfg(test)]
@@ -93,6 +185,7 @@ mod tests {
     fn what_is_about_places_here_does_not_travel() {
         let strip = |line: &str| stripped(&line.split(' ').map(str::to_owned).collect::<Vec<_>>()).join(" ");
         assert_eq!(strip("-C /srv status production --json"), "status production --json");
+        assert_eq!(strip("status production --host web1 --host=web2"), "status production");
         assert_eq!(strip("-C/srv --config=a.toml --color never app test logs -n 5"), "app test logs -n 5");
         assert_eq!(strip("app test exec -- ls -C x --config y"), "app test exec -- ls -C x --config y");
     }

@@ -154,3 +154,53 @@ fn a_migration_runs_once_before_any_other_host_switches_and_is_taken_back_last()
     assert_eq!((migrated(&world), world.answers()), (vec![false; 3], vec!["two".to_owned(); 3]));
     await_that("all locks are free", || world.run(&["resume", "production"]).code == 0);
 }
+
+#[test]
+fn what_several_hosts_say_has_their_names() {
+    let Some(world) = open_shops("what_several_hosts_say_has_their_names", 2) else { return };
+    let names: Vec<String> = world.hosts().map(|host| format!("deploy@{}", host.address())).collect();
+
+    let exec = world.run(&["app", "production", "exec", "--", "cat", "VERSION"]);
+    let mut said: Vec<&str> = exec.stdout.lines().collect();
+    said.sort_unstable();
+    let mut expected: Vec<String> = names.iter().map(|name| format!("{name} | one")).collect();
+    expected.sort_unstable();
+    assert_eq!((exec.code, said), (0, expected.iter().map(String::as_str).collect()), "{exec:?}");
+
+    let status = world.run(&["status", "production", "--json"]);
+    assert!(names.iter().all(|name| status.stdout.contains(&format!("\"host\":\"{name}\""))), "{status:?}");
+    let one = world.run(&["releases", "production", "--host", &names[1]]);
+    assert!(one.code == 0 && one.stdout.contains("← current") && !one.stdout.contains(" | "), "{one:?}");
+    let nobody = world.run(&["releases", "production", "--host", "nobody"]);
+    assert_eq!(nobody.code, 2, "{nobody:?}");
+
+    // One that cannot be reached hides none of the others.
+    world.others[0].unplug();
+    world.edit_ssh_config("LogLevel", "LogLevel ERROR\nConnectTimeout 2");
+    let half = world.run(&["status", "production"]);
+    assert_eq!(half.code, 7, "{half:?}");
+    assert!(half.stdout.contains(&format!("{} | ", names[0])) && half.stderr.contains(&names[1]), "{half:?}");
+}
+
+#[test]
+fn another_client_sees_what_happened_and_so_does_one_that_lost_its_connection() {
+    let test = "another_client_sees_what_happened";
+    let Some(world) = open_shops(test, 2) else { return };
+    let elsewhere = |args: &[&str]| {
+        let ran = world.cutover(args).env("CUTOVER_HOME", world.path("other")).output().unwrap();
+        String::from_utf8(ran.stdout).unwrap()
+    };
+    assert_eq!(elsewhere(&["history", "production", "--offline"]), "No deployments.\n");
+
+    let history = elsewhere(&["history", "production"]);
+    assert_eq!(history.matches("✓ deployed").count(), 1, "one deployment, whatever its hosts: {history}");
+
+    // The client dies: the hosts know how it ended.
+    world.configure_rollout("batch = 1\npause = \"1h\"");
+    world.commit("two");
+    world.start_until(&["deploy", "production"], "switched and healthy").kill();
+    world.await_idle();
+    let resumed = world.run(&["resume", "production"]);
+    assert_eq!(resumed.code, 0, "{resumed:?}");
+    assert!(resumed.stdout.contains("↩ rolled back"), "{resumed:?}");
+}

@@ -4,6 +4,7 @@
 //! [`transaction`] holds the lock and drives a plan with its journal to the end.
 
 mod action;
+mod archive;
 mod course;
 pub mod env_text;
 mod executor;
@@ -23,6 +24,7 @@ pub mod transaction;
 mod unfinished;
 
 pub use action::{Action, Work};
+pub use archive::ended_in;
 pub use executor::{HostPlan, LocalHost, check_preflight};
 pub use follow::follow;
 pub use journal_file::{FileJournal, journal_name, read as read_journal};

@@ -1,0 +1,65 @@
+//! What other clients did: the hosts' journals are the truth, wherever a deployment was asked for.
+
+use super::hands::{Hands, Job};
+use super::order::{Order, Task};
+use super::remote::{Host, Voice};
+use super::session::Session;
+use crate::context::Context;
+use crate::error::CommandError;
+use cutover_core::event::{Event, Observer};
+use cutover_core::store::{Filter, Store};
+use cutover_core::target::Cancel;
+use cutover_targets::host::transaction::Ended;
+use std::sync::{Mutex, PoisonError};
+
+/// How many deployments are asked for at most; about as many journals as a host keeps.
+pub(super) const RECALLED_COUNT_MAX: usize = 200;
+
+/// Takes into the history what the environment's other machines know and it does not. One that cannot be reached is told
+/// about, and hides none of the others.
+pub(crate) fn catch_up_from_afar(context: &Context, environment: &str) -> Result<(), CommandError> {
+    let session = Session::open_without_variables(context, environment)?;
+    if session.is_here() {
+        return Ok(());
+    }
+    let known = context.recall(|store| {
+        let page = store.history(&Filter::default(), RECALLED_COUNT_MAX)?;
+        Ok(page.rows.into_iter().filter(|row| row.outcome.is_some()).map(|row| row.deployment).collect())
+    })?;
+    let task = Task::Recall { known };
+    let orders = session.orders("look at what happened", &task)?;
+    let hands = session.hands(&task)?;
+    let (all, unheard) = ask(&hands, session.connect()?, &orders);
+    session.remember(&all);
+    for error in unheard {
+        context.output.warn(&format!("the history may lack deployments: {}", error.message()));
+    }
+    Ok(())
+}
+
+fn ask(hands: &Hands<'_>, connections: Vec<Option<Host>>, orders: &[Order]) -> (Vec<Ended>, Vec<CommandError>) {
+    let (all, unheard, never) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()), Cancel::new());
+    std::thread::scope(|scope| {
+        for (connection, order) in connections.into_iter().zip(orders) {
+            let (all, unheard, never) = (&all, &unheard, &never);
+            scope.spawn(move || {
+                let ended = |ended: &Ended| all.lock().unwrap_or_else(PoisonError::into_inner).push(ended.clone());
+                let job = Job { order, voice: Voice::Cancel(never), observer: &Nobody, ended: &ended };
+                if let Err(undone) = hands.perform(connection, &job) {
+                    unheard.lock().unwrap_or_else(PoisonError::into_inner).push(undone.error);
+                }
+            });
+        }
+    });
+    (
+        all.into_inner().unwrap_or_else(PoisonError::into_inner),
+        unheard.into_inner().unwrap_or_else(PoisonError::into_inner),
+    )
+}
+
+/// Nobody is told: nothing happens.
+struct Nobody;
+
+impl Observer for Nobody {
+    fn event(&self, _event: &Event) {}
+}
