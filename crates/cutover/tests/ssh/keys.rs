@@ -28,7 +28,7 @@ fn on_disk(secret: &str) -> Vec<std::path::PathBuf> {
     let mut places = vec!["/dev/shm".into(), std::env::temp_dir()];
     places.extend(std::env::var_os("XDG_RUNTIME_DIR").map(std::path::PathBuf::from));
     let ours = places.into_iter().filter_map(|place| fs::read_dir(place).ok()).flatten().filter_map(Result::ok);
-    let ours = ours.filter(|entry| entry.file_name().to_string_lossy().starts_with("cutover-"));
+    let ours = ours.filter(|entry| entry.file_name().to_string_lossy().starts_with("cutover-way-"));
     let files = ours.filter_map(|dir| fs::read_dir(dir.path()).ok()).flatten().filter_map(Result::ok);
     files
         .map(|file| file.path())

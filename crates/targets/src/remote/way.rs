@@ -7,11 +7,13 @@ use super::destination::Destination;
 use super::keyring::Keyring;
 use super::ssh::{Identity, Options};
 use cutover_core::target::Failure;
+use rustix::fs::{FlockOperation, flock};
 use std::fmt::Write as _;
-use std::fs::Permissions;
+use std::fs::{File, Metadata, Permissions};
 use std::io;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use tempfile::TempDir;
 
 /// What `ssh` reads when nobody names a file: the user's own, then the system's (ssh(1)).
@@ -19,17 +21,25 @@ const USUAL_FILES: [&str; 2] = ["~/.ssh/config", "/etc/ssh/ssh_config"];
 /// Memory that looks like a directory, where a user has none of their own.
 const MEMORY: &str = "/dev/shm";
 
+/// How private directories begin, and the file in each that is locked while it is needed.
+const PREFIX: &str = "cutover-way-";
+const LOCK: &str = "lock";
+/// For how long one counts as new.
+const NEW_FOR: Duration = Duration::from_secs(60);
+
 /// The private directory of one connection, with `ssh`'s configuration, and the key where it is ours to keep.
 #[derive(Debug)]
 pub(super) struct Way {
     dir: TempDir,
     keyring: Option<Keyring>,
+    /// Held for as long as the directory is needed.
+    _lock: File,
 }
 
 impl Way {
     /// Writes down what `ssh` is told.
     pub(super) fn prepare(destination: &Destination, options: &Options) -> Result<Self, Failure> {
-        let dir = private_dir().map_err(|error| unusable("make a private directory for ssh", &error))?;
+        let (dir, lock) = private_dir().map_err(|error| unusable("make a private directory for ssh", &error))?;
         let keyring = match &options.identity {
             Some(Identity::Key(key)) => Some(Keyring::open(dir.path(), key)?),
             Some(Identity::File(_)) | None => None,
@@ -37,7 +47,7 @@ impl Way {
         let mut text = String::from("StrictHostKeyChecking yes\n");
         text += &key_lines(options, keyring.as_ref())?;
         let user_files = user_files(dir.path(), options)?;
-        let way = Self { dir, keyring };
+        let way = Self { dir, keyring, _lock: lock };
         if !options.host_keys.is_empty() {
             way.write("config", &format!("{text}{user_files}"))?;
             text += &way.pin(destination, options)?;
@@ -144,15 +154,37 @@ fn quoted(path: &Path) -> Result<String, Failure> {
     Ok(format!("\"{}\"", text.replace('%', "%%")))
 }
 
-/// A directory that only this user can enter: in memory where there is such a place, so that nothing of it reaches a disk.
-fn private_dir() -> io::Result<TempDir> {
+/// A directory that only this user can enter: in memory where there is such a place, so that nothing of it reaches a disk. It
+/// comes with a lock that says that it is in use.
+fn private_dir() -> io::Result<(TempDir, File)> {
     let own = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|path| path.is_absolute());
     let places = own.into_iter().chain([MEMORY.into(), std::env::temp_dir()]);
     let mut builder = tempfile::Builder::new();
-    builder.prefix("cutover-").permissions(Permissions::from_mode(0o700));
-    let mut made = places.map(|place| builder.tempdir_in(place));
-    let first = made.find(Result::is_ok);
-    first.unwrap_or_else(|| Err(io::Error::other("none of $XDG_RUNTIME_DIR, /dev/shm and $TMPDIR can be written to")))
+    builder.prefix(PREFIX).permissions(Permissions::from_mode(0o700));
+    let mut made = places.inspect(|place| sweep(place)).map(|place| builder.tempdir_in(place));
+    let none = || Err(io::Error::other("none of $XDG_RUNTIME_DIR, /dev/shm and $TMPDIR can be written to"));
+    let dir = made.find(Result::is_ok).unwrap_or_else(none)?;
+    let lock = File::create(dir.path().join(LOCK))?;
+    flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
+    Ok((dir, lock))
+}
+
+/// Removes what earlier processes left that were killed: the kernel took their locks away with them.
+fn sweep(place: &Path) {
+    let entries = std::fs::read_dir(place).into_iter().flatten().filter_map(Result::ok);
+    for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX)) {
+        let is_old = entry.metadata().is_ok_and(|metadata| metadata.is_dir() && is_old(&metadata));
+        let is_free = |lock: File| flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok();
+        if is_old && File::open(entry.path().join(LOCK)).is_ok_and(is_free) {
+            // What cannot be removed is somebody else's.
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// One that is being made may not have its lock yet.
+fn is_old(metadata: &Metadata) -> bool {
+    metadata.modified().is_ok_and(|made| made.elapsed().is_ok_and(|age| age > NEW_FOR))
 }
 
 fn unusable(what: &str, error: &io::Error) -> Failure {
@@ -208,6 +240,26 @@ mod tests {
     fn hosts_on_the_way_have_their_pins_too() {
         let options = Options { jump: vec!["ada@bastion:2200".into()], ..pins(&[("bastion", KEY), ("web", KEY)]) };
         assert_eq!(told("web", "", options).1, format!("web {KEY}\n[bastion]:2200 {KEY}\n"));
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_removed_and_what_is_in_use_is_not() {
+        let place = tempfile::tempdir().unwrap();
+        let make = |name: &str| {
+            let dir = place.path().join(format!("{PREFIX}{name}"));
+            fs::create_dir(&dir).unwrap();
+            (File::create(dir.join(LOCK)).unwrap(), dir)
+        };
+        let ((_, left), (lock, used), (_, new)) = (make("left"), make("used"), make("new"));
+        flock(&lock, FlockOperation::NonBlockingLockExclusive).unwrap();
+        for dir in [&left, &used] {
+            let long_ago = std::time::SystemTime::now() - 2 * NEW_FOR;
+            File::open(dir).unwrap().set_modified(long_ago).unwrap();
+        }
+
+        sweep(place.path());
+
+        assert_eq!([left, used, new].map(|dir| dir.exists()), [false, true, true]);
     }
 
     #[test]
