@@ -113,7 +113,7 @@ fn no_root(error: &io::Error) -> CommandError {
     CommandError::new(ErrorKind::Failed, "prepare the host as root")
         .because(error)
         .state("nothing was changed")
-        .hint("log in as root (`--as root`), or as one who may use sudo without a password (`--as USER`)")
+        .hint("do it as root (`--as root`; on this machine `sudo cutover …`), or as one who may use sudo without a password (`--as USER`)")
 }
 
 /// With everything else the agent that removes it goes, too.

@@ -45,6 +45,11 @@ pub(crate) const FAULTS: [Fault; 8] = [
 ];
 
 impl Fault {
+    /// Whether the agent lives on, so that the host comes to an end by itself.
+    pub(crate) fn spares_agent(self) -> bool {
+        !matches!(self, Self::AgentKilled | Self::PowerCut)
+    }
+
     /// Strikes while the agent is held, lets it go on, and waits until the machine is at rest. Gives what the client said.
     pub(crate) fn strike(self, shop: &Shop, client: Started, agent: Held) -> Ran {
         match self {

@@ -66,7 +66,8 @@ fn try_one(shop: &Shop, fault: Fault, point: Point) -> Vec<String> {
     }
     let about = format!("{fault:?} at {point}: {}", held.at());
     let told = fault.strike(shop, client, held);
-    let mut found = verdict::faults(shop, [old, new], &told);
+    let mut found = if fault.spares_agent() { verdict::unfinished(shop) } else { Vec::new() };
+    found.extend(verdict::faults(shop, [old, new], &told));
     let seen = prober.take();
     found.extend(verdict::strange_answers(&seen, [old, new]));
     eprintln!("{about}: {} is live; {seen}", shop.current());

@@ -32,6 +32,12 @@ pub(crate) fn faults(shop: &Shop, [old, new]: [u32; 2], told: &Ran) -> Vec<Strin
     faults
 }
 
+/// Deployments that did not come to an end by themselves.
+pub(crate) fn unfinished(shop: &Shop) -> Vec<String> {
+    let open = shop.host.shell("root", "find /opt/shop/.cutover/journal/open -type f");
+    open.lines().map(|path| format!("the host did not end it by itself: {path}")).collect()
+}
+
 fn env_fault(shop: &Shop, current: u32) -> Option<String> {
     let env = shop.host.shell("root", "cat /opt/shop/shared/.env");
     (!env.contains(&format!("SINCE=\"{current}\"")) && !env.contains(&format!("SINCE={current}")))

@@ -117,3 +117,51 @@ fn what_holds_for_a_host_holds_for_the_hosts_on_the_way() {
 
     assert_eq!((known.code, world.answer().as_str()), (0, "one"), "{known:?}");
 }
+
+#[test]
+fn a_key_from_the_environment_works_without_an_agent_and_its_file_goes() {
+    let Some(world) = World::new("a_key_from_the_environment_works_without_an_agent_and_its_file_goes") else { return };
+    world.commit("one");
+    let key = fs::read_to_string(world.path("key")).unwrap();
+    fs::remove_file(world.path("key")).unwrap();
+    world.edit_ssh_config("IdentityFile", "IdentityFile none");
+    let programs = world.path("programs");
+    fs::create_dir(&programs).unwrap();
+    for program in fs::read_dir("/usr/bin").unwrap().filter_map(Result::ok).filter(|it| it.file_name() != "ssh-agent") {
+        std::os::unix::fs::symlink(program.path(), programs.join(program.file_name())).unwrap();
+    }
+
+    let mut deploy = world.cutover(&["deploy", "production"]);
+    let ran = Ran::from(deploy.env("CUTOVER_SSH_KEY", &key).env("PATH", &programs).output().unwrap());
+
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let secret = key.lines().nth(3).unwrap();
+    assert_eq!(on_disk(secret), Vec::<std::path::PathBuf>::new());
+}
+
+#[test]
+fn a_client_that_is_killed_leaves_no_agent_behind() {
+    let Some(world) = World::new("a_client_that_is_killed_leaves_no_agent_behind") else { return };
+    world.commit("one");
+    let key = fs::read_to_string(world.path("key")).unwrap();
+    let reached = world.path("reached");
+    let text = fs::read_to_string(world.path("repo/ssh_config")).unwrap();
+    world.write("ssh_config", &format!("{text}\nMatch exec \"touch {}; sleep 60\"\n", reached.display()));
+    let runtime = world.path("run");
+    fs::create_dir(&runtime).unwrap();
+    let agents = || {
+        let running = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+        let lines = running.filter_map(|process| fs::read_to_string(process.path().join("cmdline")).ok());
+        lines.filter(|line| line.starts_with("ssh-agent") && line.contains(runtime.to_str().unwrap())).count()
+    };
+
+    let mut deploy = world.cutover(&["deploy", "production"]);
+    deploy.env("CUTOVER_SSH_KEY", &key).env("XDG_RUNTIME_DIR", &runtime).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut deploy = deploy.spawn().unwrap();
+    crate::world::await_that("ssh is on its way", || reached.exists());
+    assert_eq!(agents(), 1);
+    deploy.kill().unwrap();
+    deploy.wait().unwrap();
+
+    crate::world::await_that("its agent has ended", || agents() == 0);
+}

@@ -254,3 +254,121 @@ fn a_user_who_need_not_be_logged_in_serves_after_two_commands() {
     assert_eq!(gone.code, 0, "{gone:?}");
     assert_as_before(&world, &before, &gone);
 }
+
+#[test]
+fn whoever_may_use_sudo_sets_up_too_and_whoever_may_not_is_told_before_anything_is_done() {
+    let Some(world) = World::bare("whoever_may_use_sudo_sets_up_too", CONFIG) else { return };
+    world.commit("one");
+    world.host.shell("root", "useradd --create-home --shell /bin/bash ada; install -d -o ada -m 700 /home/ada/.ssh");
+    world.host.shell(
+        "root",
+        "install -o ada -m 600 /root/.ssh/authorized_keys /home/ada/.ssh/; rm /root/.ssh/authorized_keys",
+    );
+    let as_ada = || world.run(&["setup", "production", "--as", "ada", "--accept-host-key", &fingerprint(&world)]);
+    let before = world.host.shell("root", "cat /etc/passwd; ls /etc/sudoers.d /etc/systemd/system /opt");
+
+    let refused = as_ada();
+    assert_eq!(refused.code, 1, "{refused:?}");
+    assert!(refused.stderr.contains("nothing was changed") && refused.stderr.contains("--as root"), "{refused:?}");
+    assert_eq!(world.host.shell("root", "cat /etc/passwd; ls /etc/sudoers.d /etc/systemd/system /opt"), before);
+
+    world.host.shell("root", "echo 'ada ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/ada");
+    let done = as_ada();
+    assert_eq!(done.code, 0, "{done:?}");
+    assert_eq!(world.run(&["deploy", "production"]).code, 0);
+    assert_eq!(world.answer(), "one");
+}
+
+#[test]
+fn what_was_there_before_is_there_again_after_a_removal() {
+    let Some(world) = World::bare("what_was_there_before_is_there_again_after_a_removal", CONFIG) else { return };
+    world.host.shell(
+        "root",
+        "useradd --create-home --shell /bin/bash deploy; install -d -o deploy -m 700 /home/deploy/.ssh /opt/shop",
+    );
+    world.host.write("root", "/etc/systemd/system/shop.service", "[Service]\nExecStart=/bin/true\n");
+    world.host.write("deploy", "/home/deploy/.ssh/authorized_keys", "ssh-ed25519 AAAAhers ada@elsewhere\n");
+    world.host.shell("root", "chmod 600 /etc/systemd/system/shop.service; ln -s /dev/null /etc/systemd/system/multi-user.target.wants/shop.service");
+    let before = picture(&world);
+
+    set_up(&world);
+    // Once more, so that what counts is what was there before the first one.
+    world.host.write("root", "/etc/systemd/system/shop.service", "[Service]\nExecStart=/bin/false\n");
+    let changed = world.run(&["setup", "production"]);
+    assert!(changed.stdout.contains("~ file /etc/systemd/system/shop.service"), "{changed:?}");
+    let keys = world.host.shell("root", "cat /home/deploy/.ssh/authorized_keys");
+    assert!(keys.lines().count() == 2 && keys.contains("AAAAhers"), "{keys}");
+
+    let removed = world.run(&["setup", "production", "--remove"]);
+    assert_eq!(removed.code, 0, "{removed:?}");
+    assert_as_before(&world, &before, &removed);
+}
+
+#[test]
+fn a_unit_whose_name_means_something_to_sudo_is_allowed_as_it_is_and_no_other() {
+    let odd = CONFIG.replace("\"shop.service\"", r"'shop@a:b\x2dc.service'");
+    let Some(world) = World::bare("a_unit_whose_name_means_something_to_sudo_is_allowed", &odd) else { return };
+    world.commit("one");
+    set_up(&world);
+
+    let deployed = world.run(&["deploy", "production"]);
+
+    assert_eq!(deployed.code, 0, "{deployed:?}");
+    assert_eq!(world.answer(), "one");
+    for other in [r"shop@a:b\\x2dc.service", "shop@a:b-c.service", r"shop@a:bx2dc.service", "shop@a.service"] {
+        let words = ["sudo", "-n", "systemctl", "restart", other];
+        assert!(!world.host.command("deploy", &words).output().unwrap().status.success(), "{other}");
+    }
+    world.host.shell("root", "visudo --check --quiet");
+}
+
+#[test]
+fn a_person_at_a_terminal_says_whether_the_key_is_right() {
+    let Some(world) = World::bare("a_person_at_a_terminal_says_whether_the_key_is_right", CONFIG) else { return };
+    let (machine, text) = (picture(&world), config(&world));
+    let answer = |word: &str| {
+        let line = format!(
+            "echo {word} | script --quiet --return --command '{} setup production' /dev/null",
+            env!("CARGO_BIN_EXE_cutover")
+        );
+        let mut shell = world.cutover(&[]);
+        let envs: Vec<_> =
+            shell.get_envs().map(|(name, value)| (name.to_owned(), value.map(ToOwned::to_owned))).collect();
+        shell = std::process::Command::new("sh");
+        shell.args(["-c", &line]).current_dir(world.path("repo")).env_clear();
+        shell.envs(envs.into_iter().filter_map(|(name, value)| Some((name, value?))));
+        Ran::from(shell.output().unwrap())
+    };
+
+    let no = answer("no");
+    assert_eq!(no.code, 7, "{no:?}");
+    assert!(no.stdout.contains(&fingerprint(&world)) && no.stdout.contains("was not confirmed"), "{no:?}");
+    assert_eq!(config(&world), text);
+    assert_as_before(&world, &machine, &no);
+
+    let yes = answer("yes");
+    assert_eq!(yes.code, 0, "{yes:?}");
+    assert!(config(&world).contains(&world.host_key()));
+}
+
+#[test]
+fn the_machine_that_one_sits_at_is_set_up_through_sudo_for_whoever_asks() {
+    let Some(world) = World::bare("the_machine_that_one_sits_at_is_set_up_through_sudo", CONFIG) else { return };
+    world.host.shell(
+        "root",
+        "useradd --create-home --shell /bin/bash ada; echo 'ada ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/ada",
+    );
+    let here = CONFIG.replace("deploy@ADDRESS", "localhost");
+    world.host.write("ada", "/home/ada/shop/cutover.toml", &here);
+    let before = picture(&world);
+    let setup = |flags: &str| world.host.shell("ada", &format!("cd ~/shop; USER=ada cutover setup production {flags}"));
+
+    let done = setup("");
+    assert!(done.contains("+ file /etc/sudoers.d/cutover-shop-production"), "{done}");
+    assert_eq!(world.host.shell("root", "stat --format=%U /opt/shop"), "ada");
+    assert!(setup("").contains("nothing to do"));
+
+    setup("--remove");
+    let ran = Ran { code: 0, stdout: String::new(), stderr: String::new() };
+    assert_as_before(&world, &before, &ran);
+}

@@ -173,9 +173,10 @@ pub(crate) fn sudo_commands<'u>(units: impl IntoIterator<Item = &'u str>) -> imp
     units.into_iter().flat_map(|unit| VERBS.map(|verb| format!("{SYSTEMCTL} {verb} {}", escaped(unit))))
 }
 
-/// A unit's name as sudoers takes it: these have a meaning there (sudoers(5)).
+/// A unit's name as sudoers takes it: these have a meaning there, and a backslash once more in the pattern that it is read as
+/// (sudoers(5)).
 fn escaped(unit: &str) -> String {
-    unit.replace('\\', "\\\\").replace(':', "\\:")
+    unit.replace('\\', r"\\\\").replace(':', "\\:")
 }
 
 /// Reads `systemctl show`: one `Name=value` a line.

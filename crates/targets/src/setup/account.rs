@@ -84,3 +84,15 @@ pub(super) fn await_manager(name: &str) -> Result<(), Failure> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_is_read_from_its_entry() {
+        let account = Account { owner: Owner { uid: 1001, gid: 1002 }, home: "/srv/deploy".into() };
+        assert_eq!(parse("deploy:*:1001:1002:,,,:/srv/deploy:/bin/bash\n"), Some(account));
+        assert_eq!(parse("deploy:*:1001\n"), None);
+    }
+}

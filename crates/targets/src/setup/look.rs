@@ -86,13 +86,26 @@ fn look_at_program(path: &Path, program: &Path) -> io::Result<Found> {
     entry(path, |_, entry| Ok(entry.mode == 0o755 && entry.owner.uid == 0 && digest(path)? == digest(program)?))
 }
 
-/// Keys are compared without what may follow them.
+/// Whether a text has the key of this line, perhaps with restrictions before it and another comment behind it.
 pub(super) fn has_line(text: &str, line: &str) -> bool {
-    let key = |line: &str| line.split_whitespace().take(2).map(str::to_owned).collect::<Vec<_>>();
-    text.lines().any(|there| key(there) == key(line))
+    let Some(key) = line.split_whitespace().nth(1) else { return false };
+    let is_key = |there: &str| !there.starts_with('#') && there.split_whitespace().any(|word| word == key);
+    text.lines().any(is_key)
 }
 
 fn is_member(user: &str, group: &str) -> bool {
     let said = Command::new("id").args(["-nG", "--", user]).output();
     said.is_ok_and(|said| String::from_utf8_lossy(&said.stdout).split_whitespace().any(|name| name == group))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_there_whatever_stands_around_it_but_not_when_it_is_struck_out() {
+        let line = "ssh-ed25519 AAAAkey ada@laptop";
+        assert!(has_line("ssh-rsa AAAAother x\nfrom=\"10.0.0.1\" ssh-ed25519 AAAAkey ada@old\n", line));
+        assert!(!has_line("# ssh-ed25519 AAAAkey ada@laptop\nssh-ed25519 AAAAother ada@laptop\n", line));
+    }
 }

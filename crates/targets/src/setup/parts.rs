@@ -175,10 +175,7 @@ impl Wish {
 
     /// All that the host is to have, in the order in which it can be made.
     pub(super) fn parts(&self, home: &Path) -> Vec<Part> {
-        let mut parts = vec![
-            Part::User { name: self.user.clone(), home: home.to_owned() },
-            Part::Member { user: self.user.clone(), group: JOURNAL_GROUP.to_owned() },
-        ];
+        let mut parts = self.account_parts(home);
         parts.extend(self.key_parts(home));
         parts.extend(self.targets.values().map(|config| self.directory(&config.deploy_to, &self.user)));
         parts.extend(self.sudo_parts());
@@ -196,6 +193,15 @@ impl Wish {
         Part::Directory { path: path.to_owned(), owner: owner.to_owned(), mode: 0o755 }
     }
 
+    /// Root is there, and may do everything already.
+    fn account_parts(&self, home: &Path) -> Vec<Part> {
+        if self.user == ROOT {
+            return Vec::new();
+        }
+        let (name, user, group) = (self.user.clone(), self.user.clone(), JOURNAL_GROUP.to_owned());
+        vec![Part::User { name, home: home.to_owned() }, Part::Member { user, group }]
+    }
+
     fn key_parts(&self, home: &Path) -> Vec<Part> {
         let Some(line) = self.key.clone() else { return Vec::new() };
         let (path, owner) = (home.join(".ssh"), self.user.clone());
@@ -206,7 +212,7 @@ impl Wish {
     fn sudo_parts(&self) -> Option<Part> {
         let units = self.units(SystemdScope::System);
         let rule = sudo_rule(&self.user, units.iter().copied());
-        (!units.is_empty()).then(|| Part::File {
+        (!units.is_empty() && self.user != ROOT).then(|| Part::File {
             path: format!("/etc/sudoers.d/cutover-{}", self.slug()).into(),
             owner: ROOT.to_owned(),
             mode: 0o440,

@@ -103,6 +103,12 @@ fn a_users_unit_lies_with_the_user_and_asks_for_nothing_that_only_root_can_do() 
 }
 
 #[test]
+fn root_needs_no_account_and_no_rule() {
+    let parts = Wish { user: "root".to_owned(), key: None, ..wish(SYSTEM) }.parts(Path::new("/root"));
+    assert_eq!(names(&parts)[..2], ["directory /opt/shop", "file /etc/systemd/system/shop.service"]);
+}
+
+#[test]
 fn a_unit_of_the_users_own_is_left_alone() {
     assert!(!names(&parts("unit = \"shop.service\"")).iter().any(|name| name.ends_with("/shop.service")));
 }
