@@ -108,8 +108,9 @@ impl Rollout<'_> {
     }
 
     fn has_failed(&self, hosts: &[Standing]) -> bool {
-        hosts.iter().any(|host| match host {
-            Standing::Unreachable => self.config.on_unreachable == OnUnreachable::Refuse,
+        hosts.iter().enumerate().any(|(at, host)| match host {
+            // Without the host that migrates, the others would go live on what was not migrated.
+            Standing::Unreachable => self.config.on_unreachable == OnUnreachable::Refuse || self.migrating == Some(at),
             Standing::Refused | Standing::Lost | Standing::Stopping => true,
             Standing::Ended(outcome) => *outcome != DeploymentOutcome::Deployed,
             Standing::Preparing | Standing::Staged | Standing::Switching | Standing::Healthy | Standing::Settling => {

@@ -150,6 +150,8 @@ fn hosts_that_cannot_be_reached_stop_everything_or_are_passed_over() {
     let config = RolloutConfig { on_unreachable: OnUnreachable::Skip, ..usual() };
     let next = Rollout { config: &config, migrating: None }.next(&hosts, 0, false);
     assert_eq!(next, Next::Tell(vec![(1, GO)]));
+    let next = Rollout { config: &config, migrating: Some(0) }.next(&hosts, 0, false);
+    assert_eq!(next, Next::Tell(vec![(1, Word::Stop)]), "nobody goes on without the migration");
 }
 
 #[test]

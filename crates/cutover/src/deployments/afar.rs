@@ -7,9 +7,11 @@ use super::session::Session;
 use crate::context::Context;
 use crate::error::CommandError;
 use cutover_core::event::{Event, Observer};
-use cutover_core::store::{Filter, Store};
+use cutover_core::id::DeploymentId;
+use cutover_core::store::{Filter, Store, StoreError};
 use cutover_core::target::Cancel;
 use cutover_targets::host::transaction::Ended;
+use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
 /// How many deployments are asked for at most; about as many journals as a host keeps.
@@ -22,10 +24,7 @@ pub(crate) fn catch_up_from_afar(context: &Context, environment: &str) -> Result
     if session.is_here() {
         return Ok(());
     }
-    let known = context.recall(|store| {
-        let page = store.history(&Filter::default(), RECALLED_COUNT_MAX)?;
-        Ok(page.rows.into_iter().filter(|row| row.outcome.is_some()).map(|row| row.deployment).collect())
-    })?;
+    let known = context.recall(|store| known(store, session.host_count()))?;
     let task = Task::Recall { known };
     let orders = session.orders("look at what happened", &task)?;
     let hands = session.hands(&task)?;
@@ -35,6 +34,21 @@ pub(crate) fn catch_up_from_afar(context: &Context, environment: &str) -> Result
         context.output.warn(&format!("the history may lack deployments: {}", error.message()));
     }
     Ok(())
+}
+
+/// The last deployments that nobody needs to tell anything about: they ended, on as many hosts as there are.
+fn known(store: &dyn Store, host_count: usize) -> Result<BTreeSet<DeploymentId>, StoreError> {
+    let mut known = BTreeSet::new();
+    for row in store.history(&Filter::default(), RECALLED_COUNT_MAX)?.rows {
+        let hosts = || -> Result<usize, StoreError> {
+            let plan = store.plan(&row.deployment)?;
+            Ok(plan.steps.iter().map(|step| step.host.as_str()).collect::<BTreeSet<_>>().len())
+        };
+        if row.outcome.is_some() && (host_count == 1 || hosts()? >= host_count) {
+            known.insert(row.deployment);
+        }
+    }
+    Ok(known)
 }
 
 fn ask(hands: &Hands<'_>, connections: Vec<Option<Host>>, orders: &[Order]) -> (Vec<Ended>, Vec<CommandError>) {

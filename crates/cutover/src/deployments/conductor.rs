@@ -12,7 +12,7 @@ use cutover_core::mask::Masker;
 use cutover_core::next::DeploymentOutcome;
 use cutover_core::record::summarize;
 use cutover_core::target::{Cancel, Failure};
-use cutover_targets::host::gate::Coordinator;
+use cutover_targets::host::gate::{Coordinator, Successor};
 use cutover_targets::host::lock::{Holder, Waiting};
 use cutover_targets::host::planner::{self, Subject, Wish};
 use cutover_targets::host::transaction::{Ended, Surroundings, Transaction, TransactionError};
@@ -68,12 +68,13 @@ pub(crate) struct Conductor<'a> {
 impl Conductor<'_> {
     /// Carries the order out; gives how it ended, or None when there was nothing to do.
     pub(crate) fn conduct(&self) -> Result<Option<Ended>, CommandError> {
+        let successor = Successor { settled: &self.order.settled };
         let surroundings = Surroundings {
             observer: self.observer,
             cancel: self.cancel,
             by: &self.order.by,
             supervisor: self.supervisor,
-            coordinator: self.coordinator,
+            coordinator: if let Task::Resume = self.order.task { &successor } else { self.coordinator },
         };
         if let Task::Recall { known } = &self.order.task {
             self.recall(known);

@@ -9,6 +9,7 @@ use cutover_core::next::DeploymentOutcome;
 use cutover_core::rollout::{Gate, Next, Rollout, Standing, Word, outcome};
 use cutover_core::target::Cancel;
 use jiff::Timestamp;
+use rustix::time::{ClockId, clock_gettime};
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
@@ -47,7 +48,7 @@ pub(super) struct FleetEnd {
     hosts: Vec<String>,
     standings: Vec<Standing>,
     errors: Vec<CommandError>,
-    /// Why nobody switched though everybody could have.
+    /// Why everybody was told to stop though no host had failed.
     disagreement: Option<CommandError>,
     /// Whether any host had something to do.
     pub(super) had_something_to_do: bool,
@@ -116,6 +117,12 @@ impl<F: Fn() + Sync> Observer for OnHost<'_, F> {
     }
 }
 
+/// How long the machine has been up, its sleep included.
+fn uptime() -> Duration {
+    let time = clock_gettime(ClockId::Boottime);
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
 struct Coordinator<'f> {
     fleet: &'f Fleet<'f>,
     end: FleetEnd,
@@ -131,6 +138,8 @@ struct Coordinator<'f> {
     wave: usize,
     /// Whether everybody was told that a person asked to stop.
     stopped: bool,
+    /// When this process last looked up, by a clock that goes on while the machine sleeps.
+    awake_at: Duration,
 }
 
 impl<'f> Coordinator<'f> {
@@ -144,7 +153,18 @@ impl<'f> Coordinator<'f> {
             had_something_to_do: false,
         };
         let (artifacts, voices) = (vec![None; count], Vec::new());
-        Self { fleet, end, news, voices, artifacts, paused: 0, pausing: None, wave: 0, stopped: false }
+        Self {
+            fleet,
+            end,
+            news,
+            voices,
+            artifacts,
+            paused: 0,
+            pausing: None,
+            wave: 0,
+            stopped: false,
+            awake_at: uptime(),
+        }
     }
 
     /// Waits until the first host has its lock, or has none.
@@ -160,6 +180,7 @@ impl<'f> Coordinator<'f> {
 
     fn run(mut self) -> FleetEnd {
         loop {
+            self.notice_sleep();
             let next = match &self.fleet.rollout {
                 Some(rollout) => rollout.next(&self.end.standings, self.paused, self.must_stop()),
                 None if self.end.standings.iter().all(|standing| standing.is_over()) => Next::Over,
@@ -172,6 +193,19 @@ impl<'f> Coordinator<'f> {
                 Next::Wait => self.pausing = None,
             }
             self.hear();
+        }
+    }
+
+    /// Whoever slept for longer than hosts believe in it does not know any more how they stand: they decide by themselves,
+    /// and nobody may be told to go on because of what was known before.
+    fn notice_sleep(&mut self) {
+        let (now, Some(rollout)) = (uptime(), &self.fleet.rollout) else { return };
+        let slept = now.saturating_sub(self.awake_at);
+        self.awake_at = now;
+        if slept > rollout.config.lease / 2 && self.end.disagreement.is_none() {
+            let told = format!("this process stood still for {} s while hosts waited for it", slept.as_secs());
+            let told = CommandError::new(ErrorKind::Failed, told);
+            self.end.disagreement = Some(told.state("what was switched goes back, unless all of it had settled"));
         }
     }
 

@@ -1,7 +1,7 @@
 //! What a host of several hears of its coordinator, and how it waits for that.
 
 use cutover_core::rollout::Gate;
-use cutover_targets::host::gate::{Coordinator, Heard};
+use cutover_targets::host::gate::{Coordinator, Heard, WaitingHost};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -58,8 +58,9 @@ pub(super) struct FarCoordinator<'a> {
 }
 
 impl Coordinator for FarCoordinator<'_> {
-    fn wait_at(&self, gate: Gate, artifact: &str, stopped: &dyn Fn() -> bool) -> Heard {
-        (self.tell)(gate, artifact);
+    fn wait_at(&self, waiting: &WaitingHost<'_>, stopped: &dyn Fn() -> bool) -> Heard {
+        let gate = waiting.gate;
+        (self.tell)(gate, waiting.artifact);
         let mut words = self.line.words();
         loop {
             if stopped() {
@@ -79,6 +80,7 @@ impl Coordinator for FarCoordinator<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cutover_core::id::DeploymentId;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     /// What is heard at the first gate when the line is used like this meanwhile.
@@ -89,7 +91,9 @@ mod tests {
             let tell = |_: Gate, _: &str| {
                 told.fetch_add(1, Ordering::SeqCst);
             };
-            let heard = FarCoordinator { line: &line, lease, tell: &tell }.wait_at(Gate::Switch, "a", &|| stopped);
+            let deployment = DeploymentId::new("d").unwrap();
+            let waiting = WaitingHost { gate: Gate::Switch, deployment: &deployment, artifact: "a" };
+            let heard = FarCoordinator { line: &line, lease, tell: &tell }.wait_at(&waiting, &|| stopped);
             assert_eq!(told.load(Ordering::SeqCst), 1);
             heard
         })

@@ -45,6 +45,9 @@ pub(crate) struct Order {
     pub(crate) task: Task,
     /// The host's part where it is one of several that wait for each other.
     pub(crate) part: Option<Part>,
+    /// Deployments that have settled on another host: what is resumed of them goes forward.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) settled: BTreeSet<DeploymentId>,
 }
 
 /// A host's part in a change of several.
@@ -97,7 +100,7 @@ impl Task {
 
     /// Whether it says itself what is brought live, whatever a host has.
     pub(crate) fn names_what_it_brings(&self) -> bool {
-        !matches!(self, Self::Rollback { release: None })
+        !matches!(self, Self::Rollback { .. })
     }
 
     /// What becomes of a deployment that died before.

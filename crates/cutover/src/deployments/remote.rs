@@ -1,5 +1,6 @@
 //! A host that is another machine: the order goes there, and what happens comes back.
 
+use super::afar::RECALLED_COUNT_MAX;
 use super::agents::PREFIX;
 use super::letter::{Answer, AtGate, Change, Letter, pack_variables};
 use super::order::Order;
@@ -307,6 +308,8 @@ pub(super) fn hear(
 ) -> Result<Option<DeploymentOutcome>, Trouble> {
     // Each target asks once at most for what it lacks.
     let mut questions_left = errand.order.targets.len();
+    // Each target keeps so many, and one more is at work.
+    let mut ended_left = (RECALLED_COUNT_MAX + 1) * errand.order.targets.len();
     while let Some((kind, payload)) = receive(from)? {
         match kind {
             Kind::Lacking if questions_left == 0 => {
@@ -317,7 +320,13 @@ pub(super) fn hear(
                 questions_left -= 1;
                 ask(Lacking::unpack(&payload)?);
             }
-            Kind::Ended => (errand.ended)(&serde_json::from_slice(&payload)?),
+            Kind::Ended if ended_left == 0 => {
+                return Err(Trouble::Lost("it told of more deployments than a host keeps".to_owned()));
+            }
+            Kind::Ended => {
+                ended_left -= 1;
+                take_ended(errand, &payload)?;
+            }
             Kind::Refused => return Err(Trouble::Refused(serde_json::from_slice(&payload)?)),
             Kind::Done => return Ok(serde_json::from_slice::<Answer>(&payload)?.outcome),
             Kind::Gate => at_gate(errand.voice, &payload)?,
@@ -348,6 +357,16 @@ fn provide(sender: &Sender<ChildStdin>, artifact: Option<(&Manifest, &dyn BlobSo
         // A connection that broke is noticed by whoever reads from it.
         let _sent = send(sender, manifest, blobs, lacking);
     }
+}
+
+/// Takes the end of a deployment. What is not of this project and environment is none of what was asked for.
+fn take_ended(errand: &Errand<'_>, payload: &[u8]) -> Result<(), Trouble> {
+    let ended: Ended = serde_json::from_slice(payload)?;
+    let (plan, order) = (&ended.plan, errand.order);
+    if plan.project == order.project && plan.environment == order.environment {
+        (errand.ended)(&ended);
+    }
+    Ok(())
 }
 
 fn at_gate(voice: Voice<'_>, payload: &[u8]) -> Result<(), Trouble> {

@@ -24,7 +24,7 @@ use cutover_core::id::{DeploymentId, ProjectName, TargetName};
 use cutover_core::mask::MASKABLE_LENGTH_MIN;
 use cutover_core::next::DeploymentOutcome;
 use cutover_core::plan::{Plan, PlanKind};
-use cutover_core::record::{DeploymentRow, Part as RecordPart, unite};
+use cutover_core::record::{DeploymentRow, Part as RecordPart, split, summarize, unite};
 use cutover_core::rollout::Rollout;
 use cutover_core::store::{Filter, KEPT_COUNT, Store, StoreError};
 use cutover_core::target::Failure;
@@ -35,13 +35,16 @@ use cutover_targets::host::{Layout, SupervisorProgram};
 use cutover_targets::remote::ssh::Options;
 use cutover_targets::service;
 use jiff::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// How long reporters may take to tell what they have left.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How many of the last deployments are looked at when one is resumed.
+const RESUMED_COUNT_MAX: usize = 20;
 
 /// An environment that a command is about to change.
 pub(crate) struct Session<'a> {
@@ -166,7 +169,7 @@ impl<'a> Session<'a> {
         task: &Task,
         usual: BTreeMap<String, Duration>,
     ) -> Result<Performed, CommandError> {
-        signals::begin_change(self.place.name, self.is_here())
+        signals::begin_change(self.place.name, self.places.iter().any(Place::is_here))
             .map_err(|e| Failure::new(format!("watch for signals: {e}")))?;
         let hands = self.hands(task)?;
         let tee = self.context.output.tee(usual);
@@ -196,6 +199,11 @@ impl<'a> Session<'a> {
     /// What carries out orders for this.
     pub(super) fn hands(&self, task: &Task) -> Result<Hands<'_>, CommandError> {
         Hands::new(&self.variables, &self.supervisor, &self.artifacts, task)
+    }
+
+    /// How many hosts it has.
+    pub(super) fn host_count(&self) -> usize {
+        self.places.len()
     }
 
     /// Whether all of it is on this machine.
@@ -234,6 +242,7 @@ impl<'a> Session<'a> {
         // The first host that has a migration runs it for all of them: they share what it changes.
         let migrating = self.places.iter().position(has_migration).filter(|_| matches!(task, Task::Deploy { .. }));
         let rollout = &self.environment.rollout;
+        let settled = self.settled(task)?;
         let waits = self.places.len() > 1 && task.is_coordinated();
         let orders = self.places.iter().enumerate().map(|(at, place)| Order {
             project: self.project.clone(),
@@ -249,12 +258,35 @@ impl<'a> Session<'a> {
             wait: self.wait,
             supersede: self.supersede,
             task: task.clone(),
+            settled: settled.clone(),
             part: waits.then(|| Part {
                 plan: FleetPart { migrates: migrating == Some(at), on_lost: rollout.on_lost_coordinator },
                 lease: rollout.lease,
             }),
         });
         Ok(orders.collect())
+    }
+
+    /// Which of the last deployments have settled on one of several hosts, as the hosts say themselves. What is resumed
+    /// of these must go forward on the others.
+    fn settled(&self, task: &Task) -> Result<BTreeSet<DeploymentId>, CommandError> {
+        if !matches!(task, Task::Resume) || self.places.len() == 1 {
+            return Ok(BTreeSet::new());
+        }
+        catch_up_from_afar(self.context, self.place.name.as_str())?;
+        let filter = Filter { scope: self.context.scope(Some(self.place.name))?, ..Filter::default() };
+        let has_settled =
+            |part: &RecordPart| summarize(&part.plan, &part.records).outcome == Some(DeploymentOutcome::Deployed);
+        self.context.recall(|store| {
+            let mut settled = BTreeSet::new();
+            for row in store.history(&filter, RESUMED_COUNT_MAX)?.rows {
+                let parts = split(&store.plan(&row.deployment)?, &store.entries(&row.deployment)?);
+                if parts.iter().any(has_settled) {
+                    settled.insert(row.deployment);
+                }
+            }
+            Ok(settled)
+        })
     }
 
     /// Closes whatever is unfinished, as it stands, and remembers it so.

@@ -204,3 +204,26 @@ fn another_client_sees_what_happened_and_so_does_one_that_lost_its_connection() 
     assert_eq!(resumed.code, 0, "{resumed:?}");
     assert!(resumed.stdout.contains("↩ rolled back"), "{resumed:?}");
 }
+
+#[test]
+fn a_host_that_missed_the_last_word_goes_forward_when_another_one_has_settled() {
+    let test = "a_host_that_missed_the_last_word_goes_forward";
+    let Some(world) = open_shops(test, 2) else { return };
+    world.configure_rollout("batch = 1");
+    world.commit("two");
+    let other = &world.others[0];
+    let_verification_pass(other, false);
+    let deployment = world.start_until(&["deploy", "production"], "switched and healthy");
+
+    // Given that the first host stands still while it waits, and the second one settles.
+    world.host.shell("root", "pkill -STOP -f '[a]gents/'");
+    let_verification_pass(other, true);
+    let settled = "ls /opt/shop/.cutover/journal/done | wc -l";
+    await_that("the second host settles", || other.shell("root", settled) == "2");
+    deployment.kill();
+    world.host.shell("root", "pkill -KILL -f '[a]gents/'");
+
+    let resumed = world.run(&["resume", "production"]);
+
+    assert_eq!((resumed.code, world.answers()), (0, vec!["two".to_owned(); 2]), "{resumed:?}");
+}

@@ -140,7 +140,10 @@ impl Target for LocalHost<'_> {
             Work::Verify(wanted) => verify::apply(&site, wanted, progress),
             Work::Settle(settlement) => settle::apply(&site, settlement),
             Work::Prune(retention) => prune::apply(&site, retention),
-            Work::Await(awaited) => gate::apply(self.coordinator, awaited, &self.plan.artifact, progress),
+            Work::Await(awaited) => {
+                let of = (&self.plan.deployment, self.plan.artifact.as_str());
+                gate::apply(self.coordinator, awaited, of, progress)
+            }
         }
     }
 

@@ -1,9 +1,11 @@
 //! Gates: where a host of several waits for the coordinator, and what it does when that is gone.
 
 use cutover_core::config::OnLostCoordinator;
+use cutover_core::id::DeploymentId;
 use cutover_core::rollout::Gate;
 use cutover_core::target::{Failure, Outcome, Progress};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// What is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,11 +27,22 @@ pub enum Heard {
     Stop,
 }
 
+/// A host at a gate.
+#[derive(Debug, Clone, Copy)]
+pub struct WaitingHost<'a> {
+    /// The gate.
+    pub gate: Gate,
+    /// The deployment.
+    pub deployment: &'a DeploymentId,
+    /// The artifact that it brings live.
+    pub artifact: &'a str,
+}
+
 /// The coordinator, as a host sees it.
 pub trait Coordinator: Sync {
-    /// Says that this host stands at the gate with this artifact, and waits for the answer. `stopped` says whether
-    /// stopping was asked for meanwhile.
-    fn wait_at(&self, gate: Gate, artifact: &str, stopped: &dyn Fn() -> bool) -> Heard;
+    /// Says that this host stands at a gate, and waits for the answer. `stopped` says whether stopping was asked for
+    /// meanwhile.
+    fn wait_at(&self, waiting: &WaitingHost<'_>, stopped: &dyn Fn() -> bool) -> Heard;
 }
 
 /// Nobody: the host decides for itself, as after a crash.
@@ -37,8 +50,26 @@ pub trait Coordinator: Sync {
 pub struct Nobody;
 
 impl Coordinator for Nobody {
-    fn wait_at(&self, _gate: Gate, _artifact: &str, _stopped: &dyn Fn() -> bool) -> Heard {
+    fn wait_at(&self, _waiting: &WaitingHost<'_>, _stopped: &dyn Fn() -> bool) -> Heard {
         Heard::Lost
+    }
+}
+
+/// Who takes up a deployment whose coordinator is gone, and knows how far its other hosts came: where one of them has
+/// settled, all were healthy, and all were to settle.
+#[derive(Debug, Clone, Copy)]
+pub struct Successor<'a> {
+    /// Deployments that have settled on another host.
+    pub settled: &'a BTreeSet<DeploymentId>,
+}
+
+impl Coordinator for Successor<'_> {
+    fn wait_at(&self, waiting: &WaitingHost<'_>, stopped: &dyn Fn() -> bool) -> Heard {
+        match waiting.gate {
+            Gate::Settle if stopped() => Heard::Stop,
+            Gate::Settle if self.settled.contains(waiting.deployment) => Heard::Go,
+            Gate::Settle | Gate::Switch => Heard::Lost,
+        }
     }
 }
 
@@ -46,10 +77,11 @@ impl Coordinator for Nobody {
 pub(crate) fn apply(
     coordinator: &dyn Coordinator,
     awaited: &Await,
-    artifact: &str,
+    (deployment, artifact): (&DeploymentId, &str),
     progress: &dyn Progress,
 ) -> Result<Outcome, Failure> {
-    match (coordinator.wait_at(awaited.gate, artifact, &|| progress.cancelled()), awaited) {
+    let waiting = WaitingHost { gate: awaited.gate, deployment, artifact };
+    match (coordinator.wait_at(&waiting, &|| progress.cancelled()), awaited) {
         (Heard::Go, _) => Ok(Outcome::unchanged("")),
         (Heard::Stop, _) => Err(Failure::cancelled()),
         (Heard::Lost, Await { gate: Gate::Settle, on_lost: OnLostCoordinator::Keep }) => {
@@ -79,13 +111,13 @@ mod tests {
     struct Says(Heard);
 
     impl Coordinator for Says {
-        fn wait_at(&self, _gate: Gate, _artifact: &str, _stopped: &dyn Fn() -> bool) -> Heard {
+        fn wait_at(&self, _waiting: &WaitingHost<'_>, _stopped: &dyn Fn() -> bool) -> Heard {
             self.0
         }
     }
 
     fn at(gate: Gate, on_lost: OnLostCoordinator, heard: Heard) -> Result<Outcome, Failure> {
-        apply(&Says(heard), &Await { gate, on_lost }, "a1", &Silent)
+        apply(&Says(heard), &Await { gate, on_lost }, (&deployment("d1"), "a1"), &Silent)
     }
 
     #[test]
@@ -98,5 +130,22 @@ mod tests {
         }
         assert!(at(Gate::Settle, Restore, Heard::Lost).is_err());
         assert_eq!(at(Gate::Settle, Keep, Heard::Lost).unwrap().warnings.len(), 1);
+    }
+
+    #[test]
+    fn who_takes_it_up_goes_forward_only_where_another_host_has_settled() {
+        let (settled, waiting) = (BTreeSet::from([deployment("d1")]), [deployment("d1"), deployment("d2")]);
+        let successor = Successor { settled: &settled };
+        let hear = |gate, deployment, stopped: bool| {
+            successor.wait_at(&WaitingHost { gate, deployment, artifact: "a1" }, &|| stopped)
+        };
+        assert_eq!(hear(Gate::Settle, &waiting[0], false), Heard::Go);
+        assert_eq!(hear(Gate::Settle, &waiting[1], false), Heard::Lost);
+        assert_eq!(hear(Gate::Switch, &waiting[0], false), Heard::Lost);
+        assert_eq!(hear(Gate::Settle, &waiting[0], true), Heard::Stop);
+    }
+
+    fn deployment(id: &str) -> DeploymentId {
+        DeploymentId::new(id).unwrap()
     }
 }

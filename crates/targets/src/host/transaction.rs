@@ -183,12 +183,11 @@ impl<'a> Transaction<'a> {
         let offer = offers(&course.plan);
         let taken_back = Cancel::new();
         taken_back.cancel();
-        let cancel = match recovery {
-            Recovery::TakeBack => &taken_back,
-            Recovery::GoOn => self.surroundings.cancel,
+        let (cancel, coordinator): (_, &dyn Coordinator) = match recovery {
+            Recovery::TakeBack => (&taken_back, &Nobody),
+            Recovery::GoOn => (self.surroundings.cancel, self.surroundings.coordinator),
         };
-        let outcome =
-            course.drive(offer.as_ref(), &Surroundings { cancel, coordinator: &Nobody, ..*self.surroundings })?;
+        let outcome = course.drive(offer.as_ref(), &Surroundings { cancel, coordinator, ..*self.surroundings })?;
         Ok(self.end(course, outcome))
     }
 

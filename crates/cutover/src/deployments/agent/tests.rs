@@ -181,6 +181,7 @@ fn order(sites: &[(&str, PathBuf)], artifact: Digest) -> Order {
             restart: false,
         },
         part: None,
+        settled: Default::default(),
     }
 }
 
