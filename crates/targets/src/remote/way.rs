@@ -7,11 +7,12 @@ use super::destination::Destination;
 use super::keyring::Keyring;
 use super::ssh::{Identity, Options};
 use cutover_core::target::Failure;
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
+use rustix::process::getuid;
 use std::fmt::Write as _;
 use std::fs::{File, Metadata, Permissions};
 use std::io;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -173,13 +174,22 @@ fn private_dir() -> io::Result<(TempDir, File)> {
 fn sweep(place: &Path) {
     let entries = std::fs::read_dir(place).into_iter().flatten().filter_map(Result::ok);
     for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX)) {
-        let is_old = entry.metadata().is_ok_and(|metadata| metadata.is_dir() && is_old(&metadata));
+        let is_ours = |metadata: &Metadata| metadata.is_dir() && metadata.uid() == getuid().as_raw();
+        let is_left = entry.metadata().is_ok_and(|metadata| is_ours(&metadata) && is_old(&metadata));
         let is_free = |lock: File| flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok();
-        if is_old && File::open(entry.path().join(LOCK)).is_ok_and(is_free) {
-            // What cannot be removed is somebody else's.
+        if is_left && open_lock(&entry.path()).is_ok_and(is_free) {
+            // What cannot be removed is found again.
             let _ = std::fs::remove_dir_all(entry.path());
         }
     }
+}
+
+/// Whatever lies there under the name of a lock must not keep us waiting, nor lead elsewhere.
+fn open_lock(dir: &Path) -> io::Result<File> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    // The flags are bits, and none of these is the sign.
+    let flags = i32::try_from(flags.bits()).unwrap_or_default();
+    File::options().read(true).custom_flags(flags).open(dir.join(LOCK))
 }
 
 /// One that is being made may not have its lock yet.
@@ -260,6 +270,27 @@ mod tests {
         sweep(place.path());
 
         assert_eq!([left, used, new].map(|dir| dir.exists()), [false, true, true]);
+    }
+
+    #[test]
+    fn what_lies_there_under_the_name_of_a_lock_keeps_nobody_waiting() {
+        let place = tempfile::tempdir().unwrap();
+        let (pipe, link) = (place.path().join(format!("{PREFIX}pipe")), place.path().join(format!("{PREFIX}link")));
+        for dir in [&pipe, &link] {
+            fs::create_dir(dir).unwrap();
+        }
+        // Given a pipe that nobody writes to, and a link to a file of ours.
+        let made = std::process::Command::new("mkfifo").arg(pipe.join(LOCK)).status().unwrap();
+        assert!(made.success());
+        symlink("/etc/hostname", link.join(LOCK)).unwrap();
+        for dir in [&pipe, &link] {
+            let long_ago = std::time::SystemTime::now() - 2 * NEW_FOR;
+            File::open(dir).unwrap().set_modified(long_ago).unwrap();
+        }
+
+        sweep(place.path());
+
+        assert!(link.exists(), "what a link leads to says nothing about who uses it");
     }
 
     #[test]

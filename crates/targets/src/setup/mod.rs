@@ -120,6 +120,10 @@ fn take_back(
         return Ok(Some(format!("user {name} owns what is left")));
     }
     if let Part::User { name, .. } = &made.part {
+        if account(name)?.is_none() {
+            // It was written down, and never made; or it is gone already.
+            return receipt.forget(made).map(|()| None);
+        }
         account::end_all_of(name)?;
     }
     for argv in change.commands() {
