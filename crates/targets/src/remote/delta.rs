@@ -1,7 +1,7 @@
 //! A content told by what the other side has of it already: as instructions to copy chunks, and the bytes between them.
 //!
 //! An instruction is two numbers (four bytes each, little-endian): how many, and the first chunk to copy; in place of the
-//! chunk [`LITERAL`] says that as many bytes follow.
+//! chunk `LITERAL` says that as many bytes follow.
 
 use super::chunk::{ChunkSize, Chunks, fingerprint};
 use std::io::{self, Read, Seek, SeekFrom, Write};
