@@ -114,6 +114,14 @@ pub enum Event {
     },
 }
 
+/// Nobody: whatever happens is told to no one.
+#[derive(Debug, Clone, Copy)]
+pub struct Nobody;
+
+impl Observer for Nobody {
+    fn event(&self, _event: &Event) {}
+}
+
 /// Someone who is told. Being told cannot fail: a broken reporter never fails a deployment.
 pub trait Observer: Sync {
     /// Takes one event.

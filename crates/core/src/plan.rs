@@ -144,6 +144,17 @@ impl<A> Plan<A> {
         }
     }
 
+    /// The hosts that it acts on, in its order.
+    pub fn hosts(&self) -> Vec<&str> {
+        let mut hosts: Vec<&str> = Vec::new();
+        for step in &self.steps {
+            if !hosts.contains(&step.host.as_str()) {
+                hosts.push(&step.host);
+            }
+        }
+        hosts
+    }
+
     /// The step with this id.
     pub fn step(&self, id: StepId) -> Option<&Step<A>> {
         self.steps.get(id.0 as usize)

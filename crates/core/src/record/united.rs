@@ -65,12 +65,7 @@ fn earliest(journals: &mut [std::iter::Peekable<impl Iterator<Item = Record>>]) 
 
 /// The parts of a deployment, by host in the plan's order: the opposite of [`unite`].
 pub fn split(plan: &Plan, records: &[Record]) -> Vec<Part> {
-    let mut hosts: Vec<&str> = Vec::new();
-    for step in &plan.steps {
-        if !hosts.contains(&step.host.as_str()) {
-            hosts.push(&step.host);
-        }
-    }
+    let hosts = plan.hosts();
     if hosts.len() < 2 {
         return vec![Part { plan: plan.clone(), records: records.to_vec() }];
     }

@@ -94,7 +94,7 @@ type Chosen<'a> = (&'a TargetName, &'a HostConfig, Layout);
 /// The target that is named, or all of them.
 fn chosen<'a>(session: &'a Session<'_>, target: Option<&str>) -> Result<Vec<Chosen<'a>>, CommandError> {
     let wanted = |name: &TargetName| target.is_none_or(|target| name.as_str() == target);
-    let chosen: Vec<Chosen<'a>> = session.place.layouts().filter(|(name, _, _)| wanted(name)).collect();
+    let chosen: Vec<Chosen<'a>> = session.place().layouts().filter(|(name, _, _)| wanted(name)).collect();
     match target.filter(|_| chosen.is_empty()) {
         Some(target) => Err(CommandError::new(ErrorKind::Usage, format!("no target {target:?} in this environment"))
             .hint(format!("there are: {}", names(session)))),
@@ -103,7 +103,7 @@ fn chosen<'a>(session: &'a Session<'_>, target: Option<&str>) -> Result<Vec<Chos
 }
 
 fn names(session: &Session<'_>) -> String {
-    session.place.targets.keys().map(TargetName::as_str).collect::<Vec<_>>().join(", ")
+    session.place().targets.keys().map(TargetName::as_str).collect::<Vec<_>>().join(", ")
 }
 
 fn logs(context: &Context, session: &Session<'_>, lines: usize, target: Option<&str>) -> Result<Exit, CommandError> {
@@ -173,7 +173,7 @@ fn no_service() -> CommandError {
 }
 
 fn restart(mut session: Session<'_>, reason: &str, waiting: &WaitArgs) -> Result<Exit, CommandError> {
-    if session.place.targets.values().all(|config| config.service.is_none()) {
+    if session.place().targets.values().all(|config| config.service.is_none()) {
         return Err(no_service());
     }
     reason.clone_into(&mut session.reason);

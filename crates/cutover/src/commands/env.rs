@@ -45,7 +45,7 @@ impl EnvArgs {
         session.refuse_elsewhere()?;
         let wanted = &session.variables.values;
         let mut changes = Vec::new();
-        for (name, config) in &session.place.targets {
+        for (name, config) in &session.place().targets {
             changes.push((name.to_string(), VariableChanges::of(config, wanted)?));
         }
         if context.output.json {

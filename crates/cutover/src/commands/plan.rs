@@ -55,8 +55,8 @@ impl PlanArgs {
 /// Says where secrets lie open.
 fn warn(context: &Context, session: &Session<'_>, artifact: &Artifact) -> Result<(), CommandError> {
     let blobs = context.artifacts()?.blobs()?;
-    let mut warnings = audit::artifact_warnings(&session.place, &session.variables, &artifact.manifest, &blobs);
-    warnings.extend(audit::unignored(&session.place, &artifact.manifest, &context.project()?.dir));
+    let mut warnings = audit::artifact_warnings(session.place(), &session.variables, &artifact.manifest, &blobs);
+    warnings.extend(audit::unignored(session.place(), &artifact.manifest, &context.project()?.dir));
     warnings.iter().for_each(|warning| context.output.warn(warning));
     Ok(())
 }

@@ -6,7 +6,7 @@ use super::remote::{Host, Voice};
 use super::session::Session;
 use crate::context::Context;
 use crate::error::CommandError;
-use cutover_core::event::{Event, Observer};
+use cutover_core::event::Nobody;
 use cutover_core::id::DeploymentId;
 use cutover_core::store::{Filter, Store, StoreError};
 use cutover_core::target::Cancel;
@@ -17,15 +17,18 @@ use std::sync::{Mutex, PoisonError};
 /// How many deployments are asked for at most; about as many journals as a host keeps.
 pub(super) const RECALLED_COUNT_MAX: usize = 200;
 
-/// Takes into the history what the environment's other machines know and it does not. One that cannot be reached is told
-/// about, and hides none of the others.
+/// Takes into the history what an environment's other machines know and it does not.
 pub(crate) fn catch_up_from_afar(context: &Context, environment: &str) -> Result<(), CommandError> {
-    let session = Session::open_without_variables(context, environment)?;
+    catch_up(context, &Session::open_without_variables(context, environment)?)
+}
+
+/// The same for an environment that is open. A host that cannot be reached is told about, and hides none of the others.
+pub(super) fn catch_up(context: &Context, session: &Session<'_>) -> Result<(), CommandError> {
     if session.is_here() {
         return Ok(());
     }
-    let known = context.recall(|store| known(store, session.host_count()))?;
-    let task = Task::Recall { known };
+    let filter = session.filter()?;
+    let task = Task::Recall { known: context.recall(|store| known(store, &filter, session.host_count()))? };
     let orders = session.orders("look at what happened", &task)?;
     let hands = session.hands(&task)?;
     let (all, unheard) = ask(&hands, session.connect()?, &orders);
@@ -37,14 +40,11 @@ pub(crate) fn catch_up_from_afar(context: &Context, environment: &str) -> Result
 }
 
 /// The last deployments that nobody needs to tell anything about: they ended, on as many hosts as there are.
-fn known(store: &dyn Store, host_count: usize) -> Result<BTreeSet<DeploymentId>, StoreError> {
+fn known(store: &dyn Store, filter: &Filter, host_count: usize) -> Result<BTreeSet<DeploymentId>, StoreError> {
     let mut known = BTreeSet::new();
-    for row in store.history(&Filter::default(), RECALLED_COUNT_MAX)?.rows {
-        let hosts = || -> Result<usize, StoreError> {
-            let plan = store.plan(&row.deployment)?;
-            Ok(plan.steps.iter().map(|step| step.host.as_str()).collect::<BTreeSet<_>>().len())
-        };
-        if row.outcome.is_some() && (host_count == 1 || hosts()? >= host_count) {
+    for row in store.history(filter, RECALLED_COUNT_MAX)?.rows {
+        let is_whole = host_count == 1 || store.plan(&row.deployment)?.hosts().len() >= host_count;
+        if row.outcome.is_some() && is_whole {
             known.insert(row.deployment);
         }
     }
@@ -69,11 +69,4 @@ fn ask(hands: &Hands<'_>, connections: Vec<Option<Host>>, orders: &[Order]) -> (
         all.into_inner().unwrap_or_else(PoisonError::into_inner),
         unheard.into_inner().unwrap_or_else(PoisonError::into_inner),
     )
-}
-
-/// Nobody is told: nothing happens.
-struct Nobody;
-
-impl Observer for Nobody {
-    fn event(&self, _event: &Event) {}
 }

@@ -7,13 +7,11 @@ mod flight;
 use super::conductor::Conductor;
 use super::letter::{Answer, AtGate, Question};
 use super::line::{FarCoordinator, Line};
-use super::order::{Order, Part};
 use crate::error::CommandError;
 use cutover_core::event::Event;
-use cutover_core::rollout::Gate;
 use cutover_core::target::Cancel;
 use cutover_reporters::{Reporter, Tee};
-use cutover_targets::host::gate::{Coordinator, Nobody};
+use cutover_targets::host::gate::Coordinator;
 use cutover_targets::host::transaction::Ended;
 use cutover_targets::host::{Offer, SupervisorProgram};
 use cutover_targets::remote::bootstrap::present;
@@ -70,20 +68,14 @@ where
         // A client that is gone is noticed by who waits for its answer.
         let _told = sender.send_json(Kind::Gate, &AtGate { gate, artifact: artifact.to_owned() });
     };
-    let coordinator = coordinator(&request.order, &line, &tell);
-    let (done, ended) = conduct(&request, &remote, &tee, supervisor, cancel, coordinator.as_ref());
+    // Only a plan of one host of several has gates to wait at.
+    let lease = request.order.part.map_or(Duration::ZERO, |part| part.lease);
+    let coordinator = FarCoordinator { line: &line, lease, tell: &tell };
+    let (done, ended) = conduct(&request, &remote, &tee, supervisor, cancel, &coordinator);
     tee.finish(PATIENCE);
     // A client that is gone is no failure of what was done.
     let _told = answer(&sender, done, &ended);
     Ok(None)
-}
-
-/// Who is waited for at gates.
-fn coordinator<'a>(order: &Order, line: &'a Line, tell: &'a (dyn Fn(Gate, &str) + Sync)) -> Box<dyn Coordinator + 'a> {
-    match order.part {
-        Some(Part { lease, .. }) => Box::new(FarCoordinator { line, lease, tell }),
-        None => Box::new(Nobody),
-    }
 }
 
 /// Takes what the client sends while its order is carried out.

@@ -50,8 +50,6 @@ pub(super) struct FleetEnd {
     errors: Vec<CommandError>,
     /// Why everybody was told to stop though no host had failed.
     disagreement: Option<CommandError>,
-    /// Whether any host had something to do.
-    pub(super) had_something_to_do: bool,
 }
 
 /// What is heard of one host.
@@ -145,13 +143,8 @@ struct Coordinator<'f> {
 impl<'f> Coordinator<'f> {
     fn new(fleet: &'f Fleet<'f>, hosts: Vec<String>, news: Receiver<(usize, News)>) -> Self {
         let count = hosts.len();
-        let end = FleetEnd {
-            hosts,
-            standings: vec![Standing::Preparing; count],
-            errors: Vec::new(),
-            disagreement: None,
-            had_something_to_do: false,
-        };
+        let end =
+            FleetEnd { hosts, standings: vec![Standing::Preparing; count], errors: Vec::new(), disagreement: None };
         let (artifacts, voices) = (vec![None; count], Vec::new());
         Self {
             fleet,
@@ -283,10 +276,7 @@ impl<'f> Coordinator<'f> {
                 self.artifacts[at] = Some(artifact);
                 self.at_gate(at, gate)
             }
-            News::Over(Ok(ended)) => {
-                self.end.had_something_to_do |= ended.is_some();
-                (Standing::Ended(ended.unwrap_or(DeploymentOutcome::Deployed)), String::new())
-            }
+            News::Over(Ok(ended)) => (Standing::Ended(ended.unwrap_or(DeploymentOutcome::Deployed)), String::new()),
             News::Over(Err(undone)) => self.undone(undone),
         };
         if self.end.standings[at] == standing {

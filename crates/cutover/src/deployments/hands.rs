@@ -3,7 +3,7 @@
 use super::Variables;
 use super::conductor::Conductor;
 use super::line::{FarCoordinator, Line};
-use super::order::{Order, Part, Task};
+use super::order::{Order, Task};
 use super::remote::{Errand, Host, Undone, Voice, each_word};
 use crate::error::CommandError;
 use cutover_artifacts::{Artifact, ArtifactBlobs, ArtifactStore};
@@ -95,10 +95,7 @@ impl<'a> Hands<'a> {
                 });
             });
             let coordinator = FarCoordinator { line: &line, lease: FOR_EVER, tell: &tell };
-            let done = match job.order.part {
-                Some(Part { .. }) => self.conduct(job, &cancel, &coordinator),
-                None => self.conduct(job, &cancel, &Nobody),
-            };
+            let done = self.conduct(job, &cancel, &coordinator);
             over.store(true, Ordering::SeqCst);
             done
         })

@@ -22,7 +22,7 @@ pub(super) enum Letter {
 }
 
 /// A command that looks at an environment, and is answered where that is.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Question {
     /// The whole `cutover.toml`.
     pub(super) config: String,

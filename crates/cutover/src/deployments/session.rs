@@ -1,6 +1,6 @@
 //! One change of an environment: order, conduct, remember, tell.
 
-use super::afar::catch_up_from_afar;
+use super::afar::catch_up;
 use super::agents::agents;
 use super::conductor::open_service;
 use super::fleet::{Fleet, FleetEnd, Member};
@@ -24,7 +24,7 @@ use cutover_core::id::{DeploymentId, ProjectName, TargetName};
 use cutover_core::mask::MASKABLE_LENGTH_MIN;
 use cutover_core::next::DeploymentOutcome;
 use cutover_core::plan::{Plan, PlanKind};
-use cutover_core::record::{DeploymentRow, Part as RecordPart, split, summarize, unite};
+use cutover_core::record::{Part as RecordPart, split, summarize, unite};
 use cutover_core::rollout::Rollout;
 use cutover_core::store::{Filter, KEPT_COUNT, Store, StoreError};
 use cutover_core::target::Failure;
@@ -50,9 +50,7 @@ const RESUMED_COUNT_MAX: usize = 20;
 pub(crate) struct Session<'a> {
     context: &'a Context,
     project: &'a ProjectName,
-    /// The environment's targets on its first host.
-    pub(crate) place: Place<'a>,
-    /// The environment's targets on each of its hosts.
+    /// The environment's targets on each of its hosts; there is at least one.
     places: Vec<Place<'a>>,
     environment: &'a EnvironmentConfig,
     /// Its variables.
@@ -91,7 +89,7 @@ impl<'a> Session<'a> {
 
     fn resolve(&self, context: &Context) -> Result<Result<Variables, VariablesError>, CommandError> {
         let root = &context.project()?.dir;
-        let resolved = Variables::resolve(self.place.name.as_str(), self.environment, root);
+        let resolved = Variables::resolve(self.place().name.as_str(), self.environment, root);
         resolved.iter().flat_map(Variables::too_short).for_each(|name| {
             context.output.warn(&format!(
                 "secret {name} is too short to be masked: it will be seen in logs and output that have it; give it {MASKABLE_LENGTH_MIN} characters or more"
@@ -104,7 +102,6 @@ impl<'a> Session<'a> {
     pub(crate) fn open_without_variables(context: &'a Context, environment: &str) -> Result<Self, CommandError> {
         let (name, environment) = context.environment(environment)?;
         let places = Place::all(name, environment)?;
-        let place = places.first().cloned().ok_or_else(|| PlaceError::Empty(name.to_string()))?;
         let store = context
             .store()
             .inspect_err(|_| context.output.warn("the history cannot be opened; it will catch up later"))
@@ -112,7 +109,6 @@ impl<'a> Session<'a> {
         Ok(Self {
             context,
             project: &context.project()?.config.name,
-            place,
             places,
             environment,
             variables: Variables::unknown(environment),
@@ -126,17 +122,19 @@ impl<'a> Session<'a> {
         })
     }
 
+    /// The environment's targets on its first host.
+    pub(crate) fn place(&self) -> &Place<'a> {
+        &self.places[0]
+    }
+
     /// Begins the connections to the hosts that are other machines, so that the handshakes pass while other things are done.
     pub(crate) fn connect(&self) -> Result<Vec<Option<Host>>, CommandError> {
-        let connect = |place: &Place<'_>| {
-            (!place.is_here()).then(|| connect(self.context, place.host, &self.supervisor)).transpose()
-        };
-        self.places.iter().map(connect).collect()
+        connect_all(self.context, &self.supervisor, &self.places)
     }
 
     /// Fails where the environment has several hosts, or its one host is another machine.
     pub(crate) fn refuse_elsewhere(&self) -> Result<(), PlaceError> {
-        Place::here(self.place.name, self.environment).map(|_| ())
+        Place::here(self.place().name, self.environment).map(|_| ())
     }
 
     /// Makes one change under the lock and tells how it ended.
@@ -155,9 +153,7 @@ impl<'a> Session<'a> {
         match ended.how {
             How::One(None) => self.say_nothing_unfinished(),
             How::One(Some(outcome)) => Ok(outcome.into()),
-            How::Several(end) if !end.had_something_to_do && ended.all.is_empty() && end.is_quiet() => {
-                self.say_nothing_unfinished()
-            }
+            How::Several(end) if ended.all.is_empty() && end.is_quiet() => self.say_nothing_unfinished(),
             How::Several(end) => end.conclude(self.environment.rollout.on_unreachable == OnUnreachable::Skip),
         }
     }
@@ -169,7 +165,7 @@ impl<'a> Session<'a> {
         task: &Task,
         usual: BTreeMap<String, Duration>,
     ) -> Result<Performed, CommandError> {
-        signals::begin_change(self.place.name, self.places.iter().any(Place::is_here))
+        signals::begin_change(self.place().name, self.places.iter().any(Place::is_here))
             .map_err(|e| Failure::new(format!("watch for signals: {e}")))?;
         let hands = self.hands(task)?;
         let tee = self.context.output.tee(usual);
@@ -179,16 +175,12 @@ impl<'a> Session<'a> {
             let auditor = self.auditor(&hands.blobs, &tee);
             let mut members: Vec<Member> =
                 connections.into_iter().zip(orders).map(|(connection, order)| Member { connection, order }).collect();
-            match (members.len(), members.pop()) {
-                (1, Some(Member { connection, order })) => {
-                    let job = Job { order: &order, voice: Voice::Cancel(&CANCEL), observer: &auditor, ended: &keep };
-                    hands.perform(connection, &job).map(How::One).map_err(|undone| undone.error)
-                }
-                (_, last) => {
-                    members.extend(last);
-                    Ok(How::Several(Box::new(self.coordinate(members, &hands, &auditor, &keep))))
-                }
+            if members.len() > 1 {
+                return Ok(How::Several(Box::new(self.coordinate(members, &hands, &auditor, &keep))));
             }
+            let Some(Member { connection, order }) = members.pop() else { return Ok(How::One(None)) };
+            let job = Job { order: &order, voice: Voice::Cancel(&CANCEL), observer: &auditor, ended: &keep };
+            hands.perform(connection, &job).map(How::One).map_err(|undone| undone.error)
         });
         tee.finish(PATIENCE);
         let all = ended.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -230,9 +222,9 @@ impl<'a> Session<'a> {
     }
 
     fn auditor<'s>(&'s self, blobs: &'s ArtifactBlobs, inner: &'s dyn Observer) -> Auditor<'s> {
-        let Self { context, place, variables, artifacts, .. } = self;
+        let Self { context, variables, artifacts, .. } = self;
         let is_done = AtomicBool::new(false);
-        Auditor { output: &context.output, place, variables, artifacts, blobs, inner, is_done }
+        Auditor { output: &context.output, place: self.place(), variables, artifacts, blobs, inner, is_done }
     }
 
     /// One order for each host.
@@ -273,8 +265,8 @@ impl<'a> Session<'a> {
         if !matches!(task, Task::Resume) || self.places.len() == 1 {
             return Ok(BTreeSet::new());
         }
-        catch_up_from_afar(self.context, self.place.name.as_str())?;
-        let filter = Filter { scope: self.context.scope(Some(self.place.name))?, ..Filter::default() };
+        catch_up(self.context, self)?;
+        let filter = self.filter()?;
         let has_settled =
             |part: &RecordPart| summarize(&part.plan, &part.records).outcome == Some(DeploymentOutcome::Deployed);
         self.context.recall(|store| {
@@ -308,7 +300,7 @@ impl<'a> Session<'a> {
     }
 
     fn usual_times(&self) -> BTreeMap<String, Duration> {
-        let scope = self.context.scope(Some(self.place.name)).ok();
+        let scope = self.context.scope(Some(self.place().name)).ok();
         let times = scope.and_then(|scope| self.store.as_ref()?.usual_times(&scope, None).ok()).unwrap_or_default();
         times.into_iter().map(|(step, ms)| (step, Duration::from_millis(ms))).collect()
     }
@@ -335,19 +327,23 @@ impl<'a> Session<'a> {
     }
 
     fn tidy(&self, store: &SqliteStore) -> Result<(), StoreError> {
-        store.prune(self.project, self.place.name, KEPT_COUNT)?;
+        store.prune(self.project, self.place().name, KEPT_COUNT)?;
         // What lies on another machine cannot be seen from here.
         let here = self.places.iter().filter(|place| place.is_here()).flat_map(Place::layouts);
         for (target, _, layout) in here {
-            remember_releases(store, self.project, self.place.name, target, &layout)?;
+            remember_releases(store, self.project, self.place().name, target, &layout)?;
         }
         Ok(())
     }
 
     /// Says so, and how the last one ended: whoever lost a connection wants to know that.
     fn say_nothing_unfinished(&self) -> Result<Exit, CommandError> {
-        catch_up_from_afar(self.context, self.place.name.as_str())?;
-        let last = self.last()?;
+        // Several hosts told it before they were asked to resume.
+        if self.host_count() == 1 {
+            catch_up(self.context, self)?;
+        }
+        let filter = self.filter()?;
+        let last = self.context.recall(|store| store.history(&filter, 1))?.rows.into_iter().next();
         if self.context.output.json {
             self.context.output.json(&serde_json::json!({ "v": 1, "unfinished": null, "last": last }))?;
             return Ok(Exit::Done);
@@ -359,10 +355,9 @@ impl<'a> Session<'a> {
         Ok(Exit::Done)
     }
 
-    /// The last deployment that is known.
-    fn last(&self) -> Result<Option<DeploymentRow>, CommandError> {
-        let filter = Filter { scope: self.context.scope(Some(self.place.name))?, ..Filter::default() };
-        Ok(self.context.recall(|store| store.history(&filter, 1))?.rows.into_iter().next())
+    /// The environment's deployments.
+    pub(super) fn filter(&self) -> Result<Filter, CommandError> {
+        Ok(Filter { scope: self.context.scope(Some(self.place().name))?, ..Filter::default() })
     }
 }
 
@@ -395,9 +390,20 @@ fn has_migration(place: &Place<'_>) -> bool {
 
 /// Begins a connection as the config says that hosts are reached.
 pub(super) fn connect(context: &Context, host: &str, supervisor: &SupervisorProgram) -> Result<Host, CommandError> {
-    let project = context.project()?;
     // The agent there is what supervises here: this very binary.
-    Host::connect(host, &ssh_options(project), agents(&supervisor.program)?)
+    Host::connect(host, &ssh_options(context.project()?), agents(&supervisor.program)?)
+}
+
+/// The same to each of these places that is another machine; None for this one.
+pub(super) fn connect_all<'p>(
+    context: &Context,
+    supervisor: &SupervisorProgram,
+    places: impl IntoIterator<Item = &'p Place<'p>>,
+) -> Result<Vec<Option<Host>>, CommandError> {
+    let (options, agents) = (ssh_options(context.project()?), agents(&supervisor.program)?);
+    let connect =
+        |place: &Place<'_>| (!place.is_here()).then(|| Host::connect(place.host, &options, agents.clone())).transpose();
+    places.into_iter().map(connect).collect()
 }
 
 /// Begins a connection with options of its own, to a host that names who logs in.
@@ -417,12 +423,12 @@ impl Session<'_> {
         Wish {
             deployment,
             project: self.project,
-            environment: self.place.name,
-            host: self.place.host,
+            environment: self.place().name,
+            host: self.place().host,
             by,
             reason: &self.reason,
             made_at,
-            targets: self.place.targets.clone(),
+            targets: self.place().targets.clone(),
             variables: &self.variables.values,
             secret_names: self.variables.secret_names.clone(),
             part: None,

@@ -5,7 +5,7 @@ use super::letter::{Letter, Question};
 use super::lines::Lines;
 use super::place::{HERE_VARIABLE, Place};
 use super::remote::Host;
-use super::session::{connect, supervisor};
+use super::session::{connect, connect_all, supervisor};
 use crate::context::{Context, home};
 use crate::error::{CommandError, ErrorKind, output_failed};
 use crate::exit::Exit;
@@ -84,12 +84,10 @@ fn ask_several(
     places: &[&Place<'_>],
     output: &mut (dyn Write + Send),
 ) -> Result<i32, CommandError> {
-    let supervisor = supervisor()?;
-    let mut asked = Vec::new();
-    for place in places {
-        let far = (!place.is_here()).then(|| connect(context, place.host, &supervisor)).transpose()?;
-        asked.push((far, question(context, place.host, words(context, inquiry.args))?));
-    }
+    let connections = connect_all(context, &supervisor()?, places.iter().copied())?;
+    let question = question(context, "", words(context, inquiry.args))?;
+    let questions = places.iter().map(|place| Question { host: place.host.to_owned(), ..question.clone() });
+    let asked = connections.into_iter().zip(questions);
     let width = places.iter().map(|place| place.host.chars().count()).max().unwrap_or(0);
     let (output, json) = (Mutex::new(output), context.output.json);
     let shared = inquiry.streams.then_some(&output);
@@ -105,7 +103,7 @@ fn ask_several(
                 (lines.finish(), code)
             })
         };
-        let threads: Vec<_> = asked.into_iter().map(ask).collect();
+        let threads: Vec<_> = asked.map(ask).collect();
         threads.into_iter().map(|thread| thread.join().unwrap_or_else(|panic| resume_unwind(panic))).collect()
     });
     let output = output.into_inner().unwrap_or_else(PoisonError::into_inner);

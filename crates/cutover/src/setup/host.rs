@@ -1,5 +1,6 @@
 //! Which machine is prepared, who logs in for it, and for whom.
 
+use crate::deployments::Place;
 use crate::error::{CommandError, ErrorKind};
 use cutover_targets::remote::destination::Destination;
 use cutover_targets::remote::host_key::resolve;
@@ -14,8 +15,8 @@ pub(super) enum Machine {
 }
 
 impl Machine {
-    pub(super) fn of(host: &str) -> Self {
-        if host == "localhost" { Self::Here } else { Self::There(host.to_owned()) }
+    pub(super) fn of(place: &Place<'_>) -> Self {
+        if place.is_here() { Self::Here } else { Self::There(place.host.to_owned()) }
     }
 }
 

@@ -72,7 +72,7 @@ impl SetupArgs {
         let mut told = Vec::new();
         for place in Place::all(name, environment)? {
             let host = place.host;
-            let machine = Machine::of(host);
+            let machine = Machine::of(&place);
             let pinned = match &machine {
                 Machine::Here => None,
                 Machine::There(host) => pin::ensure(context, self, host, &mut options)?,

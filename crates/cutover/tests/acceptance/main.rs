@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot set up its world has failed")]
 
+#[path = "../shared/clean.rs"]
+mod clean;
 #[path = "../shared/client.rs"]
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod client;

@@ -3,6 +3,8 @@
 
 mod app;
 mod build;
+#[path = "../shared/clean.rs"]
+mod clean;
 mod config;
 mod deploy;
 mod far;

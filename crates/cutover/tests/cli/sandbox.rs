@@ -1,9 +1,10 @@
 //! A repository and a home of their own, cut off from this machine's settings.
 
+use crate::clean::clean_command;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 use tempfile::TempDir;
 
 /// A config that every command accepts.
@@ -207,13 +208,9 @@ hosts.api = ["localhost"]
 
     /// A program in the sandbox that was not started yet.
     pub(crate) fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
-        command.current_dir(self.repo()).stdin(Stdio::null()).env_clear();
-        command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", self.path().join("home"));
-        command.env("CUTOVER_HOME", self.path().join("home/cutover"));
-        command.env("CUTOVER_BY", "ada").env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", "/dev/null");
+        let home = self.path().join("home");
+        let mut command = clean_command(program, &self.repo(), &home, &home.join("cutover"));
         for who in ["AUTHOR", "COMMITTER"] {
-            command.env(format!("GIT_{who}_NAME"), "Ada").env(format!("GIT_{who}_EMAIL"), "ada@example.org");
             command.env(format!("GIT_{who}_DATE"), "2026-11-20T09:00:00Z");
         }
         command

@@ -1,5 +1,6 @@
 //! A repository, a home and a `deploy_to` of their own; everything that is started in it ends with it.
 
+use crate::clean::clean_command;
 use crate::eyes::{self, World};
 use crate::ran::Ran;
 use crate::run::Running;
@@ -8,7 +9,7 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -149,15 +150,7 @@ impl Bed {
 
     /// A program that works in the repository, cut off from this machine's settings.
     pub(crate) fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
-        command.current_dir(self.path("repo")).stdin(Stdio::null()).env_clear();
-        command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", self.path("home"));
-        command.env("CUTOVER_HOME", self.path("home/cutover")).env("CUTOVER_BY", "ada");
-        command.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", "/dev/null");
-        for who in ["AUTHOR", "COMMITTER"] {
-            command.env(format!("GIT_{who}_NAME"), "Ada").env(format!("GIT_{who}_EMAIL"), "ada@example.org");
-        }
-        command
+        clean_command(program, &self.path("repo"), &self.path("home"), &self.path("home/cutover"))
     }
 
     /// A `cutover` that was not started yet.

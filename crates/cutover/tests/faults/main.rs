@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot set up its world has failed")]
 
 mod bed;
+#[path = "../shared/clean.rs"]
+mod clean;
 mod clock;
 mod disk;
 mod engine;

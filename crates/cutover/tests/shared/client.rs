@@ -1,5 +1,6 @@
 //! Who deploys from here to machines: a home, a key, a repository, all cut off from this machine's settings.
 
+use crate::clean::clean_command;
 use crate::host::Host;
 use crate::ran::Ran;
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -110,14 +111,7 @@ impl Client {
     }
 
     fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
-        command.current_dir(self.path("repo")).stdin(Stdio::null()).env_clear();
-        command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", self.dir.path());
-        command.env("CUTOVER_HOME", self.path("home")).env("CUTOVER_BY", "ada");
-        command.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", "/dev/null");
-        for who in ["AUTHOR", "COMMITTER"] {
-            command.env(format!("GIT_{who}_NAME"), "Ada").env(format!("GIT_{who}_EMAIL"), "ada@example.org");
-        }
+        let mut command = clean_command(program, &self.path("repo"), self.dir.path(), &self.path("home"));
         let is_passed_on = |name: &str| PASSED_ON.iter().any(|start| name.to_uppercase().starts_with(start));
         command.envs(std::env::vars().filter(|(name, _)| is_passed_on(name)));
         // What was fetched for one test need not be fetched for the next.

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot set up its world has failed")]
 
+#[path = "../shared/clean.rs"]
+mod clean;
 mod deploy;
 mod doctor;
 mod fleet;

@@ -1,5 +1,6 @@
 //! A repository here, a machine there, and ssh between the two.
 
+use crate::clean::clean_command;
 use crate::host::Host;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::fs;
@@ -182,15 +183,8 @@ impl World {
 
     fn command(&self, program: &str) -> Command {
         fs::create_dir_all(self.path("repo")).unwrap();
-        let mut command = Command::new(program);
-        command.current_dir(self.path("repo")).stdin(Stdio::null()).env_clear();
-        command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", self.dir.path());
-        command.env("CUTOVER_HOME", self.path("home")).env("CUTOVER_BY", "ada");
+        let mut command = clean_command(program, &self.path("repo"), self.dir.path(), &self.path("home"));
         command.envs(std::env::var_os("CUTOVER_BED").map(|bed| ("CUTOVER_BED", bed)));
-        command.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", "/dev/null");
-        for who in ["AUTHOR", "COMMITTER"] {
-            command.env(format!("GIT_{who}_NAME"), "Ada").env(format!("GIT_{who}_EMAIL"), "ada@example.org");
-        }
         command
     }
 

@@ -8,6 +8,7 @@ use super::words::{duration, one_line};
 use cutover_core::event::Event;
 use cutover_core::journal::Entry;
 use cutover_core::next::DeploymentOutcome;
+use cutover_core::plan::Plan;
 use cutover_core::rollout::Standing;
 use jiff::Timestamp;
 use std::time::Duration;
@@ -97,26 +98,20 @@ impl FleetStory {
         let verbose = self.verbose;
         let Some(told) = self.hosts.iter_mut().find(|told| told.name == host) else { return Vec::new() };
         let lines = told.story.tell(happened);
-        if matches!(happened, Event::Began { .. }) {
-            return self.announce(lines);
+        if let Event::Began { plan, resumed, .. } = happened {
+            return self.announce(plan, *resumed);
         }
         let label = told.label.clone();
         let lines = lines.into_iter().filter(|line| verbose || is_worth_telling(happened, line));
         lines.map(|line| line.of_host(&label)).collect()
     }
 
-    /// What the first host is about to do, all of them are. What was live may differ from host to host.
-    fn announce(&mut self, lines: Vec<Line>) -> Vec<Line> {
-        if self.is_announced {
+    /// What the first host is about to do, all of them are.
+    fn announce(&mut self, plan: &Plan, resumed: bool) -> Vec<Line> {
+        if std::mem::replace(&mut self.is_announced, true) {
             return Vec::new();
         }
-        self.is_announced = true;
-        let mut lines: Vec<Line> =
-            lines.into_iter().filter(|line| !line.head.trim_start().starts_with("live ")).collect();
-        if let Some(first) = lines.first_mut() {
-            first.head = format!("{} on {} hosts", first.head, self.hosts.len());
-        }
-        lines
+        summary::fleet_began(plan, resumed, self.hosts.len())
     }
 
     fn stands(&mut self, host: &str, standing: Standing, why: &str, at: Timestamp) -> Vec<Line> {

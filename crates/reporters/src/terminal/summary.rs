@@ -9,8 +9,13 @@ use std::time::Duration;
 /// How many characters of a commit hash people read.
 const COMMIT_LENGTH: usize = 7;
 
-/// What will be done, and instead of what.
-pub(super) fn began(plan: &Plan, resumed: bool, retold: bool) -> Vec<Line> {
+/// What will be done on several hosts. What was live may differ from one to the other.
+pub(super) fn fleet_began(plan: &Plan, resumed: bool, host_count: usize) -> Vec<Line> {
+    let heading = format!("{} on {host_count} hosts", heading(plan, resumed));
+    [Line::whole(Tone::Strong, heading)].into_iter().chain(commit_line(plan)).collect()
+}
+
+fn heading(plan: &Plan, resumed: bool) -> String {
     let (project, environment, release) = (&plan.project, &plan.environment, &plan.release);
     let what = match plan.kind {
         PlanKind::Deploy if plan.original.as_ref() == Some(release) => {
@@ -21,10 +26,19 @@ pub(super) fn began(plan: &Plan, resumed: bool, retold: bool) -> Vec<Line> {
         PlanKind::Restart => format!("Restarting {project} in {environment}: release {release}"),
     };
     let again = if resumed { format!(" (goes on with deployment {})", plan.deployment) } else { String::new() };
-    let mut lines = vec![Line::whole(Tone::Strong, what + &again)];
-    lines.extend(commit(plan).map(|commit| Line::headed(Tone::Plain, "  commit ", commit)));
+    what + &again
+}
+
+fn commit_line(plan: &Plan) -> Option<Line> {
+    commit(plan).map(|commit| Line::headed(Tone::Plain, "  commit ", commit))
+}
+
+/// What will be done, and instead of what.
+pub(super) fn began(plan: &Plan, resumed: bool, retold: bool) -> Vec<Line> {
+    let mut lines = vec![Line::whole(Tone::Strong, heading(plan, resumed))];
+    lines.extend(commit_line(plan));
     if let Some(original) = &plan.original
-        && original != release
+        && *original != plan.release
     {
         let when = if retold { "  live before " } else { "  live now " };
         lines.push(Line::headed(Tone::Plain, when, original.to_string()));

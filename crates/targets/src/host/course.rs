@@ -6,7 +6,7 @@ use super::journal_file::FileJournal;
 use super::site::Offer;
 use super::transaction::{Surroundings, TransactionError};
 use cutover_core::engine::{Clock, Engine};
-use cutover_core::event::{Event, Observer};
+use cutover_core::event::Nobody;
 use cutover_core::journal::{Entry, Journal, JournalError, Record};
 use cutover_core::next::{DeploymentOutcome, Next, next};
 use cutover_core::plan::Step;
@@ -140,11 +140,4 @@ impl Target for LeftAsItIs<'_> {
     ) -> Result<Restoration, Failure> {
         Err(self.refusal())
     }
-}
-
-/// Nobody is told: nothing happens.
-struct Nobody;
-
-impl Observer for Nobody {
-    fn event(&self, _event: &Event) {}
 }

@@ -5,10 +5,11 @@
 use super::*;
 use crate::deployments::Task;
 use crate::deployments::letter::{Change, Letter};
-use crate::deployments::order::Part;
+use crate::deployments::order::{Order, Part};
 use cutover_core::artifact::{BlobSource, Digest, Manifest, ManifestEntry, RelativePath};
 use cutover_core::config::{Config, HostConfig, OnLostCoordinator, TargetConfig};
 use cutover_core::next::DeploymentOutcome;
+use cutover_core::rollout::Gate;
 use cutover_targets::host::planner::FleetPart;
 use cutover_targets::remote::bootstrap::preamble;
 use cutover_targets::remote::content;
