@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// The variable with a private key for `ssh`. It is for Cutover alone: no program that it starts has it in its environment.
+pub const SSH_KEY_VARIABLE: &str = "CUTOVER_SSH_KEY";
+
 /// A value that must never be shown. It prints `***` and has no `Serialize`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);

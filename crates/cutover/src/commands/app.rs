@@ -10,6 +10,7 @@ use clap::{Args, Subcommand};
 use cutover_core::config::HostConfig;
 use cutover_core::id::TargetName;
 use cutover_core::mask::Masker;
+use cutover_core::secret::SSH_KEY_VARIABLE;
 use cutover_core::target::Failure;
 use cutover_reporters::log_text;
 use cutover_targets::host::{Layout, linked};
@@ -158,7 +159,7 @@ fn exec(session: &Session<'_>, target: Option<&str>, command: &[String]) -> Resu
         command.split_first().ok_or_else(|| CommandError::new(ErrorKind::Usage, "name a command"))?;
     linked(&layout.current())?.ok_or_else(nothing_live)?;
     let mut child = Command::new(program);
-    child.args(arguments).current_dir(layout.current());
+    child.env_remove(SSH_KEY_VARIABLE).args(arguments).current_dir(layout.current());
     child.envs(live_variables(config)?.iter().map(|(name, value)| (name, value.expose())));
     // From here on this process is the command: terminal, signals and exit code are its own.
     let error = child.exec();

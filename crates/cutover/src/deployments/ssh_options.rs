@@ -2,8 +2,8 @@
 
 use crate::context::Project;
 use cutover_core::config::SshConfig;
-use cutover_core::secret::Secret;
-use cutover_targets::remote::ssh::{Identity, KEY_VARIABLE, Options};
+use cutover_core::secret::{SSH_KEY_VARIABLE, Secret};
+use cutover_targets::remote::ssh::{Identity, Options};
 use std::path::{Path, PathBuf};
 
 /// The options of the project's connections.
@@ -17,7 +17,7 @@ pub(crate) fn ssh_options(project: &Project) -> Options {
 
 /// The key that a CI gives; a variable that is set and empty is what a CI gives for a secret that it does not have.
 fn key_variable() -> Option<Secret> {
-    std::env::var(KEY_VARIABLE).ok().filter(|key| !key.trim().is_empty()).map(Secret::new)
+    std::env::var(SSH_KEY_VARIABLE).ok().filter(|key| !key.trim().is_empty()).map(Secret::new)
 }
 
 /// A file beside `cutover.toml`, or in the home directory for `~/`.

@@ -72,9 +72,16 @@ fn a_key_from_the_environment_is_in_no_file_and_no_other_environment_and_nothing
     let wait = format!("Match exec \"touch {0}.reached; until [ -e {0} ]; do sleep 0.01; done\"", gate.display());
     world.write("ssh_config", &format!("{text}\n{wait}\n"));
     let secret = key.lines().nth(3).unwrap();
+    let path = world.path_with("git", "[ -z \"${CUTOVER_SSH_KEY+is there}\" ] || touch \"$0.knew\"");
 
     let mut deploy = world.cutover(&["deploy", "production"]);
-    let deploy = deploy.env("CUTOVER_SSH_KEY", &key).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let deploy = deploy
+        .env("PATH", path)
+        .env("CUTOVER_SSH_KEY", &key)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
     let reached = world.path("gate.reached");
     crate::world::await_that("ssh is on its way", || reached.exists());
     let (said, kept) = (whatever_is_said_in_proc(secret), on_disk(secret));
@@ -84,6 +91,7 @@ fn a_key_from_the_environment_is_in_no_file_and_no_other_environment_and_nothing
     assert_eq!(ran.code, 0, "{ran:?}");
     assert_eq!(world.answer(), "one");
     assert_eq!((said, kept), (vec![], vec![]), "the key was seen");
+    assert!(!world.path("programs/git.knew").exists(), "git had the key");
     assert!(!format!("{ran:?}").contains(secret));
     assert_eq!((whatever_is_said_in_proc(secret), on_disk(secret)), (vec![], vec![]), "the key has stayed");
 }

@@ -5,6 +5,7 @@ use crate::host::Host;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::fs;
 use std::io::{BufRead, BufReader, Lines};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
@@ -157,6 +158,16 @@ impl World {
             "LogLevel ERROR".to_owned(),
         ];
         self.write("ssh_config", &lines.join("\n"));
+    }
+
+    /// A `PATH` with a program of this name before the real one: it runs the script and then becomes the real one.
+    pub(crate) fn path_with(&self, program: &str, script: &str) -> String {
+        let (dir, path) = (self.path("programs"), std::env::var("PATH").unwrap());
+        fs::create_dir_all(&dir).unwrap();
+        let file = dir.join(program);
+        fs::write(&file, format!("#!/bin/sh\n{script}\nPATH='{path}' exec {program} \"$@\"\n")).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
+        format!("{}:{path}", dir.display())
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

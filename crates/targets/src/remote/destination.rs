@@ -1,7 +1,8 @@
 //! Where a connection goes: a host as the config writes it, and what `ssh` makes of that.
 
-use super::ssh::{KEY_VARIABLE, Options, cannot_run};
+use super::ssh::{Options, cannot_run};
 use cutover_child::Timed;
+use cutover_core::secret::SSH_KEY_VARIABLE;
 use cutover_core::target::Failure;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -78,7 +79,7 @@ impl Destination {
     /// Asks `ssh` what it makes of this destination; connects to nothing.
     pub(super) fn resolve(&self, config: &Path) -> Result<Resolved, Failure> {
         let mut ssh = Command::new("ssh");
-        ssh.args(["-G", "-F"]).arg(config).args(self.args(&[])).args(["--", &self.host]).env_remove(KEY_VARIABLE);
+        ssh.args(["-G", "-F"]).arg(config).args(self.args(&[])).args(["--", &self.host]).env_remove(SSH_KEY_VARIABLE);
         ssh.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = ssh.spawn().map_err(|error| cannot_run("ssh", &error))?;
         let mut answer = String::new();

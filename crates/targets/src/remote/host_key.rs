@@ -1,9 +1,10 @@
 //! Looking at a host's key before anybody trusts it.
 
 use super::destination::{Destination, Resolved};
-use super::ssh::{Identity, KEY_VARIABLE, Options, cannot_run};
+use super::ssh::{Identity, Options, cannot_run};
 use super::way::Way;
 use cutover_child::Timed;
+use cutover_core::secret::SSH_KEY_VARIABLE;
 use cutover_core::target::Failure;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -90,7 +91,7 @@ fn connect(destination: &Destination, way: &Way, options: &Options, more: &[&str
     let mut ssh = Command::new("ssh");
     ssh.arg("-F").arg(way.config()).args(destination.args(&options.jump));
     ssh.args(NAMELESS.iter().chain(more).flat_map(|option| ["-o", option]));
-    ssh.args(["-a", "-x", "-T", "--", &destination.host, "true"]).env_remove(KEY_VARIABLE);
+    ssh.args(["-a", "-x", "-T", "--", &destination.host, "true"]).env_remove(SSH_KEY_VARIABLE);
     ssh.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = ssh.spawn().map_err(|error| cannot_run("ssh", &error))?;
     let mut said = Vec::new();
@@ -164,7 +165,7 @@ fn public_half(path: &Path) -> Result<String, Failure> {
 
 fn ask(program: &str, args: &[&str], input: &str) -> Result<String, Failure> {
     let mut command = Command::new(program);
-    command.args(args).env_remove(KEY_VARIABLE).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    command.args(args).env_remove(SSH_KEY_VARIABLE).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.spawn().map_err(|error| cannot_run(program, &error))?;
     if let Some(mut stdin) = child.stdin.take() {
         // One that does not want to hear it says so.

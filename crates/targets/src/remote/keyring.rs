@@ -1,8 +1,8 @@
 //! A private key that is ours to keep: in the memory of an `ssh-agent` that lives no longer than we need it.
 
-use super::ssh::{KEY_VARIABLE, cannot_run};
+use super::ssh::cannot_run;
 use cutover_child::Timed;
-use cutover_core::secret::Secret;
+use cutover_core::secret::{SSH_KEY_VARIABLE, Secret};
 use cutover_core::target::Failure;
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -62,7 +62,7 @@ impl Keyring {
     fn write(dir: &Path, text: &str) -> Result<Self, Failure> {
         let path = dir.join("key");
         cutover_disk::write_unsynced(&path, text.as_bytes(), 0o600)
-            .map_err(|error| Failure::new(format!("keep the key of {KEY_VARIABLE} for ssh: {error}")))?;
+            .map_err(|error| Failure::new(format!("keep the key of {SSH_KEY_VARIABLE} for ssh: {error}")))?;
         Ok(Self::File(path))
     }
 }
@@ -81,7 +81,7 @@ impl Agent {
     fn start(dir: &Path, key_bytes: usize) -> io::Result<(Child, ChildStdin)> {
         let mut agent = Command::new("ssh-agent");
         agent.arg("-a").arg(dir.join("agent")).args(["sh", "-c", SCRIPT, "sh", &key_bytes.to_string()]);
-        agent.env_remove(KEY_VARIABLE).env_remove("DISPLAY").env("SSH_ASKPASS_REQUIRE", "never");
+        agent.env_remove(SSH_KEY_VARIABLE).env_remove("DISPLAY").env("SSH_ASKPASS_REQUIRE", "never");
         agent.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut shell = agent.spawn()?;
         let input = shell.stdin.take().ok_or_else(|| io::Error::other("it has no input"))?;
@@ -100,7 +100,7 @@ impl Agent {
         let agent = Self { shell, pid, _input: input, socket, public: path };
         let public = public.ok_or_else(no_key)?;
         cutover_disk::write_unsynced(&agent.public, format!("{public}\n").as_bytes(), 0o600)
-            .map_err(|error| Failure::new(format!("write the public half of {KEY_VARIABLE}: {error}")))?;
+            .map_err(|error| Failure::new(format!("write the public half of {SSH_KEY_VARIABLE}: {error}")))?;
         Ok(agent)
     }
 }
@@ -115,7 +115,7 @@ impl Drop for Agent {
 }
 
 fn no_key() -> Failure {
-    Failure::new(format!("{KEY_VARIABLE} holds no private key that ssh-add takes"))
+    Failure::new(format!("{SSH_KEY_VARIABLE} holds no private key that ssh-add takes"))
         .hint("put a whole key into it, without a passphrase: from `-----BEGIN` to `-----END … -----`")
 }
 
@@ -170,7 +170,7 @@ mod tests {
             ["sesame-open", "-----BEGIN OPENSSH PRIVATE KEY-----\nsesame-open\n-----END OPENSSH PRIVATE KEY-----"]
         {
             let failure = Keyring::open(dir.path(), &Secret::new(text)).unwrap_err();
-            assert!(failure.message.contains(KEY_VARIABLE), "{failure}");
+            assert!(failure.message.contains(SSH_KEY_VARIABLE), "{failure}");
             assert!(!format!("{failure:?}").contains("sesame"), "{failure:?}");
         }
     }

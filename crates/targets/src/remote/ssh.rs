@@ -2,7 +2,7 @@
 
 use super::destination::Destination;
 use super::way::Way;
-use cutover_core::secret::Secret;
+use cutover_core::secret::{SSH_KEY_VARIABLE, Secret};
 use cutover_core::target::Failure;
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -31,10 +31,6 @@ const POLL: Duration = Duration::from_millis(5);
 /// Ctrl-C reaches all that runs in the terminal. It is for Cutover, which asks the host to stop, and then still needs the
 /// connection. `ssh` leaves signals alone that are ignored when it begins.
 const HEEDLESS: &str = "trap '' INT HUP; exec \"$0\" \"$@\"";
-
-/// The variable that may hold a private key. It goes before [`Options::identity`], and no command that is run for a
-/// connection has it in its environment.
-pub const KEY_VARIABLE: &str = "CUTOVER_SSH_KEY";
 
 /// How hosts are reached.
 #[derive(Debug, Clone, Default)]
@@ -80,7 +76,7 @@ impl Connection {
         ssh.args(destination.args(&options.jump));
         ssh.args(OPTIONS.iter().flat_map(|option| ["-o", option]));
         // No environment, agent or forwarding of ours is anybody's business there.
-        ssh.args(["-a", "-x", "-T", "--", &destination.host, command]).env_remove(KEY_VARIABLE);
+        ssh.args(["-a", "-x", "-T", "--", &destination.host, command]).env_remove(SSH_KEY_VARIABLE);
         ssh.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = ssh.spawn().map_err(|error| cannot_run("ssh", &error))?;
         let stderr = child.stderr.take();
