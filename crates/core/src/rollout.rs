@@ -38,6 +38,11 @@ pub enum Standing {
     Switching,
     /// It waits at the second gate.
     Healthy,
+    /// It waits at the second gate, as far as is known: it has not answered for a while.
+    Silent,
+    /// It waits no longer, or cannot be heard any more: it goes back by itself, or does what `on_lost_coordinator` says.
+    /// Until that is known, the new release may be live there.
+    Leaving,
     /// It was told to settle.
     Settling,
     /// It was told to stop.
@@ -60,7 +65,7 @@ impl Standing {
 
     /// Whether the new release may be live there and can still be taken back.
     fn may_be_live(self) -> bool {
-        matches!(self, Self::Switching | Self::Healthy | Self::Stopping)
+        matches!(self, Self::Switching | Self::Healthy | Self::Silent | Self::Leaving | Self::Stopping)
     }
 }
 
@@ -92,7 +97,7 @@ impl Rollout<'_> {
     ///
     /// - Nobody switches before everybody is staged.
     /// - A wave begins when the one before it is healthy; in a wave, at most `max_unavailable` switch at once.
-    /// - Nobody settles before everybody is healthy; from then on nobody is told to stop.
+    /// - Nobody settles before everybody is healthy and has answered lately; from then on nobody is told to stop.
     /// - When a host fails, those that have not switched stop, and the others go back or settle, as the policy says.
     pub fn next(&self, hosts: &[Standing], paused: usize, cancelled: bool) -> Next {
         if hosts.iter().all(|host| host.is_over()) {
@@ -111,11 +116,14 @@ impl Rollout<'_> {
         hosts.iter().enumerate().any(|(at, host)| match host {
             // Without the host that migrates, the others would go live on what was not migrated.
             Standing::Unreachable => self.config.on_unreachable == OnUnreachable::Refuse || self.migrating == Some(at),
-            Standing::Refused | Standing::Lost | Standing::Stopping => true,
+            Standing::Refused | Standing::Lost | Standing::Leaving | Standing::Stopping => true,
             Standing::Ended(outcome) => *outcome != DeploymentOutcome::Deployed,
-            Standing::Preparing | Standing::Staged | Standing::Switching | Standing::Healthy | Standing::Settling => {
-                false
-            }
+            Standing::Preparing
+            | Standing::Staged
+            | Standing::Switching
+            | Standing::Healthy
+            | Standing::Silent
+            | Standing::Settling => false,
         })
     }
 
@@ -125,9 +133,12 @@ impl Rollout<'_> {
             Standing::Preparing | Standing::Staged => Some((at, Word::Stop)),
             Standing::Healthy if keeps => Some((at, Word::Go(Gate::Settle))),
             // Those that were not healthy yet find out by themselves whether they become it.
-            Standing::Switching if keeps => None,
-            Standing::Switching | Standing::Healthy => (!self.goes_back_later(at, hosts)).then_some((at, Word::Stop)),
+            Standing::Switching | Standing::Silent if keeps => None,
+            Standing::Switching | Standing::Healthy | Standing::Silent => {
+                (!self.goes_back_later(at, hosts)).then_some((at, Word::Stop))
+            }
             Standing::Settling
+            | Standing::Leaving
             | Standing::Stopping
             | Standing::Unreachable
             | Standing::Refused
@@ -156,7 +167,8 @@ impl Rollout<'_> {
                 return Next::Pause(number);
             }
             let at_once = self.config.max_unavailable.of(hosts.len());
-            let room = at_once.saturating_sub(in_wave(Standing::Switching).count());
+            let busy = in_wave(Standing::Switching).count() + in_wave(Standing::Silent).count();
+            let room = at_once.saturating_sub(busy);
             let go = in_wave(Standing::Staged).take(room).map(|at| (*at, Word::Go(Gate::Switch)));
             return tell(go.collect());
         }
@@ -172,7 +184,9 @@ impl Rollout<'_> {
     ///
     /// Meaningful once nobody is preparing any more.
     pub fn waves(&self, hosts: &[Standing]) -> Vec<Vec<usize>> {
-        let takes_part = |at: &usize| matches!(hosts[*at], Standing::Staged | Standing::Switching | Standing::Healthy);
+        let takes_part = |at: &usize| {
+            matches!(hosts[*at], Standing::Staged | Standing::Switching | Standing::Healthy | Standing::Silent)
+        };
         let mut rest: Vec<usize> = (0..hosts.len()).filter(takes_part).collect();
         let count = rest.len();
         let mut waves = Vec::new();

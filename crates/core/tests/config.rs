@@ -93,6 +93,22 @@ fn an_override_that_brings_a_collision_is_told_at_the_override() {
 }
 
 #[test]
+fn a_release_is_not_kept_where_its_migration_may_be_taken_back() {
+    let config = |policy: &str, migrate: &str| {
+        let rollout =
+            format!("[environments.live]\nhosts.app = [\"a\", \"b\"]\nrollout.on_lost_coordinator = \"{policy}\"");
+        format!("{}\n[targets.app.host.run]\nmigrate = {migrate}\n{rollout}\n", host(""))
+    };
+    let text = config("keep", "{ up = \"up\", down = \"down\" }");
+    let (message, meant) = only(&text);
+    assert_eq!(meant, "\"keep\"");
+    assert!(message.contains("takes the schema away"), "{message}");
+    for (policy, migrate) in [("restore", "{ up = \"up\", down = \"down\" }"), ("keep", "\"up\"")] {
+        assert_eq!(told(&config(policy, migrate)), "", "{policy} {migrate}");
+    }
+}
+
+#[test]
 fn an_override_without_hosts_is_a_warning_and_its_mistakes_are_errors() {
     let text = SAMPLE.replace("app = [\"deploy@10.213.7.12\"]", "");
     let found = Config::check(&text);

@@ -191,7 +191,26 @@ impl<'n, 'i> Merging<'n, 'i> {
             self.warn_without_hosts(key, sink);
             self.target(key.get_ref(), sink);
         }
-        hosts.into_iter().filter_map(|name| self.target(name, sink)).collect()
+        let targets = hosts.into_iter().filter_map(|name| self.target(name, sink)).collect();
+        self.check_what_is_kept(&targets, sink);
+        targets
+    }
+
+    /// A host that keeps the new release by itself must not lose the schema that this release needs.
+    fn check_what_is_kept(&self, targets: &BTreeMap<TargetName, TargetConfig>, sink: &mut Sink) {
+        let rollout = self.environment.get("rollout").and_then(|node| node.get_ref().as_table());
+        let Some(policy) = rollout.and_then(|rollout| rollout.get("on_lost_coordinator")) else { return };
+        let takes_back = |(_, target): &(&TargetName, &TargetConfig)| {
+            let TargetConfig::Host(host) = target;
+            host.run.migrate.as_ref().is_some_and(|migrate| migrate.down.is_some())
+        };
+        let Some((name, _)) = targets.iter().find(takes_back) else { return };
+        if policy.get_ref().as_str() == Some("keep") {
+            let key = format!("environments.{}.rollout.on_lost_coordinator", show(self.name));
+            let why = format!("`{key}` keeps what `targets.{name}.host.run.migrate.down` takes the schema away from");
+            let hint = "leave it at \"restore\", or make the migration `compatible` and without `down`";
+            sink.error(policy.span(), why, "a release without its schema", Some(hint.to_owned()));
+        }
     }
 
     /// The keys of one of the environment's tables.

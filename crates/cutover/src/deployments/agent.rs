@@ -5,7 +5,7 @@
 mod flight;
 
 use super::conductor::Conductor;
-use super::letter::{Answer, AtGate, Question};
+use super::letter::{Answer, AtGate, Present, Question};
 use super::line::{FarCoordinator, Line};
 use crate::error::CommandError;
 use cutover_core::event::Event;
@@ -61,7 +61,7 @@ where
     };
     let (remote, inlet) = Remote::new(Arc::clone(&sender), request.manifest.as_ref());
     let line = Arc::new(Line::new());
-    let ear = Ear { inlet, line: Arc::clone(&line), cancel };
+    let ear = Ear { inlet, line: Arc::clone(&line), cancel, sender: Arc::clone(&sender) };
     std::thread::Builder::new().name("client".to_owned()).spawn(move || ear.listen(reader))?;
     let tee = Tee::new(vec![Box::new(Frames(Arc::clone(&sender)))]);
     let tell = |gate, artifact: &str| {
@@ -79,13 +79,14 @@ where
 }
 
 /// Takes what the client sends while its order is carried out.
-struct Ear {
+struct Ear<W> {
     inlet: Inlet,
     line: Arc<Line>,
     cancel: &'static Cancel,
+    sender: Arc<Sender<W>>,
 }
 
-impl Ear {
+impl<W: Write> Ear<W> {
     fn listen(self, mut reader: impl Read) {
         let why = loop {
             match receive(&mut reader) {
@@ -109,10 +110,15 @@ impl Ear {
             Kind::Unavailable => self.inlet.fail(&String::from_utf8_lossy(&payload)),
             Kind::Cancel => self.cancel.cancel(),
             Kind::Go => self.line.go(serde_json::from_slice(&payload).map_err(|error| error.to_string())?),
-            Kind::Alive => {}
+            Kind::Alive => self.answer(serde_json::from_slice(&payload).map_err(|error| error.to_string())?),
             kind => return Err(format!("the client sent {kind:?} out of turn")),
         }
         Ok(())
+    }
+
+    fn answer(&self, asked_ms: u64) {
+        // A client that is gone is noticed by who reads what it says.
+        let _told = self.sender.send_json(Kind::Present, &Present { asked_ms, gate: self.line.gate() });
     }
 }
 

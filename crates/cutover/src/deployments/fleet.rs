@@ -1,7 +1,8 @@
 //! Coordinates a change of several hosts: each makes it under its own law, and waits for the others at two gates.
 
+use super::contact::Contacts;
 use super::order::Order;
-use super::remote::{Host, Undone, Voice};
+use super::remote::{Host, Says, Undone, Voice};
 use crate::error::{CommandError, ErrorKind};
 use crate::exit::Exit;
 use cutover_core::event::{Event, Observer};
@@ -54,7 +55,7 @@ pub(super) struct FleetEnd {
 
 /// What is heard of one host.
 enum News {
-    AtGate(Gate, String),
+    Says(Says),
     Begun,
     Over(Result<Option<DeploymentOutcome>, Undone>),
 }
@@ -67,7 +68,8 @@ impl Fleet<'_> {
         self.observer.event(&Event::Fleet { hosts: hosts.clone(), at: Timestamp::now() });
         let (tell, news) = channel();
         let end = std::thread::scope(|scope| {
-            let mut coordinator = Coordinator::new(self, hosts, news);
+            let are_far: Vec<bool> = members.iter().map(|member| member.connection.is_some()).collect();
+            let mut coordinator = Coordinator::new(self, hosts, &are_far, news);
             // Whoever waits for locks takes the first one first, like everybody: else two could wait for each other.
             let first_alone = members.first().is_some_and(|first| first.order.wait.is_some());
             for (at, member) in members.into_iter().enumerate() {
@@ -91,10 +93,10 @@ impl Fleet<'_> {
         // When the coordinator is gone, so is this process.
         let say = |news| drop(tell.send((at, news)));
         let (words, host) = (Mutex::new(words), member.order.host.clone());
-        let at_gate = |gate, artifact| say(News::AtGate(gate, artifact));
+        let tell = |says| say(News::Says(says));
         let begun = || say(News::Begun);
         let observer = OnHost { host, inner: self.observer, begun: &begun };
-        let voice = Voice::Coordinator { words: &words, at_gate: &at_gate };
+        let voice = Voice::Coordinator { words: &words, tell: &tell };
         say(News::Over((self.perform)(member, voice, &observer)));
     }
 }
@@ -138,14 +140,16 @@ struct Coordinator<'f> {
     stopped: bool,
     /// When this process last looked up, by a clock that goes on while the machine sleeps.
     awake_at: Duration,
+    contacts: Contacts,
 }
 
 impl<'f> Coordinator<'f> {
-    fn new(fleet: &'f Fleet<'f>, hosts: Vec<String>, news: Receiver<(usize, News)>) -> Self {
+    fn new(fleet: &'f Fleet<'f>, hosts: Vec<String>, are_far: &[bool], news: Receiver<(usize, News)>) -> Self {
         let count = hosts.len();
         let end =
             FleetEnd { hosts, standings: vec![Standing::Preparing; count], errors: Vec::new(), disagreement: None };
         let (artifacts, voices) = (vec![None; count], Vec::new());
+        let lease = fleet.rollout.map_or(Duration::MAX, |rollout| rollout.config.lease);
         Self {
             fleet,
             end,
@@ -157,6 +161,7 @@ impl<'f> Coordinator<'f> {
             wave: 0,
             stopped: false,
             awake_at: uptime(),
+            contacts: Contacts::new(lease, are_far, Instant::now()),
         }
     }
 
@@ -174,13 +179,14 @@ impl<'f> Coordinator<'f> {
     fn run(mut self) -> FleetEnd {
         loop {
             self.notice_sleep();
+            self.notice_silence();
             let next = match &self.fleet.rollout {
                 Some(rollout) => rollout.next(&self.end.standings, self.paused, self.must_stop()),
                 None if self.end.standings.iter().all(|standing| standing.is_over()) => Next::Over,
                 None => Next::Wait,
             };
             match next {
-                Next::Over => return self.end,
+                Next::Over => return self.hear_out(),
                 Next::Tell(words) => self.say(&words),
                 Next::Pause(wave) => self.pause(wave),
                 Next::Wait => self.pausing = None,
@@ -202,6 +208,15 @@ impl<'f> Coordinator<'f> {
         }
     }
 
+    /// Nobody may be told to go on because of what was known of a host that is not heard of any more.
+    fn notice_silence(&mut self) {
+        let now = Instant::now();
+        for at in 0..self.end.standings.len() {
+            let standing = self.contacts.pass(at, self.end.standings[at], now);
+            self.stands(at, standing, "it does not answer any more".to_owned());
+        }
+    }
+
     fn must_stop(&self) -> bool {
         self.fleet.cancel.is_cancelled() || self.end.disagreement.is_some()
     }
@@ -212,7 +227,10 @@ impl<'f> Coordinator<'f> {
             // Who does not listen any more says why it is over.
             let _heard = self.voices[*at].send(*word);
             self.end.standings[*at] = match word {
-                Word::Go(Gate::Switch) => Standing::Switching,
+                Word::Go(Gate::Switch) => {
+                    self.contacts.switches(*at);
+                    Standing::Switching
+                }
                 Word::Go(Gate::Settle) => Standing::Settling,
                 Word::Stop => Standing::Stopping,
             };
@@ -258,6 +276,14 @@ impl<'f> Coordinator<'f> {
         }
     }
 
+    /// Hears the end of hosts that were given up and are still connected.
+    fn hear_out(mut self) -> FleetEnd {
+        while let Ok((at, news)) = self.news.recv() {
+            self.take(at, news);
+        }
+        self.end
+    }
+
     /// Without a rollout, to stop is all that there is to say.
     fn pass_on_stop(&mut self) {
         if self.fleet.cancel.is_cancelled() && !self.stopped {
@@ -272,34 +298,49 @@ impl<'f> Coordinator<'f> {
     fn take(&mut self, at: usize, news: News) {
         let (standing, why) = match news {
             News::Begun => return,
-            News::AtGate(gate, artifact) => {
+            News::Says(Says::AtGate(gate, artifact)) => {
                 self.artifacts[at] = Some(artifact);
-                self.at_gate(at, gate)
+                (self.at_gate(at, gate), String::new())
+            }
+            News::Says(Says::Present { asked_at, gate }) => {
+                let standing = self.contacts.answered(at, self.end.standings[at], asked_at, gate);
+                (standing, "it waits no longer".to_owned())
             }
             News::Over(Ok(ended)) => (Standing::Ended(ended.unwrap_or(DeploymentOutcome::Deployed)), String::new()),
-            News::Over(Err(undone)) => self.undone(undone),
+            News::Over(Err(undone)) => self.undone(at, undone),
         };
+        self.stands(at, standing, why);
+        self.compare();
+    }
+
+    /// Notes how a host stands, and tells it when that is new.
+    fn stands(&mut self, at: usize, standing: Standing, why: String) {
         if self.end.standings[at] == standing {
             return;
         }
         self.end.standings[at] = standing;
+        if standing == Standing::Leaving {
+            // Should it hear that, it knows sooner.
+            let _heard = self.voices[at].send(Word::Stop);
+        }
         let host = self.end.hosts[at].clone();
         self.fleet.observer.event(&Event::Stands { host, standing, why, at: Timestamp::now() });
-        self.compare();
     }
 
     /// One that was told to stop meanwhile hears that at its gate.
-    fn at_gate(&self, at: usize, gate: Gate) -> (Standing, String) {
-        let standing = match (gate, self.end.standings[at]) {
+    fn at_gate(&mut self, at: usize, gate: Gate) -> Standing {
+        self.contacts.at_gate(at, Instant::now());
+        match (gate, self.end.standings[at]) {
             (Gate::Switch, Standing::Preparing) => Standing::Staged,
             (Gate::Settle, Standing::Switching) => Standing::Healthy,
             (_, standing) => standing,
-        };
-        (standing, String::new())
+        }
     }
 
-    fn undone(&mut self, Undone { error, may_go_on }: Undone) -> (Standing, String) {
+    fn undone(&mut self, at: usize, Undone { error, may_go_on }: Undone) -> (Standing, String) {
+        let migrates_elsewhere = self.fleet.rollout.is_some_and(|it| it.migrating.is_some_and(|host| host != at));
         let standing = match (may_go_on, error.kind()) {
+            (true, _) if migrates_elsewhere => self.contacts.lost(at, Instant::now()),
             (true, _) => Standing::Lost,
             (false, ErrorKind::Unreachable) => Standing::Unreachable,
             (false, _) => Standing::Refused,

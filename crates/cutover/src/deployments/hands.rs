@@ -4,13 +4,13 @@ use super::Variables;
 use super::conductor::Conductor;
 use super::line::{FarCoordinator, Line};
 use super::order::{Order, Task};
-use super::remote::{Errand, Host, Undone, Voice, each_word};
+use super::remote::{Errand, Host, Says, Undone, Voice, each_word};
 use crate::error::CommandError;
 use cutover_artifacts::{Artifact, ArtifactBlobs, ArtifactStore};
 use cutover_core::artifact::BlobSource;
 use cutover_core::event::Observer;
 use cutover_core::next::DeploymentOutcome;
-use cutover_core::rollout::{Gate, Word};
+use cutover_core::rollout::Word;
 use cutover_core::target::Cancel;
 use cutover_targets::host::gate::{Coordinator, Nobody};
 use cutover_targets::host::transaction::Ended;
@@ -74,7 +74,7 @@ impl<'a> Hands<'a> {
     fn conduct_told(&self, job: &Job<'_>) -> Result<Option<DeploymentOutcome>, CommandError> {
         match job.voice {
             Voice::Cancel(cancel) => self.conduct(job, cancel, &Nobody),
-            Voice::Coordinator { words, at_gate } => self.conduct_coordinated(job, words, at_gate),
+            Voice::Coordinator { words, tell } => self.conduct_coordinated(job, words, tell),
         }
     }
 
@@ -82,10 +82,10 @@ impl<'a> Hands<'a> {
         &self,
         job: &Job<'_>,
         words: &Mutex<Receiver<Word>>,
-        at_gate: &(dyn Fn(Gate, String) + Sync),
+        tell: &(dyn Fn(Says) + Sync),
     ) -> Result<Option<DeploymentOutcome>, CommandError> {
         let (line, cancel, over) = (Line::new(), Cancel::new(), AtomicBool::new(false));
-        let tell = |gate, artifact: &str| at_gate(gate, artifact.to_owned());
+        let tell = |gate, artifact: &str| tell(Says::AtGate(gate, artifact.to_owned()));
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 each_word(words, &over, |word| match word {

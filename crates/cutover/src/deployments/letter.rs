@@ -54,6 +54,15 @@ pub(super) struct AtGate {
     pub(super) artifact: String,
 }
 
+/// The host is still there.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Present {
+    /// The client's question, as it was put: when it was asked, by its own count of milliseconds.
+    pub(super) asked_ms: u64,
+    /// The gate at which the host waits.
+    pub(super) gate: Option<Gate>,
+}
+
 /// The agent's last message.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Answer {

@@ -16,19 +16,26 @@ pub(super) struct Line {
 
 struct Words {
     go: Option<Gate>,
+    /// The gate at which the host waits.
+    gate: Option<Gate>,
     last_at: Instant,
     closed: bool,
 }
 
 impl Line {
     pub(super) fn new() -> Self {
-        let words = Words { go: None, last_at: Instant::now(), closed: false };
+        let words = Words { go: None, gate: None, last_at: Instant::now(), closed: false };
         Self { heard: Mutex::new(words), changed: Condvar::new() }
     }
 
     /// It spoke: it is there.
     pub(super) fn alive(&self) {
         self.words().last_at = Instant::now();
+    }
+
+    /// The gate at which the host waits.
+    pub(super) fn gate(&self) -> Option<Gate> {
+        self.words().gate
     }
 
     /// It said to go on behind this gate.
@@ -60,20 +67,23 @@ pub(super) struct FarCoordinator<'a> {
 impl Coordinator for FarCoordinator<'_> {
     fn wait_at(&self, waiting: &WaitingHost<'_>, stopped: &dyn Fn() -> bool) -> Heard {
         let gate = waiting.gate;
+        self.line.words().gate = Some(gate);
         (self.tell)(gate, waiting.artifact);
         let mut words = self.line.words();
-        loop {
+        let heard = loop {
             if stopped() {
-                return Heard::Stop;
+                break Heard::Stop;
             }
             if words.go == Some(gate) {
-                return Heard::Go;
+                break Heard::Go;
             }
             if words.closed || words.last_at.elapsed() > self.lease {
-                return Heard::Lost;
+                break Heard::Lost;
             }
             words = self.line.changed.wait_timeout(words, POLL).unwrap_or_else(PoisonError::into_inner).0;
-        }
+        };
+        words.gate = None;
+        heard
     }
 }
 

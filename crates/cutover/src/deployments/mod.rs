@@ -6,6 +6,7 @@ pub(crate) mod agent;
 mod agents;
 pub(crate) mod audit;
 mod conductor;
+mod contact;
 mod fleet;
 mod hands;
 mod identity;

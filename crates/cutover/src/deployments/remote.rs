@@ -2,7 +2,7 @@
 
 use super::afar::RECALLED_COUNT_MAX;
 use super::agents::PREFIX;
-use super::letter::{Answer, AtGate, Change, Letter, pack_variables};
+use super::letter::{Answer, AtGate, Change, Letter, Present, pack_variables};
 use super::order::Order;
 use super::signals::CANCEL;
 use crate::error::{CommandError, ErrorKind};
@@ -31,7 +31,7 @@ use std::time::{Duration, Instant};
 
 /// How often it is looked whether there is something to say.
 const POLL: Duration = Duration::from_millis(50);
-/// How often a host is told that its coordinator is there.
+/// How often a host is told that its coordinator is there, and asked whether it is; more often where a lease is short.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// A connection that has been begun; ssh is still shaking hands.
@@ -68,8 +68,21 @@ pub(crate) enum Voice<'a> {
     Coordinator {
         /// What it says.
         words: &'a Mutex<Receiver<Word>>,
-        /// Told that the host waits at a gate, and with which artifact.
-        at_gate: &'a (dyn Fn(Gate, String) + Sync),
+        /// Told what the host says.
+        tell: &'a (dyn Fn(Says) + Sync),
+    },
+}
+
+/// What a host of several says to the coordinator.
+pub(crate) enum Says {
+    /// It waits at a gate, and brings this artifact live.
+    AtGate(Gate, String),
+    /// It is there, and waits at this gate.
+    Present {
+        /// When it was asked.
+        asked_at: Instant,
+        /// The gate.
+        gate: Option<Gate>,
     },
 }
 
@@ -287,12 +300,13 @@ fn converse(
     stdout: &mut BufReader<ChildStdout>,
     errand: &Errand<'_>,
 ) -> Result<Option<DeploymentOutcome>, Trouble> {
-    let (sender, over, voice) = (Sender::new(stdin), AtomicBool::new(false), errand.voice);
+    let (sender, over, began) = (Sender::new(stdin), AtomicBool::new(false), Instant::now());
+    let (voice, heartbeat) = (errand.voice, heartbeat(errand.order));
     std::thread::scope(|scope| {
-        let speaker = scope.spawn(|| speak(&sender, voice, &over));
+        let speaker = scope.spawn(|| speak(&sender, voice, (began, heartbeat), &over));
         let (sender, artifact) = (&sender, errand.artifact);
         let ask = |lacking: Lacking| drop(scope.spawn(move || provide(sender, artifact, lacking)));
-        let heard = hear(stdout, errand, &ask);
+        let heard = hear(stdout, errand, began, &ask);
         over.store(true, Ordering::SeqCst);
         // Nobody waits for its next look.
         speaker.thread().unpark();
@@ -300,10 +314,12 @@ fn converse(
     })
 }
 
-/// Hears the agent out; `ask` is told which contents the host lacks.
+/// Hears the agent out, which is asked by the milliseconds since `began` whether it is there; `ask` is told which contents
+/// the host lacks.
 pub(super) fn hear(
     from: &mut impl Read,
     errand: &Errand<'_>,
+    began: Instant,
     ask: &dyn Fn(Lacking),
 ) -> Result<Option<DeploymentOutcome>, Trouble> {
     // Each target asks once at most for what it lacks.
@@ -329,17 +345,9 @@ pub(super) fn hear(
             }
             Kind::Refused => return Err(Trouble::Refused(serde_json::from_slice(&payload)?)),
             Kind::Done => return Ok(serde_json::from_slice::<Answer>(&payload)?.outcome),
-            Kind::Gate => at_gate(errand.voice, &payload)?,
-            Kind::Order
-            | Kind::Variables
-            | Kind::Manifest
-            | Kind::Content
-            | Kind::Unavailable
-            | Kind::Cancel
-            | Kind::Go
-            | Kind::Alive => {
-                return Err(Trouble::Lost(format!("it sent {kind:?} out of turn")));
-            }
+            Kind::Gate => pass_on(errand.voice, at_gate(&payload)?),
+            Kind::Present => pass_on(errand.voice, present(&payload, began)?),
+            kind => return Err(Trouble::Lost(format!("it sent {kind:?} out of turn"))),
         }
     }
     Err(Trouble::Lost("the connection ended".to_owned()))
@@ -369,20 +377,34 @@ fn take_ended(errand: &Errand<'_>, payload: &[u8]) -> Result<(), Trouble> {
     Ok(())
 }
 
-fn at_gate(voice: Voice<'_>, payload: &[u8]) -> Result<(), Trouble> {
+fn at_gate(payload: &[u8]) -> Result<Says, Trouble> {
     let AtGate { gate, artifact } = serde_json::from_slice(payload)?;
-    if let Voice::Coordinator { at_gate, .. } = voice {
-        at_gate(gate, artifact);
+    Ok(Says::AtGate(gate, artifact))
+}
+
+fn present(payload: &[u8], began: Instant) -> Result<Says, Trouble> {
+    let Present { asked_ms, gate } = serde_json::from_slice(payload)?;
+    let asked_at = began.checked_add(Duration::from_millis(asked_ms)).filter(|at| *at <= Instant::now());
+    let asked_at = asked_at.ok_or_else(|| Trouble::Lost("it answered what was not asked".to_owned()))?;
+    Ok(Says::Present { asked_at, gate })
+}
+
+fn pass_on(voice: Voice<'_>, says: Says) {
+    if let Voice::Coordinator { tell, .. } = voice {
+        tell(says);
     }
-    Ok(())
 }
 
 /// Passes on what the host is told, until it is over. What cannot be sent is noticed by whoever reads.
-fn speak(sender: &Sender<ChildStdin>, voice: Voice<'_>, over: &AtomicBool) {
+fn speak(sender: &Sender<ChildStdin>, voice: Voice<'_>, beat: (Instant, Duration), over: &AtomicBool) {
     match voice {
         Voice::Cancel(cancel) => pass_on_cancel(sender, cancel, over),
-        Voice::Coordinator { words, .. } => pass_on_words(sender, words, over),
+        Voice::Coordinator { words, .. } => pass_on_words(sender, words, beat, over),
     }
+}
+
+fn heartbeat(order: &Order) -> Duration {
+    order.part.map_or(HEARTBEAT, |part| HEARTBEAT.min(part.lease / 4))
 }
 
 fn pass_on_cancel(sender: &Sender<ChildStdin>, cancel: &Cancel, over: &AtomicBool) {
@@ -395,16 +417,23 @@ fn pass_on_cancel(sender: &Sender<ChildStdin>, cancel: &Cancel, over: &AtomicBoo
     }
 }
 
-fn pass_on_words(sender: &Sender<ChildStdin>, words: &Mutex<Receiver<Word>>, over: &AtomicBool) {
-    let mut spoke_at = Instant::now();
+fn pass_on_words(
+    sender: &Sender<ChildStdin>,
+    words: &Mutex<Receiver<Word>>,
+    (began, heartbeat): (Instant, Duration),
+    over: &AtomicBool,
+) {
+    let mut asked_at = began;
     each_word(words, over, |word| {
         let _sent = match word {
             Some(Word::Go(gate)) => sender.send_json(Kind::Go, &gate),
             Some(Word::Stop) => sender.send(Kind::Cancel, &[]),
-            None if spoke_at.elapsed() < HEARTBEAT => return,
-            None => sender.send(Kind::Alive, &[]),
+            None if asked_at.elapsed() < heartbeat => return,
+            None => {
+                asked_at = Instant::now();
+                sender.send_json(Kind::Alive, &began.elapsed().as_millis())
+            }
         };
-        spoke_at = Instant::now();
     });
 }
 

@@ -1,5 +1,6 @@
 //! One release on several machines.
 
+use crate::host::Host;
 use crate::world::{World, await_that, let_verification_pass};
 
 /// A shop on so many machines, all of which serve version one.
@@ -10,6 +11,11 @@ fn open_shops(test: &str, count: usize) -> Option<World> {
     assert_eq!(first.code, 0, "{first:?}");
     assert_eq!(world.answers(), vec!["one"; count]);
     Some(world)
+}
+
+/// Waits until `current` leads to this version.
+fn await_version(host: &Host, version: &str) {
+    await_that(version, || host.shell("root", "cat /opt/shop/current/VERSION") == version);
 }
 
 #[test]
@@ -94,6 +100,28 @@ fn a_coordinator_that_says_nothing_any_more_is_not_waited_for_longer_than_its_le
     world.await_idle();
     assert_eq!(world.answers(), ["one"; 2]);
     deployment.kill();
+}
+
+#[test]
+fn a_host_that_went_back_unheard_is_not_taken_for_healthy_when_the_last_word_is_due() {
+    let Some(world) = open_shops("a_host_that_went_back_unheard_is_not_taken_for_healthy", 2) else { return };
+    world.configure_rollout("batch = 1\nlease = \"2s\"");
+    let_verification_pass(&world.others[0], false);
+    world.commit("two");
+    // Given a first machine that is healthy, and a second one that is still being looked at.
+    let deployment = world.start_until(&["deploy", "production"], "switched and healthy");
+    await_version(&world.others[0], "two");
+
+    // When the first one cannot be heard for longer than its lease.
+    world.host.unplug();
+    await_version(&world.host, "one");
+    let_verification_pass(&world.others[0], true);
+
+    // Then the other one, now healthy too, goes back as well.
+    await_version(&world.others[0], "one");
+    world.host.plug_in();
+    let (said, code) = deployment.end();
+    assert_eq!((code, world.answers()), (3, vec!["one".to_owned(); 2]), "{said}");
 }
 
 #[test]

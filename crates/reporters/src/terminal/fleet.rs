@@ -71,8 +71,10 @@ impl FleetStory {
 
     /// What is being done now on the hosts that are at work, by name: the first few of them.
     pub(super) fn running(&self) -> Vec<(String, Running)> {
-        let at_work =
-            |told: &&Told| !told.standing.is_over() && !matches!(told.standing, Standing::Staged | Standing::Healthy);
+        let at_work = |told: &&Told| {
+            !told.standing.is_over()
+                && !matches!(told.standing, Standing::Staged | Standing::Healthy | Standing::Silent)
+        };
         let running = |told: &Told| {
             let Running { label, usual } = told.story.running()?.clone();
             Some((told.name.clone(), Running { label: format!("{}  {label}", told.label), usual }))
@@ -117,12 +119,15 @@ impl FleetStory {
     fn stands(&mut self, host: &str, standing: Standing, why: &str, at: Timestamp) -> Vec<Line> {
         let Some(told) = self.hosts.iter_mut().find(|told| told.name == host) else { return Vec::new() };
         let took = duration(at.duration_since(told.since).unsigned_abs());
-        (told.standing, told.since) = (standing, at);
+        let before = std::mem::replace(&mut told.standing, standing);
+        told.since = at;
         let why = if why.is_empty() { String::new() } else { format!(": {}", one_line(why)) };
         let (tone, text) = match standing {
             Standing::Staged => (Tone::Plain, format!("staged in {took}")),
+            Standing::Healthy if before == Standing::Silent => (Tone::Plain, "answers again".to_owned()),
             Standing::Healthy => (Tone::Good, format!("✓ switched and healthy in {took}")),
-            Standing::Unreachable | Standing::Refused | Standing::Lost => {
+            Standing::Silent => (Tone::Warning, "has not answered for a while".to_owned()),
+            Standing::Unreachable | Standing::Refused | Standing::Leaving | Standing::Lost => {
                 (Tone::Bad, format!("✗ {}{why}", word(standing)))
             }
             Standing::Ended(DeploymentOutcome::Deployed) => return Vec::new(),
@@ -168,6 +173,8 @@ fn word(standing: Standing) -> &'static str {
         Standing::Staged => "staged",
         Standing::Switching => "switching",
         Standing::Healthy => "healthy",
+        Standing::Silent => "silent",
+        Standing::Leaving => "on its own",
         Standing::Settling => "settling",
         Standing::Stopping => "going back",
         Standing::Unreachable => "not reached",

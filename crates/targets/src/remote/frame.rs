@@ -31,7 +31,7 @@ pub enum Kind {
     Cancel,
     /// Go on behind this gate.
     Go,
-    /// The client is still there.
+    /// The client is still there, and asks whether the host is.
     Alive,
     /// Something happened.
     Event,
@@ -41,6 +41,8 @@ pub enum Kind {
     Ended,
     /// The host waits at this gate.
     Gate,
+    /// The host is still there: the answer to [`Self::Alive`].
+    Present,
     /// The order was not carried out, and why.
     Refused,
     /// The order was carried out; the last message.
@@ -49,7 +51,7 @@ pub enum Kind {
 
 impl Kind {
     /// Each kind with its number and the most bytes that a message of it may have.
-    const ALL: [(Self, u8, usize); 14] = [
+    const ALL: [(Self, u8, usize); 15] = [
         (Self::Order, 2, 4 * MIB),
         (Self::Variables, 3, 16 * MIB),
         (Self::Manifest, 4, 32 * MIB),
@@ -57,13 +59,14 @@ impl Kind {
         (Self::Unavailable, 6, 4 * KIB),
         (Self::Cancel, 7, 0),
         (Self::Go, 8, KIB),
-        (Self::Alive, 9, 0),
+        (Self::Alive, 9, 32),
         (Self::Event, 65, 4 * MIB),
         (Self::Lacking, 66, 32 * MIB),
         (Self::Ended, 67, 64 * MIB),
         (Self::Refused, 68, 4 * MIB),
         (Self::Done, 69, 4 * KIB),
         (Self::Gate, 70, 4 * KIB),
+        (Self::Present, 71, KIB),
     ];
 
     fn row(self) -> (Self, u8, usize) {

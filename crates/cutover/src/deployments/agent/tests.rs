@@ -309,6 +309,16 @@ fn await_gate(bed: &mut Bed, gate: Gate) {
     assert_eq!((kind, serde_json::from_slice::<AtGate>(&payload).unwrap().gate), (Kind::Gate, gate));
 }
 
+/// The gate at which a host says that it waits, when it is asked.
+fn ask_whether_it_is_there(bed: &mut Bed) -> Option<Gate> {
+    bed.to_agent.send_json(Kind::Alive, &17).unwrap();
+    let (kind, payload) = bed.hear().unwrap();
+    assert_eq!(kind, Kind::Present);
+    let Present { asked_ms, gate } = serde_json::from_slice(&payload).unwrap();
+    assert_eq!(asked_ms, 17);
+    gate
+}
+
 /// An agent that was told to put a release together, as one host of several, and waits to switch.
 fn staged_part(cancel: &'static Cancel) -> Bed {
     let files = Files::new();
@@ -331,7 +341,7 @@ fn one_host_of_several_goes_on_when_it_is_told() {
 
     bed.to_agent.send_json(Kind::Go, &Gate::Switch).unwrap();
     await_gate(&mut bed, Gate::Settle);
-    bed.to_agent.send(Kind::Alive, &[]).unwrap();
+    assert_eq!(ask_whether_it_is_there(&mut bed), Some(Gate::Settle));
     bed.to_agent.send_json(Kind::Go, &Gate::Settle).unwrap();
 
     assert_eq!(bed.end().0, [DeploymentOutcome::Deployed]);

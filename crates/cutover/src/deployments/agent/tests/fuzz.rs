@@ -243,7 +243,7 @@ fn a_client_comes_to_no_harm_by_what_an_agent_says() {
             ended: &ended,
         };
         let ask = |lacking| drop(content::send(&Sender::new(io::sink()), &manifest, &second, lacking));
-        let _heard = hear(&mut frames.concat().as_slice(), &errand, &ask);
+        let _heard = hear(&mut frames.concat().as_slice(), &errand, Instant::now(), &ask);
         prop_assert_eq!(panic_count.load(Ordering::SeqCst), 0);
         Ok(())
     });
