@@ -62,6 +62,9 @@ impl ErrorKind {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct CommandError {
     kind: ErrorKind,
+    /// On which of several hosts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    host: Option<String>,
     /// What failed.
     message: String,
     /// Why, outermost first.
@@ -95,6 +98,7 @@ impl CommandError {
         let message = message.into();
         Self {
             kind,
+            host: None,
             message,
             causes: Vec::new(),
             state: None,
@@ -127,6 +131,13 @@ impl CommandError {
     #[must_use]
     pub(crate) fn state(mut self, state: impl Into<String>) -> Self {
         self.state = Some(state.into());
+        self
+    }
+
+    /// The same error as one of several hosts'.
+    #[must_use]
+    pub(crate) fn on_host(mut self, host: &str) -> Self {
+        self.host = Some(host.to_owned());
         self
     }
 
@@ -214,7 +225,10 @@ impl CommandError {
     fn text(&self, output: &Output) -> String {
         let paint = output.paint_errors();
         let mut text = self.findings.as_ref().map_or_else(String::new, |findings| findings.render(paint, output.width));
-        text += &format!("{} {}\n", paint.bad("error:"), one_line(&self.message));
+        // Some name the host themselves.
+        let host = self.host.as_ref().filter(|host| !self.message.contains(host.as_str()));
+        let host = host.map(|host| format!("{host}: ")).unwrap_or_default();
+        text += &format!("{} {}\n", paint.bad("error:"), one_line(&(host + &self.message)));
         text.extend(self.causes.iter().map(|cause| format!("  because: {}\n", one_line(cause))));
         text.extend(self.excerpt.lines().map(|line| format!("    | {}\n", one_line(line))));
         text.extend(self.state.iter().map(|state| format!("  state: {}\n", one_line(state))));

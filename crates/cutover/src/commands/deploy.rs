@@ -9,7 +9,6 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use clap::Args;
 use cutover_artifacts::{Artifact, PackSource};
-use cutover_targets::host::planner::Subject;
 use std::time::Duration;
 
 /// Bring a commit live, and take it back by itself when it is not healthy
@@ -96,33 +95,28 @@ impl DeployArgs {
         session.reason.clone_from(&self.reason);
         session.wait = self.waiting.limit();
         session.supersede = self.waiting.supersede();
-        let connections = if self.dry_run { Vec::new() } else { session.connect()? };
+        let connections = session.connect()?;
         let artifact = find_artifact(context, &self.what)?;
         if self.dry_run {
-            return super::plan::rehearse(context, &session, &artifact);
+            return super::plan::rehearse(context, &session, connections, &artifact, self.restart);
         }
         let purpose = format!(
             "deploy {} {}",
             words::commit(&artifact.record.commit, artifact.record.dirty),
             artifact.record.subject
         );
-        let task = Task::Deploy {
-            artifact: artifact.id,
-            subject: artifact.record.subject,
-            committed_at: artifact.record.committed_at,
-            restart: self.restart,
-        };
+        let task = deployment(&artifact, self.restart);
         session.change_through(connections, purpose.trim(), &task)
     }
 }
 
-/// An artifact as plans describe it.
-pub(crate) fn subject(artifact: &Artifact) -> Subject<'_> {
-    Subject {
+/// What brings an artifact live.
+pub(super) fn deployment(artifact: &Artifact, restart: bool) -> Task {
+    Task::Deploy {
         artifact: artifact.id,
-        manifest: &artifact.manifest,
-        subject: &artifact.record.subject,
-        committed_at: Some(artifact.record.committed_at),
+        subject: artifact.record.subject.clone(),
+        committed_at: artifact.record.committed_at,
+        restart,
     }
 }
 

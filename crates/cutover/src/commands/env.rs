@@ -1,22 +1,26 @@
 //! `cutover env`.
 
-use super::plan::VariableChanges;
+use super::previews::variable_words;
+use super::seen::{alike, conclude, part};
 use crate::context::Context;
-use crate::deployments::Session;
+use crate::deployments::{Session, VariableChanges};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use clap::{Args, Subcommand};
+use cutover_core::id::TargetName;
 use serde_json::json;
+use std::collections::BTreeMap;
 
 /// Compare an environment's variables and secrets with the live env file, by name
 ///
-/// Values are never shown. The env file is written by `cutover deploy`, with the release that it
+/// Values are never shown. Each host's own file is looked at, and hosts that are alike are told of
+/// together. The env file is written by `cutover deploy`, with the release that it
 /// belongs to, and the old one is kept as `.env.bak.<time>`.
 ///
 /// Examples:
 ///   cutover env production diff
 ///
-/// With --json: {"v":1,"targets":{"app":{"added":[…],"changed":[…],"removed":[…]}}}.
+/// With --json, a line for each host: {"v":1,"host":…,"targets":{"app":{"added":[…],"changed":[…],"removed":[…]}}}.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct EnvArgs {
@@ -42,21 +46,24 @@ impl EnvArgs {
 
     fn diff(&self, context: &Context) -> Result<Exit, CommandError> {
         let session = Session::open(context, &self.environment)?;
-        session.refuse_elsewhere()?;
-        let wanted = &session.variables.values;
-        let mut changes = Vec::new();
-        for (name, config) in &session.place().targets {
-            changes.push((name.to_string(), VariableChanges::of(config, wanted)?));
-        }
+        let all = session.compare_variables(session.connect()?);
+        let host_count = all.len();
+        let (seen, unseen) = part(all);
         if context.output.json {
-            let targets: serde_json::Map<_, _> =
-                changes.into_iter().map(|(name, changes)| (name, json!(changes))).collect();
-            context.output.json(&json!({ "v": 1, "targets": targets }))?;
-            return Ok(Exit::Done);
+            for (host, targets) in seen {
+                context.output.json(&json!({ "v": 1, "host": host, "targets": targets }))?;
+            }
+        } else {
+            let text = |(hosts, changes): (Vec<&str>, &_)| {
+                let hosts = if host_count > 1 { format!("{}:\n", hosts.join(", ")) } else { String::new() };
+                hosts + &lines(changes)
+            };
+            context.output.text(&alike(&seen).into_iter().map(text).collect::<String>())?;
         }
-        for (name, changes) in changes {
-            context.output.text(&format!("{name}: {}\n", changes.words()))?;
-        }
-        Ok(Exit::Done)
+        conclude(context, unseen)
     }
+}
+
+fn lines(targets: &BTreeMap<TargetName, VariableChanges>) -> String {
+    targets.iter().map(|(name, changes)| format!("{name}: {}\n", variable_words(changes))).collect()
 }

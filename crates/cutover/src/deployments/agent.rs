@@ -5,8 +5,10 @@
 mod flight;
 
 use super::conductor::Conductor;
+use super::draft::Draft;
 use super::letter::{Answer, AtGate, Present, Question};
 use super::line::{FarCoordinator, Line};
+use super::preview::{Previewed, compare_variables};
 use crate::error::CommandError;
 use cutover_core::event::Event;
 use cutover_core::target::Cancel;
@@ -18,7 +20,7 @@ use cutover_targets::remote::bootstrap::present;
 use cutover_targets::remote::content::{Inlet, Remote};
 use cutover_targets::remote::frame::{Kind, Sender, receive};
 use cutover_targets::setup;
-use flight::{Flight, Request};
+use flight::{Flight, Request, Sight};
 use std::cell::RefCell;
 use std::io::{self, BufRead, Read, Write};
 use std::sync::Arc;
@@ -57,6 +59,7 @@ where
     let (flight, reader) = flight::read(reader, SILENCE_MAX)?;
     let request = match flight {
         Flight::Change(request) => request,
+        Flight::Look(sight) => return show(&sender, &sight, supervisor).map(|()| None),
         Flight::Other(asked) => return Ok(Some(asked)),
     };
     let (remote, inlet) = Remote::new(Arc::clone(&sender), request.manifest.as_ref());
@@ -120,6 +123,25 @@ impl<W: Write> Ear<W> {
         // A client that is gone is noticed by who reads what it says.
         let _told = self.sender.send_json(Kind::Present, &Present { asked_ms, gate: self.line.gate() });
     }
+}
+
+/// Tells what was to be looked at.
+fn show<W: Write>(sender: &Sender<W>, sight: &Sight, supervisor: &SupervisorProgram) -> io::Result<()> {
+    match see(sight, supervisor) {
+        Ok(view) => sender.send(Kind::View, &view),
+        Err(error) => sender.send_json(Kind::Refused, &error),
+    }
+}
+
+fn see(sight: &Sight, supervisor: &SupervisorProgram) -> Result<Vec<u8>, CommandError> {
+    let view = match sight {
+        Sight::Plan { order, rehearse, variables, manifest } => {
+            let draft = Draft { order, variables, supervisor };
+            serde_json::to_vec(&Previewed::of(&draft, manifest, *rehearse)?)
+        }
+        Sight::Variables { targets, variables } => serde_json::to_vec(&compare_variables(targets, variables)?),
+    };
+    Ok(view?)
 }
 
 fn conduct<W: Write + Send>(

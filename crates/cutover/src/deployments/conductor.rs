@@ -1,22 +1,21 @@
 //! Carries out an order on this machine: lock, recover, plan, run.
 
 use super::afar::RECALLED_COUNT_MAX;
+use super::draft::Draft;
 use super::order::{Order, Task};
-use super::place::Place;
 use super::variables::Variables;
-use crate::error::{CommandError, ErrorKind};
+use crate::error::CommandError;
 use cutover_core::config::{HostConfig, ServiceConfig};
 use cutover_core::event::{Event, Observer};
-use cutover_core::id::{DeploymentId, InvalidId, ReleaseId, TargetName};
+use cutover_core::id::{DeploymentId, InvalidId, TargetName};
 use cutover_core::mask::Masker;
 use cutover_core::next::DeploymentOutcome;
 use cutover_core::record::summarize;
 use cutover_core::target::{Cancel, Failure};
 use cutover_targets::host::gate::{Coordinator, Successor};
 use cutover_targets::host::lock::{Holder, Waiting};
-use cutover_targets::host::planner::{self, Subject, Wish};
 use cutover_targets::host::transaction::{Ended, Surroundings, Transaction, TransactionError};
-use cutover_targets::host::{HostPlan, Layout, Offer, Release, SupervisorProgram, ended_in, follow, linked};
+use cutover_targets::host::{HostPlan, Layout, Offer, SupervisorProgram, ended_in, follow};
 use cutover_targets::service;
 use jiff::Timestamp;
 use std::collections::BTreeSet;
@@ -130,52 +129,12 @@ impl Conductor<'_> {
 
     /// What will be done, and what is offered for it.
     fn plan(&self, task: &Task) -> Result<(HostPlan, Option<Offer<'_>>), CommandError> {
-        let place = self.order.place();
-        let wish = self.wish(&place);
-        match task {
-            Task::Deploy { artifact, subject, committed_at, restart } => {
-                let offer = (self.offers)(&artifact.to_string()).ok_or_else(|| not_offered(&artifact.to_string()))?;
-                let plan = match planner::unchanged(&wish, artifact) {
-                    Some(live) => planner::restart(&wish, &live, *restart || !self.is_serving(&place))?,
-                    None => {
-                        let committed_at = Some(*committed_at);
-                        let (artifact, manifest) = (*artifact, &offer.manifest);
-                        planner::deploy(&wish, &Subject { artifact, manifest, subject, committed_at })?
-                    }
-                };
-                Ok((plan, Some(offer)))
-            }
-            Task::Rollback { release } => Ok((rollback(&place, &wish, release.as_deref())?, None)),
-            Task::Restart | Task::Resume | Task::Abandon | Task::Recall { .. } => {
-                let live = live(&place)?.ok_or_else(nothing_live)?;
-                Ok((planner::restart(&wish, &live, true)?, None))
-            }
-        }
-    }
-
-    fn wish<'w>(&'w self, place: &Place<'w>) -> Wish<'w> {
-        Wish {
-            deployment: self.order.deployment.clone(),
-            project: &self.order.project,
-            environment: &self.order.environment,
-            host: &self.order.host,
-            by: &self.order.by,
-            reason: &self.order.reason,
-            made_at: self.order.made_at,
-            targets: place.targets.clone(),
-            variables: &self.variables.values,
-            secret_names: self.order.secret_names.clone(),
-            part: self.order.part.map(|part| part.plan),
-        }
-    }
-
-    /// Whether every service runs.
-    fn is_serving(&self, place: &Place<'_>) -> bool {
-        place.layouts().all(|(name, config, layout)| {
-            let Some(service) = &config.service else { return true };
-            let service = open_service(self.variables, self.supervisor, name, (config, service), &layout);
-            service.state().is_ok_and(|state| state.active)
-        })
+        let offer = match task {
+            Task::Deploy { artifact, .. } => (self.offers)(&artifact.to_string()),
+            Task::Rollback { .. } | Task::Restart | Task::Resume | Task::Abandon | Task::Recall { .. } => None,
+        };
+        let draft = Draft { order: self.order, variables: self.variables, supervisor: self.supervisor };
+        Ok((draft.plan(offer.as_ref().map(|offer| &offer.manifest))?, offer))
     }
 }
 
@@ -218,53 +177,4 @@ fn last_error(ended: &Ended) -> String {
         || "a step that cannot be taken back was begun, and then it failed".to_owned(),
         |failure| failure.failure.message,
     )
-}
-
-/// The release that is live on the first target.
-fn live(place: &Place<'_>) -> Result<Option<ReleaseId>, Failure> {
-    place.layouts().next().map_or(Ok(None), |(_, _, layout)| linked(&layout.current()))
-}
-
-fn rollback(place: &Place<'_>, wish: &Wish<'_>, named: Option<&str>) -> Result<HostPlan, CommandError> {
-    let release = match (named, place.targets.values().next()) {
-        (Some(named), Some(config)) => find(&Layout::new(&config.deploy_to), named)?,
-        (None, Some(config)) => planner::last_good(config)?,
-        (_, None) => return Err(CommandError::new(ErrorKind::Config, "the environment has no targets")),
-    };
-    if live(place)?.as_ref() == Some(&release) {
-        return Err(CommandError::new(ErrorKind::Usage, format!("release {release} is live already"))
-            .state("nothing was changed"));
-    }
-    Ok(planner::rollback(wish, &release)?)
-}
-
-/// The one release whose id is this or begins with it.
-fn find(layout: &Layout, named: &str) -> Result<ReleaseId, CommandError> {
-    let ids: Vec<ReleaseId> = Release::list(layout).into_iter().rev().map(|release| release.id).collect();
-    // A release that is not listed can't be read: the plan says why.
-    let exact = ReleaseId::new(named).ok().filter(|id| layout.release(id).is_dir());
-    let fitting: Vec<&ReleaseId> = ids.iter().filter(|id| id.as_str().starts_with(named)).collect();
-    match (exact, fitting.as_slice()) {
-        (Some(id), _) => Ok(id),
-        (None, [id]) => Ok((*id).clone()),
-        (None, []) => Err(unknown(format!("no release {named:?} in {}", layout.releases().display()), &ids)),
-        (None, _) => Err(unknown(format!("release {named:?} is ambiguous"), fitting)),
-    }
-}
-
-fn unknown<'a>(what: String, ids: impl IntoIterator<Item = &'a ReleaseId>) -> CommandError {
-    let ids: Vec<&str> = ids.into_iter().map(ReleaseId::as_str).collect();
-    let there = if ids.is_empty() { "there are none yet".to_owned() } else { format!("there are: {}", ids.join(", ")) };
-    CommandError::new(ErrorKind::Usage, what).state("nothing was changed").hint(there)
-}
-
-fn not_offered(artifact: &str) -> CommandError {
-    CommandError::new(ErrorKind::Failed, format!("artifact {artifact} is not there any more"))
-        .state("nothing was changed")
-        .hint("deploy the commit again")
-}
-
-/// Nothing was ever deployed here.
-pub(crate) fn nothing_live() -> CommandError {
-    CommandError::new(ErrorKind::Usage, "nothing is live yet").hint("`cutover deploy` comes first")
 }

@@ -2,12 +2,14 @@
 
 use super::order::Order;
 use super::variables::Variables;
+use cutover_core::config::HostConfig;
+use cutover_core::id::TargetName;
 use cutover_core::next::DeploymentOutcome;
 use cutover_core::rollout::Gate;
 use cutover_core::secret::Secret;
 use cutover_targets::setup;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The client's first message.
 #[derive(Debug, Serialize, Deserialize)]
@@ -15,6 +17,8 @@ use std::collections::BTreeMap;
 pub(super) enum Letter {
     /// Something is to be changed.
     Change(Box<Change>),
+    /// It is to be told what a deployment would change. Nothing is.
+    Look(Look),
     /// A command is to be answered there.
     Question(Question),
     /// The host is to be prepared.
@@ -43,6 +47,26 @@ pub(super) struct Change {
     pub(super) has_variables: bool,
     /// Whether a manifest follows.
     pub(super) has_manifest: bool,
+}
+
+/// What is to be told of a deployment that nobody makes. The environment's variables follow.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Look {
+    /// What it would do. The manifest follows, too.
+    Plan {
+        /// What would be asked for.
+        order: Box<Order>,
+        /// Whether to check besides all that can be checked beforehand.
+        rehearse: bool,
+    },
+    /// Which variables would be different.
+    Variables {
+        /// The environment's targets on the host.
+        targets: BTreeMap<TargetName, HostConfig>,
+        /// Which of the variables are secret.
+        secret_names: BTreeSet<String>,
+    },
 }
 
 /// The host waits at a gate.
@@ -76,9 +100,12 @@ pub(super) fn pack_variables(variables: &BTreeMap<String, Secret>) -> Result<Vec
     serde_json::to_vec(&exposed)
 }
 
-/// The opposite of [`pack_variables`]; `order` says which are secret.
-pub(super) fn unpack_variables(order: &Order, bytes: Option<&[u8]>) -> Result<Variables, serde_json::Error> {
+/// The opposite of [`pack_variables`], told which are secret.
+pub(super) fn unpack_variables(
+    secret_names: &BTreeSet<String>,
+    bytes: Option<&[u8]>,
+) -> Result<Variables, serde_json::Error> {
     let values = bytes.map(serde_json::from_slice::<BTreeMap<String, String>>).transpose()?;
     let values = values.map(|values| values.into_iter().map(|(name, value)| (name, Secret::new(value))).collect());
-    Ok(Variables::received(order.secret_names.clone(), values))
+    Ok(Variables::received(secret_names.clone(), values))
 }

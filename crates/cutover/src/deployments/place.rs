@@ -34,26 +34,9 @@ pub(crate) enum PlaceError {
     /// It names no hosts.
     #[error("environment {0} has no hosts: there is nowhere to deploy to")]
     Empty(String),
-    /// It is on more than one host.
-    #[error("environment {environment} is on {one} and on {other}: this command looks at one host only")]
-    Several {
-        /// The environment.
-        environment: String,
-        /// A host.
-        one: String,
-        /// Another.
-        other: String,
-    },
-    /// A host that is another machine.
-    #[error(
-        "environment {environment} is on {host}: this version makes plans, rehearsals and env diffs on that machine itself only"
-    )]
-    Remote {
-        /// The environment.
-        environment: String,
-        /// The host.
-        host: String,
-    },
+    /// It is on other machines.
+    #[error("environment {0} is on other machines")]
+    Elsewhere(String),
     /// Two targets in one directory.
     #[error("targets {one} and {other} have the same deploy_to {path}")]
     Shared {
@@ -87,37 +70,15 @@ impl<'a> Place<'a> {
         if places.is_empty() { Err(PlaceError::Empty(name.to_string())) } else { Ok(places) }
     }
 
-    /// The environment's targets on its one host; an error when there are several.
-    pub(crate) fn of(name: &'a EnvironmentName, environment: &'a EnvironmentConfig) -> Result<Self, PlaceError> {
-        let mut places = Self::all(name, environment)?;
-        match places.as_slice() {
-            [one, other, ..] => Err(PlaceError::Several {
-                environment: name.to_string(),
-                one: one.host.to_owned(),
-                other: other.host.to_owned(),
-            }),
-            [] | [_] => places.pop().ok_or_else(|| PlaceError::Empty(name.to_string())),
-        }
-    }
-
     /// The environment's targets on this machine; an error when they are elsewhere.
     pub(crate) fn here(name: &'a EnvironmentName, environment: &'a EnvironmentConfig) -> Result<Self, PlaceError> {
-        let place = Self::of(name, environment)?;
-        place.refuse_elsewhere()?;
-        Ok(place)
+        let here = Self::all(name, environment)?.into_iter().find(Self::is_here);
+        here.ok_or_else(|| PlaceError::Elsewhere(name.to_string()))
     }
 
     /// Whether it is this machine.
     pub(crate) fn is_here(&self) -> bool {
         self.host == LOCALHOST || std::env::var(HERE_VARIABLE).is_ok_and(|name| name == self.host)
-    }
-
-    /// Fails when it is another machine.
-    pub(crate) fn refuse_elsewhere(&self) -> Result<(), PlaceError> {
-        if self.is_here() {
-            return Ok(());
-        }
-        Err(PlaceError::Remote { environment: self.name.to_string(), host: self.host.to_owned() })
     }
 
     fn add(&mut self, environment: &'a EnvironmentConfig, target: &TargetName) -> Result<(), PlaceError> {

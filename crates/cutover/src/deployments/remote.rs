@@ -1,11 +1,11 @@
 //! A host that is another machine: the order goes there, and what happens comes back.
 
 use super::afar::RECALLED_COUNT_MAX;
-use super::agents::PREFIX;
+use super::launch::{Launch, Loss};
 use super::letter::{Answer, AtGate, Change, Letter, Present, pack_variables};
 use super::order::Order;
 use super::signals::CANCEL;
-use crate::error::{CommandError, ErrorKind};
+use crate::error::{CommandError, ErrorKind, output_failed};
 use cutover_core::artifact::{BlobSource, Manifest};
 use cutover_core::event::{Event, Observer};
 use cutover_core::next::DeploymentOutcome;
@@ -14,14 +14,14 @@ use cutover_core::secret::Secret;
 use cutover_core::target::{Cancel, Failure};
 use cutover_reporters::log_text;
 use cutover_targets::host::transaction::Ended;
-use cutover_targets::remote::bootstrap::{Agent, Greeting, command, greeting, preamble};
+use cutover_targets::remote::bootstrap::{Agent, command};
 use cutover_targets::remote::content::{pack_manifest, send};
 use cutover_targets::remote::frame::{Kind, Sender, receive};
 use cutover_targets::remote::lacking::Lacking;
 use cutover_targets::remote::ssh::{Connection, Options};
 use cutover_targets::setup;
+use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
 use std::process::{ChildStdin, ChildStdout};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,6 +31,8 @@ use std::time::{Duration, Instant};
 
 /// How often it is looked whether there is something to say.
 const POLL: Duration = Duration::from_millis(50);
+/// How much of an answer is passed on at once, in bytes.
+const PASSED_BYTES: usize = 64 << 10;
 /// How often a host is told that its coordinator is there, and asked whether it is; more often where a lease is short.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
@@ -138,20 +140,19 @@ impl Host {
 
     /// Has the errand done; gives how it ended, or None when there was nothing to do.
     pub(crate) fn send(self, errand: &Errand<'_>) -> Result<Option<DeploymentOutcome>, Undone> {
-        let Self { name, agents, mut connection, mut stdin, mut stdout } = self;
-        let flight = flight(errand)?;
-        let mut begun = false;
-        let launched = unless_cancelled(&mut connection, || launch(&mut stdin, &mut stdout, &agents, &flight));
-        let talked = launched.and_then(|()| {
-            begun = true;
-            connection.authenticated();
-            converse(stdin, &mut stdout, errand)
-        });
-        match talked {
+        let Self { name, agents, mut connection, stdin, mut stdout } = self;
+        let flight = errand.flight()?;
+        let mut launch = Launch::new(stdin, &flight);
+        match unless_cancelled(&mut connection, || launch.go(&mut stdout, &agents)) {
+            Ok(()) => connection.authenticated(),
+            Err(Trouble::Refused(error)) => return Err(error.into()),
+            Err(Trouble::Lost(_)) if CANCEL.is_cancelled() => return Err(stopped(&name).into()),
+            Err(Trouble::Lost(why)) => return Err(launch.lost(&name, connection, &why).order()),
+        }
+        match converse(launch.into_pipe(), &mut stdout, errand) {
             Ok(outcome) => Ok(outcome),
             Err(Trouble::Refused(error)) => Err(error.into()),
-            Err(Trouble::Lost(_)) if !begun && CANCEL.is_cancelled() => Err(stopped(&name).into()),
-            Err(Trouble::Lost(why)) => Err(Undone { error: lost(&name, connection, &why, begun), may_go_on: begun }),
+            Err(Trouble::Lost(why)) => Err(Loss::at_work(&name, connection, &why).order()),
         }
     }
 }
@@ -162,19 +163,60 @@ impl Host {
         self.ask(&Letter::Setup(Box::new(order)), output)
     }
 
+    /// Has something looked at that nobody changes; gives what was seen.
+    pub(super) fn look<T: DeserializeOwned>(self, flight: &[u8]) -> Result<T, CommandError> {
+        let Self { name, agents, mut connection, stdin, mut stdout } = self;
+        let mut launch = Launch::new(stdin, flight);
+        let seen = unless_cancelled(&mut connection, || {
+            launch.go(&mut stdout, &agents)?;
+            view(&mut stdout)
+        });
+        match seen {
+            Ok(view) => Ok(view),
+            Err(Trouble::Refused(error)) => Err(error),
+            Err(Trouble::Lost(_)) if CANCEL.is_cancelled() => Err(stopped(&name).state("nothing was changed")),
+            Err(Trouble::Lost(why)) => Err(launch.lost(&name, connection, &why).look()),
+        }
+    }
+
     /// Has a question answered: what the host prints goes to `output` as it comes. Gives the command's exit code.
     pub(super) fn ask(self, letter: &Letter, output: &mut dyn Write) -> Result<i32, CommandError> {
-        let Self { name, agents, mut connection, mut stdin, mut stdout } = self;
-        let sender = Sender::new(Vec::new());
-        let asked = sender.send_json(Kind::Order, letter).map_err(Trouble::from);
-        let answered = asked.and_then(|()| launch(&mut stdin, &mut stdout, &agents, &sender.into_inner()));
-        drop(stdin);
-        connection.authenticated();
-        match answered.and_then(|()| io::copy(&mut stdout, output).map_err(Trouble::from)) {
-            Ok(_) => end(&name, connection),
-            Err(Trouble::Refused(error)) => Err(error),
-            Err(Trouble::Lost(why)) => Err(lost(&name, connection, &why, false)),
+        let Self { name, agents, mut connection, stdin, mut stdout } = self;
+        let flight = flight(letter, None, None)?;
+        let mut launch = Launch::new(stdin, &flight);
+        match launch.go(&mut stdout, &agents) {
+            Ok(()) => connection.authenticated(),
+            Err(Trouble::Refused(error)) => return Err(error),
+            Err(Trouble::Lost(why)) => return Err(launch.lost(&name, connection, &why).question()),
         }
+        drop(launch);
+        pass_answer(&mut stdout, output).and_then(|heard| match heard {
+            Ok(()) => end(&name, connection),
+            Err(error) => Err(Loss::at_work(&name, connection, &error.to_string()).question()),
+        })
+    }
+}
+
+/// Passes on what is said, as it comes. The outer error is that nobody wants to hear it.
+fn pass_answer(from: &mut impl Read, to: &mut dyn Write) -> Result<io::Result<()>, CommandError> {
+    let mut piece = vec![0; PASSED_BYTES];
+    loop {
+        match from.read(&mut piece) {
+            Ok(0) => return Ok(Ok(())),
+            Ok(count) => to.write_all(&piece[..count]).and_then(|()| to.flush()).map_err(|e| output_failed(&e))?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Ok(Err(error)),
+        }
+    }
+}
+
+/// What was looked at, as the agent tells it.
+fn view<T: DeserializeOwned>(from: &mut impl Read) -> Result<T, Trouble> {
+    match receive(from)? {
+        Some((Kind::View, view)) => Ok(serde_json::from_slice(&view)?),
+        Some((Kind::Refused, error)) => Err(Trouble::Refused(serde_json::from_slice(&error)?)),
+        Some((kind, _)) => Err(Trouble::Lost(format!("it sent {kind:?} out of turn"))),
+        None => Err(Trouble::Lost("the connection ended".to_owned())),
     }
 }
 
@@ -221,16 +263,18 @@ fn end(name: &str, connection: Connection) -> Result<i32, CommandError> {
 }
 
 /// All that is said at once, as bytes.
-fn flight(errand: &Errand<'_>) -> Result<Vec<u8>, CommandError> {
+pub(super) fn flight(
+    letter: &Letter,
+    variables: Option<&BTreeMap<String, Secret>>,
+    manifest: Option<&Manifest>,
+) -> Result<Vec<u8>, CommandError> {
     let build = || -> io::Result<Vec<u8>> {
         let sender = Sender::new(Vec::new());
-        let has_manifest = errand.artifact.is_some();
-        let change = Change { order: errand.order.clone(), has_variables: errand.variables.is_some(), has_manifest };
-        sender.send_json(Kind::Order, &Letter::Change(Box::new(change)))?;
-        if let Some(variables) = errand.variables {
+        sender.send_json(Kind::Order, letter)?;
+        if let Some(variables) = variables {
             sender.send(Kind::Variables, &pack_variables(variables)?)?;
         }
-        if let Some((manifest, _)) = errand.artifact {
+        if let Some(manifest) = manifest {
             sender.send(Kind::Manifest, &pack_manifest(manifest)?)?;
         }
         Ok(sender.into_inner())
@@ -242,55 +286,11 @@ fn flight(errand: &Errand<'_>) -> Result<Vec<u8>, CommandError> {
     })
 }
 
-/// Sees that the agent is there, and that it has heard the first flight.
-fn launch(
-    stdin: &mut ChildStdin,
-    stdout: &mut BufReader<ChildStdout>,
-    agents: &[Agent],
-    flight: &[u8],
-) -> Result<(), Trouble> {
-    take_off(stdin, flight)?;
-    let mut greeted = greeting(stdout)?;
-    if let Greeting::Missing { system, machine } = &greeted {
-        upload(stdin, agents, system, machine)?;
-        greeted = greeting(stdout)?;
-        take_off(stdin, flight)?;
-    }
-    match greeted {
-        Greeting::Agent => Ok(()),
-        Greeting::Missing { .. } => Err(Trouble::Lost("the agent that it received is not there".to_owned())),
-        Greeting::Other(line) if line.is_empty() => Err(Trouble::Lost("the connection ended".to_owned())),
-        Greeting::Other(line) => Err(Trouble::Lost(format!("it said {line:?} where the agent should speak"))),
-    }
-}
-
-fn take_off(stdin: &mut ChildStdin, flight: &[u8]) -> io::Result<()> {
-    // A connection that is refused closes its end early: what it says then is the better word.
-    let sent = stdin.write_all(preamble(flight.len()).as_bytes()).and_then(|()| stdin.write_all(flight));
-    sent.or_else(|error| if error.kind() == io::ErrorKind::BrokenPipe { Ok(()) } else { Err(error) })
-}
-
-fn upload(stdin: &mut ChildStdin, agents: &[Agent], system: &str, machine: &str) -> Result<(), Trouble> {
-    let fitting = agents.iter().find(|agent| agent.machine == machine).filter(|_| system == "Linux");
-    let agent = fitting.ok_or_else(|| Trouble::Refused(no_agent(agents, system, machine)))?;
-    let mut file = File::open(&agent.path)?.take(agent.bytes);
-    io::copy(&mut file, stdin)?;
-    Ok(())
-}
-
-fn no_agent(agents: &[Agent], system: &str, machine: &str) -> CommandError {
-    let told = CommandError::new(
-        ErrorKind::Failed,
-        format!("the host is {system} on {machine}, and this Cutover has no agent for that"),
-    );
-    let told = told.state("nothing was changed");
-    // The first one is this very binary.
-    match agents.first().filter(|_| system == "Linux") {
-        Some(own) => {
-            let path = own.path.with_file_name(format!("{PREFIX}{machine}"));
-            told.hint(format!("put the cutover binary for {machine} at {}", path.display()))
-        }
-        None => told.hint("hosts must run Linux"),
+impl Errand<'_> {
+    fn flight(&self) -> Result<Vec<u8>, CommandError> {
+        let (has_variables, has_manifest) = (self.variables.is_some(), self.artifact.is_some());
+        let letter = Letter::Change(Box::new(Change { order: self.order.clone(), has_variables, has_manifest }));
+        flight(&letter, self.variables, self.artifact.map(|(manifest, _)| manifest))
     }
 }
 
@@ -447,32 +447,5 @@ pub(super) fn each_word(words: &Mutex<Receiver<Word>>, over: &AtomicBool, mut ta
             // Nothing will be said any more, and the host finds that out.
             Err(RecvTimeoutError::Disconnected) => return,
         }
-    }
-}
-
-/// What a broken connection means.
-fn lost(name: &str, connection: Connection, why: &str, begun: bool) -> CommandError {
-    let (_, said) = connection.finish().unwrap_or_else(|error| (Default::default(), error.to_string()));
-    let told = if begun {
-        let told = CommandError::new(ErrorKind::Unreachable, format!("lost the connection to {name}: {why}"));
-        told.state("the host goes on by itself: it finishes, or takes everything back")
-            .hint("`cutover resume ENV` tells how it ended")
-    } else {
-        let told = CommandError::new(ErrorKind::Unreachable, format!("cannot reach {name}: {why}"));
-        advise(told.state("nothing was changed"), &said)
-    };
-    told.excerpt(said)
-}
-
-/// What to do about what ssh says.
-fn advise(told: CommandError, said: &str) -> CommandError {
-    if said.contains("Host key verification failed") {
-        told.hint(
-            "`cutover setup ENV` shows its key, and pins it once you have compared it: Cutover accepts no key by itself",
-        )
-    } else if said.contains("Permission denied") {
-        told.hint("`cutover setup ENV` lets your key in; `ssh -v` tells which keys are tried")
-    } else {
-        told.hint("try `ssh` with the same host: what works there works here")
     }
 }

@@ -11,14 +11,14 @@ use super::order::{Order, Part, Task};
 use super::remote::{Host, Voice};
 use super::signals::{self, CANCEL};
 use super::ssh_options::ssh_options;
-use super::{Place, PlaceError, Variables, VariablesError, audit};
+use super::{Place, Variables, VariablesError, audit};
 use crate::commands::words;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::output::Output;
 use cutover_artifacts::{ArtifactBlobs, ArtifactStore};
-use cutover_core::config::{EnvironmentConfig, HostConfig, OnUnreachable, ServiceConfig};
+use cutover_core::config::{EnvironmentConfig, HostConfig, OnUnreachable, RolloutConfig, ServiceConfig};
 use cutover_core::event::{Event, Observer};
 use cutover_core::id::{DeploymentId, ProjectName, TargetName};
 use cutover_core::mask::MASKABLE_LENGTH_MIN;
@@ -29,7 +29,7 @@ use cutover_core::rollout::Rollout;
 use cutover_core::store::{Filter, KEPT_COUNT, Store, StoreError};
 use cutover_core::target::Failure;
 use cutover_store::SqliteStore;
-use cutover_targets::host::planner::{FleetPart, Wish};
+use cutover_targets::host::planner::FleetPart;
 use cutover_targets::host::transaction::Ended;
 use cutover_targets::host::{Layout, SupervisorProgram};
 use cutover_targets::remote::ssh::Options;
@@ -132,9 +132,14 @@ impl<'a> Session<'a> {
         connect_all(self.context, &self.supervisor, &self.places)
     }
 
-    /// Fails where the environment has several hosts, or its one host is another machine.
-    pub(crate) fn refuse_elsewhere(&self) -> Result<(), PlaceError> {
-        Place::here(self.place().name, self.environment).map(|_| ())
+    /// Its targets on each of its hosts.
+    pub(super) fn places(&self) -> &[Place<'a>] {
+        &self.places
+    }
+
+    /// How a release spreads over its hosts.
+    pub(super) fn rollout(&self) -> &RolloutConfig {
+        &self.environment.rollout
     }
 
     /// Makes one change under the lock and tells how it ended.
@@ -295,7 +300,7 @@ impl<'a> Session<'a> {
     }
 
     /// What supervises `process` services.
-    pub(crate) fn supervisor(&self) -> &SupervisorProgram {
+    pub(super) fn supervisor(&self) -> &SupervisorProgram {
         &self.supervisor
     }
 
@@ -418,23 +423,6 @@ pub(crate) fn supervisor() -> Result<SupervisorProgram, Failure> {
 }
 
 impl Session<'_> {
-    /// What a plan is made from.
-    pub(crate) fn wish<'w>(&'w self, deployment: DeploymentId, made_at: Timestamp, by: &'w str) -> Wish<'w> {
-        Wish {
-            deployment,
-            project: self.project,
-            environment: self.place().name,
-            host: self.place().host,
-            by,
-            reason: &self.reason,
-            made_at,
-            targets: self.place().targets.clone(),
-            variables: &self.variables.values,
-            secret_names: self.variables.secret_names.clone(),
-            part: None,
-        }
-    }
-
     /// A target's service.
     pub(crate) fn service(
         &self,

@@ -17,8 +17,7 @@ impl From<PlaceError> for CommandError {
             PlaceError::Empty(name) => {
                 told.hint(format!("add [environments.{name}.hosts] with a line like: app = [\"localhost\"]"))
             }
-            PlaceError::Several { .. } => told.hint("give each host an environment of its own"),
-            PlaceError::Remote { .. } => told.hint("run cutover on that host itself, with \"localhost\" as the host"),
+            PlaceError::Elsewhere(_) => told,
             PlaceError::Shared { .. } => told.hint("give every target a deploy_to of its own"),
         }
     }

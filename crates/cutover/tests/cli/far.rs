@@ -92,6 +92,31 @@ fn who_stops_before_the_host_has_answered_is_not_kept_waiting() {
     assert!(ran.stderr.contains("stopped before far.test answered"), "{ran:?}");
 }
 
+#[test]
+fn what_a_host_may_have_heard_before_the_connection_broke_is_not_called_nothing() {
+    // Given an ssh that lets the host hear everything before it loses the connection, and one that is let in nowhere.
+    for (ssh, said, state) in [
+        ("head -c 200 >/dev/null; timeout 0.3 cat >/dev/null; exit 255", "lost the connection to", "is not known"),
+        ("exit 255", "cannot reach", "nothing was changed"),
+        ("head -c 200 >/dev/null; exit 255", "cannot reach", "nothing was changed"),
+        ("timeout 0.3 cat >/dev/null; echo This account is closed.; exit 1", "cannot reach", "nothing was changed"),
+    ] {
+        let sandbox = far(ssh);
+        let command = |args| {
+            let output = cutover(&sandbox, env!("CARGO_BIN_EXE_cutover"), args).output().unwrap();
+            sandbox.ran(&output)
+        };
+
+        let deployed = command(&["deploy", "production"]);
+        let planned = command(&["plan", "production"]);
+
+        assert_eq!(deployed.code, 7, "{}", deployed.told());
+        assert!(deployed.stderr.contains(said) && deployed.stderr.contains(state), "{ssh}: {deployed:?}");
+        assert_eq!(planned.code, 7, "{}", planned.told());
+        assert!(planned.stderr.contains("state: nothing was changed"), "{planned:?}");
+    }
+}
+
 /// Whether a process has something to do when it is interrupted: the kernel tells which signals it catches.
 fn heeds_interrupt(pid: u32) -> bool {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();

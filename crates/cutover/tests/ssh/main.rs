@@ -11,5 +11,6 @@ mod fleet;
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod host;
 mod keys;
+mod looks;
 mod setup;
 mod world;

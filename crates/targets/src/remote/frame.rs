@@ -43,6 +43,8 @@ pub enum Kind {
     Gate,
     /// The host is still there: the answer to [`Self::Alive`].
     Present,
+    /// What a deployment would do or change, as it was asked; the last message.
+    View,
     /// The order was not carried out, and why.
     Refused,
     /// The order was carried out; the last message.
@@ -51,7 +53,7 @@ pub enum Kind {
 
 impl Kind {
     /// Each kind with its number and the most bytes that a message of it may have.
-    const ALL: [(Self, u8, usize); 15] = [
+    const ALL: [(Self, u8, usize); 16] = [
         (Self::Order, 2, 4 * MIB),
         (Self::Variables, 3, 16 * MIB),
         (Self::Manifest, 4, 32 * MIB),
@@ -67,6 +69,7 @@ impl Kind {
         (Self::Done, 69, 4 * KIB),
         (Self::Gate, 70, 4 * KIB),
         (Self::Present, 71, KIB),
+        (Self::View, 72, 64 * MIB),
     ];
 
     fn row(self) -> (Self, u8, usize) {

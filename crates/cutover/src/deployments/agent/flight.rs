@@ -1,13 +1,16 @@
 //! What a client asks for, as it arrives at once: order, variables, manifest.
 
 use super::Asked;
-use crate::deployments::letter::{Change, Letter, unpack_variables};
+use crate::deployments::letter::{Change, Letter, Look, unpack_variables};
 use crate::deployments::order::Order;
 use crate::deployments::variables::Variables;
 use cutover_core::artifact::Manifest;
+use cutover_core::config::HostConfig;
+use cutover_core::id::TargetName;
 use cutover_targets::remote::bootstrap::read_preamble;
 use cutover_targets::remote::content::unpack_manifest;
 use cutover_targets::remote::frame::{Kind, receive};
+use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,10 +24,20 @@ pub(super) struct Request {
     pub(super) manifest: Option<Manifest>,
 }
 
+/// What is to be looked at, arrived whole.
+pub(super) enum Sight {
+    /// What a deployment would do.
+    Plan { order: Box<Order>, rehearse: bool, variables: Variables, manifest: Manifest },
+    /// Which variables would be different.
+    Variables { targets: BTreeMap<TargetName, HostConfig>, variables: Variables },
+}
+
 /// What a client says first.
 pub(super) enum Flight {
     /// That something is to be changed.
     Change(Box<Request>),
+    /// That something is to be looked at.
+    Look(Sight),
     /// Something that is not done here.
     Other(Asked),
 }
@@ -68,6 +81,7 @@ fn read_asked(reader: &mut impl BufRead) -> io::Result<Flight> {
     read_preamble(reader)?;
     match serde_json::from_slice(&expect(reader, Kind::Order)?)? {
         Letter::Change(change) => Ok(Flight::Change(Box::new(read_request(reader, *change)?))),
+        Letter::Look(look) => Ok(Flight::Look(read_sight(reader, look)?)),
         Letter::Question(question) => Ok(Flight::Other(Asked::Question(question))),
         Letter::Setup(order) => Ok(Flight::Other(Asked::Setup(order))),
     }
@@ -76,8 +90,22 @@ fn read_asked(reader: &mut impl BufRead) -> io::Result<Flight> {
 fn read_request(reader: &mut impl Read, change: Change) -> io::Result<Request> {
     let variables = change.has_variables.then(|| expect(reader, Kind::Variables)).transpose()?;
     let manifest = change.has_manifest.then(|| unpack_manifest(&expect(reader, Kind::Manifest)?)).transpose()?;
-    let variables = unpack_variables(&change.order, variables.as_deref())?;
+    let variables = unpack_variables(&change.order.secret_names, variables.as_deref())?;
     Ok(Request { order: change.order, variables, manifest })
+}
+
+fn read_sight(reader: &mut impl Read, look: Look) -> io::Result<Sight> {
+    let variables = expect(reader, Kind::Variables)?;
+    match look {
+        Look::Plan { order, rehearse } => {
+            let variables = unpack_variables(&order.secret_names, Some(&variables))?;
+            let manifest = unpack_manifest(&expect(reader, Kind::Manifest)?)?;
+            Ok(Sight::Plan { order, rehearse, variables, manifest })
+        }
+        Look::Variables { targets, secret_names } => {
+            Ok(Sight::Variables { targets, variables: unpack_variables(&secret_names, Some(&variables))? })
+        }
+    }
 }
 
 fn expect(reader: &mut impl Read, wanted: Kind) -> io::Result<Vec<u8>> {

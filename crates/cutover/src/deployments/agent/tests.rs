@@ -4,7 +4,7 @@
 
 use super::*;
 use crate::deployments::Task;
-use crate::deployments::letter::{Change, Letter};
+use crate::deployments::letter::{Change, Letter, Look};
 use crate::deployments::order::{Order, Part};
 use cutover_core::artifact::{BlobSource, Digest, Manifest, ManifestEntry, RelativePath};
 use cutover_core::config::{Config, HostConfig, OnLostCoordinator, TargetConfig};
@@ -25,6 +25,7 @@ use tempfile::TempDir;
 
 mod fuzz;
 mod large;
+mod looks;
 
 /// An agent, and a client's ends of the pipes to it.
 struct Bed {

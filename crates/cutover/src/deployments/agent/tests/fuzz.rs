@@ -103,6 +103,16 @@ fn conversation(site: &Path, files: &Files, lacking: Option<Lacking>) -> Vec<Vec
     frames(&preamble(7), &sender.into_inner())
 }
 
+/// What a client says that wants to see what would be done.
+fn look(site: &Path, files: &Files) -> Vec<Vec<u8>> {
+    let (manifest, sender) = (files.manifest(), Sender::new(Vec::new()));
+    let look = Look::Plan { order: Box::new(order(&[("app", site.to_owned())], manifest.id())), rehearse: true };
+    sender.send_json(Kind::Order, &Letter::Look(look)).unwrap();
+    sender.send(Kind::Variables, br#"{"MODE":"fast"}"#).unwrap();
+    sender.send(Kind::Manifest, &content::pack_manifest(&manifest).unwrap()).unwrap();
+    frames(&preamble(7), &sender.into_inner())
+}
+
 /// What a client says that has no artifact.
 fn plain_conversation(site: &Path, task: Task) -> Vec<Vec<u8>> {
     let sender = Sender::new(Vec::new());
@@ -136,6 +146,10 @@ fn stays_in(site: &Path, said: &[u8]) -> bool {
     let Ok(Some((Kind::Order, letter))) = receive(&mut &said[newline..]) else { return true };
     match serde_json::from_slice(&letter) {
         Ok(Letter::Change(change)) => change.order.targets.values().all(|target| target.deploy_to == site),
+        Ok(Letter::Look(look)) => match look {
+            Look::Plan { order, .. } => order.targets.values().all(|target| target.deploy_to == site),
+            Look::Variables { targets, .. } => targets.values().all(|target| target.deploy_to == site),
+        },
         Ok(Letter::Question(_) | Letter::Setup(_)) | Err(_) => true,
     }
 }
@@ -186,6 +200,7 @@ fn an_agent_comes_to_no_harm_by_what_a_client_says() {
     let seeds = [
         (false, prelude.clone()),
         (true, update),
+        (true, look(&site, &second)),
         (true, plain_conversation(&site, Task::Rollback { release: Some("2026".into()) })),
         (true, plain_conversation(&site, Task::Restart)),
         (false, plain_conversation(&site, Task::Resume)),

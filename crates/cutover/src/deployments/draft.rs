@@ -1,0 +1,121 @@
+//! Drafts the plan of an order from what lies on this machine. Changes nothing.
+
+use super::conductor::open_service;
+use super::order::{Order, Task};
+use super::place::Place;
+use super::variables::Variables;
+use crate::error::{CommandError, ErrorKind};
+use cutover_core::artifact::Manifest;
+use cutover_core::id::ReleaseId;
+use cutover_core::target::Failure;
+use cutover_targets::host::planner::{self, Subject, Wish};
+use cutover_targets::host::{HostPlan, Layout, Release, SupervisorProgram, linked};
+
+/// What a plan is drafted from, whether it is carried out or only looked at.
+pub(super) struct Draft<'a> {
+    /// What is asked for.
+    pub(super) order: &'a Order,
+    /// The environment's variables.
+    pub(super) variables: &'a Variables,
+    /// What supervises `process` services.
+    pub(super) supervisor: &'a SupervisorProgram,
+}
+
+impl Draft<'_> {
+    /// The plan; a task that brings an artifact needs that one's manifest.
+    pub(super) fn plan(&self, manifest: Option<&Manifest>) -> Result<HostPlan, CommandError> {
+        let place = self.order.place();
+        let wish = self.wish(&place);
+        match (&self.order.task, manifest) {
+            (Task::Deploy { artifact, subject, committed_at, restart }, Some(manifest)) => {
+                match planner::unchanged(&wish, artifact) {
+                    Some(live) => Ok(planner::restart(&wish, &live, *restart || !self.is_serving(&place))?),
+                    None => {
+                        let committed_at = Some(*committed_at);
+                        Ok(planner::deploy(&wish, &Subject { artifact: *artifact, manifest, subject, committed_at })?)
+                    }
+                }
+            }
+            (Task::Deploy { artifact, .. }, None) => Err(not_offered(&artifact.to_string())),
+            (Task::Rollback { release }, _) => rollback(&place, &wish, release.as_deref()),
+            (Task::Restart | Task::Resume | Task::Abandon | Task::Recall { .. }, _) => {
+                let live = live(&place)?.ok_or_else(nothing_live)?;
+                Ok(planner::restart(&wish, &live, true)?)
+            }
+        }
+    }
+
+    fn wish<'w>(&'w self, place: &Place<'w>) -> Wish<'w> {
+        Wish {
+            deployment: self.order.deployment.clone(),
+            project: &self.order.project,
+            environment: &self.order.environment,
+            host: &self.order.host,
+            by: &self.order.by,
+            reason: &self.order.reason,
+            made_at: self.order.made_at,
+            targets: place.targets.clone(),
+            variables: &self.variables.values,
+            secret_names: self.order.secret_names.clone(),
+            part: self.order.part.map(|part| part.plan),
+        }
+    }
+
+    /// Whether every service runs.
+    fn is_serving(&self, place: &Place<'_>) -> bool {
+        place.layouts().all(|(name, config, layout)| {
+            let Some(service) = &config.service else { return true };
+            let service = open_service(self.variables, self.supervisor, name, (config, service), &layout);
+            service.state().is_ok_and(|state| state.active)
+        })
+    }
+}
+
+/// The release that is live on the first target.
+fn live(place: &Place<'_>) -> Result<Option<ReleaseId>, Failure> {
+    place.layouts().next().map_or(Ok(None), |(_, _, layout)| linked(&layout.current()))
+}
+
+fn rollback(place: &Place<'_>, wish: &Wish<'_>, named: Option<&str>) -> Result<HostPlan, CommandError> {
+    let release = match (named, place.targets.values().next()) {
+        (Some(named), Some(config)) => find(&Layout::new(&config.deploy_to), named)?,
+        (None, Some(config)) => planner::last_good(config)?,
+        (_, None) => return Err(CommandError::new(ErrorKind::Config, "the environment has no targets")),
+    };
+    if live(place)?.as_ref() == Some(&release) {
+        return Err(CommandError::new(ErrorKind::Usage, format!("release {release} is live already"))
+            .state("nothing was changed"));
+    }
+    Ok(planner::rollback(wish, &release)?)
+}
+
+/// The one release whose id is this or begins with it.
+fn find(layout: &Layout, named: &str) -> Result<ReleaseId, CommandError> {
+    let ids: Vec<ReleaseId> = Release::list(layout).into_iter().rev().map(|release| release.id).collect();
+    // A release that is not listed can't be read: the plan says why.
+    let exact = ReleaseId::new(named).ok().filter(|id| layout.release(id).is_dir());
+    let fitting: Vec<&ReleaseId> = ids.iter().filter(|id| id.as_str().starts_with(named)).collect();
+    match (exact, fitting.as_slice()) {
+        (Some(id), _) => Ok(id),
+        (None, [id]) => Ok((*id).clone()),
+        (None, []) => Err(unknown(format!("no release {named:?} in {}", layout.releases().display()), &ids)),
+        (None, _) => Err(unknown(format!("release {named:?} is ambiguous"), fitting)),
+    }
+}
+
+fn unknown<'a>(what: String, ids: impl IntoIterator<Item = &'a ReleaseId>) -> CommandError {
+    let ids: Vec<&str> = ids.into_iter().map(ReleaseId::as_str).collect();
+    let there = if ids.is_empty() { "there are none yet".to_owned() } else { format!("there are: {}", ids.join(", ")) };
+    CommandError::new(ErrorKind::Usage, what).state("nothing was changed").hint(there)
+}
+
+fn not_offered(artifact: &str) -> CommandError {
+    CommandError::new(ErrorKind::Failed, format!("artifact {artifact} is not there any more"))
+        .state("nothing was changed")
+        .hint("deploy the commit again")
+}
+
+/// Nothing was ever deployed here.
+pub(crate) fn nothing_live() -> CommandError {
+    CommandError::new(ErrorKind::Usage, "nothing is live yet").hint("`cutover deploy` comes first")
+}

@@ -1,0 +1,187 @@
+//! What a deployment would do on this machine, and what would change there. Nothing is touched.
+
+use super::draft::Draft;
+use super::live_env::live_variables;
+use super::variables::Variables;
+use crate::error::CommandError;
+use cutover_core::artifact::{MANIFEST_BYTES_MAX, Manifest, ManifestEntry, RelativePath};
+use cutover_core::config::HostConfig;
+use cutover_core::id::{ReleaseId, TargetName};
+use cutover_core::plan::{Phase, PlanKind, Reversal, Step};
+use cutover_core::target::Failure;
+use cutover_disk::read_bounded;
+use cutover_targets::host::{HostPlan, Layout, Release, check_preflight, linked};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// A plan that was looked at, and whether it could be carried out.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Previewed {
+    /// What would be done.
+    pub(crate) preview: Preview,
+    /// Why the deployment would be refused before it changed anything, where that was asked.
+    pub(crate) misfit: Option<CommandError>,
+}
+
+/// What a deployment would do on one host. Of variables it has the names only.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Preview {
+    /// Whether exactly this is live already.
+    pub(crate) unchanged: bool,
+    /// Whether it would be restarted all the same.
+    pub(crate) restarts: bool,
+    /// The release that would be live.
+    pub(crate) release: ReleaseId,
+    /// The one that is.
+    pub(crate) original: Option<ReleaseId>,
+    /// The artifact's id.
+    pub(crate) artifact: String,
+    /// The commit that it was made of.
+    pub(crate) commit: String,
+    /// What would be done, in order.
+    pub(crate) steps: Vec<StepPreview>,
+    /// How the files of each target differ from the live release's.
+    pub(crate) files: BTreeMap<TargetName, FileChanges>,
+    /// How each target's env file differs from the live one.
+    pub(crate) variables: BTreeMap<TargetName, VariableChanges>,
+}
+
+/// One step.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StepPreview {
+    /// The target.
+    pub(crate) target: TargetName,
+    /// What it is called.
+    pub(crate) name: String,
+    /// Where it stands.
+    pub(crate) phase: Phase,
+    /// Whether traffic goes to the new release from here on.
+    pub(crate) switches: bool,
+    /// Whether it cannot be taken back.
+    pub(crate) irreversible: bool,
+}
+
+/// How files differ.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FileChanges {
+    /// New ones.
+    pub(crate) added: Vec<RelativePath>,
+    /// Those that are different.
+    pub(crate) changed: Vec<RelativePath>,
+    /// Those that would not be there any more.
+    pub(crate) removed: Vec<RelativePath>,
+}
+
+/// How an env file differs from the live one, by names only.
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct VariableChanges {
+    /// New ones.
+    pub(crate) added: Vec<String>,
+    /// Those that are different.
+    pub(crate) changed: Vec<String>,
+    /// Those that would not be there any more.
+    pub(crate) removed: Vec<String>,
+}
+
+impl Previewed {
+    /// Looks at what an order would do; to `rehearse` is to check besides all that can be checked beforehand.
+    pub(super) fn of(draft: &Draft<'_>, manifest: &Manifest, rehearse: bool) -> Result<Self, CommandError> {
+        let plan = draft.plan(Some(manifest))?;
+        let preview = Preview::of(&plan, draft, manifest)?;
+        // Where nothing is put anywhere there is nothing to look for beforehand.
+        let checked = if rehearse && !preview.unchanged { check_preflight(&plan, draft.supervisor) } else { Ok(()) };
+        Ok(Self { preview, misfit: checked.err().map(CommandError::from) })
+    }
+}
+
+impl Preview {
+    fn of(plan: &HostPlan, draft: &Draft<'_>, manifest: &Manifest) -> Result<Self, CommandError> {
+        let mut files = BTreeMap::new();
+        for (target, config) in &draft.order.targets {
+            let live = live_manifest(&Layout::new(&config.deploy_to))?;
+            files.insert(target.clone(), FileChanges::since(&live, manifest));
+        }
+        Ok(Self {
+            unchanged: plan.original.as_ref() == Some(&plan.release),
+            restarts: plan.kind == PlanKind::Restart,
+            release: plan.release.clone(),
+            original: plan.original.clone(),
+            artifact: plan.artifact.clone(),
+            commit: plan.commit.clone(),
+            steps: plan.steps.iter().map(StepPreview::of).collect(),
+            files,
+            variables: compare_variables(&draft.order.targets, draft.variables)?,
+        })
+    }
+
+    /// Whether all stays as it is.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.unchanged && !self.restarts
+    }
+}
+
+impl StepPreview {
+    fn of<A>(step: &Step<A>) -> Self {
+        Self {
+            target: step.target.clone(),
+            name: step.name.clone(),
+            phase: step.phase,
+            switches: step.switches,
+            irreversible: step.reversal == Reversal::Irreversible,
+        }
+    }
+}
+
+/// How the env files that would be written differ from the live ones.
+pub(super) fn compare_variables<'t>(
+    targets: impl IntoIterator<Item = (&'t TargetName, &'t HostConfig)>,
+    variables: &Variables,
+) -> Result<BTreeMap<TargetName, VariableChanges>, CommandError> {
+    let compare = |(target, config): (&TargetName, &HostConfig)| {
+        Ok((target.clone(), VariableChanges::since_live(config, variables)?))
+    };
+    targets.into_iter().map(compare).collect()
+}
+
+/// What the live release was assembled from; empty when nothing is live.
+fn live_manifest(layout: &Layout) -> Result<BTreeMap<RelativePath, ManifestEntry>, CommandError> {
+    let Some(live) = linked(&layout.current())? else { return Ok(BTreeMap::new()) };
+    let release = Release::read(layout, &live)?;
+    // Without the manifest everything counts as new, which is the careful answer.
+    let text = read_bounded(&layout.manifest(&release.artifact), MANIFEST_BYTES_MAX).unwrap_or_default();
+    Ok(serde_json::from_slice::<Manifest>(&text).map(|manifest| manifest.entries).unwrap_or_default())
+}
+
+impl FileChanges {
+    fn since(old: &BTreeMap<RelativePath, ManifestEntry>, new: &Manifest) -> Self {
+        let mut changes = Self::default();
+        for (path, entry) in &new.entries {
+            match old.get(path) {
+                None => changes.added.push(path.clone()),
+                Some(before) if before != entry => changes.changed.push(path.clone()),
+                Some(_) => {}
+            }
+        }
+        changes.removed.extend(old.keys().filter(|path| !new.entries.contains_key(*path)).cloned());
+        changes
+    }
+}
+
+impl VariableChanges {
+    fn since_live(config: &HostConfig, variables: &Variables) -> Result<Self, Failure> {
+        let (mut changes, wanted) = (Self::default(), &variables.values);
+        if config.env_file.is_none() || wanted.is_empty() {
+            return Ok(changes);
+        }
+        let live = live_variables(config)?;
+        for (name, value) in wanted {
+            match live.get(name) {
+                None => changes.added.push(name.clone()),
+                Some(before) if before != value => changes.changed.push(name.clone()),
+                Some(_) => {}
+            }
+        }
+        changes.removed.extend(live.into_keys().filter(|name| !wanted.contains_key(name)));
+        Ok(changes)
+    }
+}
