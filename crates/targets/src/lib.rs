@@ -11,4 +11,5 @@ pub mod remote;
 pub mod service;
 pub mod setup;
 pub mod supervisor;
+mod tool;
 pub mod verify;

@@ -1,6 +1,7 @@
 //! How systemd's programs are called: for the system through `sudo` where needed, or for the user.
 
-use cutover_child::{ChildCommand, ChildError, ChildExit, Leftovers, listen, run};
+use crate::tool::{Tool, variables};
+use cutover_child::{ChildError, ChildExit, Leftovers, listen, run};
 use cutover_core::config::{CommandLine, SystemdScope};
 use cutover_core::mask::Masker;
 use cutover_core::secret::Secret;
@@ -34,8 +35,8 @@ impl Manager {
         subject: &str,
         progress: &dyn Progress,
     ) -> Result<ChildExit, Failure> {
-        let command = self.command(argv, changes);
-        run(&self.child(&command, &self.variables(), timeout), progress).map_err(|e| failure(e, subject))
+        let (command, variables) = (self.command(argv, changes), variables(self.scope));
+        run(&self.tool(&command, &variables, timeout).child(), progress).map_err(|e| failure(e, subject))
     }
 
     /// Runs it like [`Manager::run`] and tells nobody what it says, of which the newest is kept.
@@ -46,9 +47,9 @@ impl Manager {
         timeout: Duration,
         subject: &str,
     ) -> Result<ChildExit, Failure> {
-        let (command, variables) = (self.command(argv, changes), self.variables());
-        let child = self.child(&command, &variables, timeout);
-        listen(&child, SAID_BYTES_MAX, &|| false).map_err(|e| failure(e, subject))
+        let (command, variables) = (self.command(argv, changes), variables(self.scope));
+        let tool = self.tool(&command, &variables, timeout);
+        listen(&tool.child(), SAID_BYTES_MAX, &|| false).map_err(|e| failure(e, subject))
     }
 
     /// Runs a program that changes nothing and gives what it said.
@@ -65,14 +66,13 @@ impl Manager {
         CommandLine::Argv(words.map(str::to_owned).collect())
     }
 
-    fn child<'a>(
+    fn tool<'a>(
         &'a self,
         command: &'a CommandLine,
         variables: &'a BTreeMap<String, Secret>,
         timeout: Duration,
-    ) -> ChildCommand<'a> {
-        let (cwd, masker, leftovers) = (Path::new("/"), &self.masker, Leftovers::Leave);
-        ChildCommand { command, cwd, variables, timeout, log: None, masker, leftovers }
+    ) -> Tool<'a> {
+        Tool { command, variables, timeout, masker: &self.masker, leftovers: Leftovers::Leave }
     }
 
     /// Whether its manager listens to this user only through `sudo`.
@@ -108,16 +108,6 @@ impl Manager {
             );
         }
         failure
-    }
-
-    fn variables(&self) -> BTreeMap<String, Secret> {
-        let mut variables =
-            BTreeMap::from([("SYSTEMD_PAGER", String::new()), ("SYSTEMD_COLORS", "0".into()), ("LC_ALL", "C".into())]);
-        if self.scope == SystemdScope::User && std::env::var_os("XDG_RUNTIME_DIR").is_none() {
-            // Where systemd puts it for every user; sessions without PAM don't name it (pam_systemd(8)).
-            variables.insert("XDG_RUNTIME_DIR", format!("/run/user/{}", rustix::process::geteuid().as_raw()));
-        }
-        variables.into_iter().map(|(name, value)| (name.to_owned(), Secret::new(value))).collect()
     }
 }
 
