@@ -13,11 +13,11 @@ use cutover_core::store::{Filter, Scope, Store, StoreError};
 use cutover_store::{SqliteStore, renew};
 use cutover_targets::host::{Layout, Release};
 use jiff::Timestamp;
-use std::cell::OnceCell;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::{env, path};
 
 /// The config's name.
@@ -30,7 +30,7 @@ pub(crate) struct Context {
     /// How to print.
     pub(crate) output: Output,
     config: Option<PathBuf>,
-    project: OnceCell<Project>,
+    project: OnceLock<Project>,
 }
 
 /// A project on this machine.
@@ -49,7 +49,7 @@ pub(crate) struct Project {
 impl Context {
     /// A context for these flags, in the current directory.
     pub(crate) fn new(global: &GlobalArgs, output: Output) -> Self {
-        Self { output, config: global.config.clone(), project: OnceCell::new() }
+        Self { output, config: global.config.clone(), project: OnceLock::new() }
     }
 
     /// The config that `--config` names.

@@ -15,6 +15,7 @@ mod limits;
 mod output;
 mod panic;
 mod setup;
+mod side_by_side;
 
 use clap::Parser;
 use cli::{Cli, ColorChoice, GlobalArgs};

@@ -8,6 +8,7 @@ use crate::context::Context;
 use crate::deployments::{Place, is_asked_from_elsewhere};
 use crate::error::CommandError;
 use crate::exit::Exit;
+use crate::side_by_side::side_by_side;
 use clap::Args;
 use cutover_core::id::EnvironmentName;
 use cutover_targets::doctor::Finding;
@@ -58,10 +59,10 @@ impl DoctorArgs {
         let mut wards = vec![here::machine(context)?];
         for (name, environment) in environments {
             wards.push(here::environment(context, name, environment)?);
-            for place in Place::all(name, environment)? {
-                let ward = host::examine(context, &place)?;
-                wards.push(ward);
-            }
+            let mut examined = Vec::new();
+            let examine = |place: Place<'_>| host::examine(context, &place);
+            side_by_side(Place::all(name, environment)?, examine, |ward| examined.push(ward));
+            wards.extend(examined.into_iter().collect::<Result<Vec<_>, _>>()?);
         }
         tell::tell(context, &wards)?;
         Ok(tell::exit(&wards))
