@@ -162,6 +162,18 @@ impl CommandError {
         self
     }
 
+    /// The same error of one host among several.
+    #[must_use]
+    pub(crate) fn on_host(mut self, host: &str) -> Self {
+        self.message = format!("{host}: {}", self.message);
+        self
+    }
+
+    /// How a command ends by it.
+    pub(crate) fn exit(&self) -> Exit {
+        self.kind.exit()
+    }
+
     /// What sort of error it is.
     pub(crate) fn kind(&self) -> ErrorKind {
         self.kind
@@ -210,7 +222,7 @@ impl CommandError {
     /// Tells the error: on the standard error for people, as one JSON object on the standard output
     /// for machines. Returns how the process ends.
     pub(crate) fn tell(&self, output: &Output) -> Exit {
-        let exit = self.kind.exit();
+        let exit = self.exit();
         if self.kind != ErrorKind::OutputClosed {
             // When even this cannot be written, the exit code still says it.
             let _told = if output.json { self.tell_json(output, exit) } else { output.error(&self.text(output)) };

@@ -26,4 +26,4 @@ pub use space::{FreeSpace, free_space};
 pub use store::{BlobState, BlobStore};
 pub use sweep::Removed;
 pub use temporary::remove_temporaries;
-pub use tree::remove_tree;
+pub use tree::{remove_tree, remove_tree_in};

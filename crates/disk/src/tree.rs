@@ -2,7 +2,7 @@
 
 use crate::error::{Context, DiskError};
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{AtFlags, Dir, Mode, OFlags, fchmod, openat, unlinkat};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fchmod, openat, statat, unlinkat};
 use rustix::io::Errno;
 use std::ffi::{CStr, CString, OsStr};
 use std::fs::{self, Permissions};
@@ -21,16 +21,23 @@ const OPEN_DIR: OFlags = OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags:
 /// Symbolic links are removed, never followed, even when another program swaps a directory for a
 /// link meanwhile. Directories without write permission are made writable first.
 pub fn remove_tree(path: &Path) -> Result<(), DiskError> {
-    match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+    remove_tree_in(rustix::fs::CWD, path)
+}
+
+/// Removes what has a name in an open directory like [`remove_tree`], wherever that directory has been moved meanwhile.
+pub fn remove_tree_in(dir: impl AsFd, path: &Path) -> Result<(), DiskError> {
+    let name = CString::new(path.as_os_str().as_bytes()).on("remove", path)?;
+    match statat(&dir, &name, AtFlags::SYMLINK_NOFOLLOW) {
+        Err(Errno::NOENT) => return Ok(()),
         Err(error) => return Err(DiskError::new("examine", path, error)),
-        Ok(metadata) if !metadata.is_dir() => return fs::remove_file(path).on("remove", path),
+        Ok(stat) if !FileType::from_raw_mode(stat.st_mode).is_dir() => {
+            return unlinkat(&dir, &name, AtFlags::empty()).on("remove", path);
+        }
         Ok(_) => {}
     }
-    let name = CString::new(path.as_os_str().as_bytes()).on("remove", path)?;
-    let dir = open_dir(rustix::fs::CWD, &name).on("open directory", path)?;
-    empty(&dir, &mut path.to_owned(), 0)?;
-    fs::remove_dir(path).on("remove directory", path)
+    let inner = open_dir(&dir, &name).on("open directory", path)?;
+    empty(&inner, &mut path.to_owned(), 0)?;
+    unlinkat(&dir, &name, AtFlags::REMOVEDIR).on("remove directory", path)
 }
 
 /// Removes everything in an open directory; `path` is only for messages.

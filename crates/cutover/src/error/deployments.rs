@@ -45,6 +45,7 @@ impl From<SetupError> for CommandError {
     fn from(error: SetupError) -> Self {
         match error {
             SetupError::Refused(failure) => failure.into(),
+            SetupError::Locked(failure) => Self { kind: ErrorKind::Locked, ..failure.into() },
             SetupError::HalfWay(failure) => Self::from(failure)
                 .state("some of it was made; that is written down on the host")
                 .hint("`cutover setup ENV` goes on from here; `cutover setup ENV --remove` takes it back"),

@@ -12,11 +12,13 @@ use crate::context::Context;
 use crate::deployments::{Place, ssh_options};
 use crate::error::CommandError;
 use crate::exit::Exit;
+use crate::side_by_side::side_by_side;
 use clap::Args;
+use cutover_targets::remote::ssh::Options;
 use cutover_targets::setup::{Order, Task, Wish};
 use host::{Login, Machine};
 use std::path::PathBuf;
-use tell::Told;
+use tell::{Done, Teller, Told};
 
 /// Prepare the hosts of an environment for deployments
 ///
@@ -69,33 +71,55 @@ impl SetupArgs {
     pub(crate) fn run(&self, context: &Context) -> Result<Exit, CommandError> {
         let (name, environment) = context.environment(&self.environment)?;
         let mut options = ssh_options(context.project()?);
-        let mut told = Vec::new();
-        for place in Place::all(name, environment)? {
-            let host = place.host;
-            let machine = Machine::of(&place);
-            let pinned = match &machine {
-                Machine::Here => None,
-                Machine::There(host) => pin::ensure(context, self, host, &mut options)?,
-            };
-            let login = Login::find(&machine, &self.admin, &options)?;
-            let key = if self.remove { None } else { key::find(self.key.as_deref(), &machine, &options)? };
-            let wish = Wish {
-                project: context.project()?.config.name.clone(),
-                environment: name.clone(),
-                user: login.user.clone(),
-                key,
-                targets: place.targets.iter().map(|(name, config)| (name.clone(), (*config).clone())).collect(),
-            };
-            let order = Order { wish, task: self.task(), dry_run: self.dry_run };
-            let report = there::perform(&machine, &login, &options, order)?;
-            let one = Told { host: host.to_owned(), user: login.user, pinned, report };
-            tell::tell(context, &one, self.dry_run, self.remove)?;
-            told.push(one);
-        }
-        tell::conclude(context, &self.environment, &told, self.dry_run, self.remove)
+        let places = Place::all(name, environment)?;
+        // Whoever is to be asked for something is asked first, for all hosts.
+        let jobs: Vec<_> = places.iter().map(|place| (place.host, self.job(context, place, &mut options))).collect();
+        let perform = |(host, job): (&str, Result<Job, CommandError>)| {
+            let done = job.and_then(|job| job.perform(&options));
+            Told { host: host.to_owned(), done: done.map_err(|error| error.in_environment(&self.environment)) }
+        };
+        let mut teller = Teller::new(context, self);
+        side_by_side(jobs, perform, |told| teller.tell(told));
+        teller.conclude()
+    }
+
+    /// What is to be done on a host, once its key is known to be right.
+    fn job(&self, context: &Context, place: &Place<'_>, options: &mut Options) -> Result<Job, CommandError> {
+        let machine = Machine::of(place);
+        let pinned = match &machine {
+            Machine::Here => None,
+            Machine::There(host) => pin::ensure(context, self, host, options)?,
+        };
+        let login = Login::find(&machine, &self.admin, options)?;
+        let key = if self.remove { None } else { key::find(self.key.as_deref(), &machine, options)? };
+        let wish = Wish {
+            project: context.project()?.config.name.clone(),
+            environment: place.name.clone(),
+            user: login.user.clone(),
+            key,
+            targets: place.targets.iter().map(|(name, config)| (name.clone(), (*config).clone())).collect(),
+        };
+        let order = Order { wish, task: self.task(), dry_run: self.dry_run };
+        Ok(Job { machine, pinned, login, order })
     }
 
     fn task(&self) -> Task {
         if self.remove { Task::Remove { with_data: self.data } } else { Task::Prepare }
+    }
+}
+
+/// What is to be done on one host.
+struct Job {
+    machine: Machine,
+    /// The key that was pinned for it.
+    pinned: Option<String>,
+    login: Login,
+    order: Order,
+}
+
+impl Job {
+    fn perform(self, options: &Options) -> Result<Done, CommandError> {
+        let report = there::perform(&self.machine, &self.login, options, self.order)?;
+        Ok(Done { user: self.login.user, pinned: self.pinned, report })
     }
 }

@@ -4,6 +4,7 @@ use super::SetupArgs;
 use crate::context::Context;
 use crate::error::{CommandError, ErrorKind};
 use cutover_core::config::Config;
+use cutover_core::target::Failure;
 use cutover_disk::write_atomic;
 use cutover_targets::remote::destination::Destination;
 use cutover_targets::remote::host_key::{HostKey, Trust, shown, trust};
@@ -24,24 +25,29 @@ pub(super) fn ensure(
 ) -> Result<Option<String>, CommandError> {
     let place = Destination::parse(host).place();
     let is_pinned = options.host_keys.contains_key(&place);
-    let trusted = trust(host, options)?;
+    let trusted = trust(host, options).map_err(unreached)?;
     match trusted {
         Trust::Changed => return Err(changed(&place, is_pinned)),
         Trust::Known if is_pinned || args.remove => return Ok(None),
         Trust::Known | Trust::Unknown => {}
     }
-    let key = shown(host, options)?;
+    let key = shown(host, options).map_err(unreached)?;
     if !confirm(context, args, &place, &key, &trusted)? {
         return Ok(None);
     }
     options.host_keys.insert(place.clone(), vec![key.line.clone()]);
-    if trust(host, options)? != Trust::Known {
+    if trust(host, options).map_err(unreached)? != Trust::Known {
         return Err(changed(&place, is_pinned));
     }
     if !args.dry_run && !args.remove {
         write(context, &place, &key)?;
     }
     Ok(Some(key.fingerprint))
+}
+
+fn unreached(failure: Failure) -> CommandError {
+    let told = CommandError::new(ErrorKind::Unreachable, failure.message).excerpt(failure.excerpt);
+    failure.hint.into_iter().fold(told.state("nothing was changed"), CommandError::hint)
 }
 
 /// Whether the key is right: somebody said so beforehand, or says so now.

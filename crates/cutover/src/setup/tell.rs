@@ -1,5 +1,6 @@
 //! Tells what setup did, or would do.
 
+use super::SetupArgs;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit::Exit;
@@ -12,10 +13,16 @@ use std::fmt::Write as _;
 /// The version of the JSON.
 const VERSION: u32 = 1;
 
-/// What was done on one host.
+/// What came of one host.
 pub(super) struct Told {
     /// The host, as the config calls it.
     pub(super) host: String,
+    /// What was done there, or why it was not.
+    pub(super) done: Result<Done, CommandError>,
+}
+
+/// What was done on one host.
+pub(super) struct Done {
     /// Who deploys there.
     pub(super) user: String,
     /// The key that was pinned.
@@ -24,37 +31,132 @@ pub(super) struct Told {
     pub(super) report: Report,
 }
 
-impl Told {
+impl Done {
     fn is_nothing(&self) -> bool {
-        self.report.changes.is_empty() && self.pinned.is_none()
+        self.report.changes.is_empty() && self.report.afterwards.is_empty() && self.pinned.is_none()
     }
 }
 
-/// Tells of one host.
-pub(super) fn tell(context: &Context, told: &Told, dry_run: bool, remove: bool) -> Result<(), CommandError> {
-    if context.output.json {
-        return Ok(());
+/// Tells of one host after the other, and then of all.
+pub(super) struct Teller<'a> {
+    context: &'a Context,
+    args: &'a SetupArgs,
+    told: Vec<Told>,
+    /// Why something could not be told.
+    unheard: Option<CommandError>,
+}
+
+impl<'a> Teller<'a> {
+    pub(super) fn new(context: &'a Context, args: &'a SetupArgs) -> Self {
+        Self { context, args, told: Vec::new(), unheard: None }
     }
-    let paint = context.output.paint();
-    let mut text = format!("{}\n", paint.strong(format!("{}, where {} deploys", told.host, told.user)));
-    if let Some(fingerprint) = &told.pinned {
-        let pins = if dry_run { "would pin" } else { "pinned" };
-        line(&mut text, &paint.good("+"), &format!("{pins} its key in cutover.toml: {fingerprint}"));
+
+    /// Tells of one host.
+    pub(super) fn tell(&mut self, told: Told) {
+        if let (Ok(done), false) = (&told.done, self.context.output.json) {
+            let unheard = self.context.output.text(&self.described(&told.host, done)).err();
+            self.unheard = self.unheard.take().or(unheard);
+        }
+        self.told.push(told);
     }
-    for change in &told.report.changes {
-        text += &described(change, paint, dry_run || context.output.verbose);
+
+    fn described(&self, host: &str, done: &Done) -> String {
+        let (paint, dry_run, report) = (self.context.output.paint(), self.args.dry_run, &done.report);
+        let mut text = format!("{}\n", paint.strong(format!("{host}, where {} deploys", done.user)));
+        if let Some(fingerprint) = &done.pinned {
+            let pins = if dry_run { "would pin" } else { "pinned" };
+            line(&mut text, &paint.good("+"), &format!("{pins} its key in cutover.toml: {fingerprint}"));
+        }
+        for change in &report.changes {
+            text += &described(change, paint, dry_run || self.context.output.verbose);
+        }
+        // What an earlier setup did not come to run is all that there may be to tell.
+        for argv in report.afterwards.iter().filter(|_| dry_run || report.changes.is_empty()) {
+            line(&mut text, "$", &argv.join(" "));
+        }
+        for unit in &report.stopped {
+            line(&mut text, &paint.warning("!"), &format!("stopped: {unit}, which ran"));
+        }
+        for left in &report.left {
+            line(&mut text, &paint.warning("!"), &format!("left: {left}"));
+        }
+        if done.is_nothing() {
+            let nothing = if self.args.remove { "nothing of setup is there" } else { "nothing to do" };
+            line(&mut text, &paint.good("✓"), nothing);
+        }
+        text
     }
-    for argv in told.report.afterwards.iter().filter(|_| dry_run) {
-        line(&mut text, "$", &argv.join(" "));
+
+    /// What is to be said when all hosts are done. The only host's error is the command's; of several, each is told with its
+    /// host, and the worst decides how the command ends.
+    pub(super) fn conclude(mut self) -> Result<Exit, CommandError> {
+        if let Some(error) = self.unheard {
+            return Err(error);
+        }
+        if let [Told { done: Err(_), .. }] = self.told.as_slice()
+            && let Some(Told { done: Err(error), .. }) = self.told.pop()
+        {
+            return Err(error);
+        }
+        let exits = self.told.iter().filter_map(|told| told.done.as_ref().err()).map(CommandError::exit);
+        let worst = exits.max_by_key(|exit| *exit as u8).unwrap_or(Exit::Done);
+        if self.context.output.json {
+            self.tell_json()?;
+            return Ok(worst);
+        }
+        let (all, mut failed) = (self.told.len(), 0);
+        let done: Vec<Done> = self
+            .told
+            .into_iter()
+            .filter_map(|Told { host, done }| {
+                done.map_err(|error| {
+                    failed += 1;
+                    error.on_host(&host).tell(&self.context.output)
+                })
+                .ok()
+            })
+            .collect();
+        let text = if failed > 0 {
+            format!("{failed} of {all} hosts failed; the same command goes on where it ended\n")
+        } else {
+            conclusion(self.args, &done)
+        };
+        self.context.output.text(&text).map(|()| worst)
     }
-    for left in &told.report.left {
-        line(&mut text, &paint.warning("!"), &format!("left: {left}"));
+
+    fn tell_json(&self) -> Result<(), CommandError> {
+        let hosts: Vec<Value> = self.told.iter().map(json_of).collect();
+        let SetupArgs { environment, dry_run, remove, .. } = self.args;
+        let object =
+            json!({ "v": VERSION, "environment": environment, "dry_run": dry_run, "remove": remove, "hosts": hosts });
+        self.context.output.json(&object)
     }
-    if told.is_nothing() {
-        let nothing = if remove { "nothing of setup is there" } else { "nothing to do" };
-        line(&mut text, &paint.good("✓"), nothing);
+}
+
+/// What stands when all hosts went well, and what comes next.
+fn conclusion(args: &SetupArgs, done: &[Done]) -> String {
+    let environment = &args.environment;
+    let mut changes = done.iter().flat_map(|done| &done.report.changes);
+    if args.dry_run {
+        return "nothing was changed: this was a dry run\n".to_owned();
     }
-    context.output.text(&text)
+    if args.remove {
+        let keeps_data = done.iter().any(|done| done.report.keeps_data);
+        let what = "what lies in those directories stays, and no service runs from there any more";
+        let next = format!(
+            "`cutover setup {environment}` prepares it anew, and a deployment starts it; `--remove --data` removes it"
+        );
+        return if keeps_data { format!("{what}: {next}\n") } else { String::new() };
+    }
+    if done.iter().all(Done::is_nothing) {
+        return String::new();
+    }
+    let restart = if changes.any(is_unit_of_service) {
+        "; a service that runs has its changed unit from its next start on"
+    } else {
+        ""
+    };
+    format!("ready for `cutover deploy {environment}`{restart}\n")
 }
 
 fn line(text: &mut String, mark: &str, words: &str) {
@@ -66,6 +168,7 @@ fn described(change: &Change, paint: Paint, in_full: bool) -> String {
     let mark = match change {
         Change::Make(Made { before: None, .. }) => paint.good("+"),
         Change::Make(_) => paint.warning("~"),
+        Change::Share(_) | Change::Leave { .. } => paint.dim("="),
         Change::TakeBack(_) => paint.bad("-"),
     };
     line(&mut text, &mark, &name(&change.made().part));
@@ -88,13 +191,22 @@ fn name(part: &Part) -> String {
     }
 }
 
+/// What a line is marked with that comes or goes.
+fn mark(change: &Change) -> Option<char> {
+    match change {
+        Change::Make(_) => Some('+'),
+        Change::TakeBack(_) => Some('-'),
+        Change::Share(_) | Change::Leave { .. } => None,
+    }
+}
+
 /// What changes in a file.
 fn diff(change: &Change) -> String {
     let Made { part, before } = change.made();
     let old = before.as_ref().and_then(|old| old.text.clone()).unwrap_or_default();
     let new = match part {
         Part::File { text, .. } => text.clone(),
-        Part::Line { line, .. } => return format!("+{line}"),
+        Part::Line { line, .. } => return mark(change).map_or_else(String::new, |mark| format!("{mark}{line}")),
         Part::User { .. }
         | Part::Member { .. }
         | Part::Directory { .. }
@@ -105,37 +217,9 @@ fn diff(change: &Change) -> String {
     let (from, to) = match change {
         Change::Make(_) => (old, new),
         Change::TakeBack(_) => (new, old),
+        Change::Share(_) | Change::Leave { .. } => return String::new(),
     };
     TextDiff::from_lines(&from, &to).unified_diff().to_string()
-}
-
-/// What is to be said when all hosts are done.
-pub(super) fn conclude(
-    context: &Context,
-    environment: &str,
-    told: &[Told],
-    dry_run: bool,
-    remove: bool,
-) -> Result<Exit, CommandError> {
-    if context.output.json {
-        let hosts: Vec<Value> = told.iter().map(json_of).collect();
-        let object =
-            json!({ "v": VERSION, "environment": environment, "dry_run": dry_run, "remove": remove, "hosts": hosts });
-        context.output.json(&object)?;
-        return Ok(Exit::Done);
-    }
-    let changed = |told: &Told| !told.is_nothing();
-    let has_new_unit = told.iter().flat_map(|told| &told.report.changes).any(is_unit_of_service);
-    match (dry_run, remove) {
-        (true, _) => context.output.text("nothing was changed: this was a dry run\n")?,
-        (false, false) if told.iter().any(changed) => {
-            let restart =
-                if has_new_unit { "; a service that runs has its changed unit from its next start on" } else { "" };
-            context.output.text(&format!("ready for `cutover deploy {environment}`{restart}\n"))?;
-        }
-        (false, _) => {}
-    }
-    Ok(Exit::Done)
 }
 
 fn is_unit_of_service(change: &Change) -> bool {
@@ -144,14 +228,19 @@ fn is_unit_of_service(change: &Change) -> bool {
 }
 
 fn json_of(told: &Told) -> Value {
-    let changes: Vec<Value> = told.report.changes.iter().map(json_of_change).collect();
+    let done = match &told.done {
+        Ok(done) => done,
+        Err(error) => return json!({ "host": told.host, "error": error }),
+    };
+    let changes: Vec<Value> = done.report.changes.iter().map(json_of_change).collect();
     json!({
         "host": told.host,
-        "user": told.user,
-        "pinned": told.pinned,
+        "user": done.user,
+        "pinned": done.pinned,
         "changes": changes,
-        "afterwards": told.report.afterwards,
-        "left": told.report.left,
+        "afterwards": done.report.afterwards,
+        "stopped": done.report.stopped,
+        "left": done.report.left,
     })
 }
 
@@ -159,7 +248,9 @@ fn json_of_change(change: &Change) -> Value {
     let does = match change {
         Change::Make(Made { before: None, .. }) => "make",
         Change::Make(_) => "change",
+        Change::Share(_) => "share",
         Change::TakeBack(_) => "take_back",
+        Change::Leave { .. } => "leave",
     };
     json!({ "does": does, "part": change.made().part.name(), "commands": change.commands(), "diff": diff(change) })
 }

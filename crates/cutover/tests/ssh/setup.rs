@@ -197,6 +197,8 @@ fn a_deployment_that_a_power_cut_ended_is_brought_to_its_end_by_the_boot_alone()
         assert_eq!(left, "", "after {told}");
         let current = world.current();
         assert!(current == version || current == before, "{current} after {told}");
+        // Where nothing live was begun the boot itself starts the service, and nobody waits until it listens.
+        crate::world::await_that("the service answers", || world.has_answer());
         assert_eq!(world.answer(), current, "after {told}");
         let resumed = world.run(&["resume", "production"]);
         assert!(resumed.code == 0 && resumed.stdout.contains("nothing is unfinished"), "{resumed:?}");
@@ -217,7 +219,13 @@ fn what_setup_made_is_taken_back_and_what_was_deployed_only_when_asked() {
     assert_eq!(world.run(&["deploy", "production"]).code, 0);
     let kept = world.run(&["setup", "production", "--remove"]);
     assert_eq!(kept.code, 0, "{kept:?}");
-    assert!(kept.stdout.contains("left: directory /opt/shop is not empty"), "{kept:?}");
+    for words in [
+        "stopped: shop.service, which ran",
+        "left: directory /opt/shop is not empty",
+        "no service runs from there any more: `cutover setup production`",
+    ] {
+        assert!(kept.stdout.contains(words), "{words} is not in {kept:?}");
+    }
     assert_eq!(world.current(), "one");
     assert_eq!(world.host.property("shop", "ActiveState"), "inactive");
     assert!(!world.host.command("deploy", &["sudo", "-n", "-l"]).output().unwrap().status.success());
@@ -246,10 +254,7 @@ fn a_user_who_need_not_be_logged_in_serves_after_two_commands() {
     assert!(again.stdout.contains("nothing to do"), "{again:?}");
     world.host.cut_power();
     world.host.power_on();
-    crate::world::await_that("the service is back after the boot", || {
-        let asked = "python3 -c 'import urllib.request as u; u.urlopen(\"http://127.0.0.1:8000\")'";
-        world.host.command("root", &["sh", "-c", asked]).output().unwrap().status.success()
-    });
+    crate::world::await_that("the service is back after the boot", || world.has_answer());
     let gone = world.run(&["setup", "production", "--remove", "--data"]);
     assert_eq!(gone.code, 0, "{gone:?}");
     assert_as_before(&world, &before, &gone);
@@ -371,4 +376,138 @@ fn the_machine_that_one_sits_at_is_set_up_through_sudo_for_whoever_asks() {
     setup("--remove");
     let ran = Ran { code: 0, stdout: String::new(), stderr: String::new() };
     assert_as_before(&world, &before, &ran);
+}
+
+#[test]
+fn two_projects_of_one_user_share_what_both_need_and_the_last_one_takes_it_away() {
+    let Some(world) = World::bare("two_projects_of_one_user_share_what_both_need", CONFIG) else { return };
+    let before = picture(&world);
+    set_up(&world);
+    world.commit("one");
+    assert_eq!(world.run(&["deploy", "production"]).code, 0);
+    let shop = config(&world);
+    let till =
+        shop.replace("\"shop\"", "\"till\"").replace("/opt/shop", "/opt/till").replace("shop.service", "till.service");
+    world.write("till.toml", &till);
+    let with_till = |args: &[&str]| world.run(&[&["--config", "till.toml", "setup", "production"], args].concat());
+
+    let shared = with_till(&[]);
+    assert!(shared.code == 0 && shared.stdout.contains("= user deploy"), "{shared:?}");
+    let gone = with_till(&["--remove", "--data"]);
+    assert!(gone.code == 0 && gone.stdout.contains("left: user deploy: shop (production) needs it"), "{gone:?}");
+    assert_eq!(world.answer(), "one");
+    assert!(world.run(&["doctor", "production"]).stdout.contains("everything is well"));
+
+    // Now the one goes that made what both need.
+    assert_eq!(with_till(&[]).code, 0);
+    let first = world.run(&["setup", "production", "--remove", "--data"]);
+    assert_eq!(first.code, 0, "{first:?}");
+    assert!(world.host.has_user("deploy") && !world.host.shell("root", "ls /opt").contains("shop"), "{first:?}");
+    assert!(with_till(&[]).stdout.contains("nothing to do"));
+    let last = with_till(&["--remove", "--data"]);
+    assert_eq!(last.code, 0, "{last:?}");
+    assert_as_before(&world, &before, &last);
+}
+
+#[test]
+fn a_setup_that_is_killed_at_any_moment_is_brought_to_its_end_by_the_next_one() {
+    let Some(world) = World::bare("a_setup_that_is_killed_at_any_moment_is_brought_to_its_end", CONFIG) else { return };
+    world.host.write("root", "/root/shop/cutover.toml", &CONFIG.replace("deploy@ADDRESS", "localhost"));
+    let bare = picture(&world);
+    let setup = |flags: &str| {
+        let said = world.host.shell("root", &format!("cd ~/shop; SUDO_USER=deploy cutover setup production {flags}"));
+        Ran { code: 0, stdout: said, stderr: String::new() }
+    };
+    // Everything of it dies at once, also the programs that it runs, as soon as so many parts are written down.
+    let killed = |flags: &str, is_so: &str| {
+        world.host.shell(
+            "root",
+            &format!(
+                "systemd-run --quiet --unit=killed --setenv=SUDO_USER=deploy --working-directory=/root/shop \
+                     cutover setup production {flags}
+                 noted() {{ grep -c before /var/lib/cutover/setup/shop-production.json 2>/dev/null || true; }}
+                 until [ 0$(noted) {is_so} ] || ! systemctl --quiet is-active killed; do :; done
+                 systemctl kill --signal=KILL killed 2>/dev/null || true
+                 while systemctl --quiet is-active killed; do :; done
+                 systemctl reset-failed killed 2>/dev/null || true"
+            ),
+        );
+    };
+    setup("");
+    let whole = picture(&world);
+    setup("--remove");
+    let count = whole.iter().filter(|line| line.contains("cutover")).count();
+    assert!(count > 4, "{whole:#?}");
+
+    for parts in 1..=13 {
+        killed("", &format!("-ge {parts}"));
+        let second = setup("");
+        assert_as_before(&world, &whole, &second);
+        assert!(setup("").stdout.contains("nothing to do"), "{parts}");
+
+        killed("--remove", &format!("-le {parts}"));
+        let removed = setup("--remove");
+        assert_as_before(&world, &bare, &removed);
+    }
+}
+
+#[test]
+fn two_setups_at_once_take_turns() {
+    let Some(world) = World::bare("two_setups_at_once_take_turns", CONFIG) else { return };
+    let key = fingerprint(&world);
+    let start = || world.cutover(&["setup", "production", "--accept-host-key", &key]).spawn().unwrap();
+
+    let both = [start(), start()].map(|mut setup| setup.wait().unwrap().code());
+
+    assert_eq!(both, [Some(0); 2]);
+    assert!(world.run(&["setup", "production"]).stdout.contains("nothing to do"));
+    assert_eq!(world.host.shell("root", "grep -c AAAA /home/deploy/.ssh/authorized_keys"), "1");
+}
+
+#[test]
+fn what_somebody_put_in_its_way_ends_setup_before_anything_is_done() {
+    let Some(world) = World::bare("what_somebody_put_in_its_way_ends_setup_before_anything_is_done", CONFIG) else {
+        return;
+    };
+    let key = fingerprint(&world);
+    let make = "useradd --create-home deploy; install -d -o deploy -m 700 /home/deploy/.ssh";
+    for (hostile, says) in [
+        ("ln -s /etc/shadow /home/deploy/.ssh/authorized_keys", "a link or a directory where a file"),
+        ("rm -r /home/deploy/.ssh; ln -s /root/.ssh /home/deploy/.ssh", "something else where a directory"),
+        ("rm -r /home/deploy/.ssh; ln -s /root /home/deploy/.ssh", "something else where a directory"),
+        ("mkdir /etc/systemd/system/shop.service", "there is a directory"),
+        ("head -c 300000 /dev/urandom >/etc/sudoers.d/cutover-shop-production", "no copy can be kept"),
+        ("mkdir -p /var/lib/cutover/setup; echo garbage >/var/lib/cutover/setup/other.json", "other.json"),
+    ] {
+        world.host.shell("root", &format!("{make}; {hostile}"));
+        let before = picture(&world);
+        for flags in [&[][..], &["--dry-run"]] {
+            let args = [&["setup", "production", "--accept-host-key", &key], flags].concat();
+            let refused = world.run(&args);
+            assert_eq!(refused.code, 1, "{hostile}: {refused:?}");
+            assert!(refused.stderr.contains(says) && refused.stderr.contains("nothing was changed"), "{refused:?}");
+            assert_as_before(&world, &before, &refused);
+        }
+        world.host.shell(
+            "root",
+            "userdel --remove deploy; rm -rf /etc/systemd/system/shop.service /etc/sudoers.d/cutover-* /var/lib/cutover",
+        );
+    }
+}
+
+#[test]
+fn a_host_that_is_not_reached_hides_none_of_the_others() {
+    let hosts = CONFIG.replace("[\"deploy@ADDRESS\"]", "[\"deploy@ADDRESS:9\", \"deploy@ADDRESS\"]");
+    let Some(world) = World::bare("a_host_that_is_not_reached_hides_none_of_the_others", &hosts) else { return };
+    let key = fingerprint(&world);
+    let setup = |flags: &[&str]| world.run(&[&["setup", "production", "--accept-host-key", &key], flags].concat());
+
+    let done = setup(&[]);
+
+    assert_eq!(done.code, 7, "{done:?}");
+    assert!(done.stderr.contains(&format!("error: deploy@{}:9: ", world.host.address())), "{done:?}");
+    assert!(done.stdout.contains("+ user deploy") && done.stdout.contains("1 of 2 hosts failed"), "{done:?}");
+    let told: serde_json::Value = serde_json::from_str(&setup(&["--json"]).stdout).unwrap();
+    assert!(told["hosts"][0]["error"]["kind"] == "unreachable" && told["hosts"][1]["user"] == "deploy", "{told}");
+    assert_eq!(told["hosts"][1]["changes"].as_array().map(Vec::len), Some(0), "{told}");
 }

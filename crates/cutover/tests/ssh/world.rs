@@ -234,6 +234,12 @@ impl World {
         answer(&self.host)
     }
 
+    /// Whether anything answers where the service listens.
+    pub(crate) fn has_answer(&self) -> bool {
+        let asked = "import urllib.request as u; u.urlopen(\"http://127.0.0.1:8000\")";
+        self.host.command("root", &["python3", "-c", asked]).output().unwrap().status.success()
+    }
+
     /// What the service answers on each machine.
     pub(crate) fn answers(&self) -> Vec<String> {
         self.hosts().map(answer).collect()

@@ -1,25 +1,27 @@
 //! Making the parts of a prepared host, and taking them back.
 
 use super::account::{await_manager, owner};
-use super::look::{Old, has_line};
+use super::commands::Argv;
+use super::look::{Old, Trust, has_line};
 use super::parts::{FileKind, Part};
 use super::place::{Owner, Place};
-use super::plan::{Argv, Made};
-use cutover_child::{ChildCommand, Leftovers, listen};
-use cutover_core::config::CommandLine;
-use cutover_core::mask::Masker;
+use super::plan::Made;
+use crate::tool;
+use cutover_child::Leftovers;
+use cutover_core::config::SystemdScope;
 use cutover_core::target::Failure;
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-/// How long one command may take.
-const LIMIT: Duration = Duration::from_secs(60);
+/// How long one command may take; a service that is stopped has its own limit, which is mostly less.
+const LIMIT: Duration = Duration::from_secs(300);
 /// How much of what it says is kept.
 const SAID_BYTES_MAX: usize = 16 << 10;
 const ROOT: Owner = Owner { uid: 0, gid: 0 };
+/// The mode of a home that an account lacks.
+const HOME_MODE: u32 = 0o755;
 
 /// Why a part could not be made or taken back.
 enum Trouble {
@@ -50,21 +52,14 @@ impl Trouble {
     }
 }
 
-/// Runs a program to a good end.
-pub(super) fn run(argv: &Argv) -> Result<(), Failure> {
+/// Runs a program to a good end; gives what it said.
+pub(super) fn run(argv: &Argv) -> Result<String, Failure> {
     let subject = format!("run `{}`", argv.join(" "));
-    let command = CommandLine::Argv(argv.clone());
-    let (variables, masker) = (BTreeMap::new(), Masker::new([]));
-    let child = ChildCommand {
-        command: &command,
-        cwd: Path::new("/"),
-        variables: &variables,
-        timeout: LIMIT,
-        log: None,
-        masker: &masker,
-        leftovers: Leftovers::Leave,
-    };
-    listen(&child, SAID_BYTES_MAX, &|| false).map_err(|error| error.failure(&subject))?.success(&subject)
+    let words: Vec<&str> = argv.iter().map(String::as_str).collect();
+    let exit = tool::ask(&words, SystemdScope::System, LIMIT, Leftovers::Leave, SAID_BYTES_MAX);
+    let exit = exit.map_err(|error| error.failure(&subject))?;
+    let said = exit.excerpt.clone();
+    exit.success(&subject).map(|()| said)
 }
 
 /// Makes a part. Doing it twice is the same as doing it once.
@@ -74,8 +69,9 @@ pub(super) fn make(part: &Part, program: &Path) -> Result<(), Failure> {
 
 fn make_part(part: &Part, program: &Path) -> Result<(), Trouble> {
     match part {
-        // Commands do it.
-        Part::User { .. } | Part::Member { .. } => Ok(()),
+        Part::User { name, home } => Ok(place(home)?.make_dir(number(name)?, HOME_MODE)?),
+        // A command does it.
+        Part::Member { .. } => Ok(()),
         Part::Linger { user } => Ok(await_manager(user)?),
         Part::Directory { path, owner, mode } => Ok(place(path)?.make_dir(number(owner)?, *mode)?),
         Part::File { path, owner, mode, text, kind } => {
@@ -95,7 +91,8 @@ fn make_part(part: &Part, program: &Path) -> Result<(), Trouble> {
 fn check(kind: FileKind, draft: &Path) -> Result<(), Failure> {
     match kind {
         FileKind::Sudoers => {
-            run(&["visudo", "--check", "--quiet", &format!("--file={}", draft.display())].map(str::to_owned).to_vec())
+            let argv = ["visudo", "--check", "--quiet", &format!("--file={}", draft.display())].map(str::to_owned);
+            run(&argv.to_vec()).map(drop)
         }
         FileKind::Unit | FileKind::UserUnit | FileKind::Journald => Ok(()),
     }
@@ -103,15 +100,17 @@ fn check(kind: FileKind, draft: &Path) -> Result<(), Failure> {
 
 fn add_line(path: &Path, owner: Owner, line: &str) -> Result<(), Trouble> {
     let place = place(path)?;
-    let (text, mode) = match place.entry()? {
-        Some(entry) => (place.text()?, entry.mode),
-        None => (String::new(), 0o600),
+    let (text, trust) = match place.entry()? {
+        Some(entry) => (place.text()?, Trust::in_keys(entry, owner)),
+        None => (String::new(), Trust { owner, mode: 0o600, is_whole: false }),
     };
-    if has_line(&text, line) {
+    let has_line = has_line(&text, line);
+    if has_line && trust.is_whole {
         return Ok(());
     }
     let gap = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
-    place.write(&mut format!("{text}{gap}{line}\n").as_bytes(), owner, mode, |_| Ok(()))
+    let text = if has_line { text } else { format!("{text}{gap}{line}\n") };
+    place.write(&mut text.as_bytes(), trust.owner, trust.mode, |_| Ok(()))
 }
 
 /// Takes a part back; gives why something of it stays, when that is so.
@@ -121,14 +120,21 @@ pub(super) fn take_back(made: &Made, with_data: bool) -> Result<Option<String>, 
 
 fn take_back_part(made: &Made, with_data: bool) -> Result<Option<String>, Trouble> {
     match (&made.part, &made.before) {
+        (Part::User { home, .. }, None) => Ok(orphaned(home)?),
         // Commands do it.
         (Part::User { .. } | Part::Member { .. } | Part::Linger { .. }, _) => Ok(None),
         (Part::Directory { path, .. }, before) => Ok(take_back_directory(path, before.as_ref(), with_data)?),
-        (Part::Line { path, line, .. }, _) => remove_line(path, line).map(|()| None),
+        (Part::Line { path, line, .. }, before) => remove_line(path, line, before.as_ref()).map(|()| None),
         (Part::File { path, .. } | Part::Program { path } | Part::Link { path, .. }, before) => {
-            restore(path, before.as_ref()).map(|()| None)
+            restore(path, before.as_ref())
         }
     }
+}
+
+/// A home goes with its account, unless that was cut short: then nobody knows any more what lies there.
+fn orphaned(home: &Path) -> io::Result<Option<String>> {
+    let Some(place) = Place::of(home)? else { return Ok(None) };
+    Ok(place.entry()?.map(|_| format!("{} belongs to nobody any more; remove it by hand", home.display())))
 }
 
 fn take_back_directory(path: &Path, before: Option<&Old>, with_data: bool) -> io::Result<Option<String>> {
@@ -136,34 +142,43 @@ fn take_back_directory(path: &Path, before: Option<&Old>, with_data: bool) -> io
     let Some(entry) = place.entry()?.filter(|entry| entry.is_dir) else { return Ok(None) };
     if let Some(old) = before {
         // What was there before stays, with what is in it.
-        return place.make_dir(old.owner, old.mode).map(|()| None);
+        return place.own_dir(old.owner, old.mode).map(|()| None);
     }
     if with_data && entry.owner.uid != 0 {
-        cutover_disk::remove_tree(path).map_err(io::Error::other)?;
-        return Ok(None);
+        return place.remove_tree().map(|()| None);
     }
     Ok((!place.remove_dir()?).then(|| format!("directory {} is not empty", path.display())))
 }
 
-fn remove_line(path: &Path, line: &str) -> Result<(), Trouble> {
+fn remove_line(path: &Path, line: &str, before: Option<&Old>) -> Result<(), Trouble> {
     let Some(place) = Place::of(path)? else { return Ok(()) };
     let Some(entry) = place.entry()? else { return Ok(()) };
     let text = place.text()?;
-    let left: String = text.lines().filter(|there| !has_line(there, line)).map(|line| format!("{line}\n")).collect();
-    if left.is_empty() {
+    // A key that was there before stays, too: all that setup did was to see that sshd believes it.
+    let had_it = before.and_then(|old| old.text.as_deref()).is_some_and(|text| has_line(text, line));
+    let stays = |there: &&str| had_it || !has_line(there, line);
+    let left: String = text.lines().filter(stays).map(|line| format!("{line}\n")).collect();
+    let (owner, mode) = before.map_or((entry.owner, entry.mode), |old| (old.owner, old.mode));
+    if left.is_empty() && before.is_none() {
         Ok(place.remove()?)
     } else {
-        place.write(&mut left.as_bytes(), entry.owner, entry.mode, |_| Ok(()))
+        place.write(&mut left.as_bytes(), owner, mode, |_| Ok(()))
     }
 }
 
-fn restore(path: &Path, before: Option<&Old>) -> Result<(), Trouble> {
-    let Some(place) = Place::of(path)? else { return Ok(()) };
+fn restore(path: &Path, before: Option<&Old>) -> Result<Option<String>, Trouble> {
+    let Some(place) = Place::of(path)? else { return Ok(None) };
     match before {
-        Some(Old { text: Some(text), owner, mode, .. }) => place.write(&mut text.as_bytes(), *owner, *mode, |_| Ok(())),
-        Some(Old { to: Some(to), owner, .. }) => Ok(place.make_link(to, *owner)?),
-        Some(Old { text: None, to: None, .. }) | None => Ok(place.remove()?),
+        Some(Old { text: Some(text), owner, mode, .. }) => {
+            place.write(&mut text.as_bytes(), *owner, *mode, |_| Ok::<(), Trouble>(()))?;
+        }
+        Some(Old { to: Some(to), owner, .. }) => place.make_link(to, *owner)?,
+        Some(Old { text: None, to: None, .. }) => {
+            return Ok(Some(format!("{} replaced one of which there is no copy", path.display())));
+        }
+        None => place.remove()?,
     }
+    Ok(None)
 }
 
 fn place(path: &Path) -> Result<Place, Trouble> {

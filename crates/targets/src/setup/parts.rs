@@ -2,8 +2,10 @@
 
 use super::unit::{RecoveryUnit, ServiceUnit, wanted_by};
 use crate::service::sudo_rule;
+use cutover_core::artifact::Digest;
 use cutover_core::config::{HostConfig, ServiceConfig, SystemdScope};
 use cutover_core::id::{EnvironmentName, ProjectName, TargetName};
+use cutover_core::target::Failure;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -24,6 +26,10 @@ MaxRetentionSec=3month
 pub(super) const ROOT: &str = "root";
 /// How much of a key names it.
 const KEY_END_LENGTH: usize = 12;
+/// The longest slug, in bytes: names of files are made from it, and of 255 bytes at most.
+const SLUG_LENGTH_MAX: usize = 200;
+/// The longest name of a user, in bytes, as useradd(8) has it.
+const USER_LENGTH_MAX: usize = 32;
 
 /// What a host is to be prepared for.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -64,7 +70,7 @@ pub enum Part {
         path: PathBuf,
         /// Whose.
         owner: String,
-        /// Its permissions.
+        /// Its permissions when it is made; one that is there keeps its own.
         mode: u32,
     },
     /// A file with just this text.
@@ -148,15 +154,36 @@ fn key_name(line: &str) -> String {
     format!("{kind} …{end} {}", words.next().unwrap_or_default()).trim_end().to_owned()
 }
 
-/// Project and environment as a word for names of files.
+/// Project and environment as a word for names of files and units: `shop-production`. No two environments have the same.
+///
+/// Dashes of the project are doubled, and no environment begins with one: the first odd number of them ends the project. A
+/// dot, which sudo does not want in names of files, is `_d`, and an underscore `__`.
 pub fn slug(project: &ProjectName, environment: &EnvironmentName) -> String {
-    let name = format!("{project}-{environment}");
-    name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect()
+    let plain = |name: &str| name.replace('_', "__").replace('.', "_d");
+    let slug = format!("{}-{}", plain(project.as_str()).replace('-', "--"), plain(environment.as_str()));
+    // `_x` is part of no other slug.
+    if slug.len() > SLUG_LENGTH_MAX { format!("_x{}", Digest::of(slug.as_bytes())) } else { slug }
 }
 
 impl Wish {
     pub(super) fn slug(&self) -> String {
         slug(&self.project, &self.environment)
+    }
+
+    /// The environment in the words of people.
+    pub(super) fn title(&self) -> String {
+        format!("{} ({})", self.project, self.environment)
+    }
+
+    /// Fails for a name that means more than a user to sudo, or to the programs that are given it.
+    pub(super) fn check_user(&self) -> Result<(), Failure> {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
+        let begins_well = self.user.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
+        if begins_well && self.user.chars().all(is_plain) && self.user.len() <= USER_LENGTH_MAX {
+            return Ok(());
+        }
+        Err(Failure::new(format!("prepare the host for {:?}: that is no name for who deploys", self.user))
+            .hint("use a-z, 0-9, _ . and -, and begin with a letter"))
     }
 
     fn units(&self, wanted: SystemdScope) -> Vec<&str> {
@@ -243,7 +270,7 @@ impl Wish {
         let dir = Path::new(PROGRAMS).join(self.slug());
         let program = dir.join("cutover");
         let unit = RecoveryUnit {
-            title: &format!("{} ({})", self.project, self.environment),
+            title: &self.title(),
             user: &self.user,
             scope,
             program: &program,

@@ -1,5 +1,6 @@
 //! Reading and writing as root where others may write too: no link that they made is followed.
 
+use cutover_disk::remove_tree_in;
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid, fchmod, fchown, fstat, mkdirat, openat, renameat, statat, unlinkat};
 use rustix::io::Errno;
 use std::ffi::OsStr;
@@ -91,9 +92,8 @@ impl Place {
         mode: u32,
         look: impl FnOnce(&Path) -> Result<(), E>,
     ) -> Result<(), E> {
-        // A name with a dot: sudo reads no such file (sudoers(5)), and systemd takes it for no unit.
-        let draft = PathBuf::from(format!(".{}.cutover", self.name.display()));
-        let _left_by_an_earlier_attempt = unlinkat(&self.dir, &draft, AtFlags::empty());
+        let draft = self.draft();
+        self.remove_draft();
         let written = self.fill(&draft, content, owner, mode).map_err(E::from).and_then(|()| look(&draft));
         let placed =
             written.and_then(|()| Ok(renameat(&self.dir, &draft, &self.dir, &self.name).map_err(io::Error::from)?));
@@ -101,6 +101,17 @@ impl Place {
             let _ = unlinkat(&self.dir, &draft, AtFlags::empty());
         }
         placed.and_then(|()| Ok(self.sync()?))
+    }
+
+    /// Where a thing is made before it gets its name. With a dot: sudo reads no such file (sudoers(5)), and systemd takes it
+    /// for no unit.
+    fn draft(&self) -> PathBuf {
+        PathBuf::from(format!(".{}.cutover", self.name.display()))
+    }
+
+    /// Removes what an attempt that was killed may have left.
+    fn remove_draft(&self) {
+        let _not_there = unlinkat(&self.dir, self.draft(), AtFlags::empty());
     }
 
     fn fill(&self, name: &Path, content: &mut impl Read, owner: Owner, mode: u32) -> io::Result<()> {
@@ -112,40 +123,67 @@ impl Place {
         file.sync_all()
     }
 
-    /// Makes a directory, or gives the one that is there its owner and mode.
+    /// Makes a directory. One that is there gets this owner and keeps its mode, as far as [`kept_mode`] lets it.
     pub(super) fn make_dir(&self, owner: Owner, mode: u32) -> io::Result<()> {
-        match mkdirat(&self.dir, &self.name, Mode::from_raw_mode(0o700)) {
-            Ok(()) | Err(Errno::EXIST) => {}
-            Err(error) => return Err(error.into()),
+        if self.entry()?.is_some() {
+            let dir = self.open_dir()?;
+            let mode = kept_mode(fstat(&dir)?.st_mode & 0o7777, mode);
+            return own(&dir, owner, mode);
         }
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        own(&openat(&self.dir, &self.name, flags, Mode::empty())?, owner, mode)?;
+        // Under another name first: half-made it could not be told from one that somebody wants so.
+        let draft = self.draft();
+        gone(unlinkat(&self.dir, &draft, AtFlags::REMOVEDIR))?;
+        mkdirat(&self.dir, &draft, Mode::from_raw_mode(0o700))?;
+        own(&open_dir_at(&self.dir, &draft)?, owner, mode)?;
+        renameat(&self.dir, &draft, &self.dir, &self.name)?;
         self.sync()
+    }
+
+    /// Gives the directory that is there this owner and mode.
+    pub(super) fn own_dir(&self, owner: Owner, mode: u32) -> io::Result<()> {
+        own(&self.open_dir()?, owner, mode)
+    }
+
+    fn open_dir(&self) -> io::Result<OwnedFd> {
+        open_dir_at(&self.dir, &self.name)
     }
 
     /// Makes a link, or points the one that is there elsewhere.
     pub(super) fn make_link(&self, target: &Path, owner: Owner) -> io::Result<()> {
-        let draft = PathBuf::from(format!(".{}.cutover", self.name.display()));
-        let _left_by_an_earlier_attempt = unlinkat(&self.dir, &draft, AtFlags::empty());
+        let draft = self.draft();
+        self.remove_draft();
         rustix::fs::symlinkat(target, &self.dir, &draft)?;
+        // Whoever may write in the directory may have put something else there: only the link that was just made changes hands.
+        let link = openat(&self.dir, &draft, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+        if !rustix::fs::FileType::from_raw_mode(fstat(&link)?.st_mode).is_symlink() {
+            return Err(io::Error::other("somebody puts other things in its place"));
+        }
         let (uid, gid) = (Uid::from_raw(owner.uid), Gid::from_raw(owner.gid));
-        rustix::fs::chownat(&self.dir, &draft, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
+        rustix::fs::chownat(&link, "", Some(uid), Some(gid), AtFlags::EMPTY_PATH)?;
         renameat(&self.dir, &draft, &self.dir, &self.name)?;
         self.sync()
     }
 
     /// Removes a file or a link; one that is not there is fine.
     pub(super) fn remove(&self) -> io::Result<()> {
+        self.remove_draft();
         gone(unlinkat(&self.dir, &self.name, AtFlags::empty()))?;
         self.sync()
     }
 
     /// Removes an empty directory; gives whether it is gone.
     pub(super) fn remove_dir(&self) -> io::Result<bool> {
+        let _not_there = unlinkat(&self.dir, self.draft(), AtFlags::REMOVEDIR);
         match unlinkat(&self.dir, &self.name, AtFlags::REMOVEDIR) {
             Err(Errno::NOTEMPTY) => Ok(false),
             other => gone(other).map(|()| true),
         }
+    }
+
+    /// Removes a directory with everything in it, here and nowhere else: no path is gone through again.
+    pub(super) fn remove_tree(&self) -> io::Result<()> {
+        let removed = remove_tree_in(&self.dir, &self.name);
+        removed.map_err(|error| io::Error::new(error.source.kind(), format!("{error}: {}", error.source)))
     }
 
     fn sync(&self) -> io::Result<()> {
@@ -165,6 +203,17 @@ fn gone(removed: Result<(), Errno>) -> io::Result<()> {
 fn own(file: &impl std::os::fd::AsFd, owner: Owner, mode: u32) -> io::Result<()> {
     fchown(file, Some(Uid::from_raw(owner.uid)), Some(Gid::from_raw(owner.gid)))?;
     Ok(fchmod(file, Mode::from_raw_mode(mode))?)
+}
+
+/// The mode of a directory that is there and shall be like this: its own, which somebody chose. Only what is to be private
+/// must not be written by others: sshd believes no keys there (`StrictModes` in sshd_config(5)).
+pub(super) fn kept_mode(there: u32, wanted: u32) -> u32 {
+    if wanted & 0o077 == 0 { there & !0o022 } else { there }
+}
+
+fn open_dir_at(dir: &OwnedFd, name: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(openat(dir, name, flags, Mode::empty())?)
 }
 
 /// Opens a directory by all its names in turn. Only a link that root alone could have made is followed.
@@ -237,6 +286,58 @@ mod tests {
         assert!(write(&shared.join("ssh/authorized_keys"), "key").is_err());
 
         assert_eq!(fs::read_dir(&secret).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_tree_is_removed_where_it_was_found_though_its_path_leads_elsewhere_by_then() {
+        let dir = tempfile::tempdir().unwrap();
+        let (home, moved, secret) = (dir.path().join("home"), dir.path().join("moved"), dir.path().join("secret"));
+        for tree in [&home, &secret] {
+            fs::create_dir_all(tree.join("app/releases")).unwrap();
+            fs::write(tree.join("app/releases/file"), "").unwrap();
+        }
+        let place = Place::of(&home.join("app")).unwrap().unwrap();
+        fs::rename(&home, &moved).unwrap();
+        symlink(&secret, &home).unwrap();
+
+        place.remove_tree().unwrap();
+
+        assert!(secret.join("app/releases/file").exists() && !moved.join("app").exists());
+    }
+
+    #[test]
+    fn a_directory_that_is_there_keeps_its_mode_unless_others_may_write_where_keys_lie() {
+        let dir = tempfile::tempdir().unwrap();
+        let made = |there: Option<u32>, wanted: u32| {
+            let path = dir.path().join(format!("{there:?}-{wanted}"));
+            if let Some(mode) = there {
+                fs::create_dir(&path).unwrap();
+                fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            }
+            Place::of(&path).unwrap().unwrap().make_dir(me(), wanted).unwrap();
+            fs::metadata(&path).unwrap().permissions().mode() & 0o7777
+        };
+        assert_eq!((made(None, 0o755), made(None, 0o700)), (0o755, 0o700));
+        assert_eq!((made(Some(0o700), 0o755), made(Some(0o2775), 0o755)), (0o700, 0o2775));
+        assert_eq!((made(Some(0o755), 0o700), made(Some(0o775), 0o700)), (0o755, 0o755));
+    }
+
+    #[test]
+    fn what_an_attempt_left_that_was_killed_is_in_nobodys_way_and_goes_with_the_thing() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("thing");
+        let place = Place::of(&path).unwrap().unwrap();
+        let left = dir.path().join(".thing.cutover");
+
+        fs::create_dir(&left).unwrap();
+        place.make_dir(me(), 0o755).unwrap();
+        assert!(place.remove_dir().unwrap());
+        fs::write(&left, "half").unwrap();
+        place.make_link(Path::new("there"), me()).unwrap();
+        fs::write(&left, "half").unwrap();
+        place.remove().unwrap();
+
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 
     #[test]

@@ -1,7 +1,5 @@
 use super::*;
-use crate::setup::look::{Found, Old};
-use crate::setup::place::Owner;
-use crate::setup::plan::{Change, Made, afterwards, plan, removal};
+use crate::setup::plan::{Change, Made, afterwards};
 use cutover_core::config::{Config, TargetConfig};
 
 const HOST: &str = "deploy_to = \"/opt/shop\"\nlinked_dirs = [\"data\", \"my files\"]\nenv_file = \".env\"\n";
@@ -44,18 +42,18 @@ fn a_host_for_a_system_unit_has_all_this_in_this_order() {
             "directory /home/deploy/.ssh",
             "line \"ssh-ed25519 …AAAAC3Nz ada@laptop\" in /home/deploy/.ssh/authorized_keys",
             "directory /opt/shop",
-            "file /etc/sudoers.d/cutover-my_shop-production",
+            "file /etc/sudoers.d/cutover-my_dshop-production",
             "file /etc/systemd/system/shop.service",
             "directory /etc/systemd/system/multi-user.target.wants",
             "link /etc/systemd/system/multi-user.target.wants/shop.service",
             "directory /usr/local/lib/cutover",
-            "directory /usr/local/lib/cutover/my_shop-production",
-            "program /usr/local/lib/cutover/my_shop-production/cutover",
-            "file /etc/systemd/system/cutover-my_shop-production.service",
+            "directory /usr/local/lib/cutover/my_dshop-production",
+            "program /usr/local/lib/cutover/my_dshop-production/cutover",
+            "file /etc/systemd/system/cutover-my_dshop-production.service",
             "directory /etc/systemd/system/multi-user.target.wants",
-            "link /etc/systemd/system/multi-user.target.wants/cutover-my_shop-production.service",
+            "link /etc/systemd/system/multi-user.target.wants/cutover-my_dshop-production.service",
             "directory /etc/systemd/journald.conf.d",
-            "file /etc/systemd/journald.conf.d/cutover-my_shop-production.conf",
+            "file /etc/systemd/journald.conf.d/cutover-my_dshop-production.conf",
         ]
     );
 }
@@ -64,7 +62,7 @@ fn a_host_for_a_system_unit_has_all_this_in_this_order() {
 fn the_sudo_rule_is_for_the_units_verbs_and_nothing_else() {
     let rule = "deploy ALL=(root) NOPASSWD: /usr/bin/systemctl restart shop.service, /usr/bin/systemctl stop shop.service, \
                 /usr/bin/systemctl reset-failed shop.service";
-    assert_eq!(text(&parts(SYSTEM), "cutover-my_shop-production").lines().last(), Some(rule));
+    assert_eq!(text(&parts(SYSTEM), "cutover-my_dshop-production").lines().last(), Some(rule));
     for other in ["unit = \"shop.service\", scope = \"user\"", "process = { command = \"./serve\" }"] {
         assert!(!names(&parts(other)).iter().any(|name| name.contains("sudoers")), "{other}");
     }
@@ -98,7 +96,8 @@ fn a_users_unit_lies_with_the_user_and_asks_for_nothing_that_only_root_can_do() 
     assert!(!unit.contains("ProtectSystem") && !unit.contains("User="), "{unit}");
     assert_eq!(parts.last(), Some(&Part::Linger { user: "deploy".to_owned() }));
     assert!(
-        names(&parts).contains(&"file /home/deploy/.config/systemd/user/cutover-my_shop-production.service".to_owned())
+        names(&parts)
+            .contains(&"file /home/deploy/.config/systemd/user/cutover-my_dshop-production.service".to_owned())
     );
 }
 
@@ -114,48 +113,39 @@ fn a_unit_of_the_users_own_is_left_alone() {
 }
 
 #[test]
-fn only_what_is_missing_or_different_is_made_and_what_is_not_wanted_any_more_is_taken_back() {
-    let linger = |user: &str| Part::Linger { user: user.to_owned() };
-    let old = Old { owner: Owner { uid: 0, gid: 0 }, mode: 0o644, text: None, to: None };
-    let made = |user: &str, before: Option<&Old>| Made { part: linger(user), before: before.cloned() };
-    let looked = vec![
-        (linger("right"), Found::Right),
-        (linger("absent"), Found::Absent),
-        (linger("other"), Found::Other(old.clone())),
-    ];
-    let receipt = [made("first", None), made("right", None), made("second", Some(&old))];
-
-    assert_eq!(
-        plan(looked, &receipt),
-        [
-            Change::Make(made("absent", None)),
-            Change::Make(made("other", Some(&old))),
-            Change::TakeBack(made("second", Some(&old))),
-            Change::TakeBack(made("first", None)),
-        ]
-    );
-    let last_first: Vec<Change> = receipt.iter().rev().cloned().map(Change::TakeBack).collect();
-    assert_eq!(removal(&receipt), last_first);
+fn no_two_environments_have_files_of_the_same_name_and_each_name_is_one_that_sudo_and_systemd_take() {
+    let names =
+        ["shop", "shop-eu", "eu", "eu-prod", "prod", "shop-", "my.shop", "my_shop", "my_dshop", "my-_.shop", "-x"];
+    let longest = ["x".repeat(100), "_".repeat(100), ".".repeat(100).replacen('.', "a", 1)];
+    let names: Vec<String> =
+        names.map(str::to_owned).into_iter().chain(longest).filter(|name| !name.starts_with('-')).collect();
+    let mut all = std::collections::BTreeMap::new();
+    for (project, environment) in names.iter().flat_map(|one| names.iter().map(move |other| (one, other))) {
+        let slug =
+            slug(&ProjectName::new(project.as_str()).unwrap(), &EnvironmentName::new(environment.as_str()).unwrap());
+        assert!(slug.len() <= SLUG_LENGTH_MAX, "{slug}");
+        assert!(slug.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_'), "{slug}");
+        let other = all.insert(slug.clone(), (project, environment));
+        assert_eq!(other, None, "{project} {environment}: {slug}");
+    }
 }
 
 #[test]
-fn the_keys_of_others_stay_when_one_sets_up_again() {
-    let line = |key: &str| Part::Line {
-        path: "/keys".into(),
-        owner: "deploy".to_owned(),
-        line: format!("ssh-ed25519 {key} ada@laptop"),
-    };
-    let receipt = [Made { part: line("AAAAone"), before: None }];
-
-    assert_eq!(plan(vec![(line("AAAAtwo"), Found::Right)], &receipt), []);
-    assert_ne!(line("AAAAone").name(), line("AAAAtwo").name());
+fn a_name_that_means_more_than_a_user_is_refused() {
+    let check = |user: &str| Wish { user: user.to_owned(), ..wish(SYSTEM) }.check_user().is_ok();
+    assert!(["deploy", "_ci", "ada.l-2", "root"].into_iter().all(check));
+    let long = "x".repeat(33);
+    for user in ["ALL", "ADMINS", "%sudo", "#0", "+net", "-x", "", "a b", "a\nb", "a:b", "a/../b", "a=b", long.as_str()]
+    {
+        assert!(!check(user), "{user:?}");
+    }
 }
 
 #[test]
 fn whoever_must_hear_of_changes_hears_once_and_only_then() {
     let made = |part: &Part| Change::Make(Made { part: part.clone(), before: None });
     let changes: Vec<Change> = parts(SYSTEM).iter().map(made).collect();
-    let said: Vec<String> = afterwards(&changes).iter().map(|argv| argv.join(" ")).collect();
+    let said: Vec<String> = afterwards(&changes, &[]).iter().map(|owed| owed.argv().join(" ")).collect();
     assert_eq!(said, ["systemctl daemon-reload", "systemctl restart systemd-journald.service"]);
-    assert_eq!(afterwards(&changes[..6]), Vec::<Vec<String>>::new());
+    assert_eq!(afterwards(&changes[..6], &[]), []);
 }
