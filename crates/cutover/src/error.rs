@@ -162,13 +162,6 @@ impl CommandError {
         self
     }
 
-    /// The same error of one host among several.
-    #[must_use]
-    pub(crate) fn on_host(mut self, host: &str) -> Self {
-        self.message = format!("{host}: {}", self.message);
-        self
-    }
-
     /// How a command ends by it.
     pub(crate) fn exit(&self) -> Exit {
         self.kind.exit()
