@@ -2,6 +2,7 @@
 
 use super::HostArgs;
 use super::deploy::WaitArgs;
+use super::follow::{Followed, follow};
 use crate::context::Context;
 use crate::deployments::{Session, Task, live_variables, nothing_live};
 use crate::error::{CommandError, ErrorKind};
@@ -23,6 +24,7 @@ use std::process::Command;
 /// Examples:
 ///   cutover app production logs                        # the last 100 lines
 ///   cutover app production logs -n 1000 --target api
+///   cutover app production logs -f                     # and what comes, of all hosts
 ///   cutover app production exec -- python manage.py shell
 ///   cutover app production restart                     # under the lock, verified like a deployment
 #[derive(Debug, Args)]
@@ -44,6 +46,9 @@ enum Verb {
         /// How many lines
         #[arg(short = 'n', long, default_value_t = 100)]
         lines: usize,
+        /// Go on with what comes, across restarts and deployments, until Ctrl-C (exit code 130)
+        #[arg(short, long)]
+        follow: bool,
         /// Only this target
         #[arg(long)]
         target: Option<String>,
@@ -79,10 +84,15 @@ impl AppArgs {
         }
     }
 
+    /// Whether it goes on until it is stopped.
+    pub(super) fn follows(&self) -> bool {
+        matches!(self.verb, Verb::Logs { follow: true, .. })
+    }
+
     pub(super) fn run(&self, context: &Context) -> Result<Exit, CommandError> {
         let session = Session::open_without_variables(context, &self.environment)?;
         match &self.verb {
-            Verb::Logs { lines, target } => logs(context, &session, *lines, target.as_deref()),
+            Verb::Logs { lines, follow, target } => logs(context, &session, *lines, *follow, target.as_deref()),
             Verb::Exec { target, command } => exec(&session, target.as_deref(), command),
             Verb::Restart { reason, waiting } => restart(session, reason, waiting),
         }
@@ -107,11 +117,20 @@ fn names(session: &Session<'_>) -> String {
     session.place().targets.keys().map(TargetName::as_str).collect::<Vec<_>>().join(", ")
 }
 
-fn logs(context: &Context, session: &Session<'_>, lines: usize, target: Option<&str>) -> Result<Exit, CommandError> {
+fn logs(
+    context: &Context,
+    session: &Session<'_>,
+    lines: usize,
+    follows: bool,
+    target: Option<&str>,
+) -> Result<Exit, CommandError> {
     let mut chosen = chosen(session, target)?;
     chosen.retain(|(_, config, _)| config.service.is_some());
     if chosen.is_empty() {
         return Err(no_service());
+    }
+    if follows {
+        return follow(context, &followed(context, session, &chosen)?, lines);
     }
     for (name, config, layout) in &chosen {
         match log(session, name, config, layout) {
@@ -122,6 +141,31 @@ fn logs(context: &Context, session: &Session<'_>, lines: usize, target: Option<&
         }
     }
     Ok(Exit::Done)
+}
+
+/// The services whose logs can be read. One that cannot hides none of the others.
+fn followed<'a>(
+    context: &Context,
+    session: &'a Session<'_>,
+    chosen: &'a [Chosen<'a>],
+) -> Result<Vec<Followed<'a>>, CommandError> {
+    let secret_names = &session.variables.secret_names;
+    let (mut followed, mut failures) = (Vec::new(), Vec::new());
+    for (name, config, layout) in chosen {
+        let Some(service) = &config.service else { continue };
+        let service = session.service(name, config, service, layout);
+        match service.check_log() {
+            Ok(()) => followed.push(Followed { name, config, service, secret_names }),
+            Err(failure) => failures.push((name, failure)),
+        }
+    }
+    if followed.is_empty()
+        && let Some((_, failure)) = failures.pop()
+    {
+        return Err(failure.into());
+    }
+    failures.iter().for_each(|(name, failure)| context.output.warn(&format!("{name}: {}", failure.message)));
+    Ok(followed)
 }
 
 /// What a service logged, with the secrets masked that the live release runs with.

@@ -7,6 +7,7 @@ mod build;
 mod catch_up;
 mod deploy;
 mod env;
+mod follow;
 mod history;
 mod init;
 mod lock;
@@ -130,9 +131,13 @@ impl Command {
         let Some((environment, only)) = self.asks() else { return Ok(()) };
         let args: Vec<String> = std::env::args().skip(1).collect();
         let streams = matches!(self, Self::App(_));
+        let follows = matches!(self, Self::App(args) if args.follows());
+        if follows {
+            follow::end_with_reader()?;
+        }
         match there::ask(
             context,
-            &Inquiry { environment, hosts: &only.host, args: &args, streams },
+            &Inquiry { environment, hosts: &only.host, args: &args, streams, follows },
             &mut std::io::stdout(),
         )? {
             Some(code) => std::process::exit(code),

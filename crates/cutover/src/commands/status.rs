@@ -144,7 +144,7 @@ fn see(context: &Context, name: &EnvironmentName, config: &EnvironmentConfig) ->
     let json = context.output.json.then(|| "--json".to_owned());
     let mut answer = Vec::new();
     let args = [args, json.into_iter().collect()].concat();
-    let inquiry = Inquiry { environment: name.as_str(), hosts: &[], args: &args, streams: false };
+    let inquiry = Inquiry { environment: name.as_str(), hosts: &[], args: &args, streams: false, follows: false };
     match there::ask(context, &inquiry, &mut answer) {
         // What the reachable hosts said is told whatever the others did.
         Ok(Some(_)) if !answer.is_empty() => Told::There(String::from_utf8_lossy(&answer).into_owned()),

@@ -31,6 +31,8 @@ use std::time::{Duration, Instant};
 
 /// How often it is looked whether there is something to say.
 const POLL: Duration = Duration::from_millis(50);
+/// How often a host that answers without an end is told that somebody still listens.
+const BREATH: Duration = Duration::from_secs(5);
 /// How much of an answer is passed on at once, in bytes.
 const PASSED_BYTES: usize = 64 << 10;
 /// How often a host is told that its coordinator is there, and asked whether it is; more often where a lease is short.
@@ -160,7 +162,7 @@ impl Host {
 impl Host {
     /// Has the host prepared; what it answers goes to `output`.
     pub(crate) fn set_up(self, order: setup::Order, output: &mut dyn Write) -> Result<i32, CommandError> {
-        self.ask(&Letter::Setup(Box::new(order)), output)
+        self.ask(&Letter::Setup(Box::new(order)), false, output)
     }
 
     /// Has something looked at that nobody changes; gives what was seen.
@@ -180,7 +182,9 @@ impl Host {
     }
 
     /// Has a question answered: what the host prints goes to `output` as it comes. Gives the command's exit code.
-    pub(super) fn ask(self, letter: &Letter, output: &mut dyn Write) -> Result<i32, CommandError> {
+    ///
+    /// A question that has no end is answered for as long as this process breathes.
+    pub(super) fn ask(self, letter: &Letter, is_endless: bool, output: &mut dyn Write) -> Result<i32, CommandError> {
         let Self { name, agents, mut connection, stdin, mut stdout } = self;
         let flight = flight(letter, None, None)?;
         let mut launch = Launch::new(stdin, &flight);
@@ -189,12 +193,25 @@ impl Host {
             Err(Trouble::Refused(error)) => return Err(error),
             Err(Trouble::Lost(why)) => return Err(launch.lost(&name, connection, &why).question()),
         }
-        drop(launch);
+        let pipe = launch.into_pipe();
+        if is_endless {
+            breathe(pipe);
+        }
         pass_answer(&mut stdout, output).and_then(|heard| match heard {
             Ok(()) => end(&name, connection),
             Err(error) => Err(Loss::at_work(&name, connection, &error.to_string()).question()),
         })
     }
+}
+
+/// Gives a sign of life again and again, until nobody wants one any more.
+pub(super) fn breathe(mut pipe: ChildStdin) {
+    // It ends with its pipe, or with this process.
+    std::thread::spawn(move || {
+        while pipe.write_all(b"\n").is_ok() {
+            std::thread::sleep(BREATH);
+        }
+    });
 }
 
 /// Passes on what is said, as it comes. The outer error is that nobody wants to hear it.

@@ -4,7 +4,7 @@ use super::identity::asker;
 use super::letter::{Letter, Question};
 use super::lines::Lines;
 use super::place::{HERE_VARIABLE, Place};
-use super::remote::Host;
+use super::remote::{Host, breathe};
 use super::session::{connect, connect_all, supervisor};
 use crate::context::{Context, home};
 use crate::error::{CommandError, ErrorKind, output_failed};
@@ -31,6 +31,8 @@ pub(crate) struct Inquiry<'a> {
     pub(crate) args: &'a [String],
     /// Whether lines are told as they come; else each host's answer is told whole.
     pub(crate) streams: bool,
+    /// Whether the answer has no end.
+    pub(crate) follows: bool,
 }
 
 /// Has a command line answered where the environment is; None when that is here. Gives the exit code, the worst of several.
@@ -51,7 +53,11 @@ pub(crate) fn ask(
     let places: Vec<&Place<'_>> = all.iter().filter(is_wanted).collect();
     match places.as_slice() {
         [place] if place.is_here() && hosts.len() == 1 => Ok(None),
-        [place] if !place.is_here() => ask_host(context, place.host, words(context, inquiry.args), output).map(Some),
+        [place] if !place.is_here() => {
+            let host = connect(context, place.host, &supervisor()?)?;
+            let question = question(context, place.host, words(context, inquiry.args))?;
+            host.ask(&Letter::Question(question), inquiry.follows, output).map(Some)
+        }
         places => ask_several(context, inquiry, places, output).map(Some),
     }
 }
@@ -74,7 +80,7 @@ pub(crate) fn ask_host(
     output: &mut dyn Write,
 ) -> Result<i32, CommandError> {
     let host = connect(context, name, &supervisor()?)?;
-    host.ask(&Letter::Question(question(context, name, args)?), output)
+    host.ask(&Letter::Question(question(context, name, args)?), false, output)
 }
 
 /// Asks several hosts at once. One that cannot be reached is told about, and hides none of the others.
@@ -89,7 +95,7 @@ fn ask_several(
     let questions = places.iter().map(|place| Question { host: place.host.to_owned(), ..question.clone() });
     let asked = connections.into_iter().zip(questions);
     let width = places.iter().map(|place| place.host.chars().count()).max().unwrap_or(0);
-    let (output, json) = (Mutex::new(output), context.output.json);
+    let (output, json, follows) = (Mutex::new(output), context.output.json, inquiry.follows);
     let shared = inquiry.streams.then_some(&output);
     let answers: Vec<(Vec<u8>, Result<i32, CommandError>)> = std::thread::scope(|scope| {
         let ask = move |(far, question): (Option<Host>, Question)| {
@@ -97,8 +103,8 @@ fn ask_several(
             scope.spawn(move || {
                 let mut lines = Lines::new(&host, width, json, shared);
                 let code = match far {
-                    Some(far) => far.ask(&Letter::Question(question), &mut lines),
-                    None => ask_near(&question, &mut lines),
+                    Some(far) => far.ask(&Letter::Question(question), follows, &mut lines),
+                    None => ask_near(&question, follows, &mut lines),
                 };
                 (lines.finish(), code)
             })
@@ -119,10 +125,12 @@ fn ask_several(
 }
 
 /// Has this machine answer, as one host among others.
-fn ask_near(question: &Question, output: &mut dyn Write) -> Result<i32, CommandError> {
+fn ask_near(question: &Question, follows: bool, output: &mut dyn Write) -> Result<i32, CommandError> {
     let failed =
         |error: &dyn std::error::Error| CommandError::new(ErrorKind::Failed, "ask this machine").because(error);
-    let mut child = answering(question)?.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(|e| failed(&e))?;
+    let input = if follows { Stdio::piped() } else { Stdio::null() };
+    let mut child = answering(question)?.stdin(input).stdout(Stdio::piped()).spawn().map_err(|e| failed(&e))?;
+    child.stdin.take().into_iter().for_each(breathe);
     if let Some(mut said) = child.stdout.take() {
         // What cannot be passed on is no reason not to wait for its end.
         let _passed = io::copy(&mut said, output);

@@ -3,6 +3,10 @@
 use crate::sandbox::Sandbox;
 use insta::assert_snapshot;
 use std::fs::{self, File};
+use std::io::Read;
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
 
 #[test]
 fn what_has_no_service_cannot_be_restarted_and_has_no_log() {
@@ -62,4 +66,76 @@ fn a_log_is_shown_without_its_terminal_escapes() {
     assert_eq!(ran.stdout, "one\t1\ntwo red\\u{8}\n");
     let json = sandbox.run(&["app", "production", "logs", "--json"]);
     assert!(json.stdout.trim_end().chars().all(|c| !c.is_control()), "{json:?}");
+}
+
+/// A service under Cutover's supervisor that does this, and a follower of its log that nobody reads yet.
+fn followed(script: &str) -> (Sandbox, Child) {
+    let sandbox = Sandbox::new();
+    let service = format!("service.process.command = [\"sh\", \"-c\", {script:?}]");
+    sandbox.host(&service, "env = { LEVEL = \"info\" }");
+    let deployed = sandbox.run(&["deploy", "production"]);
+    assert_eq!(deployed.code, 0, "{}", deployed.told());
+    let mut command = sandbox.command(env!("CARGO_BIN_EXE_cutover"));
+    let follower = command.args(["app", "production", "logs", "-f", "-n", "3"]).stdout(Stdio::piped()).spawn().unwrap();
+    (sandbox, follower)
+}
+
+fn stop(sandbox: &Sandbox) {
+    cutover_targets::supervisor::stop(&sandbox.path().join("srv/.cutover/process/api")).unwrap();
+}
+
+fn await_that(what: &str, mut is_so: impl FnMut() -> bool) {
+    let until = Instant::now() + Duration::from_secs(60);
+    while !is_so() {
+        assert!(Instant::now() < until, "never: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn a_log_that_grows_fast_is_followed_in_little_memory_until_nobody_reads_it() {
+    let script = "yes a line of a log that says little | head -c 50000000; touch ../../done; exec sleep 1000";
+    let (sandbox, mut follower) = followed(script);
+    let mut output = follower.stdout.take().unwrap();
+
+    // Given a reader that takes its time.
+    output.read_exact(&mut [0; 10]).unwrap();
+    await_that("all is said", || sandbox.path().join("srv/done").exists());
+    let mut taken = vec![0; 1 << 20];
+    output.read_exact(&mut taken).unwrap();
+
+    let status = fs::read_to_string(Path::new("/proc").join(follower.id().to_string()).join("status")).unwrap();
+    let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap().trim().trim_end_matches(" kB");
+    assert!(most.parse::<u64>().unwrap() < 64 << 10, "{most} KiB");
+    let text = String::from_utf8(taken).unwrap();
+    assert!(text.lines().skip(1).take(1000).all(|line| line == "a line of a log that says little"), "lines are whole");
+    drop(output);
+    await_that("it ends with its reader", || follower.try_wait().unwrap().is_some());
+    assert_eq!(follower.wait().unwrap().code(), Some(0));
+    stop(&sandbox);
+}
+
+#[test]
+fn a_log_is_followed_across_a_restart_and_ends_with_its_reader_also_when_it_says_nothing() {
+    let (sandbox, mut follower) = followed("echo I am $$; exec sleep 1000");
+    let mut output = follower.stdout.take().unwrap();
+    let mut line = || {
+        let mut line = Vec::new();
+        while line.last() != Some(&b'\n') {
+            let mut byte = [0];
+            output.read_exact(&mut byte).unwrap();
+            line.push(byte[0]);
+        }
+        String::from_utf8(line).unwrap()
+    };
+    let first = line();
+
+    let restarted = sandbox.run(&["app", "production", "restart"]);
+
+    assert_eq!(restarted.code, 0, "{}", restarted.told());
+    let second = line();
+    assert!(first.starts_with("I am ") && second.starts_with("I am ") && first != second, "{first} {second}");
+    drop(output);
+    await_that("it ends with its reader", || follower.try_wait().unwrap().is_some());
+    stop(&sandbox);
 }

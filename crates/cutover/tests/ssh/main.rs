@@ -7,6 +7,7 @@ mod clean;
 mod deploy;
 mod doctor;
 mod fleet;
+mod follow;
 #[path = "../shared/host.rs"]
 #[allow(dead_code, reason = "each test binary uses a part of it")]
 mod host;

@@ -8,7 +8,7 @@ use cutover_core::target::{EXCERPT_BYTES_MAX, Failure, Progress};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{DirBuilder, File};
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -126,6 +126,10 @@ impl Service for CommandService {
 
     fn log_mark(&self) -> LogMark {
         LogMark::now(LogPlace::None)
+    }
+
+    fn follow_log(&self, _lines: usize, _tell: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> Result<(), Failure> {
+        self.check_log()
     }
 
     fn log_since(&self, _mark: &LogMark, _bytes_max: usize) -> Result<String, Failure> {

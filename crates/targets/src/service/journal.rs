@@ -2,12 +2,15 @@
 
 use super::manager::Manager;
 use super::{LogMark, LogPlace};
+use cutover_child::{Kin, Running};
 use cutover_core::config::SystemdScope;
 use cutover_core::target::{Failure, tail};
 use jiff::Timestamp;
 use rustix::fs::Access;
 use serde::Deserialize;
+use std::io::{self, Read};
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::time::Duration;
 
 /// How long the journal may take to answer.
@@ -20,6 +23,8 @@ const TEXT: &str = "--output=cat";
 const JSON: &str = "--output=json";
 /// What is in such an object; see systemd.journal-fields(7).
 const FIELDS: &str = "--output-fields=MESSAGE,_SYSTEMD_INVOCATION_ID,INVOCATION_ID,USER_INVOCATION_ID";
+/// How much of it is passed on at once, in bytes.
+const PIECE_BYTES: usize = 64 << 10;
 /// Where journald keeps its files: for this start of the machine, and for good (journald.conf(5), `Storage=`).
 const PLACES: [&str; 2] = ["/run/log/journal", "/var/log/journal"];
 
@@ -59,14 +64,41 @@ impl Journal {
         if may { Ok(()) } else { Err(self.refused()) }
     }
 
+    /// Tells the unit's last lines and then what comes. Its `journalctl` ends when it is not read any more, whatever
+    /// became of this process: it watches its output (systemd 231 and newer).
+    pub(super) fn follow(&self, lines: usize, tell: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> Result<(), Failure> {
+        let subject = format!("follow the journal of {}", self.unit);
+        let failed = |why: &str| Failure::new(format!("{subject}: {why}"));
+        let (unit, lines) = (self.unit_argument(), format!("--lines={lines}"));
+        let mut command =
+            self.manager.program(&["journalctl", "--no-pager", "--quiet", &unit, TEXT, "--follow", &lines]);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut journalctl = Running::start(&mut command, Kin::Group).map_err(|error| failed(&error.to_string()))?;
+        let mut said = journalctl.child().stdout.take().ok_or_else(|| failed("it has no output"))?;
+        let mut piece = vec![0; PIECE_BYTES];
+        loop {
+            match said.read(&mut piece) {
+                Ok(0) => return Err(failed("it ended by itself")),
+                Ok(count) if tell(&piece[..count]).is_err() => return Ok(()),
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(failed(&error.to_string())),
+            }
+        }
+    }
+
     fn ask(&self, what: &[&str]) -> Result<String, Failure> {
-        let unit = match self.manager.scope {
-            SystemdScope::System => format!("--unit={}", self.unit),
-            SystemdScope::User => format!("--user-unit={}", self.unit),
-        };
+        let unit = self.unit_argument();
         // Quiet: no notices between the lines.
         let argv = [&["journalctl", "--no-pager", "--quiet", &unit], what].concat();
         self.manager.ask(&argv, TIMEOUT, &format!("read the journal of {}", self.unit))
+    }
+
+    fn unit_argument(&self) -> String {
+        match self.manager.scope {
+            SystemdScope::System => format!("--unit={}", self.unit),
+            SystemdScope::User => format!("--user-unit={}", self.unit),
+        }
     }
 
     /// `journalctl` does not reliably say that it may not show everything, so the files themselves are asked.

@@ -4,11 +4,12 @@ use crate::tool::{Tool, variables};
 use cutover_child::{ChildError, ChildExit, Leftovers, listen, run};
 use cutover_core::config::{CommandLine, SystemdScope};
 use cutover_core::mask::Masker;
-use cutover_core::secret::Secret;
+use cutover_core::secret::{SSH_KEY_VARIABLE, Secret};
 use cutover_core::target::{Failure, Progress};
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 /// How much of what a program says is kept, in bytes: its newest lines.
@@ -57,6 +58,14 @@ impl Manager {
         let exit = self.listen(argv, false, timeout, subject)?;
         let said = exit.excerpt.clone();
         exit.success(subject).map(|()| said)
+    }
+
+    /// One of its programs, to be read from as it runs.
+    pub(super) fn program(&self, argv: &[&str]) -> Command {
+        let mut program = Command::new(argv[0]);
+        program.args(&argv[1..]).current_dir("/").env_remove(SSH_KEY_VARIABLE);
+        program.envs(variables(self.scope).iter().map(|(name, value)| (name, value.expose())));
+        program
     }
 
     fn command(&self, argv: &[&str], changes: bool) -> CommandLine {

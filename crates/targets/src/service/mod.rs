@@ -6,6 +6,7 @@ mod log;
 mod manager;
 mod process;
 mod systemd;
+mod tail;
 
 pub use log::{LogMark, LogPlace};
 pub(crate) use log::{end_of, rotated};
@@ -21,6 +22,7 @@ use cutover_core::target::{Failure, Progress};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::io;
 use std::path::PathBuf;
 
 /// What a service is seen to be doing.
@@ -85,6 +87,10 @@ pub trait Service: Send + Sync {
     ///
     /// Fails when it cannot be read; a service that said nothing gives an empty text.
     fn log_since(&self, mark: &LogMark, bytes_max: usize) -> Result<String, Failure>;
+
+    /// Tells the last `lines` lines of its log and then what comes, across restarts, until it is not taken any more;
+    /// that is no failure. **Not masked.**
+    fn follow_log(&self, lines: usize, tell: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> Result<(), Failure>;
 }
 
 /// Where a service is, and what Cutover may use to run it.

@@ -1,6 +1,7 @@
 //! A service that Cutover's own supervisor keeps running.
 
 use super::log::{end_of, read_since};
+use super::tail::Tail;
 use super::{LogMark, LogPlace, Service, ServiceState, Site};
 use crate::process::{ProcessIdentity, descendants, memory_bytes, stat_of};
 use crate::supervisor::{self, Launch, Phase, Place, Spec, SupervisorState};
@@ -8,7 +9,7 @@ use cutover_core::config::ProcessConfig;
 use cutover_core::target::{Failure, Progress};
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};
 
 /// From so many restarts on, a service that ended again is in a crash loop.
@@ -118,6 +119,15 @@ impl Service for ProcessService {
 
     fn log_mark(&self) -> LogMark {
         LogMark::now(end_of(&self.place.service_log()))
+    }
+
+    fn follow_log(&self, lines: usize, tell: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> Result<(), Failure> {
+        let path = self.place.service_log();
+        let mut is_taken = true;
+        let ended = Tail::new(&path).follow(lines, &mut |piece| tell(piece).inspect_err(|_| is_taken = false));
+        ended.or_else(|error| {
+            if is_taken { Err(Failure::new(format!("read log {}: {error}", path.display()))) } else { Ok(()) }
+        })
     }
 
     fn log_since(&self, mark: &LogMark, bytes_max: usize) -> Result<String, Failure> {

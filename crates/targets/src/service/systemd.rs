@@ -11,6 +11,7 @@ use cutover_core::target::{EXCERPT_BYTES_MAX, Failure, Progress};
 use jiff::{SignedDuration, Timestamp};
 use rustix::time::{ClockId, clock_gettime};
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::time::Duration;
 
 /// How long `systemctl show` may take.
@@ -156,6 +157,10 @@ impl Service for Systemd {
     fn log_mark(&self) -> LogMark {
         let run = self.show().ok().and_then(|mut shown| shown.remove("InvocationID")).filter(|run| !run.is_empty());
         LogMark { run, ..self.journal.mark() }
+    }
+
+    fn follow_log(&self, lines: usize, tell: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> Result<(), Failure> {
+        self.journal.follow(lines, tell)
     }
 
     fn log_since(&self, mark: &LogMark, bytes_max: usize) -> Result<String, Failure> {
