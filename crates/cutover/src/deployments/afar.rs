@@ -29,7 +29,7 @@ pub(super) fn catch_up(context: &Context, session: &Session<'_>) -> Result<(), C
     }
     let filter = session.filter()?;
     let task = Task::Recall { known: context.recall(|store| known(store, &filter, session.host_count()))? };
-    let orders = session.orders("look at what happened", &task)?;
+    let orders = session.orders("look at what happened", &task, &BTreeSet::new())?;
     let hands = session.hands(&task)?;
     let (all, unheard) = ask(&hands, session.connect()?, &orders);
     session.remember(&all);

@@ -26,8 +26,7 @@ pub(super) struct Lines<'a, 'w> {
 impl<'a, 'w> Lines<'a, 'w> {
     /// For a host among others whose longest name has `width` characters. Without somewhere to go, lines are held.
     pub(super) fn new(host: &str, width: usize, json: bool, shared: Option<&'a Shared<'w>>) -> Self {
-        let label = format!("{host:<width$} | ");
-        Self { host: host.to_owned(), label, json, begun: Vec::new(), held: Vec::new(), shared }
+        Self { host: host.to_owned(), label: label(host, width), json, begun: Vec::new(), held: Vec::new(), shared }
     }
 
     /// What was held, with the last line even if it has no end.
@@ -66,6 +65,11 @@ impl<'a, 'w> Lines<'a, 'w> {
         line.push(b'\n');
         Some(line)
     }
+}
+
+/// A host's name as it stands before each line.
+pub(super) fn label(host: &str, width: usize) -> String {
+    format!("{host:<width$} | ")
 }
 
 impl Write for Lines<'_, '_> {

@@ -13,7 +13,7 @@ use cutover_core::id::TargetName;
 use cutover_core::next::DeploymentOutcome;
 use cutover_core::rollout::{Rollout, Standing};
 use serde::de::DeserializeOwned;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::resume_unwind;
 
 /// What was seen of one host, or why nothing was.
@@ -36,7 +36,7 @@ impl Session<'_> {
         task: &Task,
         rehearse: bool,
     ) -> Result<Vec<Seen<Previewed>>, CommandError> {
-        let orders = self.orders("look at a plan", task)?;
+        let orders = self.orders("look at a plan", task, &BTreeSet::new())?;
         let (variables, supervisor, manifest) = (&self.variables, self.supervisor(), &artifact.manifest);
         let near = |at: usize| {
             let order: &Order = &orders[at];

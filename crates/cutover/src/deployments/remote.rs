@@ -162,7 +162,7 @@ impl Host {
 impl Host {
     /// Has the host prepared; what it answers goes to `output`.
     pub(crate) fn set_up(self, order: setup::Order, output: &mut dyn Write) -> Result<i32, CommandError> {
-        self.ask(&Letter::Setup(Box::new(order)), false, output)
+        self.ask(&Letter::Setup(Box::new(order)), Hearing::default(), output)
     }
 
     /// Has something looked at that nobody changes; gives what was seen.
@@ -182,9 +182,12 @@ impl Host {
     }
 
     /// Has a question answered: what the host prints goes to `output` as it comes. Gives the command's exit code.
-    ///
-    /// A question that has no end is answered for as long as this process breathes.
-    pub(super) fn ask(self, letter: &Letter, is_endless: bool, output: &mut dyn Write) -> Result<i32, CommandError> {
+    pub(super) fn ask(
+        self,
+        letter: &Letter,
+        hearing: Hearing<'_>,
+        output: &mut dyn Write,
+    ) -> Result<i32, CommandError> {
         let Self { name, agents, mut connection, stdin, mut stdout } = self;
         let flight = flight(letter, None, None)?;
         let mut launch = Launch::new(stdin, &flight);
@@ -194,14 +197,23 @@ impl Host {
             Err(Trouble::Lost(why)) => return Err(launch.lost(&name, connection, &why).question()),
         }
         let pipe = launch.into_pipe();
-        if is_endless {
+        if hearing.is_endless {
             breathe(pipe);
         }
         pass_answer(&mut stdout, output).and_then(|heard| match heard {
-            Ok(()) => end(&name, connection),
+            Ok(()) => end(&name, connection, hearing.label),
             Err(error) => Err(Loss::at_work(&name, connection, &error.to_string()).question()),
         })
     }
+}
+
+/// How an answer is heard.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Hearing<'a> {
+    /// Whether it has no end, and is given for as long as this process breathes.
+    pub(super) is_endless: bool,
+    /// What stands before each line that the host says on standard error.
+    pub(super) label: &'a str,
 }
 
 /// Gives a sign of life again and again, until nobody wants one any more.
@@ -263,20 +275,23 @@ fn stopped(name: &str) -> CommandError {
 }
 
 /// How a command on the host ended; what it said on standard error is said here too.
-fn end(name: &str, connection: Connection) -> Result<i32, CommandError> {
+fn end(name: &str, connection: Connection, label: &str) -> Result<i32, CommandError> {
     let broke = |why: &str| CommandError::new(ErrorKind::Unreachable, format!("lost the connection to {name}: {why}"));
     let (status, said) = connection.finish().map_err(|error| broke(&error.to_string()))?;
     match status.code() {
         // ssh's own code for a connection that broke.
         Some(255) | None => Err(broke("ssh ended early").excerpt(said)),
         Some(code) => {
-            if !said.is_empty() {
-                // What cannot be said stops nothing.
-                let _said = writeln!(io::stderr(), "{}", log_text(&said));
-            }
+            say_errors(label, &said);
             Ok(code)
         }
     }
+}
+
+/// Passes on what a host's command said on standard error, at once. What cannot be said stops nothing.
+pub(super) fn say_errors(label: &str, said: &str) {
+    let lines: String = said.lines().map(|line| format!("{label}{}\n", log_text(line))).collect();
+    let _said = io::stderr().write_all(lines.as_bytes());
 }
 
 /// All that is said at once, as bytes.

@@ -176,7 +176,8 @@ impl<'a> Session<'a> {
         let tee = self.context.output.tee(usual);
         let ended = Mutex::new(Vec::new());
         let keep = |one: &Ended| ended.lock().unwrap_or_else(PoisonError::into_inner).push(one.clone());
-        let how = self.orders(purpose, task).and_then(|orders| {
+        let orders = self.settled(task).and_then(|settled| self.orders(purpose, task, &settled));
+        let how = orders.and_then(|orders| {
             let auditor = self.auditor(&hands.blobs, &tee);
             let mut members: Vec<Member> =
                 connections.into_iter().zip(orders).map(|(connection, order)| Member { connection, order }).collect();
@@ -232,14 +233,18 @@ impl<'a> Session<'a> {
         Auditor { output: &context.output, place: self.place(), variables, artifacts, blobs, inner, is_done }
     }
 
-    /// One order for each host.
-    pub(super) fn orders(&self, purpose: &str, task: &Task) -> Result<Vec<Order>, CommandError> {
+    /// One order for each host. Those deployments have settled on one of them.
+    pub(super) fn orders(
+        &self,
+        purpose: &str,
+        task: &Task,
+        settled: &BTreeSet<DeploymentId>,
+    ) -> Result<Vec<Order>, CommandError> {
         let made_at = Timestamp::now();
         let deployment = deployment_id(made_at)?;
         // The first host that has a migration runs it for all of them: they share what it changes.
         let migrating = self.places.iter().position(has_migration).filter(|_| matches!(task, Task::Deploy { .. }));
         let rollout = &self.environment.rollout;
-        let settled = self.settled(task)?;
         let waits = self.places.len() > 1 && task.is_coordinated();
         let orders = self.places.iter().enumerate().map(|(at, place)| Order {
             project: self.project.clone(),

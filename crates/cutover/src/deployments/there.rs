@@ -2,24 +2,28 @@
 
 use super::identity::asker;
 use super::letter::{Letter, Question};
-use super::lines::Lines;
+use super::lines::{Lines, label};
 use super::place::{HERE_VARIABLE, Place};
-use super::remote::{Host, breathe};
+use super::remote::{Hearing, Host, breathe, say_errors};
 use super::session::{connect, connect_all, supervisor};
 use crate::context::{Context, home};
 use crate::error::{CommandError, ErrorKind, output_failed};
 use crate::exit::Exit;
 use cutover_core::artifact::Digest;
 use cutover_disk::write_unsynced;
+use cutover_targets::remote::bootstrap::prune;
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::panic::resume_unwind;
-use std::process::{Command, Stdio};
+use std::process::{ChildStderr, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
 /// Flags that are about places here, and those that the answering command gets anew; all take a value.
 const LEFT_OUT: [&str; 4] = ["-C", "--config", "--color", "--host"];
+
+/// The most that is passed on of what this machine, as one of several, says on standard error, in bytes.
+const ERRORS_BYTES_MAX: u64 = 16 << 10;
 
 /// A command line that is to be answered where an environment is.
 pub(crate) struct Inquiry<'a> {
@@ -56,7 +60,8 @@ pub(crate) fn ask(
         [place] if !place.is_here() => {
             let host = connect(context, place.host, &supervisor()?)?;
             let question = question(context, place.host, words(context, inquiry.args))?;
-            host.ask(&Letter::Question(question), inquiry.follows, output).map(Some)
+            let hearing = Hearing { is_endless: inquiry.follows, label: "" };
+            host.ask(&Letter::Question(question), hearing, output).map(Some)
         }
         places => ask_several(context, inquiry, places, output).map(Some),
     }
@@ -80,7 +85,7 @@ pub(crate) fn ask_host(
     output: &mut dyn Write,
 ) -> Result<i32, CommandError> {
     let host = connect(context, name, &supervisor()?)?;
-    host.ask(&Letter::Question(question(context, name, args)?), false, output)
+    host.ask(&Letter::Question(question(context, name, args)?), Hearing::default(), output)
 }
 
 /// Asks several hosts at once. One that cannot be reached is told about, and hides none of the others.
@@ -95,17 +100,20 @@ fn ask_several(
     let questions = places.iter().map(|place| Question { host: place.host.to_owned(), ..question.clone() });
     let asked = connections.into_iter().zip(questions);
     let width = places.iter().map(|place| place.host.chars().count()).max().unwrap_or(0);
-    let (output, json, follows) = (Mutex::new(output), context.output.json, inquiry.follows);
+    let (output, voice, is_endless) = (Mutex::new(output), &context.output, inquiry.follows);
     let shared = inquiry.streams.then_some(&output);
-    let answers: Vec<(Vec<u8>, Result<i32, CommandError>)> = std::thread::scope(|scope| {
+    let answers: Vec<(Vec<u8>, i32)> = std::thread::scope(|scope| {
         let ask = move |(far, question): (Option<Host>, Question)| {
             let host = question.host.clone();
             scope.spawn(move || {
-                let mut lines = Lines::new(&host, width, json, shared);
-                let code = match far {
-                    Some(far) => far.ask(&Letter::Question(question), follows, &mut lines),
-                    None => ask_near(&question, follows, &mut lines),
-                };
+                let mut lines = Lines::new(&host, width, voice.json, shared);
+                let hearing = Hearing { is_endless, label: &label(&host, width) };
+                let code = ask_one(far, question, hearing, &mut lines);
+                // Whoever follows several wants to know at once that one is gone.
+                let code = code.unwrap_or_else(|error| {
+                    voice.warn(&format!("{host}: {}", error.message()));
+                    Exit::Unreachable as i32
+                });
                 (lines.finish(), code)
             })
         };
@@ -114,28 +122,52 @@ fn ask_several(
     });
     let output = output.into_inner().unwrap_or_else(PoisonError::into_inner);
     let mut worst = 0;
-    for (place, (held, code)) in places.iter().zip(answers) {
+    for (held, code) in answers {
         output.write_all(&held).and_then(|()| output.flush()).map_err(|error| output_failed(&error))?;
-        worst = worst.max(code.unwrap_or_else(|error| {
-            context.output.warn(&format!("{}: {}", place.host, error.message()));
-            Exit::Unreachable as i32
-        }));
+        worst = worst.max(code);
     }
     Ok(worst)
 }
 
+/// Has one of several hosts answer.
+fn ask_one(
+    far: Option<Host>,
+    question: Question,
+    hearing: Hearing<'_>,
+    output: &mut dyn Write,
+) -> Result<i32, CommandError> {
+    match far {
+        Some(far) => far.ask(&Letter::Question(question), hearing, output),
+        None => ask_near(&question, hearing, output),
+    }
+}
+
 /// Has this machine answer, as one host among others.
-fn ask_near(question: &Question, follows: bool, output: &mut dyn Write) -> Result<i32, CommandError> {
+fn ask_near(question: &Question, hearing: Hearing<'_>, output: &mut dyn Write) -> Result<i32, CommandError> {
     let failed =
         |error: &dyn std::error::Error| CommandError::new(ErrorKind::Failed, "ask this machine").because(error);
-    let input = if follows { Stdio::piped() } else { Stdio::null() };
-    let mut child = answering(question)?.stdin(input).stdout(Stdio::piped()).spawn().map_err(|e| failed(&e))?;
+    let input = if hearing.is_endless { Stdio::piped() } else { Stdio::null() };
+    let mut command = answering(question)?;
+    command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().map_err(|error| failed(&error))?;
     child.stdin.take().into_iter().for_each(breathe);
-    if let Some(mut said) = child.stdout.take() {
-        // What cannot be passed on is no reason not to wait for its end.
-        let _passed = io::copy(&mut said, output);
-    }
+    let (said, errors) = (child.stdout.take(), child.stderr.take());
+    std::thread::scope(|scope| {
+        scope.spawn(|| pass_on_errors(errors, hearing.label));
+        if let Some(mut said) = said {
+            // What cannot be passed on is no reason not to wait for its end.
+            let _passed = io::copy(&mut said, output);
+        }
+    });
     Ok(child.wait().map_err(|error| failed(&error))?.code().unwrap_or(Exit::Failed as i32))
+}
+
+fn pass_on_errors(errors: Option<ChildStderr>, label: &str) {
+    let Some(mut errors) = errors else { return };
+    let lines = BufReader::new(errors.by_ref().take(ERRORS_BYTES_MAX)).lines();
+    lines.map_while(Result::ok).for_each(|line| say_errors(label, &line));
+    // Who says more is not to be ended by it.
+    let _left_out = io::copy(&mut errors, &mut io::sink());
 }
 
 /// A command line without [`LEFT_OUT`].
@@ -176,6 +208,8 @@ fn answering(question: &Question) -> Result<Command, CommandError> {
     let path = dir.join(format!("{}.toml", Digest::of(question.config.as_bytes()).short()));
     fs::create_dir_all(&dir).map_err(|error| failed("make a place for the config", &error))?;
     write_unsynced(&path, question.config.as_bytes(), 0o600)?;
+    // Each state of a config that was ever asked with would else stay.
+    prune(&dir, &path);
     let program = std::env::current_exe().map_err(|error| failed("find Cutover's own executable", &error))?;
     let mut command = Command::new(program);
     command.arg("--config").arg(path).args(&question.args);

@@ -202,6 +202,18 @@ fn what_several_hosts_say_has_their_names() {
     let nobody = world.run(&["releases", "production", "--host", "nobody"]);
     assert_eq!(nobody.code, 2, "{nobody:?}");
 
+    let errors = world.run(&["app", "production", "exec", "--", "sh", "-c", "echo closed >&2"]);
+    assert!(names.iter().all(|name| errors.stderr.contains(&format!("{name} | closed\n"))), "{errors:?}");
+
+    // Every state of the config is asked with, and few are kept.
+    let config = std::fs::read_to_string(world.path("repo/cutover.toml")).unwrap();
+    for number in 0..9 {
+        world.write("cutover.toml", &format!("{config}\n# {number}\n"));
+        assert_eq!(world.run(&["releases", "production"]).code, 0);
+    }
+    let kept = world.host.shell("deploy", "ls ~/.local/share/cutover/configs | wc -l");
+    assert_eq!(kept, "6");
+
     // One that cannot be reached hides none of the others.
     world.others[0].unplug();
     world.edit_ssh_config("LogLevel", "LogLevel ERROR\nConnectTimeout 2");

@@ -111,10 +111,10 @@ fn read_line(reader: &mut impl BufRead) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&line).trim_end().to_owned())
 }
 
-/// How many agents besides the one in use are kept: a service's supervisor may have been started by an older one.
+/// How many files besides the one in use are kept: a service's supervisor may have been started by an older agent.
 const KEPT_COUNT: usize = 5;
 
-/// Removes all agents but the newest few and `own`.
+/// Removes all files of a directory of agents, or of configs that questions came with, but the newest few and `own`.
 pub fn prune(dir: &Path, own: &Path) {
     let Ok(entries) = std::fs::read_dir(dir) else { return };
     let others = entries.filter_map(Result::ok).filter(|entry| entry.path() != own);
