@@ -439,7 +439,7 @@ fn a_setup_that_is_killed_at_any_moment_is_brought_to_its_end_by_the_next_one() 
     let count = whole.iter().filter(|line| line.contains("cutover")).count();
     assert!(count > 4, "{whole:#?}");
 
-    for parts in 1..=13 {
+    for parts in [1, 2, 3, 5, 8, 13] {
         killed("", &format!("-ge {parts}"));
         let second = setup("");
         assert_as_before(&world, &whole, &second);
@@ -452,16 +452,33 @@ fn a_setup_that_is_killed_at_any_moment_is_brought_to_its_end_by_the_next_one() 
 }
 
 #[test]
-fn two_setups_at_once_take_turns() {
-    let Some(world) = World::bare("two_setups_at_once_take_turns", CONFIG) else { return };
+fn setups_take_turns_and_none_looks_before_it_is_its_turn() {
+    let Some(world) = World::bare("setups_take_turns_and_none_looks_before_it_is_its_turn", CONFIG) else { return };
     let key = fingerprint(&world);
-    let start = || world.cutover(&["setup", "production", "--accept-host-key", &key]).spawn().unwrap();
+    let start = || {
+        let mut setup = world.cutover(&["setup", "production", "--accept-host-key", &key]);
+        setup.stdout(std::process::Stdio::piped()).spawn().unwrap()
+    };
+    let hold = "flock --close /run/cutover-setup.lock sh -c 'until test -e /run/go; do sleep 0.05; done'";
+    let mut holder = world.host.command("root", &["sh", "-c", hold]).spawn().unwrap();
+    let opened = |count: usize| {
+        let count_now = "ls -l /proc/[0-9]*/fd 2>/dev/null | grep -c cutover-setup.lock || true";
+        crate::world::await_that("the lock is waited for", || world.host.shell("root", count_now) == count.to_string());
+    };
+    opened(1);
 
-    let both = [start(), start()].map(|mut setup| setup.wait().unwrap().code());
+    let both = [start(), start()];
+    opened(3);
+    world.host.shell("root", "useradd --create-home --shell /bin/bash deploy; touch /run/go");
+    let both = both.map(|setup| Ran::from(setup.wait_with_output().unwrap()));
 
-    assert_eq!(both, [Some(0); 2]);
-    assert!(world.run(&["setup", "production"]).stdout.contains("nothing to do"));
+    assert!(holder.wait().unwrap().success());
+    assert!(both.iter().all(|ran| ran.code == 0 && !ran.stdout.contains("+ user")), "{both:?}");
+    assert_eq!(both.iter().filter(|ran| ran.stdout.contains("+ line")).count(), 1, "{both:?}");
     assert_eq!(world.host.shell("root", "grep -c AAAA /home/deploy/.ssh/authorized_keys"), "1");
+    assert_eq!(world.run(&["setup", "production", "--remove"]).code, 0);
+    assert!(world.host.has_user("deploy"));
+    world.host.shell("root", "test -e /run/cutover-setup.lock");
 }
 
 #[test]

@@ -149,6 +149,18 @@ fn what_somebody_took_back_by_hand_is_only_forgotten() {
 }
 
 #[test]
+fn an_account_that_lacks_its_home_gets_one_and_is_nobodys_to_take_away() {
+    let bed = Bed::new();
+    let account = Part::User { name: me(), home: bed.path("home") };
+
+    let report = bed.prepare("one", &[account]).unwrap();
+
+    assert_eq!((report.changes.len(), bed.ran(), bed.path("home").is_dir()), (1, Vec::new(), true), "{report:?}");
+    let taken_back = removal(&bed.receipt("one"));
+    assert!(taken_back.len() == 1 && taken_back[0].commands().is_empty(), "{taken_back:?}");
+}
+
+#[test]
 fn what_a_setup_did_not_come_to_run_the_next_one_runs_though_it_has_nothing_else_to_do() {
     let (bed, unit) = (Bed::new(), |bed: &Bed| vec![bed.file("shop.service", FileKind::Unit)]);
     *bed.broken.borrow_mut() = Some(RELOAD);
