@@ -146,6 +146,33 @@ mod tests {
     }
 
     #[test]
+    fn what_was_written_last_before_a_rotation_is_not_passed_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("service.log");
+        fs::write(&path, "1\n").unwrap();
+        let (mut tail, mut told) = (Tail::new(&path), Vec::<u8>::new());
+        let mut look = |tail: &mut Tail| {
+            tail.tell_new(&mut |piece| {
+                told.extend(piece);
+                Ok(())
+            })
+            .unwrap()
+        };
+        look(&mut tail);
+
+        // Given that it is written to and rotated between two looks.
+        File::options().append(true).open(&path).unwrap().write_all(b"2\n").unwrap();
+        fs::rename(&path, rotated(&path)).unwrap();
+        fs::write(&path, "3\n").unwrap();
+        for _ in 0..2 {
+            assert!(tail.turn());
+            look(&mut tail);
+        }
+
+        assert_eq!(told, b"1\n2\n3\n");
+    }
+
+    #[test]
     fn a_log_that_comes_later_or_is_begun_anew_is_told_from_its_beginning() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("service.log");
