@@ -23,6 +23,7 @@ use cutover_targets::setup;
 use flight::{Flight, Request, Sight};
 use std::cell::RefCell;
 use std::io::{self, BufRead, Read, Write};
+use std::mem::take;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -57,12 +58,12 @@ where
     writer.flush()?;
     let sender = Arc::new(Sender::new(writer));
     let (flight, reader) = flight::read(reader, SILENCE_MAX)?;
-    let request = match flight {
+    let mut request = match flight {
         Flight::Change(request) => request,
         Flight::Look(sight) => return show(&sender, &sight, supervisor).map(|()| None),
         Flight::Other(asked) => return Ok(Some(asked)),
     };
-    let (remote, inlet) = Remote::new(Arc::clone(&sender), request.manifest.as_ref());
+    let (remote, inlet) = Remote::new(Arc::clone(&sender), request.manifest.as_ref(), take(&mut request.ahead));
     let line = Arc::new(Line::new());
     let ear = Ear { inlet, line: Arc::clone(&line), cancel, sender: Arc::clone(&sender) };
     std::thread::Builder::new().name("client".to_owned()).spawn(move || ear.listen(reader))?;

@@ -7,7 +7,7 @@ use super::order::{Order, Task};
 use super::remote::{Errand, Host, Says, Undone, Voice, each_word};
 use crate::error::CommandError;
 use cutover_artifacts::{Artifact, ArtifactBlobs, ArtifactStore};
-use cutover_core::artifact::BlobSource;
+use cutover_core::artifact::{BlobSource, Manifest};
 use cutover_core::event::Observer;
 use cutover_core::next::DeploymentOutcome;
 use cutover_core::rollout::Word;
@@ -15,6 +15,7 @@ use cutover_core::target::Cancel;
 use cutover_targets::host::gate::{Coordinator, Nobody};
 use cutover_targets::host::transaction::Ended;
 use cutover_targets::host::{Offer, SupervisorProgram};
+use cutover_targets::remote::content::pack_ahead;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
@@ -31,6 +32,8 @@ pub(super) struct Hands<'a> {
     pub(super) blobs: ArtifactBlobs,
     /// The artifact of a task that brings one.
     artifact: Option<Artifact>,
+    /// Contents of it that hosts probably lack, packed once for all of them.
+    ahead: Option<Vec<u8>>,
 }
 
 /// One order and who is told of it.
@@ -48,13 +51,17 @@ impl<'a> Hands<'a> {
         supervisor: &'a SupervisorProgram,
         artifacts: &'a ArtifactStore,
         task: &Task,
+        earlier: Option<&Manifest>,
     ) -> Result<Self, CommandError> {
         let blobs = artifacts.blobs()?;
         let artifact = match task {
             Task::Deploy { artifact, .. } => Some(artifacts.get(&artifact.to_string())?),
             Task::Rollback { .. } | Task::Restart | Task::Resume | Task::Abandon | Task::Recall { .. } => None,
         };
-        Ok(Self { variables, supervisor, artifacts, blobs, artifact })
+        // Without a good guess the hosts say themselves what they lack; what cannot be read is told when they ask for it.
+        let packed = artifact.as_ref().zip(earlier).map(|(new, earlier)| pack_ahead(&new.manifest, earlier, &blobs));
+        let ahead = packed.and_then(|packed| packed.ok().flatten());
+        Ok(Self { variables, supervisor, artifacts, blobs, artifact, ahead })
     }
 
     /// Has an order carried out; gives how it ended, or None when there was nothing to do.
@@ -64,6 +71,7 @@ impl<'a> Hands<'a> {
             order: job.order,
             variables: self.variables.known(),
             artifact: self.artifact.as_ref().map(|artifact| (&artifact.manifest, &self.blobs as &dyn BlobSource)),
+            ahead: self.ahead.as_deref(),
             observer: job.observer,
             voice: job.voice,
             ended: job.ended,

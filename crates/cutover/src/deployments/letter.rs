@@ -47,6 +47,8 @@ pub(super) struct Change {
     pub(super) has_variables: bool,
     /// Whether a manifest follows.
     pub(super) has_manifest: bool,
+    /// Whether contents that the host probably lacks follow.
+    pub(super) has_ahead: bool,
 }
 
 /// What is to be told of a deployment that nobody makes. The environment's variables follow.

@@ -44,7 +44,7 @@ impl Session<'_> {
         };
         let flight = |at: usize| {
             let letter = Letter::Look(Look::Plan { order: Box::new(orders[at].clone()), rehearse });
-            flight(&letter, Some(&variables.values), Some(manifest))
+            flight(&letter, Some(&variables.values), Some(manifest), None)
         };
         Ok(self.in_waves(see(self.places(), connections, &near, &flight), &orders))
     }
@@ -60,7 +60,7 @@ impl Session<'_> {
         let flight = |at: usize| {
             let targets = targets_at(at).map(|(name, config)| (name.clone(), config.clone())).collect();
             let look = Look::Variables { targets, secret_names: variables.secret_names.clone() };
-            flight(&Letter::Look(look), Some(&variables.values), None)
+            flight(&Letter::Look(look), Some(&variables.values), None, None)
         };
         see(places, connections, &near, &flight)
     }

@@ -55,6 +55,8 @@ pub(crate) struct Errand<'a> {
     pub(crate) variables: Option<&'a BTreeMap<String, Secret>>,
     /// The artifact, for a task that brings one.
     pub(crate) artifact: Option<(&'a Manifest, &'a dyn BlobSource)>,
+    /// Contents of it that the host probably lacks, packed.
+    pub(crate) ahead: Option<&'a [u8]>,
     /// Who is told.
     pub(crate) observer: &'a dyn Observer,
     /// What the host is told.
@@ -189,7 +191,7 @@ impl Host {
         output: &mut dyn Write,
     ) -> Result<i32, CommandError> {
         let Self { name, agents, mut connection, stdin, mut stdout } = self;
-        let flight = flight(letter, None, None)?;
+        let flight = flight(letter, None, None, None)?;
         let mut launch = Launch::new(stdin, &flight);
         match launch.go(&mut stdout, &agents) {
             Ok(()) => connection.authenticated(),
@@ -299,6 +301,7 @@ pub(super) fn flight(
     letter: &Letter,
     variables: Option<&BTreeMap<String, Secret>>,
     manifest: Option<&Manifest>,
+    ahead: Option<&[u8]>,
 ) -> Result<Vec<u8>, CommandError> {
     let build = || -> io::Result<Vec<u8>> {
         let sender = Sender::new(Vec::new());
@@ -308,6 +311,9 @@ pub(super) fn flight(
         }
         if let Some(manifest) = manifest {
             sender.send(Kind::Manifest, &pack_manifest(manifest)?)?;
+        }
+        if let Some(ahead) = ahead {
+            sender.send(Kind::Ahead, ahead)?;
         }
         Ok(sender.into_inner())
     };
@@ -321,8 +327,9 @@ pub(super) fn flight(
 impl Errand<'_> {
     fn flight(&self) -> Result<Vec<u8>, CommandError> {
         let (has_variables, has_manifest) = (self.variables.is_some(), self.artifact.is_some());
-        let letter = Letter::Change(Box::new(Change { order: self.order.clone(), has_variables, has_manifest }));
-        flight(&letter, self.variables, self.artifact.map(|(manifest, _)| manifest))
+        let (order, has_ahead) = (self.order.clone(), self.ahead.is_some());
+        let letter = Letter::Change(Box::new(Change { order, has_variables, has_manifest, has_ahead }));
+        flight(&letter, self.variables, self.artifact.map(|(manifest, _)| manifest), self.ahead)
     }
 }
 

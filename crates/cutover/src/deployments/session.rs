@@ -18,6 +18,7 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::output::Output;
 use cutover_artifacts::{ArtifactBlobs, ArtifactStore};
+use cutover_core::artifact::Manifest;
 use cutover_core::config::{EnvironmentConfig, HostConfig, OnUnreachable, RolloutConfig, ServiceConfig};
 use cutover_core::event::{Event, Observer};
 use cutover_core::id::{DeploymentId, ProjectName, TargetName};
@@ -26,7 +27,7 @@ use cutover_core::next::DeploymentOutcome;
 use cutover_core::plan::{Plan, PlanKind};
 use cutover_core::record::{Part as RecordPart, split, summarize, unite};
 use cutover_core::rollout::Rollout;
-use cutover_core::store::{Filter, KEPT_COUNT, Store, StoreError};
+use cutover_core::store::{Filter, KEPT_COUNT, Standing, Store, StoreError};
 use cutover_core::target::Failure;
 use cutover_store::SqliteStore;
 use cutover_targets::host::planner::FleetPart;
@@ -196,7 +197,16 @@ impl<'a> Session<'a> {
 
     /// What carries out orders for this.
     pub(super) fn hands(&self, task: &Task) -> Result<Hands<'_>, CommandError> {
-        Hands::new(&self.variables, &self.supervisor, &self.artifacts, task)
+        let goes_far = matches!(task, Task::Deploy { .. }) && !self.is_here();
+        let earlier = if goes_far { self.last_deployed() } else { None };
+        Hands::new(&self.variables, &self.supervisor, &self.artifacts, task, earlier.as_ref())
+    }
+
+    /// What was deployed last, as far as it is known here: hosts probably have it.
+    fn last_deployed(&self) -> Option<Manifest> {
+        let filter = Filter { standing: Some(Standing::Ended(DeploymentOutcome::Deployed)), ..self.filter().ok()? };
+        let last = self.store.as_ref()?.history(&filter, 1).ok()?.rows.pop()?;
+        Some(self.artifacts.get(&last.artifact).ok()?.manifest)
     }
 
     /// How many hosts it has.

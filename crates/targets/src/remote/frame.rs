@@ -23,6 +23,8 @@ pub enum Kind {
     Variables,
     /// What the artifact holds, compressed.
     Manifest,
+    /// Contents that the host probably lacks, compressed.
+    Ahead,
     /// A piece of the contents that were asked for, compressed; an empty one is the last.
     Content,
     /// Why contents that were asked for cannot be given.
@@ -53,7 +55,7 @@ pub enum Kind {
 
 impl Kind {
     /// Each kind with its number and the most bytes that a message of it may have.
-    const ALL: [(Self, u8, usize); 16] = [
+    const ALL: [(Self, u8, usize); 17] = [
         (Self::Order, 2, 4 * MIB),
         (Self::Variables, 3, 16 * MIB),
         (Self::Manifest, 4, 32 * MIB),
@@ -62,6 +64,7 @@ impl Kind {
         (Self::Cancel, 7, 0),
         (Self::Go, 8, KIB),
         (Self::Alive, 9, 32),
+        (Self::Ahead, 10, MIB),
         (Self::Event, 65, 4 * MIB),
         (Self::Lacking, 66, 32 * MIB),
         (Self::Ended, 67, 64 * MIB),

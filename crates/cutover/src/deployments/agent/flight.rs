@@ -8,7 +8,7 @@ use cutover_core::artifact::Manifest;
 use cutover_core::config::HostConfig;
 use cutover_core::id::TargetName;
 use cutover_targets::remote::bootstrap::read_preamble;
-use cutover_targets::remote::content::unpack_manifest;
+use cutover_targets::remote::content::{Ahead, unpack_ahead, unpack_manifest};
 use cutover_targets::remote::frame::{Kind, receive};
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read};
@@ -22,6 +22,8 @@ pub(super) struct Request {
     pub(super) order: Order,
     pub(super) variables: Variables,
     pub(super) manifest: Option<Manifest>,
+    /// Contents of it that have arrived already.
+    pub(super) ahead: Ahead,
 }
 
 /// What is to be looked at, arrived whole.
@@ -90,8 +92,13 @@ fn read_asked(reader: &mut impl BufRead) -> io::Result<Flight> {
 fn read_request(reader: &mut impl Read, change: Change) -> io::Result<Request> {
     let variables = change.has_variables.then(|| expect(reader, Kind::Variables)).transpose()?;
     let manifest = change.has_manifest.then(|| unpack_manifest(&expect(reader, Kind::Manifest)?)).transpose()?;
+    let packed = change.has_ahead.then(|| expect(reader, Kind::Ahead)).transpose()?;
+    let ahead = match (&manifest, packed) {
+        (Some(manifest), Some(packed)) => unpack_ahead(manifest, &packed)?,
+        _ => Ahead::new(),
+    };
     let variables = unpack_variables(&change.order.secret_names, variables.as_deref())?;
-    Ok(Request { order: change.order, variables, manifest })
+    Ok(Request { order: change.order, variables, manifest, ahead })
 }
 
 fn read_sight(reader: &mut impl Read, look: Look) -> io::Result<Sight> {

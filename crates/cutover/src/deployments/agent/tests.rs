@@ -98,10 +98,18 @@ impl Bed {
     }
 
     fn ask_as(&self, order: Order, manifest: &Manifest) {
-        let change = Change { order, has_variables: true, has_manifest: true };
+        self.ask_with(order, manifest, None);
+    }
+
+    /// The same with contents that go ahead.
+    fn ask_with(&self, order: Order, manifest: &Manifest, ahead: Option<&[u8]>) {
+        let change = Change { order, has_variables: true, has_manifest: true, has_ahead: ahead.is_some() };
         self.to_agent.send_json(Kind::Order, &Letter::Change(Box::new(change))).unwrap();
         self.to_agent.send(Kind::Variables, br#"{"MODE":"fast"}"#).unwrap();
         self.to_agent.send(Kind::Manifest, &content::pack_manifest(manifest).unwrap()).unwrap();
+        if let Some(ahead) = ahead {
+            self.to_agent.send(Kind::Ahead, ahead).unwrap();
+        }
     }
 
     /// The next message that is no event.
@@ -302,6 +310,44 @@ fn each_target_on_a_host_gets_what_it_lacks() {
 
     assert_eq!(outcomes, [DeploymentOutcome::Deployed]);
     assert!(["one", "two"].iter().all(|name| dir.path().join(name).join("current/d/7").exists()));
+}
+
+#[test]
+fn what_came_ahead_is_not_asked_for_and_what_did_not_is() {
+    static CANCEL: Cancel = Cancel::new();
+    let (files, mut bed) = (Files::new(), Bed::start(&CANCEL));
+    // Given a client that believes that the host has all but five files, where it has none.
+    let mut earlier = files.manifest();
+    (0..5).for_each(|_| drop(earlier.entries.pop_last()));
+    let ahead = content::pack_ahead(&files.manifest(), &earlier, &files).unwrap();
+    let order = order(&[("app", bed.site())], files.manifest().id());
+    bed.ask_with(order, &files.manifest(), ahead.as_deref());
+
+    let lacking = bed.lacking();
+    assert_eq!(lacking.contents.len(), files.0.len() - 5);
+    content::send(&bed.to_agent, &files.manifest(), &files, lacking).unwrap();
+
+    let (outcomes, dir) = bed.end();
+    assert_eq!(outcomes, [DeploymentOutcome::Deployed]);
+    let there = |(path, text): (&String, &String)| {
+        std::fs::read_to_string(dir.path().join("site/current").join(path)).unwrap() == *text
+    };
+    assert!(files.0.iter().all(there));
+}
+
+#[test]
+fn nothing_is_asked_for_when_all_of_it_came_ahead() {
+    static CANCEL: Cancel = Cancel::new();
+    let mut bed = Bed::start(&CANCEL);
+    let files = Files([("d/1".to_owned(), "only this".to_owned())].into());
+    let nothing = Manifest { entries: BTreeMap::new(), ..files.manifest() };
+    let ahead = content::pack_ahead(&files.manifest(), &nothing, &files).unwrap();
+    let order = order(&[("app", bed.site())], files.manifest().id());
+
+    bed.ask_with(order, &files.manifest(), ahead.as_deref());
+
+    assert_eq!(bed.hear().unwrap().0, Kind::Ended, "without a question");
+    assert!(bed.site().join("current/d/1").exists());
 }
 
 /// A deployment of one host of several has come to this gate.

@@ -1,6 +1,6 @@
 //! The side that lacks contents.
 
-use super::WINDOW_LOG_MAX;
+use super::{Ahead, WINDOW_LOG_MAX};
 use crate::remote::chunk::{CHUNKED_BYTES_MAX, ChunkSize};
 use crate::remote::delta::{Base, Rebuild};
 use crate::remote::frame::{Kind, Sender};
@@ -42,6 +42,7 @@ impl Inlet {
 pub struct Remote<W> {
     sender: Arc<Sender<W>>,
     places: HashMap<Digest, Place>,
+    ahead: Ahead,
     stream: Mutex<Stream>,
 }
 
@@ -69,12 +70,13 @@ enum Unpacked {
 }
 
 impl<W: Write> Remote<W> {
-    /// The contents of this manifest, and where to put what arrives of them.
-    pub fn new(sender: Arc<Sender<W>>, manifest: Option<&Manifest>) -> (Self, Inlet) {
+    /// The contents of this manifest, some of which are here already, and where to put what arrives of the others.
+    pub fn new(sender: Arc<Sender<W>>, manifest: Option<&Manifest>, ahead: Ahead) -> (Self, Inlet) {
         let (inlet, pieces) = sync_channel(PIECE_COUNT_MAX);
         let unpacked = Unpacked::NotYet(Arrivals { pieces, piece: io::Cursor::default() });
         let stream = Stream { unpacked, expected: VecDeque::new(), rebuild: None, left: 0 };
-        (Self { sender, places: manifest.map(places).unwrap_or_default(), stream: Mutex::new(stream) }, Inlet(inlet))
+        let places = manifest.map(places).unwrap_or_default();
+        (Self { sender, places, ahead, stream: Mutex::new(stream) }, Inlet(inlet))
     }
 }
 
@@ -90,12 +92,16 @@ fn places(manifest: &Manifest) -> HashMap<Digest, Place> {
 
 impl<W: Write + Send> BlobSource for Remote<W> {
     fn announce(&self, wanted: &[Wanted]) -> io::Result<()> {
+        let wanted: Vec<&Wanted> = wanted.iter().filter(|wanted| !self.ahead.contains_key(&wanted.digest)).collect();
+        if wanted.is_empty() {
+            return Ok(());
+        }
         let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
         stream.begin()?;
-        let bases = bases(wanted);
+        let bases = bases(&wanted);
         let size = ChunkSize::fitting(bases.iter().flatten().map(|(_, bytes)| bytes).sum());
         let mut contents = Vec::with_capacity(wanted.len());
-        for (wanted, base) in wanted.iter().zip(bases) {
+        for (wanted, base) in wanted.into_iter().zip(bases) {
             let place = self.places.get(&wanted.digest).ok_or_else(|| io::Error::other("nobody offers it"))?;
             // One that cannot be read is no help, and no harm.
             let cut = base.and_then(|(file, _)| Base::cut(file, size).ok());
@@ -108,6 +114,9 @@ impl<W: Write + Send> BlobSource for Remote<W> {
     }
 
     fn open(&self, digest: &Digest) -> io::Result<Box<dyn Read + '_>> {
+        if let Some(content) = self.ahead.get(digest) {
+            return Ok(Box::new(content.as_slice()));
+        }
         let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
         let bytes = self.places.get(digest).map(|place| place.bytes);
         match (stream.expected.pop_front(), bytes) {
@@ -125,7 +134,7 @@ impl<W: Write + Send> BlobSource for Remote<W> {
 }
 
 /// The files to copy from, with their sizes: as many as a list of chunks can be made of.
-fn bases(wanted: &[Wanted]) -> Vec<Option<(File, u64)>> {
+fn bases(wanted: &[&Wanted]) -> Vec<Option<(File, u64)>> {
     let mut left = CHUNKED_BYTES_MAX;
     let mut open = |path: &PathBuf| {
         let file = File::open(path).ok()?;

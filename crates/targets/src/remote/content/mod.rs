@@ -2,9 +2,11 @@
 //!
 //! A large one comes as what changed, where the host has something like it.
 
+mod ahead;
 mod delivery;
 mod send;
 
+pub use ahead::{Ahead, pack_ahead, unpack_ahead};
 pub use delivery::{Inlet, Remote};
 pub use send::send;
 

@@ -93,7 +93,7 @@ fn release(version: &str) -> Files {
 fn conversation(site: &Path, files: &Files, lacking: Option<Lacking>) -> Vec<Vec<u8>> {
     let (manifest, sender) = (files.manifest(), Sender::new(Vec::new()));
     let order = order(&[("app", site.to_owned())], manifest.id());
-    let change = Change { order, has_variables: true, has_manifest: true };
+    let change = Change { order, has_variables: true, has_manifest: true, has_ahead: false };
     sender.send_json(Kind::Order, &Letter::Change(Box::new(change))).unwrap();
     sender.send(Kind::Variables, br#"{"MODE":"fast"}"#).unwrap();
     sender.send(Kind::Manifest, &content::pack_manifest(&manifest).unwrap()).unwrap();
@@ -117,7 +117,7 @@ fn look(site: &Path, files: &Files) -> Vec<Vec<u8>> {
 fn plain_conversation(site: &Path, task: Task) -> Vec<Vec<u8>> {
     let sender = Sender::new(Vec::new());
     let order = Order { task, ..order(&[("app", site.to_owned())], Digest::of(b"")) };
-    let change = Change { order, has_variables: false, has_manifest: false };
+    let change = Change { order, has_variables: false, has_manifest: false, has_ahead: false };
     sender.send_json(Kind::Order, &Letter::Change(Box::new(change))).unwrap();
     sender.send(Kind::Cancel, &[]).unwrap();
     frames(&preamble(7), &sender.into_inner())
@@ -253,6 +253,7 @@ fn a_client_comes_to_no_harm_by_what_an_agent_says() {
             order: &order,
             variables: None,
             artifact: None,
+            ahead: None,
             observer: &Deaf,
             voice: Voice::Cancel(&never),
             ended: &ended,
