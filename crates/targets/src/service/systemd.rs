@@ -53,9 +53,13 @@ impl Systemd {
         exit.success(&subject).map_err(|failure| self.explain(failure, &since))
     }
 
-    /// Makes systemd forget earlier starts: a release that crashed a few times would else use up the unit's start limit,
-    /// and the release before it could not be brought back. Nothing to forget, and not being allowed to, are fine:
-    /// the start itself tells.
+    /// Whether systemd refuses to start the unit because of earlier starts.
+    fn is_limited(&self) -> bool {
+        self.show().is_ok_and(|shown| shown.get("Result").is_some_and(|result| result == "start-limit-hit"))
+    }
+
+    /// Makes systemd forget earlier starts: a release that crashed a few times uses up the unit's start limit, and the
+    /// release before it could else not be brought back. Not being allowed to is fine: the start itself tells.
     fn forgive(&self) {
         let subject = format!("reset unit {}", self.unit);
         let argv = ["systemctl", "reset-failed", &self.unit];
@@ -75,22 +79,28 @@ impl Systemd {
         failure.excerpt(&said)
     }
 
-    /// Whether this user may do all that a deployment and its way back need.
+    /// Whether this user may do all that a deployment and its way back need. Asked side by side: each answer takes a while.
     fn check_sudo(&self) -> Result<(), Failure> {
         if !self.manager.needs_sudo() {
             return Ok(());
         }
-        for verb in VERBS {
-            let subject = format!("ask whether {verb} of unit {} is allowed", self.unit);
-            let argv = ["sudo", "-n", "-l", "systemctl", verb, &self.unit];
-            // Says the program's path when it may be run, else ends with 1 (sudo(8), `-l`).
-            let exit = self.manager.listen(&argv, false, SHOW_TIMEOUT, &subject)?;
-            if exit.code != 0 {
-                let why = format!("this user may not run `sudo -n systemctl {verb} {}`", self.unit);
-                return Err(Failure::new(why).excerpt(&exit.excerpt).hint(self.sudo_advice()));
-            }
+        std::thread::scope(|scope| {
+            let asked = VERBS.map(|verb| scope.spawn(move || self.check_verb(verb)));
+            let died = |_| Err(Failure::new("asking what sudo allows was cut short"));
+            asked.into_iter().try_for_each(|answer| answer.join().unwrap_or_else(died))
+        })
+    }
+
+    fn check_verb(&self, verb: &str) -> Result<(), Failure> {
+        let subject = format!("ask whether {verb} of unit {} is allowed", self.unit);
+        let argv = ["sudo", "-n", "-l", "systemctl", verb, &self.unit];
+        // Says the program's path when it may be run, else ends with 1 (sudo(8), `-l`).
+        let exit = self.manager.listen(&argv, false, SHOW_TIMEOUT, &subject)?;
+        if exit.code == 0 {
+            return Ok(());
         }
-        Ok(())
+        let why = format!("this user may not run `sudo -n systemctl {verb} {}`", self.unit);
+        Err(Failure::new(why).excerpt(&exit.excerpt).hint(self.sudo_advice()))
     }
 
     fn sudo_advice(&self) -> String {
@@ -140,8 +150,13 @@ impl Service for Systemd {
     }
 
     fn restart(&self, progress: &dyn Progress) -> Result<(), Failure> {
-        self.forgive();
-        self.act("restart", progress)
+        match self.act("restart", progress) {
+            Err(_) if self.is_limited() => {
+                self.forgive();
+                self.act("restart", progress)
+            }
+            done => done,
+        }
     }
 
     fn stop(&self, progress: &dyn Progress) -> Result<(), Failure> {
@@ -155,8 +170,14 @@ impl Service for Systemd {
     }
 
     fn log_mark(&self) -> LogMark {
-        let run = self.show().ok().and_then(|mut shown| shown.remove("InvocationID")).filter(|run| !run.is_empty());
-        LogMark { run, ..self.journal.mark() }
+        // Neither waits for the other.
+        let (shown, mark) = std::thread::scope(|scope| {
+            let shown = scope.spawn(|| self.show().ok());
+            let mark = self.journal.mark();
+            (shown.join().ok().flatten(), mark)
+        });
+        let run = shown.and_then(|mut shown| shown.remove("InvocationID")).filter(|run| !run.is_empty());
+        LogMark { run, ..mark }
     }
 
     fn follow_log(&self, lines: usize, tell: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> Result<(), Failure> {

@@ -19,12 +19,17 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use watch::Watch;
 
-/// Pause after the first attempt; it doubles up to the configured interval.
-const FIRST_PAUSE: Duration = Duration::from_millis(10);
+/// The shortest pause between two attempts.
+const PAUSE_MIN: Duration = Duration::from_millis(10);
+/// Which part of the time that has passed is paused, up to the configured interval: whatever a start takes, it is noticed
+/// before a quarter more has passed.
+const PAUSE_SHARE: u32 = 4;
 /// How long a service must run when nothing else is asked of it.
 const SETTLE: Duration = Duration::from_millis(300);
 /// How often cancellation and the main process are looked at.
 const TICK: Duration = Duration::from_millis(20);
+/// How long what was seen of the service holds while probes do not pass yet: to ask again costs time that its start needs.
+const LOOK_INTERVAL_MIN: Duration = Duration::from_millis(50);
 /// How often the service's state is asked for while it soaks.
 const LOOK_INTERVAL_MAX: Duration = Duration::from_millis(250);
 
@@ -72,10 +77,14 @@ struct Verifier<'a> {
 impl Verifier<'_> {
     fn until_healthy(&mut self) -> Result<(), Failure> {
         let config = self.asked.config;
-        let deadline = Instant::now() + config.within;
-        let mut pause = FIRST_PAUSE;
+        let began = Instant::now();
+        let deadline = began + config.within;
+        let mut looked_at: Option<Instant> = None;
         loop {
-            self.look()?;
+            if looked_at.is_none_or(|at| at.elapsed() >= LOOK_INTERVAL_MIN) {
+                self.look()?;
+                looked_at = Some(Instant::now());
+            }
             self.attempt(deadline)?;
             if self.probe_fault().is_none() && self.is_running_on()? {
                 return Ok(());
@@ -85,8 +94,8 @@ impl Verifier<'_> {
                 let why = self.probe_fault().unwrap_or_else(|| self.watch.fault());
                 return Err(self.unhealthy(&format!("not healthy within {:?}: {why}", config.within)));
             }
+            let pause = PAUSE_MIN.max(began.elapsed() / PAUSE_SHARE);
             self.rest(pause.min(config.interval).min(left))?;
-            pause = pause.saturating_mul(2);
         }
     }
 
