@@ -96,7 +96,10 @@ fn host(findings: &Findings) -> String {
         );
         text.push_str(&format!("linked_dirs = {}\n", list(&findings.written)));
     }
-    text.push_str("# Written from the environment's variables and secrets, mode 0600; the old one is kept.\nenv_file = \".env\"\n");
+    text.push_str("# Written from the environment's variables and secrets, mode 0600; the old one is kept.\n");
+    // Without any it is not written, and a service that is told to read it would not start.
+    let has_variables = !plain_variables(findings).is_empty() || !findings.variables.secret.is_empty();
+    text.push_str(if has_variables { "env_file = \".env\"\n" } else { "# env_file = \".env\"\n" });
     text
 }
 
@@ -218,12 +221,18 @@ fn verify(findings: &Findings) -> String {
     text
 }
 
-fn production(findings: &Findings) -> String {
-    let mut text = format!("[environments.production]\nbranch = {}\n", quote(&findings.branch));
+/// The environment's variables that are no secrets.
+fn plain_variables(findings: &Findings) -> BTreeMap<String, String> {
     let own = findings.stack.variables.iter().cloned();
     let mut variables: BTreeMap<String, String> = own.chain(findings.variables.plain.clone()).collect();
     variables.retain(|name, _| !findings.variables.secret.contains(name));
-    let entries: Vec<String> = variables.iter().map(|(name, value)| format!("{name} = {}", quote(value))).collect();
+    variables
+}
+
+fn production(findings: &Findings) -> String {
+    let mut text = format!("[environments.production]\nbranch = {}\n", quote(&findings.branch));
+    let entries: Vec<String> =
+        plain_variables(findings).iter().map(|(name, value)| format!("{name} = {}", quote(value))).collect();
     match entries.is_empty() {
         true => text.push_str("# env = { LOG_LEVEL = \"INFO\" }\n"),
         false => text.push_str(&format!("env = {{ {} }}\n", entries.join(", "))),

@@ -73,6 +73,7 @@ fn a_fastapi_project_with_a_lock_file() {
     let host = host(&text);
     assert_eq!(process(&host), ".venv/bin/python -m uvicorn relay.main:app --host 127.0.0.1 --port 8000");
     assert_eq!(probe_url(&host), "http://127.0.0.1:8000/health");
+    assert_eq!(host.env_file.as_deref(), Some(Path::new(".env")));
     assert_eq!(host.python.unwrap().smoke, ["relay.main"]);
     assert!(!text.contains("change-me"), "the example of a secret is no value");
 }
@@ -83,6 +84,7 @@ fn a_python_script_with_requirements() {
     let text = written(&[("requirements.txt", "requests\n"), ("bot.py", "print('ready')\n"), wheel]);
     let host = host(&text);
     assert_eq!(process(&host), ".venv/bin/python -u bot.py");
+    assert_eq!(host.env_file, None, "without variables nobody writes it, and the service would not start");
     let python = host.python.unwrap();
     assert_eq!(python.requirements.unwrap(), Path::new("requirements.txt"));
     assert_eq!(python.wheels.unwrap(), Path::new("wheels"));
