@@ -43,10 +43,10 @@ pub fn command(agents: &[Agent]) -> String {
          m=$(uname -m); echo \"{MISSING}$(uname -s) $m\"; \
          case $m in {sizes}*) exit 9;; esac; \
          IFS= read -r n || exit 9; \
-         umask 077; mkdir -p $d || exit 9; \
+         u=$(umask); umask 077; mkdir -p $d || exit 9; \
          head -c $((n+s)) | tail -c $s >$d/.$f.$$ && [ $(wc -c <$d/.$f.$$) -eq $s ] && \
          chmod 700 $d/.$f.$$ && mv -f $d/.$f.$$ $d/$f || {{ rm -f $d/.$f.$$; exit 9; }}; \
-         exec $d/$f agent serve"
+         umask $u; exec $d/$f agent serve"
     );
     format!("exec sh -c '{script}'")
 }
@@ -135,8 +135,8 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
     use std::process::{Command, Stdio};
 
-    /// A script in the agent's place, which says what it was given.
-    const AGENT: &str = "#!/bin/sh\nprintf 'cutover-agent 1\\n%s ' \"$*\"; cat\n";
+    /// A script in the agent's place, which says what it was given, and how private it makes files.
+    const AGENT: &str = "#!/bin/sh\nprintf 'cutover-agent 1\\n%s %s ' \"$*\" $(umask); cat\n";
 
     fn agent(dir: &Path, machine: &str) -> Agent {
         let path = dir.join("cutover");
@@ -167,8 +167,10 @@ mod tests {
         let (said, _) = run(dir.path(), std::slice::from_ref(&agent), &first);
         let (said_then, _) = run(dir.path(), std::slice::from_ref(&agent), b"6\nflight");
 
-        assert_eq!(said, format!("cutover-missing Linux {}\ncutover-agent 1\nagent serve again", machine()));
-        assert_eq!(said_then, "cutover-agent 1\nagent serve 6\nflight");
+        let umask = Command::new("sh").args(["-c", "umask"]).output().unwrap().stdout;
+        let umask = String::from_utf8(umask).unwrap().trim().to_owned();
+        assert_eq!(said, format!("cutover-missing Linux {}\ncutover-agent 1\nagent serve {umask} again", machine()));
+        assert_eq!(said_then, format!("cutover-agent 1\nagent serve {umask} 6\nflight"));
         let placed = dir.path().join(AGENTS_DIR).join(agent.digest.to_string());
         assert_eq!(fs::metadata(placed).unwrap().permissions().mode() & 0o777, 0o700);
     }
