@@ -53,13 +53,9 @@ impl Systemd {
         exit.success(&subject).map_err(|failure| self.explain(failure, &since))
     }
 
-    /// Whether systemd refuses to start the unit because of earlier starts.
-    fn is_limited(&self) -> bool {
-        self.show().is_ok_and(|shown| shown.get("Result").is_some_and(|result| result == "start-limit-hit"))
-    }
-
-    /// Makes systemd forget earlier starts: a release that crashed a few times uses up the unit's start limit, and the
-    /// release before it could else not be brought back. Not being allowed to is fine: the start itself tells.
+    /// Makes systemd forget earlier starts: a release that crashed a few times would else use up the unit's start limit,
+    /// and the release before it could not be brought back. Nothing to forget, and not being allowed to, are fine:
+    /// the start itself tells. That the limit was hit cannot be seen afterwards: `Result` keeps what was there before it.
     fn forgive(&self) {
         let subject = format!("reset unit {}", self.unit);
         let argv = ["systemctl", "reset-failed", &self.unit];
@@ -150,13 +146,8 @@ impl Service for Systemd {
     }
 
     fn restart(&self, progress: &dyn Progress) -> Result<(), Failure> {
-        match self.act("restart", progress) {
-            Err(_) if self.is_limited() => {
-                self.forgive();
-                self.act("restart", progress)
-            }
-            done => done,
-        }
+        self.forgive();
+        self.act("restart", progress)
     }
 
     fn stop(&self, progress: &dyn Progress) -> Result<(), Failure> {
