@@ -68,18 +68,13 @@ impl Contacts {
     pub(super) fn pass(&self, at: usize, standing: Standing, now: Instant) -> Standing {
         let host = &self.hosts[at];
         let silence = host.asked_at.map_or(Duration::ZERO, |asked_at| now.saturating_duration_since(asked_at));
+        let lost_for = host.lost_at.map(|lost_at| now.saturating_duration_since(lost_at));
         match standing {
             Standing::Healthy | Standing::Silent if silence > self.lease => Standing::Leaving,
             Standing::Healthy | Standing::Silent if silence > self.lease / 2 => Standing::Silent,
             Standing::Silent => Standing::Healthy,
             // It may have heard a last word after its last answer, and needs time to go back.
-            Standing::Leaving
-                if host
-                    .lost_at
-                    .is_some_and(|lost_at| now.saturating_duration_since(lost_at) > self.lease.saturating_mul(2)) =>
-            {
-                Standing::Lost
-            }
+            Standing::Leaving if lost_for.is_some_and(|time| time > self.lease.saturating_mul(2)) => Standing::Lost,
             standing => standing,
         }
     }

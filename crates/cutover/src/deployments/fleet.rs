@@ -213,7 +213,7 @@ impl<'f> Coordinator<'f> {
         let now = Instant::now();
         for at in 0..self.end.standings.len() {
             let standing = self.contacts.pass(at, self.end.standings[at], now);
-            self.stands(at, standing, "it does not answer any more".to_owned());
+            self.stands(at, standing, "it does not answer any more");
         }
     }
 
@@ -309,12 +309,11 @@ impl<'f> Coordinator<'f> {
             News::Over(Ok(ended)) => (Standing::Ended(ended.unwrap_or(DeploymentOutcome::Deployed)), String::new()),
             News::Over(Err(undone)) => self.undone(at, undone),
         };
-        self.stands(at, standing, why);
-        self.compare();
+        self.stands(at, standing, &why);
     }
 
     /// Notes how a host stands, and tells it when that is new.
-    fn stands(&mut self, at: usize, standing: Standing, why: String) {
+    fn stands(&mut self, at: usize, standing: Standing, why: &str) {
         if self.end.standings[at] == standing {
             return;
         }
@@ -323,8 +322,9 @@ impl<'f> Coordinator<'f> {
             // Should it hear that, it knows sooner.
             let _heard = self.voices[at].send(Word::Stop);
         }
-        let host = self.end.hosts[at].clone();
+        let (host, why) = (self.end.hosts[at].clone(), why.to_owned());
         self.fleet.observer.event(&Event::Stands { host, standing, why, at: Timestamp::now() });
+        self.compare();
     }
 
     /// One that was told to stop meanwhile hears that at its gate.

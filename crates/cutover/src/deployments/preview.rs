@@ -61,27 +61,21 @@ pub(crate) struct StepPreview {
     pub(crate) irreversible: bool,
 }
 
-/// How files differ.
+/// How something differs from what is live.
 #[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct FileChanges {
-    /// New ones.
-    pub(crate) added: Vec<RelativePath>,
-    /// Those that are different.
-    pub(crate) changed: Vec<RelativePath>,
-    /// Those that would not be there any more.
-    pub(crate) removed: Vec<RelativePath>,
+pub(crate) struct Changes<K> {
+    /// What is new.
+    pub(crate) added: Vec<K>,
+    /// What is different.
+    pub(crate) changed: Vec<K>,
+    /// What would not be there any more.
+    pub(crate) removed: Vec<K>,
 }
 
+/// How files differ.
+pub(crate) type FileChanges = Changes<RelativePath>;
 /// How an env file differs from the live one, by names only.
-#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct VariableChanges {
-    /// New ones.
-    pub(crate) added: Vec<String>,
-    /// Those that are different.
-    pub(crate) changed: Vec<String>,
-    /// Those that would not be there any more.
-    pub(crate) removed: Vec<String>,
-}
+pub(crate) type VariableChanges = Changes<String>;
 
 impl Previewed {
     /// Looks at what an order would do; to `rehearse` is to check besides all that can be checked beforehand.
@@ -99,7 +93,7 @@ impl Preview {
         let mut files = BTreeMap::new();
         for (target, config) in &draft.order.targets {
             let live = live_manifest(&Layout::new(&config.deploy_to))?;
-            files.insert(target.clone(), FileChanges::since(&live, manifest));
+            files.insert(target.clone(), FileChanges::between(&live, &manifest.entries));
         }
         Ok(Self {
             unchanged: plan.original.as_ref() == Some(&plan.release),
@@ -152,36 +146,26 @@ fn live_manifest(layout: &Layout) -> Result<BTreeMap<RelativePath, ManifestEntry
     Ok(serde_json::from_slice::<Manifest>(&text).map(|manifest| manifest.entries).unwrap_or_default())
 }
 
-impl FileChanges {
-    fn since(old: &BTreeMap<RelativePath, ManifestEntry>, new: &Manifest) -> Self {
-        let mut changes = Self::default();
-        for (path, entry) in &new.entries {
-            match old.get(path) {
-                None => changes.added.push(path.clone()),
-                Some(before) if before != entry => changes.changed.push(path.clone()),
+impl<K: Ord + Clone> Changes<K> {
+    fn between<V: PartialEq>(old: &BTreeMap<K, V>, new: &BTreeMap<K, V>) -> Self {
+        let mut changes = Self { added: Vec::new(), changed: Vec::new(), removed: Vec::new() };
+        for (name, value) in new {
+            match old.get(name) {
+                None => changes.added.push(name.clone()),
+                Some(before) if before != value => changes.changed.push(name.clone()),
                 Some(_) => {}
             }
         }
-        changes.removed.extend(old.keys().filter(|path| !new.entries.contains_key(*path)).cloned());
+        changes.removed.extend(old.keys().filter(|name| !new.contains_key(*name)).cloned());
         changes
     }
 }
 
 impl VariableChanges {
     fn since_live(config: &HostConfig, variables: &Variables) -> Result<Self, Failure> {
-        let (mut changes, wanted) = (Self::default(), &variables.values);
-        if config.env_file.is_none() || wanted.is_empty() {
-            return Ok(changes);
+        if config.env_file.is_none() || variables.values.is_empty() {
+            return Ok(Self::default());
         }
-        let live = live_variables(config)?;
-        for (name, value) in wanted {
-            match live.get(name) {
-                None => changes.added.push(name.clone()),
-                Some(before) if before != value => changes.changed.push(name.clone()),
-                Some(_) => {}
-            }
-        }
-        changes.removed.extend(live.into_keys().filter(|name| !wanted.contains_key(name)));
-        Ok(changes)
+        Ok(Self::between(&live_variables(config)?, &variables.values))
     }
 }

@@ -83,6 +83,11 @@ pub trait Service: Send + Sync {
     /// The present end of its log; to be taken before a restart.
     fn log_mark(&self) -> LogMark;
 
+    /// Both at once, which may be quicker.
+    fn state_and_mark(&self) -> Result<(ServiceState, LogMark), Failure> {
+        Ok((self.state()?, self.log_mark()))
+    }
+
     /// What its log says since then, the last `bytes_max` bytes of it. **Not masked.**
     ///
     /// Fails when it cannot be read; a service that said nothing gives an empty text.

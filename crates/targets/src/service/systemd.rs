@@ -44,6 +44,22 @@ impl Systemd {
         Ok(parse_show(&said.map_err(|failure| self.manager.without_answer(failure, is_booted()))?))
     }
 
+    /// Looks at unit and journal; neither waits for the other.
+    fn show_and_mark(&self) -> (Result<BTreeMap<String, String>, Failure>, LogMark) {
+        std::thread::scope(|scope| {
+            let shown = scope.spawn(|| self.show());
+            let mark = self.journal.mark();
+            let died = |_| Err(Failure::new(format!("look at unit {}: that was cut short", self.unit)));
+            (shown.join().unwrap_or_else(died), mark)
+        })
+    }
+
+    fn read(&self, shown: &BTreeMap<String, String>) -> ServiceState {
+        let mut state = state_of(shown, Timestamp::now(), monotonic_us());
+        self.count(&mut state, shown);
+        state
+    }
+
     /// Changes the unit, as root where that is needed.
     fn act(&self, verb: &str, progress: &dyn Progress) -> Result<(), Failure> {
         let since = LogMark::now(super::LogPlace::Time);
@@ -120,10 +136,7 @@ impl Systemd {
 
 impl Service for Systemd {
     fn state(&self) -> Result<ServiceState, Failure> {
-        let shown = self.show()?;
-        let mut state = state_of(&shown, Timestamp::now(), monotonic_us());
-        self.count(&mut state, &shown);
-        Ok(state)
+        Ok(self.read(&self.show()?))
     }
 
     fn check(&self) -> Result<(), Failure> {
@@ -161,14 +174,14 @@ impl Service for Systemd {
     }
 
     fn log_mark(&self) -> LogMark {
-        // Neither waits for the other.
-        let (shown, mark) = std::thread::scope(|scope| {
-            let shown = scope.spawn(|| self.show().ok());
-            let mark = self.journal.mark();
-            (shown.join().ok().flatten(), mark)
-        });
-        let run = shown.and_then(|mut shown| shown.remove("InvocationID")).filter(|run| !run.is_empty());
-        LogMark { run, ..mark }
+        let (shown, mark) = self.show_and_mark();
+        LogMark { run: shown.ok().as_ref().and_then(run), ..mark }
+    }
+
+    fn state_and_mark(&self) -> Result<(ServiceState, LogMark), Failure> {
+        let (shown, mark) = self.show_and_mark();
+        let shown = shown?;
+        Ok((self.read(&shown), LogMark { run: run(&shown), ..mark }))
     }
 
     fn follow_log(&self, lines: usize, tell: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> Result<(), Failure> {
@@ -200,6 +213,11 @@ fn escaped(unit: &str) -> String {
 fn parse_show(text: &str) -> BTreeMap<String, String> {
     let pairs = text.lines().filter_map(|line| line.split_once('='));
     pairs.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect()
+}
+
+/// The run of the unit, as systemd numbers it.
+fn run(shown: &BTreeMap<String, String>) -> Option<String> {
+    shown.get("InvocationID").filter(|run| !run.is_empty()).cloned()
 }
 
 /// The unit's living processes.

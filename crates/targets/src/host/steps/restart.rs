@@ -30,13 +30,8 @@ const LOG_BYTES_MAX: usize = 1 << 20;
 /// Reads what runs and where its log stands.
 pub(crate) fn capture(site: &Site<'_>, config: &ServiceConfig) -> Result<Before, Failure> {
     let service = service::open(config, &site.service_site());
-    // Nothing live was changed yet, and neither waits for the other.
-    let (state, mark) = std::thread::scope(|scope| {
-        let marked = scope.spawn(|| service.log_mark());
-        (service.state(), marked.join().ok())
-    });
-    let mark = mark.ok_or_else(|| Failure::new("looking where the log stands was cut short"))?;
-    Before::encode(&RestartBefore { service: state?, mark })
+    let (service, mark) = service.state_and_mark()?;
+    Before::encode(&RestartBefore { service, mark })
 }
 
 /// Restarts the service.

@@ -3,8 +3,8 @@
 //! One compressed stream of contents, each behind the place of an entry in the manifest that has it: four bytes,
 //! little-endian. The manifest says how long each of them is.
 
-use super::{LEVEL, WINDOW_LOG_MAX};
-use cutover_core::artifact::{BlobSource, Digest, Manifest, ManifestEntry};
+use super::{LEVEL, WINDOW_LOG_MAX, files};
+use cutover_core::artifact::{BlobSource, Digest, Manifest};
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Read, Write};
 
@@ -52,14 +52,6 @@ pub fn unpack_ahead(manifest: &Manifest, packed: &[u8]) -> io::Result<Ahead> {
     Ok(ahead)
 }
 
-/// The files of a manifest: the place of the entry, the content and its length.
-fn files(manifest: &Manifest) -> impl Iterator<Item = (u32, Digest, u64)> {
-    (0..).zip(manifest.entries.values()).filter_map(|(entry, of)| match of {
-        ManifestEntry::File { digest, bytes, .. } => Some((entry, *digest, *bytes)),
-        ManifestEntry::Symlink { .. } => None,
-    })
-}
-
 fn next_entry(from: &mut impl Read) -> io::Result<Option<u32>> {
     let mut number = Vec::new();
     from.take(4).read_to_end(&mut number)?;
@@ -77,7 +69,7 @@ fn invalid(what: &str) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cutover_core::artifact::RelativePath;
+    use cutover_core::artifact::{ManifestEntry, RelativePath};
     use std::path::PathBuf;
 
     /// Contents by their names.

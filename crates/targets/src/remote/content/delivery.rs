@@ -1,11 +1,11 @@
 //! The side that lacks contents.
 
-use super::{Ahead, WINDOW_LOG_MAX};
+use super::{Ahead, WINDOW_LOG_MAX, files};
 use crate::remote::chunk::{CHUNKED_BYTES_MAX, ChunkSize};
 use crate::remote::delta::{Base, Rebuild};
 use crate::remote::frame::{Kind, Sender};
 use crate::remote::lacking::{Lack, Lacking};
-use cutover_core::artifact::{BlobSource, Digest, Manifest, ManifestEntry, Wanted};
+use cutover_core::artifact::{BlobSource, Digest, Manifest, Wanted};
 use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
@@ -82,12 +82,7 @@ impl<W: Write> Remote<W> {
 
 /// Where each content of a manifest is.
 fn places(manifest: &Manifest) -> HashMap<Digest, Place> {
-    let entries = (0..).zip(manifest.entries.values());
-    let place = |(entry, of): (u32, &ManifestEntry)| match of {
-        ManifestEntry::File { digest, bytes, .. } => Some((*digest, Place { entry, bytes: *bytes })),
-        ManifestEntry::Symlink { .. } => None,
-    };
-    entries.filter_map(place).collect()
+    files(manifest).map(|(entry, digest, bytes)| (digest, Place { entry, bytes })).collect()
 }
 
 impl<W: Write + Send> BlobSource for Remote<W> {

@@ -10,13 +10,21 @@ pub use ahead::{Ahead, pack_ahead, unpack_ahead};
 pub use delivery::{Inlet, Remote};
 pub use send::send;
 
-use cutover_core::artifact::{MANIFEST_BYTES_MAX, Manifest};
+use cutover_core::artifact::{Digest, MANIFEST_BYTES_MAX, Manifest, ManifestEntry};
 use std::io::{self, Read};
 
 /// Zstandard's fastest ordinary level: a network is rarely faster than it.
 const LEVEL: i32 = 1;
 /// The largest window that is unpacked, as a power of two: 8 MiB.
 const WINDOW_LOG_MAX: u32 = 23;
+
+/// The files of a manifest: the place of the entry, the content and its length.
+fn files(manifest: &Manifest) -> impl Iterator<Item = (u32, Digest, u64)> {
+    (0..).zip(manifest.entries.values()).filter_map(|(entry, of)| match of {
+        ManifestEntry::File { digest, bytes, .. } => Some((entry, *digest, *bytes)),
+        ManifestEntry::Symlink { .. } => None,
+    })
+}
 
 /// A manifest, compressed.
 pub fn pack_manifest(manifest: &Manifest) -> io::Result<Vec<u8>> {
