@@ -5,7 +5,7 @@ use cutover_core::config::{CommandLine, SystemdScope};
 use cutover_core::mask::Masker;
 use cutover_core::secret::Secret;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// A program, and within which bounds it is run.
@@ -38,13 +38,22 @@ pub(crate) fn ask(
     listen(&tool.child(), bytes_max, &|| false)
 }
 
+/// Names a user's directory for sockets and the like.
+const RUNTIME_DIR_VARIABLE: &str = "XDG_RUNTIME_DIR";
+
+/// This user's directory for sockets. Sessions without PAM don't name it; it is where systemd puts it for every user
+/// (pam_systemd(8)).
+pub(crate) fn runtime_dir() -> PathBuf {
+    let usual = || format!("/run/user/{}", rustix::process::geteuid().as_raw()).into();
+    std::env::var_os(RUNTIME_DIR_VARIABLE).map_or_else(usual, PathBuf::from)
+}
+
 /// What has programs say the same everywhere, and those of systemd's find the manager of this scope.
 pub(crate) fn variables(scope: SystemdScope) -> BTreeMap<String, Secret> {
     let mut variables =
         BTreeMap::from([("SYSTEMD_PAGER", String::new()), ("SYSTEMD_COLORS", "0".into()), ("LC_ALL", "C".into())]);
-    if scope == SystemdScope::User && std::env::var_os("XDG_RUNTIME_DIR").is_none() {
-        // Where systemd puts it for every user; sessions without PAM don't name it (pam_systemd(8)).
-        variables.insert("XDG_RUNTIME_DIR", format!("/run/user/{}", rustix::process::geteuid().as_raw()));
+    if scope == SystemdScope::User && std::env::var_os(RUNTIME_DIR_VARIABLE).is_none() {
+        variables.insert(RUNTIME_DIR_VARIABLE, runtime_dir().display().to_string());
     }
     variables.into_iter().map(|(name, value)| (name.to_owned(), Secret::new(value))).collect()
 }

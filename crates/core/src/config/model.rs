@@ -217,6 +217,18 @@ pub struct VerifyConfig {
     pub probes: Vec<ProbeConfig>,
 }
 
+impl VerifyConfig {
+    /// Whether a probe waits for a line of the service's log.
+    pub fn awaits_log(&self) -> bool {
+        self.probes.iter().any(|probe| matches!(probe.kind, ProbeKind::Log { .. }))
+    }
+
+    /// Whether what the service logs decides about its health.
+    pub fn watches_log(&self) -> bool {
+        self.awaits_log() || !self.fatal.is_empty()
+    }
+}
+
 /// One probe.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct ProbeConfig {

@@ -23,6 +23,7 @@ fn a_user_with_a_narrow_sudo_rule_deploys_and_goes_back() {
     shop.deploy(HEALTHY).expect(0);
     shop.deploy(HEALTHY).expect(0);
     shop.assert_serves(2, "after two deployments");
+    shop.assert_looks_by_itself();
     let broken = shop.deploy(BROKEN).expect(3);
     let kept = broken.kept_log(&shop.host);
     broken.says(&["| the till 3 is jammed"]);

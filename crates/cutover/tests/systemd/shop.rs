@@ -189,6 +189,24 @@ hosts.app = ["localhost"]
         assert!(status["lock"].is_null(), "{about}: {status}");
     }
 
+    /// Asserts that the unit is looked at without `systemctl`, and seen to be as `systemctl` shows it.
+    #[track_caller]
+    pub(crate) fn assert_looks_by_itself(&self) {
+        self.host.shell("root", "mv /usr/bin/systemctl /usr/bin/systemctl.away");
+        let seen = self.status()["service"].clone();
+        self.host.shell("root", "mv /usr/bin/systemctl.away /usr/bin/systemctl");
+        let systemctl = match self.scope {
+            "user" => "XDG_RUNTIME_DIR=/run/user/$(id -u) systemctl --user",
+            _ => "systemctl",
+        };
+        let show = |name: &str| self.host.shell(self.user, &format!("{systemctl} show --value -p {name} {UNIT}"));
+        let description = format!("{} ({})", show("ActiveState"), show("SubState"));
+        let shown = [description, show("MainPID"), show("NRestarts")];
+        let seen_too = [&seen["description"], &seen["main"]["pid"], &seen["restart_count"]];
+        assert_eq!(seen_too.map(|value| value.to_string().trim_matches('"').to_owned()), shown, "{seen}");
+        assert!(seen["memory_bytes"].as_u64().unwrap() > 1 << 20 && seen["since"].is_string(), "{seen}");
+    }
+
     /// Asserts that nothing was ever brought here.
     #[track_caller]
     pub(crate) fn assert_untouched(&self) {

@@ -13,6 +13,7 @@ fn a_unit_is_deployed_restarted_taken_back_and_rolled_back() {
     let first = shop.host.property("shop", "MainPID");
     shop.deploy(HEALTHY).expect(0);
     shop.assert_serves(2, "after the second");
+    shop.assert_looks_by_itself();
     assert_ne!(shop.host.property("shop", "MainPID"), first, "the unit was not restarted");
 
     let broken = shop.deploy(BROKEN).expect(3).says(&["the service keeps crashing", "| the till 3 is jammed"]);

@@ -20,6 +20,7 @@ fn a_unit_of_a_lingering_user_is_deployed_taken_back_and_rolled_back() {
     shop.deploy(HEALTHY).expect(0).says(&["2 probes passed"]);
     shop.deploy(HEALTHY).expect(0);
     shop.assert_serves(4, "after two deployments");
+    shop.assert_looks_by_itself();
     let service = &shop.status()["service"];
     assert!(service["memory_bytes"].as_u64().unwrap() > 1 << 20, "{service}");
     let group = shop.host.shell("root", &format!("cat /proc/{}/cgroup", service["main"]["pid"]));

@@ -1,6 +1,6 @@
 //! The executor: finds the code of each step. It decides nothing.
 
-use super::action::{Action, Holding, Work};
+use super::action::{Action, Holding, Verification, Work};
 use super::gate::{self, Coordinator, Nobody};
 use super::layout::Layout;
 use super::site::{Offer, Site, SupervisorProgram};
@@ -25,6 +25,7 @@ pub struct LocalHost<'a> {
     layouts: BTreeMap<PathBuf, Layout>,
     env_files: BTreeMap<PathBuf, PathBuf>,
     secret_names: BTreeSet<String>,
+    watched_logs: BTreeSet<PathBuf>,
 }
 
 const NOTHING: &str = "nothing to take back";
@@ -47,6 +48,7 @@ impl<'a> LocalHost<'a> {
             layouts: layouts.collect(),
             env_files: BTreeMap::new(),
             secret_names: BTreeSet::new(),
+            watched_logs: BTreeSet::new(),
         };
         for step in &plan.steps {
             host.learn(&step.action);
@@ -59,6 +61,11 @@ impl<'a> LocalHost<'a> {
         if let Work::Hold(Holding { env, .. }) = &action.work {
             self.secret_names.extend(env.secrets.iter().cloned());
             self.env_files.extend(env.path.clone().map(|file| (action.deploy_to.clone(), file)));
+        }
+        if let Work::Verify(Verification { verify, .. }) = &action.work
+            && verify.watches_log()
+        {
+            self.watched_logs.insert(action.deploy_to.clone());
         }
     }
 
@@ -81,6 +88,7 @@ impl<'a> LocalHost<'a> {
             supervisor: self.supervisor,
             env_file: self.env_files.get(&step.action.deploy_to).cloned(),
             secret_names: &self.secret_names,
+            is_log_watched: self.watched_logs.contains(&step.action.deploy_to),
         }
     }
 }

@@ -12,7 +12,7 @@ use super::layout::Layout;
 use super::release::{Release, ReleaseState, linked};
 use crate::supervisor::ENV_BYTES_MAX;
 use cutover_core::artifact::{Digest, Manifest};
-use cutover_core::config::{CommandLine, HostConfig, OnLostCoordinator, ProbeKind, ServiceConfig};
+use cutover_core::config::{CommandLine, HostConfig, OnLostCoordinator, ServiceConfig};
 use cutover_core::id::{DeploymentId, EnvironmentName, ProjectName, ReleaseId, TargetName};
 use cutover_core::plan::{Phase, Plan, PlanKind, Reversal, Step, StepId};
 use cutover_core::rollout::Gate;
@@ -392,7 +392,7 @@ fn preflight(config: &HostConfig, subject: &Subject<'_>) -> Preflight {
         programs: programs(config),
         linked_files: config.linked_files.clone(),
         service: config.service.clone(),
-        awaits_log: config.verify.probes.iter().any(|probe| matches!(probe.kind, ProbeKind::Log { .. })),
+        awaits_log: config.verify.awaits_log(),
         watches_log: !config.verify.fatal.is_empty(),
         misfits: misfits(config, subject.manifest),
     }

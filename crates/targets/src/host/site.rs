@@ -56,6 +56,8 @@ pub(crate) struct Site<'a> {
     pub(crate) supervisor: &'a SupervisorProgram,
     pub(crate) env_file: Option<PathBuf>,
     pub(crate) secret_names: &'a BTreeSet<String>,
+    /// Whether what the service logs decides about its health.
+    pub(crate) is_log_watched: bool,
 }
 
 impl Site<'_> {

@@ -1,5 +1,6 @@
 //! What runs a release: a systemd unit, commands of the user's own, or Cutover's own supervisor.
 
+mod bus;
 mod command;
 mod journal;
 mod log;
@@ -83,8 +84,8 @@ pub trait Service: Send + Sync {
     /// The present end of its log; to be taken before a restart.
     fn log_mark(&self) -> LogMark;
 
-    /// Both at once, which may be quicker.
-    fn state_and_mark(&self) -> Result<(ServiceState, LogMark), Failure> {
+    /// Both at once, which may be quicker; more so where nobody decides by what the log says, so that the moment is mark enough.
+    fn state_and_mark(&self, _is_log_watched: bool) -> Result<(ServiceState, LogMark), Failure> {
         Ok((self.state()?, self.log_mark()))
     }
 

@@ -2,7 +2,7 @@
 
 use super::journal::Journal;
 use super::manager::{Manager, is_booted};
-use super::{LogMark, Service, ServiceState};
+use super::{LogMark, Service, ServiceState, bus};
 use crate::process::{ProcessIdentity, cgroup_members, memory_bytes, stat_of};
 use cutover_child::signal_name;
 use cutover_core::config::SystemdScope;
@@ -20,10 +20,6 @@ const SHOW_TIMEOUT: Duration = Duration::from_secs(10);
 const SYSTEMCTL: &str = "/usr/bin/systemctl";
 /// What a deployment and its way back may ask of the manager.
 const VERBS: [&str; 3] = ["restart", "stop", "reset-failed"];
-/// What is asked for.
-const PROPERTIES: &str = "LoadState,ActiveState,SubState,Result,MainPID,ExecMainCode,ExecMainStatus,NRestarts,\
-                          ActiveEnterTimestampMonotonic,MemoryCurrent,CPUUsageNSec,ControlGroup,InvocationID";
-
 pub(super) struct Systemd {
     unit: String,
     timeout: Duration,
@@ -37,9 +33,16 @@ impl Systemd {
         Self { journal: Journal { unit: unit.clone(), manager: manager.clone() }, unit, timeout, manager }
     }
 
+    /// Looks at the unit: over the message bus where that answers, since a process for each look costs more than all else
+    /// that is done here.
     fn show(&self) -> Result<BTreeMap<String, String>, Failure> {
+        bus::properties(self.manager.scope, &self.unit).or_else(|_| self.show_by_systemctl())
+    }
+
+    fn show_by_systemctl(&self) -> Result<BTreeMap<String, String>, Failure> {
         let subject = format!("look at unit {}", self.unit);
-        let properties = format!("--property={PROPERTIES}");
+        let names: Vec<&str> = bus::PROPERTIES.iter().map(|(_, name)| *name).collect();
+        let properties = format!("--property={}", names.join(","));
         let said = self.manager.ask(&["systemctl", "show", &properties, "--", &self.unit], SHOW_TIMEOUT, &subject);
         Ok(parse_show(&said.map_err(|failure| self.manager.without_answer(failure, is_booted()))?))
     }
@@ -69,9 +72,7 @@ impl Systemd {
         exit.success(&subject).map_err(|failure| self.explain(failure, &since))
     }
 
-    /// Makes systemd forget earlier starts: a release that crashed a few times would else use up the unit's start limit,
-    /// and the release before it could not be brought back. Nothing to forget, and not being allowed to, are fine:
-    /// the start itself tells. That the limit was hit cannot be seen afterwards: `Result` keeps what was there before it.
+    /// Makes systemd forget earlier starts. Nothing to forget, and not being allowed to, are fine: the start itself tells.
     fn forgive(&self) {
         let subject = format!("reset unit {}", self.unit);
         let argv = ["systemctl", "reset-failed", &self.unit];
@@ -80,7 +81,7 @@ impl Systemd {
 
     /// `systemctl` says only that something went wrong; the state and the journal say what.
     fn explain(&self, mut failure: Failure, since: &LogMark) -> Failure {
-        if self.manager.needs_sudo() && failure.excerpt.lines().any(|line| line.starts_with("sudo: ")) {
+        if self.is_refused(&failure) {
             return failure.hint(self.sudo_advice());
         }
         if let Ok(state) = self.state().map(|state| state.description) {
@@ -89,6 +90,11 @@ impl Systemd {
         let log = self.journal.since(since, EXCERPT_BYTES_MAX / 2).unwrap_or_else(|failure| format!("({failure})\n"));
         let said = format!("{}{log}", failure.excerpt);
         failure.excerpt(&said)
+    }
+
+    /// Whether it was sudo that did not want to.
+    fn is_refused(&self, failure: &Failure) -> bool {
+        self.manager.needs_sudo() && failure.excerpt.lines().any(|line| line.starts_with("sudo: "))
     }
 
     /// Whether this user may do all that a deployment and its way back need. Asked side by side: each answer takes a while.
@@ -158,7 +164,24 @@ impl Service for Systemd {
         self.journal.check()
     }
 
+    /// A release that crashed a few times has used up the unit's start limit, and the release before it could not be
+    /// brought back: systemd must forget these starts first. Of a unit that runs and did not crash only restarts that
+    /// somebody asked for are counted. That they were too many cannot be seen (`Result` keeps what was there before), but
+    /// then no run began, and it is tried once more.
     fn restart(&self, progress: &dyn Progress) -> Result<(), Failure> {
+        let before = self.show().unwrap_or_default();
+        let (state, run_before) = (self.read(&before), run(&before));
+        if !state.active || state.restart_count > 0 {
+            self.forgive();
+        }
+        let failure = match self.act("restart", progress) {
+            Err(failure) if !self.is_refused(&failure) && !progress.cancelled() => failure,
+            done => return done,
+        };
+        let run_after = run(&self.show().unwrap_or_default());
+        if run_after.is_some() && run_after != run_before {
+            return Err(failure);
+        }
         self.forgive();
         self.act("restart", progress)
     }
@@ -178,8 +201,9 @@ impl Service for Systemd {
         LogMark { run: shown.ok().as_ref().and_then(run), ..mark }
     }
 
-    fn state_and_mark(&self) -> Result<(ServiceState, LogMark), Failure> {
-        let (shown, mark) = self.show_and_mark();
+    fn state_and_mark(&self, is_log_watched: bool) -> Result<(ServiceState, LogMark), Failure> {
+        let by_the_moment = || (self.show(), LogMark::now(super::LogPlace::Time));
+        let (shown, mark) = if is_log_watched { self.show_and_mark() } else { by_the_moment() };
         let shown = shown?;
         Ok((self.read(&shown), LogMark { run: run(&shown), ..mark }))
     }

@@ -1,0 +1,155 @@
+//! What systemd says of a unit, asked over its message bus: as `systemctl show` does it, without a process for each look.
+
+#[cfg(test)]
+mod tests;
+mod wire;
+
+use crate::tool::runtime_dir;
+use cutover_core::config::SystemdScope;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::time::Duration;
+use wire::{Call, Message};
+
+/// How long an answer may take.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// The longest line of the handshake, in bytes.
+const LINE_BYTES_MAX: u64 = 1024;
+/// How many messages that answer nothing are passed over: a bus greets who comes.
+const STRAY_COUNT_MAX: usize = 16;
+/// Only these have what is asked for here; others are left to `systemctl`.
+const SUFFIX: &str = ".service";
+const SYSTEMD: &str = "org.freedesktop.systemd1";
+const UNIT: &str = "org.freedesktop.systemd1.Unit";
+const SERVICE: &str = "org.freedesktop.systemd1.Service";
+/// What is asked for (org.freedesktop.systemd1(5)), by the names that `systemctl show` has for it.
+pub(super) const PROPERTIES: [(&str, &str); 13] = [
+    (UNIT, "LoadState"),
+    (UNIT, "ActiveState"),
+    (UNIT, "SubState"),
+    (UNIT, "ActiveEnterTimestampMonotonic"),
+    (UNIT, "InvocationID"),
+    (SERVICE, "Result"),
+    (SERVICE, "MainPID"),
+    (SERVICE, "ExecMainCode"),
+    (SERVICE, "ExecMainStatus"),
+    (SERVICE, "NRestarts"),
+    (SERVICE, "MemoryCurrent"),
+    (SERVICE, "CPUUsageNSec"),
+    (SERVICE, "ControlGroup"),
+];
+
+/// The properties of a unit; what this systemd does not know of is left out. Any error means only that `systemctl` must be
+/// asked, which can also say what is wrong.
+pub(super) fn properties(scope: SystemdScope, unit: &str) -> io::Result<BTreeMap<String, String>> {
+    if !unit.ends_with(SUFFIX) {
+        return Err(io::ErrorKind::Unsupported.into());
+    }
+    let (path, is_bus) = address(scope);
+    let mut stream = dial(&path)?;
+    stream.write_all(&questions(unit, is_bus))?;
+    let mut answers = BufReader::new(stream);
+    welcome(&mut answers)?;
+    let known = hear(&mut answers, is_bus)?;
+    if known.contains_key("LoadState") { Ok(known) } else { Err(io::ErrorKind::NotFound.into()) }
+}
+
+/// Where the manager listens, and whether that is a bus, where one has to introduce oneself. It listens to its own user directly.
+fn address(scope: SystemdScope) -> (PathBuf, bool) {
+    match scope {
+        SystemdScope::User => (runtime_dir().join("systemd/private"), false),
+        SystemdScope::System if rustix::process::geteuid().is_root() => ("/run/systemd/private".into(), false),
+        SystemdScope::System => ("/run/dbus/system_bus_socket".into(), true),
+    }
+}
+
+/// Connects without waiting: a bus that takes nobody in is none.
+fn dial(path: &std::path::Path) -> io::Result<UnixStream> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    connect(&socket, &SocketAddrUnix::new(path)?)?;
+    let stream = UnixStream::from(socket);
+    stream.set_nonblocking(false)?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    stream.set_write_timeout(Some(TIMEOUT))?;
+    Ok(stream)
+}
+
+/// The handshake and all calls, sent at once. A call's serial number is its property's place in the list, from 1 on.
+fn questions(unit: &str, is_bus: bool) -> Vec<u8> {
+    let user = rustix::process::geteuid().as_raw().to_string();
+    let user = user.bytes().fold(String::new(), |mut hex, byte| {
+        let _always = write!(hex, "{byte:02x}");
+        hex
+    });
+    let mut questions = format!("\0AUTH EXTERNAL {user}\r\nBEGIN\r\n").into_bytes();
+    if is_bus {
+        let hello = Call {
+            destination: "org.freedesktop.DBus",
+            path: "/org/freedesktop/DBus",
+            interface: "org.freedesktop.DBus",
+            member: "Hello",
+            arguments: &[],
+        };
+        questions.extend(hello.message(u32::MAX));
+    }
+    let path = object_path(unit);
+    for (serial, (interface, name)) in (1..).zip(PROPERTIES) {
+        let get = Call {
+            destination: SYSTEMD,
+            path: &path,
+            interface: "org.freedesktop.DBus.Properties",
+            member: "Get",
+            arguments: &[interface, name],
+        };
+        questions.extend(get.message(serial));
+    }
+    questions
+}
+
+/// Where a unit is found: its name, with all but letters and digits as `_` and two hexadecimal digits; a first digit, too
+/// (`bus_label_escape` of systemd).
+fn object_path(unit: &str) -> String {
+    let mut path = "/org/freedesktop/systemd1/unit/".to_owned();
+    for (at, byte) in unit.bytes().enumerate() {
+        let is_plain = byte.is_ascii_alphabetic() || (at > 0 && byte.is_ascii_digit());
+        let _always = if is_plain { write!(path, "{}", char::from(byte)) } else { write!(path, "_{byte:02x}") };
+    }
+    path
+}
+
+/// Waits until we are let in.
+fn welcome(from: &mut impl BufRead) -> io::Result<()> {
+    let mut line = Vec::new();
+    from.take(LINE_BYTES_MAX).read_until(b'\n', &mut line)?;
+    if line.starts_with(b"OK ") && line.ends_with(b"\r\n") {
+        Ok(())
+    } else {
+        Err(io::ErrorKind::PermissionDenied.into())
+    }
+}
+
+/// Hears the answers to all calls, in whatever order they come.
+fn hear(from: &mut impl Read, is_bus: bool) -> io::Result<BTreeMap<String, String>> {
+    let (mut known, mut open, mut strays) = (BTreeMap::new(), PROPERTIES.len(), STRAY_COUNT_MAX);
+    while open > 0 {
+        let message = Message::read(from)?;
+        match message.answers.and_then(|serial| PROPERTIES.get((serial as usize).checked_sub(1)?)) {
+            Some((_, name)) => {
+                open -= 1;
+                known.extend(message.value().filter(|_| !message.is_error).map(|value| ((*name).to_owned(), value)));
+            }
+            // A bus that does not answer the introduction answers nothing else.
+            None if is_bus && message.answers == Some(u32::MAX) && message.is_error => {
+                return Err(io::ErrorKind::PermissionDenied.into());
+            }
+            None if strays == 0 => return Err(io::ErrorKind::InvalidData.into()),
+            None => strays -= 1,
+        }
+    }
+    Ok(known)
+}
