@@ -113,8 +113,12 @@ fn a_crashed_service_is_started_again_with_growing_pauses() {
     let place = Place::new();
     let service = place.shell("echo run; exit 3");
     service.restart(&Told::default()).unwrap();
-    wait_for("it is a crash loop", || service.state().unwrap().description.starts_with("crash loop: exit code 3"));
-    let state = service.state().unwrap();
+    let mut state = service.state().unwrap();
+    // A later look could see it run again.
+    wait_for("it is a crash loop", || {
+        state = service.state().unwrap();
+        state.description.starts_with("crash loop: exit code 3")
+    });
     assert!(!state.active && !state.failed && state.restart_count >= 3, "{state:?}");
     service.stop(&Told::default()).unwrap();
     let runs = place.service_log().lines().count() as u64;

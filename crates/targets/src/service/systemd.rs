@@ -1,8 +1,9 @@
 //! A systemd unit, through the machine's own `systemctl`.
 
+use super::bus::{self, Bus};
 use super::journal::Journal;
 use super::manager::{Manager, is_booted};
-use super::{LogMark, Service, ServiceState, bus};
+use super::{LogMark, Service, ServiceState};
 use crate::process::{ProcessIdentity, cgroup_members, memory_bytes, stat_of};
 use cutover_child::signal_name;
 use cutover_core::config::SystemdScope;
@@ -25,18 +26,25 @@ pub(super) struct Systemd {
     timeout: Duration,
     journal: Journal,
     manager: Manager,
+    bus: Bus,
 }
 
 impl Systemd {
     pub(super) fn new(unit: String, scope: SystemdScope, timeout: Duration, masker: Masker) -> Self {
         let manager = Manager { scope, masker };
-        Self { journal: Journal { unit: unit.clone(), manager: manager.clone() }, unit, timeout, manager }
+        Self {
+            journal: Journal { unit: unit.clone(), manager: manager.clone() },
+            unit,
+            timeout,
+            manager,
+            bus: Bus::default(),
+        }
     }
 
     /// Looks at the unit: over the message bus where that answers, since a process for each look costs more than all else
     /// that is done here.
     fn show(&self) -> Result<BTreeMap<String, String>, Failure> {
-        bus::properties(self.manager.scope, &self.unit).or_else(|_| self.show_by_systemctl())
+        self.bus.properties(self.manager.scope, &self.unit).or_else(|_| self.show_by_systemctl())
     }
 
     fn show_by_systemctl(&self) -> Result<BTreeMap<String, String>, Failure> {

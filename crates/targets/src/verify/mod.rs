@@ -28,9 +28,10 @@ const PAUSE_SHARE: u32 = 4;
 const SETTLE: Duration = Duration::from_millis(300);
 /// How often cancellation and the main process are looked at.
 const TICK: Duration = Duration::from_millis(20);
-/// How long what was seen of the service holds while probes do not pass yet: to ask again costs time that its start needs.
+/// How long what was seen of the service holds at least while probes do not pass yet: to ask again costs time that its
+/// start needs.
 const LOOK_INTERVAL_MIN: Duration = Duration::from_millis(50);
-/// How often the service's state is asked for while it soaks.
+/// How often the service's state is asked for in any case, also while it soaks.
 const LOOK_INTERVAL_MAX: Duration = Duration::from_millis(250);
 
 /// What is to be verified.
@@ -81,7 +82,8 @@ impl Verifier<'_> {
         let deadline = began + config.within;
         let mut looked_at: Option<Instant> = None;
         loop {
-            if looked_at.is_none_or(|at| at.elapsed() >= LOOK_INTERVAL_MIN) {
+            let share = (began.elapsed() / PAUSE_SHARE).clamp(LOOK_INTERVAL_MIN, LOOK_INTERVAL_MAX);
+            if looked_at.is_none_or(|at| at.elapsed() >= share) {
                 self.look()?;
                 looked_at = Some(Instant::now());
             }

@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use wire::{Call, Message};
 
@@ -26,8 +27,12 @@ const SUFFIX: &str = ".service";
 const SYSTEMD: &str = "org.freedesktop.systemd1";
 const UNIT: &str = "org.freedesktop.systemd1.Unit";
 const SERVICE: &str = "org.freedesktop.systemd1.Service";
+/// The call that introduces us, where that is needed, is the first.
+const HELLO: u32 = 1;
+/// How many calls one look is.
+const CALL_COUNT: u32 = 13;
 /// What is asked for (org.freedesktop.systemd1(5)), by the names that `systemctl show` has for it.
-pub(super) const PROPERTIES: [(&str, &str); 13] = [
+pub(super) const PROPERTIES: [(&str, &str); CALL_COUNT as usize] = [
     (UNIT, "LoadState"),
     (UNIT, "ActiveState"),
     (UNIT, "SubState"),
@@ -43,19 +48,54 @@ pub(super) const PROPERTIES: [(&str, &str); 13] = [
     (SERVICE, "ControlGroup"),
 ];
 
-/// The properties of a unit; what this systemd does not know of is left out. Any error means only that `systemctl` must be
-/// asked, which can also say what is wrong.
-pub(super) fn properties(scope: SystemdScope, unit: &str) -> io::Result<BTreeMap<String, String>> {
-    if !unit.ends_with(SUFFIX) {
-        return Err(io::ErrorKind::Unsupported.into());
+/// A connection to systemd, made when it is needed: to be let in costs more than all that is asked then.
+#[derive(Default)]
+pub(super) struct Bus(Mutex<Option<Line>>);
+
+impl Bus {
+    /// The properties of a unit; what this systemd does not know of is left out. Any error means only that `systemctl` must
+    /// be asked, which can also say what is wrong.
+    pub(super) fn properties(&self, scope: SystemdScope, unit: &str) -> io::Result<BTreeMap<String, String>> {
+        if !unit.ends_with(SUFFIX) {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut line = match kept.take() {
+            Some(line) => line,
+            None => Line::open(scope)?,
+        };
+        let known = line.ask(unit)?;
+        // What failed is not used again: an answer might still come.
+        *kept = Some(line);
+        if known.contains_key("LoadState") { Ok(known) } else { Err(io::ErrorKind::NotFound.into()) }
     }
-    let (path, is_bus) = address(scope);
-    let mut stream = dial(&path)?;
-    stream.write_all(&questions(unit, is_bus))?;
-    let mut answers = BufReader::new(stream);
-    welcome(&mut answers)?;
-    let known = hear(&mut answers, is_bus)?;
-    if known.contains_key("LoadState") { Ok(known) } else { Err(io::ErrorKind::NotFound.into()) }
+}
+
+/// A connection, and how many calls were made on it.
+struct Line {
+    stream: BufReader<UnixStream>,
+    call_count: u32,
+}
+
+impl Line {
+    /// Connects and introduces itself, without waiting to be let in.
+    fn open(scope: SystemdScope) -> io::Result<Self> {
+        let (path, is_bus) = address(scope);
+        let mut stream = dial(&path)?;
+        let (greeting, call_count) = greeting(is_bus);
+        stream.write_all(&greeting)?;
+        let mut stream = BufReader::new(stream);
+        welcome(&mut stream)?;
+        Ok(Self { stream, call_count })
+    }
+
+    /// Makes all calls at once.
+    fn ask(&mut self, unit: &str) -> io::Result<BTreeMap<String, String>> {
+        let first = self.call_count.checked_add(1).ok_or(io::ErrorKind::Other)?;
+        self.call_count = self.call_count.checked_add(CALL_COUNT).ok_or(io::ErrorKind::Other)?;
+        self.stream.get_mut().write_all(&questions(unit, first))?;
+        hear(&mut self.stream, first)
+    }
 }
 
 /// Where the manager listens, and whether that is a bus, where one has to introduce oneself. It listens to its own user directly.
@@ -68,7 +108,7 @@ fn address(scope: SystemdScope) -> (PathBuf, bool) {
 }
 
 /// Connects without waiting: a bus that takes nobody in is none.
-fn dial(path: &std::path::Path) -> io::Result<UnixStream> {
+fn dial(path: &Path) -> io::Result<UnixStream> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
     connect(&socket, &SocketAddrUnix::new(path)?)?;
@@ -79,26 +119,29 @@ fn dial(path: &std::path::Path) -> io::Result<UnixStream> {
     Ok(stream)
 }
 
-/// The handshake and all calls, sent at once. A call's serial number is its property's place in the list, from 1 on.
-fn questions(unit: &str, is_bus: bool) -> Vec<u8> {
+/// The handshake, and how many calls it makes.
+fn greeting(is_bus: bool) -> (Vec<u8>, u32) {
     let user = rustix::process::geteuid().as_raw().to_string();
-    let user = user.bytes().fold(String::new(), |mut hex, byte| {
-        let _always = write!(hex, "{byte:02x}");
-        hex
-    });
-    let mut questions = format!("\0AUTH EXTERNAL {user}\r\nBEGIN\r\n").into_bytes();
-    if is_bus {
-        let hello = Call {
-            destination: "org.freedesktop.DBus",
-            path: "/org/freedesktop/DBus",
-            interface: "org.freedesktop.DBus",
-            member: "Hello",
-            arguments: &[],
-        };
-        questions.extend(hello.message(u32::MAX));
+    let user: String = user.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let mut greeting = format!("\0AUTH EXTERNAL {user}\r\nBEGIN\r\n").into_bytes();
+    if !is_bus {
+        return (greeting, 0);
     }
+    let hello = Call {
+        destination: "org.freedesktop.DBus",
+        path: "/org/freedesktop/DBus",
+        interface: "org.freedesktop.DBus",
+        member: "Hello",
+        arguments: &[],
+    };
+    greeting.extend(hello.message(HELLO));
+    (greeting, HELLO)
+}
+
+/// All calls. Their serial numbers are their properties' places in the list, from the first one on.
+fn questions(unit: &str, first: u32) -> Vec<u8> {
     let path = object_path(unit);
-    for (serial, (interface, name)) in (1..).zip(PROPERTIES) {
+    let calls = (first..).zip(PROPERTIES).flat_map(|(serial, (interface, name))| {
         let get = Call {
             destination: SYSTEMD,
             path: &path,
@@ -106,9 +149,9 @@ fn questions(unit: &str, is_bus: bool) -> Vec<u8> {
             member: "Get",
             arguments: &[interface, name],
         };
-        questions.extend(get.message(serial));
-    }
-    questions
+        get.message(serial)
+    });
+    calls.collect()
 }
 
 /// Where a unit is found: its name, with all but letters and digits as `_` and two hexadecimal digits; a first digit, too
@@ -133,18 +176,18 @@ fn welcome(from: &mut impl BufRead) -> io::Result<()> {
     }
 }
 
-/// Hears the answers to all calls, in whatever order they come.
-fn hear(from: &mut impl Read, is_bus: bool) -> io::Result<BTreeMap<String, String>> {
+/// Hears the answers to all calls from this one on, in whatever order they come.
+fn hear(from: &mut impl Read, first: u32) -> io::Result<BTreeMap<String, String>> {
     let (mut known, mut open, mut strays) = (BTreeMap::new(), PROPERTIES.len(), STRAY_COUNT_MAX);
     while open > 0 {
         let message = Message::read(from)?;
-        match message.answers.and_then(|serial| PROPERTIES.get((serial as usize).checked_sub(1)?)) {
+        match message.answers.and_then(|serial| PROPERTIES.get(serial.checked_sub(first)? as usize)) {
             Some((_, name)) => {
                 open -= 1;
                 known.extend(message.value().filter(|_| !message.is_error).map(|value| ((*name).to_owned(), value)));
             }
             // A bus that does not answer the introduction answers nothing else.
-            None if is_bus && message.answers == Some(u32::MAX) && message.is_error => {
+            None if message.answers == Some(HELLO) && message.is_error => {
                 return Err(io::ErrorKind::PermissionDenied.into());
             }
             None if strays == 0 => return Err(io::ErrorKind::InvalidData.into()),

@@ -25,14 +25,17 @@ fn text(value: &str) -> Vec<u8> {
     body
 }
 
+/// The first of the calls that are answered here; the one before it introduced us.
+const FIRST: u32 = HELLO + 1;
+
 fn heard(bytes: &[u8]) -> io::Result<BTreeMap<String, String>> {
-    hear(&mut &*bytes, true)
+    hear(&mut &*bytes, FIRST)
 }
 
 #[test]
 fn answers_are_taken_in_any_order_and_what_is_not_known_is_left_out() {
-    let mut said = answer(u32::MAX, false, &text(":1.7"));
-    let asked: Vec<(u32, &str)> = (1..).zip(PROPERTIES.map(|(_, name)| name)).collect();
+    let mut said = answer(HELLO, false, &text(":1.7"));
+    let asked: Vec<(u32, &str)> = (FIRST..).zip(PROPERTIES.map(|(_, name)| name)).collect();
     for (serial, name) in asked.into_iter().rev() {
         said.extend(match name {
             "ActiveState" => answer(serial, false, &text("active")),
@@ -59,8 +62,8 @@ fn answers_are_taken_in_any_order_and_what_is_not_known_is_left_out() {
 
 #[test]
 fn a_bus_that_lets_nobody_in_or_says_too_much_is_not_listened_to() {
-    assert!(heard(&answer(u32::MAX, true, &text("no"))).is_err());
-    let mut huge = answer(1, false, &text("x"));
+    assert!(heard(&answer(HELLO, true, &text("no"))).is_err());
+    let mut huge = answer(FIRST, false, &text("x"));
     huge[4..8].copy_from_slice(&(65_u32 << 10).to_le_bytes());
     assert!(heard(&huge).is_err());
     let strays: Vec<u8> = (0..20).flat_map(|_| answer(7777, false, &text("x"))).collect();
@@ -78,7 +81,10 @@ fn a_units_path_has_letters_and_digits_only() {
 
 #[test]
 fn other_kinds_of_units_are_left_to_systemctl() {
-    assert_eq!(properties(SystemdScope::System, "app.timer").unwrap_err().kind(), io::ErrorKind::Unsupported);
+    assert_eq!(
+        Bus::default().properties(SystemdScope::System, "app.timer").unwrap_err().kind(),
+        io::ErrorKind::Unsupported
+    );
 }
 
 proptest! {
@@ -90,7 +96,7 @@ proptest! {
 
     #[test]
     fn a_damaged_answer_is_an_answer_or_an_error(at in 0_usize..60, byte in any::<u8>(), cut in 0_usize..70) {
-        let mut bytes = answer(1, false, &text("loaded"));
+        let mut bytes = answer(FIRST, false, &text("loaded"));
         let length = bytes.len();
         bytes[at % length] = byte;
         bytes.truncate(cut);
