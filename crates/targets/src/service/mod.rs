@@ -6,6 +6,7 @@ mod journal;
 mod log;
 mod manager;
 mod process;
+mod sudo;
 mod systemd;
 mod tail;
 
