@@ -1,6 +1,6 @@
 //! Assemble: the release is put together under another name, made durable, and renamed.
 
-use super::receive::{files, size, stop_if_asked, stored};
+use super::receive::{files, known, size, stop_if_asked};
 use crate::host::action::Assembly;
 use crate::host::release::{Release, ReleaseState, chain, disk, io};
 use crate::host::site::Site;
@@ -15,7 +15,7 @@ const REPORT_EVERY: usize = 256;
 /// Puts the release together.
 pub(crate) fn apply(site: &Site<'_>, assembly: &Assembly, progress: &dyn Progress) -> Result<Outcome, Failure> {
     let (partial, directory) = (site.layout.partial(site.release), site.layout.release(site.release));
-    let manifest = stored(site, &assembly.artifact)?;
+    let manifest = known(site, &assembly.artifact)?;
     let note = format!("{}, {}", files(manifest.entries.len()), size(manifest.unpacked_bytes()));
     if directory.exists() {
         return Ok(Outcome::unchanged(note));

@@ -6,6 +6,7 @@ use crate::host::site::Site;
 use cutover_core::artifact::{BlobSource, Digest, MANIFEST_BYTES_MAX, Manifest, Wanted};
 use cutover_core::target::{Failure, Outcome, Progress};
 use cutover_disk::{Blob, BlobStore, read_bounded, write_atomic};
+use std::borrow::Cow;
 use std::fs::File;
 
 /// Bytes between two looks at whether stopping was asked for and between two progress reports.
@@ -13,7 +14,7 @@ const REPORT_EVERY: u64 = 64;
 
 /// Gets what this host lacks of an artifact.
 pub(crate) fn apply(site: &Site<'_>, artifact: &Digest, progress: &dyn Progress) -> Result<Outcome, Failure> {
-    let manifest = manifest(site, artifact)?;
+    let manifest = received(site, artifact)?;
     let store = BlobStore::open(&site.layout.blobs()).map_err(disk)?;
     let wanted = manifest.entries.values().filter_map(Blob::of_entry).collect::<std::collections::BTreeSet<_>>();
     let mut lacking = Vec::new();
@@ -48,18 +49,27 @@ pub(crate) fn stop_if_asked(progress: &dyn Progress) -> Result<(), Failure> {
     if progress.cancelled() { Err(Failure::cancelled()) } else { Ok(()) }
 }
 
-/// The artifact's manifest: the one received before, or the one offered now.
-fn manifest(site: &Site<'_>, artifact: &Digest) -> Result<Manifest, Failure> {
-    if let Ok(manifest) = stored(site, artifact) {
-        return Ok(manifest);
-    }
-    let offered = site.offer.as_ref().filter(|offer| offer.id == *artifact);
-    let offer = offered.ok_or_else(|| {
-        Failure::new(format!("receive artifact {}: nobody offers it any more", artifact.short())).hint("deploy again")
-    })?;
+/// The artifact's manifest: the one offered now, which is written down, or the one received before.
+fn received<'s>(site: &Site<'s>, artifact: &Digest) -> Result<Cow<'s, Manifest>, Failure> {
+    let Some(offered) = offered(site, artifact) else {
+        return stored(site, artifact).map(Cow::Owned).map_err(|failure| failure.hint("deploy again"));
+    };
     let path = site.layout.manifest(artifact);
-    write_atomic(&path, &offer.manifest.canonical(), 0o644).map_err(disk)?;
-    Ok(offer.manifest.clone())
+    let text = offered.canonical();
+    if !read_bounded(&path, MANIFEST_BYTES_MAX).is_ok_and(|known| known == text) {
+        write_atomic(&path, &text, 0o644).map_err(disk)?;
+    }
+    Ok(Cow::Borrowed(offered))
+}
+
+/// The manifest that the client brought, if it is this artifact's; it was checked when it came.
+fn offered<'s>(site: &Site<'s>, artifact: &Digest) -> Option<&'s Manifest> {
+    site.offer.filter(|offer| offer.id == *artifact).map(|offer| &offer.manifest)
+}
+
+/// The manifest of an artifact that was received, without reading it again where it is at hand.
+pub(crate) fn known<'s>(site: &Site<'s>, artifact: &Digest) -> Result<Cow<'s, Manifest>, Failure> {
+    offered(site, artifact).map_or_else(|| stored(site, artifact).map(Cow::Owned), |known| Ok(Cow::Borrowed(known)))
 }
 
 /// The manifest of an artifact that was received, checked.
