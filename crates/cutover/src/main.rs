@@ -30,11 +30,15 @@ use std::process::ExitCode;
 const FIRST_INHERITED: i32 = 3;
 
 fn main() -> ExitCode {
+    let cli = Cli::try_parse();
     // A lock or pipe that the caller had open must not live on in a service that Cutover starts. Before any thread begins.
-    close_fds::CloseFdsBuilder::new().cloexecfrom(FIRST_INHERITED);
+    // What becomes a service has the files that systemd gave it.
+    if !cli.as_ref().is_ok_and(|cli| cli.command.becomes_another()) {
+        close_fds::CloseFdsBuilder::new().cloexecfrom(FIRST_INHERITED);
+    }
     limits::survive();
     panic::keep();
-    match Cli::try_parse() {
+    match cli {
         Ok(cli) => run(&cli).into(),
         Err(error) => refuse(&error).into(),
     }

@@ -4,8 +4,10 @@ use crate::copy::copy_content;
 use crate::error::{BlobError, Context, DiskError};
 use crate::temporary::TemporaryFile;
 use cutover_core::artifact::Digest;
-use std::fs::File;
+use rustix::fs::OFlags;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// How much is read, hashed and written at once.
@@ -34,7 +36,20 @@ pub fn digest_of_file(path: &Path) -> Result<Digest, DiskError> {
 
 /// A file's content, when it has at most `bytes_max` bytes.
 pub fn read_bounded(path: &Path, bytes_max: u64) -> Result<Vec<u8>, DiskError> {
-    let file = File::open(path).on("read", path)?;
+    read_opened(File::open(path).on("read", path)?, path, bytes_max)
+}
+
+/// The same for a path at which somebody may have put anything: a pipe is not waited for, and nothing but a file is read.
+pub fn read_regular(path: &Path, bytes_max: u64) -> Result<Vec<u8>, DiskError> {
+    let flags = (OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).on("read", path)?;
+    if !file.metadata().on("read", path)?.is_file() {
+        return Err(DiskError::new("read", path, io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file")));
+    }
+    read_opened(file, path, bytes_max)
+}
+
+fn read_opened(file: File, path: &Path, bytes_max: u64) -> Result<Vec<u8>, DiskError> {
     // One byte more than it has, so that its end is seen without growing.
     let bytes_now = file.metadata().on("read", path)?.len().min(bytes_max).saturating_add(1);
     let mut bytes = Vec::with_capacity(usize::try_from(bytes_now).unwrap_or(0));
@@ -89,6 +104,24 @@ mod tests {
         assert!(read_bounded(&folder.path().join("none"), 4).unwrap_err().is_not_found());
         // A file that never ends is not read to its end.
         assert!(read_bounded(Path::new("/dev/zero"), 1 << 20).is_err());
+    }
+
+    #[test]
+    fn what_is_no_file_is_neither_read_nor_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("file"), "12345").unwrap();
+        std::os::unix::fs::symlink("file", path("link")).unwrap();
+        let mode = rustix::fs::Mode::RWXU;
+        rustix::fs::mknodat(rustix::fs::CWD, path("pipe"), rustix::fs::FileType::Fifo, mode, 0).unwrap();
+
+        assert_eq!(read_regular(&path("link"), 5).unwrap(), b"12345");
+        assert!(read_regular(&path("none"), 5).unwrap_err().is_not_found());
+        assert_eq!(read_regular(&path("file"), 4).unwrap_err().source.to_string(), "it has more than 4 bytes");
+        // The last one would wait for somebody who writes.
+        for other in [folder.path(), Path::new("/dev/zero"), &path("pipe")] {
+            assert_eq!(read_regular(other, 5).unwrap_err().source.to_string(), "it is no regular file");
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ mod temporary;
 mod tree;
 
 pub use blob::Blob;
-pub use content::{digest_of_file, read_bounded};
+pub use content::{digest_of_file, read_bounded, read_regular};
 pub use copy::copy_content;
 pub use error::{BlobError, DiskError};
 pub use file::{overwrite_in_place, replace_symlink, sync_dir, sync_file_system, write_atomic, write_unsynced};

@@ -1,5 +1,6 @@
-//! `cutover agent`: what a client or the boot starts on a host. Not for people.
+//! `cutover agent`: what a client, the boot or a unit starts on a host. Not for people.
 
+use super::exec::ExecArgs;
 use crate::context::Context;
 use crate::deployments::{CANCEL, agent, recover, supervisor, there, watch_signals};
 use crate::error::{CommandError, ErrorKind};
@@ -23,6 +24,7 @@ pub(crate) struct AgentArgs {
 enum Verb {
     /// Carry out one order
     Serve,
+    Exec(ExecArgs),
     /// Prepare this host as root: the order comes on the standard input
     Setup,
     /// Finish or take back what a power cut left in these places
@@ -34,9 +36,15 @@ enum Verb {
 }
 
 impl AgentArgs {
+    /// Whether this process becomes another program, for which its files are meant.
+    pub(super) fn becomes_another(&self) -> bool {
+        matches!(self.verb, Verb::Exec(_))
+    }
+
     pub(super) fn run(&self, context: &Context) -> Result<Exit, CommandError> {
         match &self.verb {
             Verb::Serve => serve(),
+            Verb::Exec(args) => args.run(context),
             Verb::Setup => setup::answer_input(),
             Verb::Recover { places } => recover(context, places),
         }

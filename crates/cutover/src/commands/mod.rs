@@ -7,6 +7,7 @@ mod build;
 mod catch_up;
 mod deploy;
 mod env;
+mod exec;
 mod follow;
 mod history;
 mod init;
@@ -72,6 +73,11 @@ impl Command {
             Some(environment) => error.in_environment(environment),
             None => error,
         })
+    }
+
+    /// Whether this process becomes another program.
+    pub(crate) fn becomes_another(&self) -> bool {
+        matches!(self, Self::Agent(args) if args.becomes_another())
     }
 
     /// The environment that it is about, when it is about one.

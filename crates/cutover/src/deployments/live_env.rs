@@ -3,7 +3,7 @@
 use cutover_core::config::HostConfig;
 use cutover_core::secret::Secret;
 use cutover_core::target::Failure;
-use cutover_disk::read_bounded;
+use cutover_disk::read_regular;
 use cutover_targets::host::Layout;
 use cutover_targets::supervisor::{ENV_BYTES_MAX, parse_env};
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ pub(crate) fn live_variables(config: &HostConfig) -> Result<BTreeMap<String, Sec
     let Some(file) = &config.env_file else { return Ok(BTreeMap::new()) };
     let path = Layout::new(&config.deploy_to).shared().join(file);
     let failed = |why: &dyn Display| Failure::new(format!("read env file {}: {why}", path.display()));
-    let bytes = match read_bounded(&path, ENV_BYTES_MAX) {
+    let bytes = match read_regular(&path, ENV_BYTES_MAX) {
         Ok(bytes) => bytes,
         Err(error) if error.is_not_found() => return Ok(BTreeMap::new()),
         Err(error) => return Err(failed(&error.source).hint(advice(error.source.kind()))),
@@ -30,7 +30,8 @@ const NOT_OURS: &str = "Cutover did not write it: move it away, and the next dep
 
 fn advice(kind: ErrorKind) -> &'static str {
     match kind {
-        ErrorKind::FileTooLarge => NOT_OURS,
+        // Too much, or no file at all.
+        ErrorKind::FileTooLarge | ErrorKind::InvalidInput => NOT_OURS,
         _ => "it belongs to the user who deploys: run this as that user",
     }
 }

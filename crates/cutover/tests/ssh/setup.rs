@@ -95,6 +95,63 @@ fn a_bare_machine_serves_after_two_commands_and_a_second_setup_has_nothing_to_do
     world.host.shell("root", &refused);
 }
 
+/// The variables of the service's main process.
+fn environment(world: &World) -> String {
+    let pid = world.host.property("shop", "MainPID");
+    world.host.shell("root", &format!("tr '\\0' '\\n' </proc/{pid}/environ"))
+}
+
+#[test]
+fn who_deploys_cannot_have_a_file_read_that_they_may_not_read_nor_make_systemd_wait() {
+    let with_env = CONFIG.replace("linked_dirs", "env_file = \".env\"\nlinked_dirs").replace(
+        "[environments.production.hosts]",
+        "[environments.production]\nenv = { MODE = \"fast\" }\n\n[environments.production.hosts]",
+    );
+    let Some(world) = World::bare("who_deploys_cannot_have_a_file_read", &with_env) else { return };
+    // Given a service that a setup of before prepared, with the file read by systemd.
+    set_up(&world);
+    let unit = "/etc/systemd/system/shop.service";
+    world.host.shell(
+        "root",
+        &format!("sed -i 's|^ExecStart=.* -- |EnvironmentFile=-/opt/shop/current/.env\\nExecStart=|' {unit}"),
+    );
+    let renewed = world.run(&["setup", "production"]);
+    assert!(renewed.stdout.contains(&format!("~ file {unit}")), "{renewed:?}");
+    world.commit("one");
+    let deployed = world.run(&["deploy", "production"]);
+    assert_eq!((deployed.code, world.answer().as_str()), (0, "one"), "{deployed:?}");
+    assert!(environment(&world).lines().any(|line| line == "MODE=fast"));
+    let well = world.run(&["doctor", "production"]);
+    assert!(well.stdout.contains("everything is well"), "{well:?}");
+
+    world.host.shell("root", "umask 077; echo TOKEN=hunter2 >/root/token");
+    let restart = "sudo -n systemctl restart shop.service";
+    let pid = world.host.property("shop", "MainPID");
+    world
+        .host
+        .shell("deploy", &format!("rm /opt/shop/current/.env; ln -s /root/token /opt/shop/current/.env; {restart}"));
+    let journal = || world.host.shell("root", "journalctl --unit=shop --output=cat");
+    crate::world::await_that("it is told", || {
+        journal().contains("read env file /opt/shop/current/.env: Permission denied")
+    });
+    let now = world.host.property("shop", "MainPID");
+    assert!(now != pid && (now == "0" || !environment(&world).contains("hunter2")), "{now}");
+    assert!(!journal().contains("hunter2"));
+
+    // A pipe makes nobody wait.
+    world.host.shell("root", "systemctl reset-failed shop; systemctl stop shop");
+    world
+        .host
+        .shell("deploy", &format!("rm /opt/shop/current/.env; mkfifo /opt/shop/current/.env; timeout 20 {restart}"));
+    crate::world::await_that("it is told", || journal().contains("it is no regular file"));
+    world.host.shell("root", "timeout 20 systemctl daemon-reload");
+    // Without the file it runs, as it did before.
+    world.host.shell("deploy", "rm /opt/shop/current/.env");
+    world.host.shell("root", "systemctl reset-failed shop; systemctl restart shop");
+    crate::world::await_that("the service answers", || world.has_answer());
+    assert!(!environment(&world).contains("MODE="));
+}
+
 #[test]
 fn a_dry_run_tells_every_file_and_changes_nothing() {
     let Some(world) = World::bare("a_dry_run_tells_every_file_and_changes_nothing", CONFIG) else { return };

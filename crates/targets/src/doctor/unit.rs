@@ -3,13 +3,13 @@
 use super::Finding;
 use super::ask::{ask, show};
 use crate::service::sudo_commands;
+use crate::setup::ENV_EXEC;
 use cutover_core::config::{HostConfig, SystemdScope};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// What is asked for.
-const PROPERTIES: &str =
-    "LoadState,UnitFileState,WorkingDirectory,EnvironmentFiles,NoNewPrivileges,ProtectSystem,NeedDaemonReload";
+const PROPERTIES: &str = "LoadState,UnitFileState,WorkingDirectory,EnvironmentFiles,ExecStart,NoNewPrivileges,ProtectSystem,NeedDaemonReload";
 /// What `setup` would do about it.
 const SETUP: &str = "say what it runs in `service.start`, and `cutover setup ENV` writes it; or put it right by hand";
 
@@ -34,7 +34,7 @@ fn judge(config: &HostConfig, unit: &str, scope: SystemdScope, shown: &BTreeMap<
         let what = format!("{unit} works in {works_in:?}, not in {}", current.display());
         findings.push(Finding::warning("unit", what, format!("WorkingDirectory={}", current.display())));
     }
-    findings.extend(env_file(config, unit, text("EnvironmentFiles")));
+    findings.extend(env_file(config, (unit, scope), text("EnvironmentFiles"), text("ExecStart")));
     if text("UnitFileState") != "enabled" {
         let fix = if scope == SystemdScope::User { "systemctl --user enable" } else { "sudo systemctl enable" };
         findings.push(Finding::warning("unit", format!("{unit} does not start at boot"), format!("`{fix} {unit}`")));
@@ -53,13 +53,26 @@ fn judge(config: &HostConfig, unit: &str, scope: SystemdScope, shown: &BTreeMap<
     findings
 }
 
-fn env_file(config: &HostConfig, unit: &str, files: &str) -> Option<Finding> {
+fn env_file(config: &HostConfig, unit: (&str, SystemdScope), files: &str, start: &str) -> Option<Finding> {
     let env_file = config.env_file.as_ref()?;
     let (linked, shared) =
         (config.deploy_to.join("current").join(env_file), config.deploy_to.join("shared").join(env_file));
-    let named = [&linked, &shared].iter().any(|path| files.contains(&*path.to_string_lossy()));
-    let what = format!("{unit} does not read the env file");
-    (!named).then(|| Finding::warning("unit", what, format!("EnvironmentFile=-{}", linked.display())))
+    let is_read = |path: &Path| files.contains(&*path.to_string_lossy()) || is_read_by_us(path, start);
+    if is_read(&linked) || is_read(&shared) {
+        return None;
+    }
+    let fix = match unit.1 {
+        // Root would read it, at a path that who deploys can turn to any other file.
+        SystemdScope::System => format!("{SETUP} (docs/setup.md, \"A unit of your own\")"),
+        SystemdScope::User => format!("EnvironmentFile=-{}", linked.display()),
+    };
+    Some(Finding::warning("unit", format!("{} does not read the env file", unit.0), fix))
+}
+
+/// Whether a unit runs its service through Cutover, as those do that setup writes. Some versions of systemd show quotes.
+fn is_read_by_us(env_file: &Path, start: &str) -> bool {
+    let (words, env_file) = (ENV_EXEC.join(" "), env_file.display());
+    [format!(" {words} {env_file} -- "), format!(" {words} \"{env_file}\" -- ")].iter().any(|way| start.contains(way))
 }
 
 /// More than is needed is a way to root for whoever gets hold of the key.
@@ -126,6 +139,22 @@ mod tests {
             let found = judged(&[(name, value)]);
             assert_eq!(found.len(), 1, "{found:?}");
             assert!(found[0].0 == Verdict::Warning && found[0].1.contains(what), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn a_unit_that_starts_its_service_through_cutover_reads_the_env_file_when_it_is_the_right_one() {
+        let found = |env_file: &str| {
+            let argv =
+                format!("/usr/local/lib/cutover/shop-production/cutover agent exec --env-file {env_file} -- /bin/x");
+            let start = format!("{{ path=/usr/local/lib/cutover/shop-production/cutover ; argv[]={argv} ; pid=0 }}");
+            judged(&[("EnvironmentFiles", ""), ("ExecStart", &start)])
+        };
+        for right in ["/opt/shop/current/.env", "\"/opt/shop/current/.env\"", "/opt/shop/shared/.env"] {
+            assert_eq!(found(right)[0].0, Verdict::Fine, "{right}");
+        }
+        for wrong in ["/opt/till/current/.env", "/opt/shop/current/.env.old"] {
+            assert!(found(wrong)[0].1.contains("does not read the env file"), "{wrong}");
         }
     }
 

@@ -9,7 +9,7 @@ use cutover_core::id::{DeploymentId, ProjectName, ReleaseId, TargetName};
 use cutover_core::mask::Masker;
 use cutover_core::plan::PlanKind;
 use cutover_core::secret::Secret;
-use cutover_disk::read_bounded;
+use cutover_disk::read_regular;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -121,7 +121,7 @@ impl Site<'_> {
 
 /// The variables of an env file, if there is one. One that a person wrote for another reader is that reader's business.
 fn read_env(path: &Path) -> Option<BTreeMap<String, Secret>> {
-    let bytes = read_bounded(path, ENV_BYTES_MAX).ok()?;
+    let bytes = read_regular(path, ENV_BYTES_MAX).ok()?;
     let text = String::from_utf8(bytes).ok()?;
     Some(parse_env(&text).unwrap_or_default())
 }

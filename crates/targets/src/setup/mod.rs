@@ -31,6 +31,9 @@ use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use work::Work;
 
+/// The words by which Cutover, started by a unit, becomes its service: the env file follows, then `--` and the command.
+pub const ENV_EXEC: [&str; 3] = ["agent", "exec", "--env-file"];
+
 /// What is asked of a host.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Order {

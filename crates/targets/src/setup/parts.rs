@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// Where Cutover lies for the boot, beneath a directory for each environment.
+/// Where Cutover lies for units, beneath a directory for each environment.
 const PROGRAMS: &str = "/usr/local/lib/cutover";
 /// Who may read the whole journal.
 const JOURNAL_GROUP: &str = "systemd-journal";
@@ -207,6 +207,8 @@ impl Wish {
         parts.extend(self.targets.values().map(|config| self.directory(&config.deploy_to, &self.user)));
         parts.extend(self.sudo_parts());
         parts.extend(self.user_unit_dirs(home));
+        // Before the units, which run it.
+        parts.extend(self.program_parts());
         let services = self.targets.iter().flat_map(|(name, config)| self.service_parts(name, config, home));
         parts.extend(services);
         parts.extend(self.recovery_parts(home));
@@ -261,25 +263,33 @@ impl Wish {
             return Vec::new();
         };
         let title = format!("{} of {} ({})", name, self.project, self.environment);
-        let service = ServiceUnit { title: &title, user: &self.user, scope: *scope, config, start, timeout: *timeout };
-        self.unit_parts(unit, *scope, service.text(), home)
+        let (user, scope, timeout, program) = (&self.user, *scope, *timeout, &self.program());
+        let service = ServiceUnit { title: &title, user, scope, config, start, timeout, program };
+        self.unit_parts(unit, scope, service.text(), home)
+    }
+
+    /// Where Cutover stays.
+    fn program(&self) -> PathBuf {
+        Path::new(PROGRAMS).join(self.slug()).join("cutover")
+    }
+
+    fn program_parts(&self) -> Vec<Part> {
+        let dirs = [PathBuf::from(PROGRAMS), Path::new(PROGRAMS).join(self.slug())];
+        let dirs = dirs.iter().map(|path| self.directory(path, ROOT));
+        dirs.chain([Part::Program { path: self.program() }]).collect()
     }
 
     fn recovery_parts(&self, home: &Path) -> Vec<Part> {
         let scope = self.recovery_scope();
-        let dir = Path::new(PROGRAMS).join(self.slug());
-        let program = dir.join("cutover");
         let unit = RecoveryUnit {
             title: &self.title(),
             user: &self.user,
             scope,
-            program: &program,
+            program: &self.program(),
             deploy_to: self.targets.values().map(|config| config.deploy_to.as_path()).collect(),
             units: self.units(scope),
         };
-        let unit = self.unit_parts(&format!("cutover-{}.service", self.slug()), scope, unit.text(), home);
-        let dirs = [Path::new(PROGRAMS), &dir].map(|path| self.directory(path, ROOT));
-        dirs.into_iter().chain([Part::Program { path: program }]).chain(unit).collect()
+        self.unit_parts(&format!("cutover-{}.service", self.slug()), scope, unit.text(), home)
     }
 
     /// A unit, and the link by which it starts at boot.

@@ -1,5 +1,6 @@
 //! The units that setup writes.
 
+use super::ENV_EXEC;
 use cutover_core::config::{CommandLine, HostConfig, SystemdScope};
 use std::fmt::Write as _;
 use std::path::Path;
@@ -52,6 +53,8 @@ pub(super) struct ServiceUnit<'a> {
     pub(super) start: &'a CommandLine,
     /// How long starting and stopping may take.
     pub(super) timeout: Duration,
+    /// Cutover, at a place where it stays: it reads the env file.
+    pub(super) program: &'a Path,
 }
 
 impl ServiceUnit<'_> {
@@ -66,10 +69,7 @@ impl ServiceUnit<'_> {
             line(&mut text, "User", self.user);
         }
         line(&mut text, "WorkingDirectory", &plain(&current));
-        if let Some(env_file) = &self.config.env_file {
-            line(&mut text, "EnvironmentFile", &format!("-{}", plain(&current.join(env_file))));
-        }
-        line(&mut text, "ExecStart", &exec(self.start, &current));
+        self.start(&mut text, &current);
         text += "Restart=on-failure\nRestartSec=1s\n";
         let seconds = self.timeout.as_secs().max(1);
         line(&mut text, "TimeoutStartSec", &format!("{seconds}s"));
@@ -82,6 +82,17 @@ impl ServiceUnit<'_> {
             SystemdScope::User => text += USER_BOUNDS,
         }
         text + &tail(self.scope)
+    }
+
+    /// What runs, with the variables of the env file: whoever runs it reads that, and not systemd. That would read it as root,
+    /// at a path that leads through directories of who deploys, and so give them what they may not read.
+    fn start(&self, text: &mut String, current: &Path) {
+        let command = exec(self.start, current);
+        let Some(env_file) = &self.config.env_file else { return line(text, "ExecStart", &command) };
+        let (program, env_file) = (word(self.program), word(&current.join(env_file)).replace('$', "$$"));
+        line(text, "ExecStart", &format!("{program} {} {env_file} -- {command}", ENV_EXEC.join(" ")));
+        // Its lines in the journal would else have the name of Cutover.
+        line(text, "SyslogIdentifier", &name(self.start).replace('%', "%%"));
     }
 
     /// What outlives releases is what a service may write; it need not be there before the first deployment.
@@ -173,6 +184,14 @@ fn exec(command: &CommandLine, current: &Path) -> String {
         CommandLine::Argv(argv) => std::iter::once("/usr/bin/env".to_owned()).chain(argv.iter().cloned()).collect(),
     };
     words.iter().map(|text| quoted(text).replace('$', "$$")).collect::<Vec<_>>().join(" ")
+}
+
+/// The name of what a command runs.
+fn name(command: &CommandLine) -> &str {
+    match command {
+        CommandLine::Shell(_) => "sh",
+        CommandLine::Argv(argv) => argv[0].rsplit('/').next().unwrap_or_default(),
+    }
 }
 
 /// A path as a word of a unit file.

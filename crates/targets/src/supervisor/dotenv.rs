@@ -4,9 +4,11 @@
 //! over several lines. Blank lines, `#` comments and a leading `export` are passed over.
 
 use cutover_core::secret::Secret;
+use cutover_disk::{DiskError, read_regular};
 use std::collections::BTreeMap;
 use std::iter::Peekable;
-use std::str::Chars;
+use std::path::{Path, PathBuf};
+use std::str::{Chars, from_utf8};
 
 /// The largest env file that is written or read, in bytes.
 pub const ENV_BYTES_MAX: u64 = 1 << 20;
@@ -19,6 +21,39 @@ pub struct InvalidEnvFile {
     pub line: usize,
     /// What is wrong with it.
     pub why: &'static str,
+}
+
+/// Why the variables of an env file are not to be had.
+#[derive(Debug, thiserror::Error)]
+pub enum EnvFileError {
+    /// It cannot be read.
+    #[error("read env file {}: {}", .0.path.display(), .0.source)]
+    Unreadable(DiskError),
+    /// It is not UTF-8.
+    #[error("read env file {}: it is no text", .0.display())]
+    NoText(PathBuf),
+    /// It is no env file.
+    #[error("read env file {}: {why}", path.display())]
+    Invalid {
+        /// Where it is.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: InvalidEnvFile,
+    },
+}
+
+impl EnvFileError {
+    /// Whether there is no such file.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Unreadable(error) if error.is_not_found())
+    }
+}
+
+/// The variables of an env file of at most [`ENV_BYTES_MAX`]; whatever stands there instead of a file is not waited for.
+pub fn read_env_file(path: &Path) -> Result<BTreeMap<String, Secret>, EnvFileError> {
+    let bytes = read_regular(path, ENV_BYTES_MAX).map_err(EnvFileError::Unreadable)?;
+    let text = from_utf8(&bytes).map_err(|_| EnvFileError::NoText(path.to_owned()))?;
+    parse_env(text).map_err(|why| EnvFileError::Invalid { path: path.to_owned(), why })
 }
 
 /// Reads an env file's text. The last of several values of one name counts.

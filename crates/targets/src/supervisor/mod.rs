@@ -23,7 +23,7 @@ mod run;
 mod service_process;
 
 pub use client::{Launch, spawn, state, stop};
-pub use dotenv::{ENV_BYTES_MAX, InvalidEnvFile, parse_env};
+pub use dotenv::{ENV_BYTES_MAX, EnvFileError, InvalidEnvFile, parse_env, read_env_file};
 pub use error::SupervisorError;
 pub use place::{Phase, Place, Spec, SupervisorState};
 pub use run::supervise;

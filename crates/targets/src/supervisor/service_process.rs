@@ -1,16 +1,14 @@
 //! Starting the service's process in the live release.
 
 use super::SERVICE_MARK;
-use super::dotenv::{ENV_BYTES_MAX, parse_env};
+use super::dotenv::read_env_file;
 use super::place::Spec;
 use crate::process::ProcessIdentity;
 use cutover_child::Inherited;
 use cutover_core::mask::Masker;
 use cutover_core::secret::Secret;
-use cutover_disk::read_bounded;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::collections::BTreeMap;
-use std::fmt::Display;
 use std::fs;
 use std::io::{self, PipeWriter};
 use std::os::fd::OwnedFd;
@@ -58,8 +56,5 @@ fn explain(program: &str, error: &io::Error) -> String {
 
 fn read_env(spec: &Spec, release: &Path) -> Result<BTreeMap<String, Secret>, String> {
     let Some(path) = spec.env_file.as_ref().map(|path| release.join(path)) else { return Ok(BTreeMap::new()) };
-    let failed = |why: &dyn Display| format!("read env file {}: {why}", path.display());
-    let bytes = read_bounded(&path, ENV_BYTES_MAX).map_err(|e| failed(&e.source))?;
-    let text = String::from_utf8(bytes).map_err(|_| failed(&"it is no text"))?;
-    parse_env(&text).map_err(|e| failed(&e))
+    read_env_file(&path).map_err(|error| error.to_string())
 }

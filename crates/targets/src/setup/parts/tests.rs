@@ -43,12 +43,12 @@ fn a_host_for_a_system_unit_has_all_this_in_this_order() {
             "line \"ssh-ed25519 …AAAAC3Nz ada@laptop\" in /home/deploy/.ssh/authorized_keys",
             "directory /opt/shop",
             "file /etc/sudoers.d/cutover-my_dshop-production",
-            "file /etc/systemd/system/shop.service",
-            "directory /etc/systemd/system/multi-user.target.wants",
-            "link /etc/systemd/system/multi-user.target.wants/shop.service",
             "directory /usr/local/lib/cutover",
             "directory /usr/local/lib/cutover/my_dshop-production",
             "program /usr/local/lib/cutover/my_dshop-production/cutover",
+            "file /etc/systemd/system/shop.service",
+            "directory /etc/systemd/system/multi-user.target.wants",
+            "link /etc/systemd/system/multi-user.target.wants/shop.service",
             "file /etc/systemd/system/cutover-my_dshop-production.service",
             "directory /etc/systemd/system/multi-user.target.wants",
             "link /etc/systemd/system/multi-user.target.wants/cutover-my_dshop-production.service",
@@ -75,8 +75,9 @@ fn a_system_unit_runs_what_the_config_says_as_who_deploys_and_writes_only_what_i
     for line in [
         "User=deploy",
         "WorkingDirectory=/opt/shop/current",
-        "EnvironmentFile=-/opt/shop/current/.env",
-        "ExecStart=/opt/shop/current/.venv/bin/python -m shop",
+        "ExecStart=/usr/local/lib/cutover/my_dshop-production/cutover agent exec --env-file /opt/shop/current/.env \
+         -- /opt/shop/current/.venv/bin/python -m shop",
+        "SyslogIdentifier=python",
         "TimeoutStopSec=120s",
         "NoNewPrivileges=yes",
         "ProtectSystem=strict",
@@ -86,6 +87,24 @@ fn a_system_unit_runs_what_the_config_says_as_who_deploys_and_writes_only_what_i
     ] {
         assert!(unit.lines().any(|there| there == line), "{line} is not in\n{unit}");
     }
+}
+
+#[test]
+fn no_unit_has_systemd_read_a_file_that_who_deploys_puts_there() {
+    for scope in ["system", "user"] {
+        let parts = parts(&format!("unit = \"shop.service\", scope = \"{scope}\", start = [\"./serve\"]"));
+        let unit = text(&parts, "/shop.service");
+        assert!(!unit.contains("EnvironmentFile") && unit.contains("--env-file /opt/shop/current/.env"), "{unit}");
+    }
+}
+
+#[test]
+fn a_service_without_an_env_file_is_started_by_systemd_itself() {
+    let mut wish = wish(SYSTEM);
+    wish.targets.values_mut().for_each(|config| config.env_file = None);
+    let parts = wish.parts(Path::new("/home/deploy"));
+    let unit = text(&parts, "/shop.service");
+    assert!(unit.contains("\nExecStart=/opt/shop/current/.venv/bin/python -m shop\n"), "{unit}");
 }
 
 #[test]
@@ -104,7 +123,7 @@ fn a_users_unit_lies_with_the_user_and_asks_for_nothing_that_only_root_can_do() 
 #[test]
 fn root_needs_no_account_and_no_rule() {
     let parts = Wish { user: "root".to_owned(), key: None, ..wish(SYSTEM) }.parts(Path::new("/root"));
-    assert_eq!(names(&parts)[..2], ["directory /opt/shop", "file /etc/systemd/system/shop.service"]);
+    assert_eq!(names(&parts)[..2], ["directory /opt/shop", "directory /usr/local/lib/cutover"]);
 }
 
 #[test]
