@@ -18,7 +18,7 @@ use cutover_targets::host::transaction::Ended;
 use cutover_targets::host::{Offer, SupervisorProgram};
 use cutover_targets::remote::bootstrap::present;
 use cutover_targets::remote::content::{Inlet, Remote};
-use cutover_targets::remote::frame::{Kind, Sender, receive};
+use cutover_targets::remote::frame::{ENDED_BYTES_MAX, ENDED_SUM_BYTES_MAX, Kind, Sender, receive};
 use cutover_targets::setup;
 use flight::{Flight, Request, Sight};
 use std::cell::RefCell;
@@ -174,11 +174,28 @@ fn conduct<W: Write + Send>(
 }
 
 fn answer<W: Write>(sender: &Sender<W>, done: Result<Option<Ended>, CommandError>, ended: &[Ended]) -> io::Result<()> {
-    ended.iter().try_for_each(|ended| sender.send_json(Kind::Ended, ended))?;
+    as_messages(ended)?.iter().try_for_each(|ended| sender.send(Kind::Ended, ended))?;
     match done {
         Ok(ended) => sender.send_json(Kind::Done, &Answer { outcome: ended.map(|ended| ended.outcome) }),
         Err(error) => sender.send_json(Kind::Refused, &error),
     }
+}
+
+/// What ended, in its order: as much of the newest as a client hears out. It is asked for the rest when it is asked what happened;
+/// a deployment that is too large for a message stays here.
+fn as_messages(ended: &[Ended]) -> io::Result<Vec<Vec<u8>>> {
+    let (mut messages, mut left) = (Vec::new(), ENDED_SUM_BYTES_MAX);
+    for ended in ended.iter().rev() {
+        let message = serde_json::to_vec(ended)?;
+        if message.len() > ENDED_BYTES_MAX {
+            continue;
+        }
+        let Some(rest) = left.checked_sub(message.len()) else { break };
+        left = rest;
+        messages.push(message);
+    }
+    messages.reverse();
+    Ok(messages)
 }
 
 /// Tells the client.

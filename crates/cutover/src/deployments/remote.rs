@@ -16,7 +16,7 @@ use cutover_reporters::log_text;
 use cutover_targets::host::transaction::Ended;
 use cutover_targets::remote::bootstrap::{Agent, command};
 use cutover_targets::remote::content::{pack_manifest, send};
-use cutover_targets::remote::frame::{Kind, Sender, receive};
+use cutover_targets::remote::frame::{ENDED_SUM_BYTES_MAX, Kind, Sender, receive};
 use cutover_targets::remote::lacking::Lacking;
 use cutover_targets::remote::ssh::{Connection, Options};
 use cutover_targets::setup;
@@ -361,25 +361,16 @@ pub(super) fn hear(
     began: Instant,
     ask: &dyn Fn(Lacking),
 ) -> Result<Option<DeploymentOutcome>, Trouble> {
-    // Each target asks once at most for what it lacks.
-    let mut questions_left = errand.order.targets.len();
-    // Each target keeps so many, and one more is at work.
-    let mut ended_left = (RECALLED_COUNT_MAX + 1) * errand.order.targets.len();
+    let mut allowance = Allowance::of(errand.order);
     while let Some((kind, payload)) = receive(from)? {
         match kind {
-            Kind::Lacking if questions_left == 0 => {
-                return Err(Trouble::Lost("it asked for contents again and again".to_owned()));
-            }
             Kind::Event => tell(errand.observer, &payload),
             Kind::Lacking => {
-                questions_left -= 1;
+                allowance.ask()?;
                 ask(Lacking::unpack(&payload)?);
             }
-            Kind::Ended if ended_left == 0 => {
-                return Err(Trouble::Lost("it told of more deployments than a host keeps".to_owned()));
-            }
             Kind::Ended => {
-                ended_left -= 1;
+                allowance.end(payload.len())?;
                 take_ended(errand, &payload)?;
             }
             Kind::Refused => return Err(Trouble::Refused(serde_json::from_slice(&payload)?)),
@@ -390,6 +381,42 @@ pub(super) fn hear(
         }
     }
     Err(Trouble::Lost("the connection ended".to_owned()))
+}
+
+/// How much a host may say that is kept or answered here.
+struct Allowance {
+    question_count: usize,
+    ended_count: usize,
+    ended_bytes: usize,
+}
+
+impl Allowance {
+    fn of(order: &Order) -> Self {
+        let target_count = order.targets.len();
+        Self {
+            // Each target asks once at most for what it lacks.
+            question_count: target_count,
+            // Each target keeps so many, and one more is at work.
+            ended_count: (RECALLED_COUNT_MAX + 1) * target_count,
+            ended_bytes: ENDED_SUM_BYTES_MAX,
+        }
+    }
+
+    /// It asks for contents.
+    fn ask(&mut self) -> Result<(), Trouble> {
+        take(&mut self.question_count, 1, "it asked for contents again and again")
+    }
+
+    /// It tells of the end of a deployment, in so many bytes.
+    fn end(&mut self, bytes: usize) -> Result<(), Trouble> {
+        take(&mut self.ended_count, 1, "it told of more deployments than a host keeps")?;
+        take(&mut self.ended_bytes, bytes, "it told more of deployments than a host may")
+    }
+}
+
+fn take(left: &mut usize, count: usize, why: &str) -> Result<(), Trouble> {
+    *left = left.checked_sub(count).ok_or_else(|| Trouble::Lost(why.to_owned()))?;
+    Ok(())
 }
 
 fn tell(observer: &dyn Observer, event: &[u8]) {

@@ -9,6 +9,10 @@ use std::sync::{Mutex, PoisonError};
 pub const FRAME_BYTES_MAX: usize = 1 << 20;
 /// The largest piece of the contents in bytes: small enough that a cancellation does not wait long behind it.
 pub const PIECE_BYTES_MAX: usize = 128 << 10;
+/// The most bytes of a deployment that came to its end. As JSON it takes some ten times as much memory once it is read.
+pub const ENDED_BYTES_MAX: usize = 4 << 20;
+/// The most bytes of all such deployments that are told of over one connection.
+pub const ENDED_SUM_BYTES_MAX: usize = 16 << 20;
 /// The bit of the kind that says that the message goes on in the next frame.
 const MORE: u8 = 0x80;
 const KIB: usize = 1 << 10;
@@ -67,7 +71,7 @@ impl Kind {
         (Self::Ahead, 10, MIB),
         (Self::Event, 65, 4 * MIB),
         (Self::Lacking, 66, 32 * MIB),
-        (Self::Ended, 67, 64 * MIB),
+        (Self::Ended, 67, ENDED_BYTES_MAX),
         (Self::Refused, 68, 4 * MIB),
         (Self::Done, 69, 4 * KIB),
         (Self::Gate, 70, 4 * KIB),

@@ -23,6 +23,7 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 use tempfile::TempDir;
 
+mod ended;
 mod fuzz;
 mod large;
 mod looks;

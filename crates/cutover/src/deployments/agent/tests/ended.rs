@@ -1,0 +1,80 @@
+//! What a client takes of deployments that came to their end, and what an agent tells of them.
+
+use super::*;
+use crate::deployments::remote::{Errand, Trouble, Voice, hear};
+use cutover_core::event::Nobody;
+use cutover_targets::remote::frame::{ENDED_BYTES_MAX, ENDED_SUM_BYTES_MAX};
+
+/// A deployment that an agent carried out, and what was asked of it.
+fn deployed() -> (Order, Ended) {
+    static CANCEL: Cancel = Cancel::new();
+    let files = Files([("a".to_owned(), "small".to_owned())].into());
+    let mut bed = Bed::start(&CANCEL);
+    let order = order(&[("app", bed.site())], files.manifest().id());
+    bed.ask_as(order.clone(), &files.manifest());
+    let lacking = bed.lacking();
+    content::send(&bed.to_agent, &files.manifest(), &files, lacking).unwrap();
+    let (kind, payload) = bed.hear().unwrap();
+    assert_eq!(kind, Kind::Ended);
+    (order, serde_json::from_slice(&payload).unwrap())
+}
+
+/// What a client keeps of these messages, and why it hears no more.
+fn taken(order: &Order, messages: &[(Kind, Vec<u8>)]) -> (Vec<Ended>, Option<String>) {
+    let (sender, kept, never) = (Sender::new(Vec::new()), RefCell::new(Vec::new()), Cancel::new());
+    messages.iter().for_each(|(kind, payload)| sender.send(*kind, payload).unwrap());
+    sender.send_json(Kind::Done, &Answer { outcome: None }).unwrap();
+    let errand = Errand {
+        order,
+        variables: None,
+        artifact: None,
+        ahead: None,
+        observer: &Nobody,
+        voice: Voice::Cancel(&never),
+        ended: &|ended| kept.borrow_mut().push(ended.clone()),
+    };
+    let heard = hear(&mut sender.into_inner().as_slice(), &errand, Instant::now(), &|_| {});
+    let why = heard.err().map(|trouble| match trouble {
+        Trouble::Lost(why) => why,
+        Trouble::Refused(error) => error.message().to_owned(),
+    });
+    (kept.into_inner(), why)
+}
+
+/// The message, blown up to so many bytes.
+fn padded(ended: &Ended, bytes: usize) -> (Kind, Vec<u8>) {
+    let mut message = serde_json::to_vec(ended).unwrap();
+    message.resize(bytes, b' ');
+    (Kind::Ended, message)
+}
+
+#[test]
+fn a_host_cannot_fill_a_client_with_what_it_tells_of_deployments() {
+    let (order, ended) = deployed();
+    let (message, fit_count) = (padded(&ended, ENDED_BYTES_MAX), ENDED_SUM_BYTES_MAX / ENDED_BYTES_MAX);
+
+    let (kept, why) = taken(&order, &vec![message.clone(); fit_count]);
+    assert_eq!((kept.len(), why), (fit_count, None));
+    let (kept, why) = taken(&order, &vec![message; fit_count + 1]);
+    assert_eq!((kept.len(), why.as_deref()), (fit_count, Some("it told more of deployments than a host may")));
+    let too_large = vec![b' '; ENDED_BYTES_MAX + 1];
+    assert!(Sender::new(Vec::new()).send(Kind::Ended, &too_large).is_err());
+}
+
+#[test]
+fn an_agent_tells_as_much_of_the_newest_as_a_client_hears_out() {
+    let (_, ended) = deployed();
+    let sized = |number: usize, bytes: usize| {
+        let text = format!("{number} {}", "x".repeat(bytes));
+        Ended { unfiled: Some(text), ..ended.clone() }
+    };
+    // Ten of 3 MiB, of which five fit, and among the newest one that fits into no message.
+    let mut all: Vec<Ended> = (0..10).map(|number| sized(number, 3 << 20)).collect();
+    all.insert(8, sized(99, ENDED_BYTES_MAX));
+
+    let told: Vec<Ended> =
+        as_messages(&all).unwrap().iter().map(|message| serde_json::from_slice(message).unwrap()).collect();
+
+    let number = |ended: &Ended| ended.unfiled.as_ref().unwrap().split(' ').next().unwrap().to_owned();
+    assert_eq!(told.iter().map(number).collect::<Vec<_>>(), ["5", "6", "7", "8", "9"]);
+}
