@@ -13,10 +13,14 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 /// Takes in what is new of a deployment. What is known already, or older than what is known, changes nothing.
 ///
-/// Several hosts' parts of one deployment may come one by one: they are told apart by their host.
+/// Several hosts' parts of one deployment may come one by one: they are told apart by their host. What is told of another
+/// environment under the same name is no part of it, and a part that has ended stays as it is, unless it ended stuck.
 pub(crate) fn ingest(connection: &Connection, plan: &Plan, records: &[Record]) -> Result<(), Fault> {
     let Some(known) = known(connection, &plan.deployment)? else { return put(connection, plan, records) };
     let (plan_before, records_before) = (recall::plan(connection, known)?, recall::entries(connection, known)?);
+    if (&plan.project, &plan.environment) != (&plan_before.project, &plan_before.environment) {
+        return Ok(());
+    }
     let Some((plan, records)) = joined(split(&plan_before, &records_before), split(plan, records)) else {
         return Ok(());
     };
@@ -41,13 +45,19 @@ fn joined(mut parts: Vec<Part>, told: Vec<Part>) -> Option<(Plan, Vec<Record>)> 
     let mut is_new = false;
     for part in told {
         match parts.iter_mut().find(|known| known.host() == part.host()) {
-            Some(known) if known.records.len() >= part.records.len() => continue,
+            Some(known) if known.records.len() >= part.records.len() || is_closed(known) => continue,
             Some(known) => *known = part,
             None => parts.push(part),
         }
         is_new = true;
     }
     is_new.then(|| unite(parts)).flatten()
+}
+
+/// Whether nothing can be added to it: a person may have what is stuck tried again.
+fn is_closed(part: &Part) -> bool {
+    let outcome = summarize(&part.plan, &part.records).outcome;
+    outcome.is_some_and(|outcome| outcome != DeploymentOutcome::Stuck)
 }
 
 /// The number of a deployment that is here.

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+use cutover_core::journal::{Entry, Record};
 use cutover_core::next::DeploymentOutcome;
 use cutover_core::plan::{Plan, PlanKind};
 use cutover_core::record::{
@@ -51,6 +52,38 @@ fn the_parts_of_several_hosts_may_come_one_by_one() {
     let id = &plan.deployment;
     assert_eq!((store.plan(id).unwrap(), store.entries(id).unwrap()), (plan.clone(), records.clone()));
     assert_eq!(store.deployment(id.as_str()).unwrap(), summarize(&plan, &records));
+}
+
+#[test]
+fn what_is_told_of_another_environment_under_the_same_name_is_no_part_of_it() {
+    let (_folder, store) = fresh();
+    let (plan, records) = Story::new(1).host("one").deployed();
+    store.ingest(&plan, &records).unwrap();
+
+    let (other, other_records) = Story::new(1).environment("staging").host("two").stuck();
+    store.ingest(&other, &other_records).unwrap();
+
+    assert_eq!(store.deployment("d-00001").unwrap(), summarize(&plan, &records));
+    assert_eq!((store.plan(&plan.deployment).unwrap(), store.entries(&plan.deployment).unwrap()), (plan, records));
+}
+
+#[test]
+fn what_has_ended_stays_as_it_is_unless_it_was_stuck() {
+    let (_folder, store) = fresh();
+    let (plan, records) = Story::new(1).deployed();
+    store.ingest(&plan, &records).unwrap();
+    let (other, mut longer) = Story::new(1).stuck();
+    let more = records.iter().chain(&records).map(|record| Record { seq: record.seq + 100, ..record.clone() });
+    longer.extend(more);
+    store.ingest(&other, &longer).unwrap();
+    assert_eq!(store.deployment("d-00001").unwrap(), summarize(&plan, &records));
+
+    let (stuck, mut entries) = Story::new(2).stuck();
+    store.ingest(&stuck, &entries).unwrap();
+    let last = entries.last().unwrap().clone();
+    entries.push(Record { seq: last.seq + 1, entry: Entry::Resumed { by: "ada".to_owned() }, ..last });
+    store.ingest(&stuck, &entries).unwrap();
+    assert_eq!(store.entries(&stuck.deployment).unwrap(), entries);
 }
 
 #[test]

@@ -433,14 +433,24 @@ fn provide(sender: &Sender<ChildStdin>, artifact: Option<(&Manifest, &dyn BlobSo
     }
 }
 
-/// Takes the end of a deployment. What is not of this project and environment is none of what was asked for.
+/// Takes the end of a deployment. What is not of what was asked for is passed over.
 fn take_ended(errand: &Errand<'_>, payload: &[u8]) -> Result<(), Trouble> {
     let ended: Ended = serde_json::from_slice(payload)?;
-    let (plan, order) = (&ended.plan, errand.order);
-    if plan.project == order.project && plan.environment == order.environment {
+    if is_of(&ended, errand.order) {
         (errand.ended)(&ended);
     }
     Ok(())
+}
+
+/// Whether a deployment is one of the order's environment, about a target of it, on its host alone: a host has no say in what
+/// happened elsewhere.
+fn is_of(ended: &Ended, order: &Order) -> bool {
+    let plan = &ended.plan;
+    plan.project == order.project
+        && plan.environment == order.environment
+        && plan.steps.iter().any(|step| order.targets.contains_key(&step.target))
+        && plan.steps.iter().all(|step| step.host == order.host)
+        && ended.records.iter().all(|record| record.host.is_none())
 }
 
 fn at_gate(payload: &[u8]) -> Result<Says, Trouble> {

@@ -78,3 +78,22 @@ fn an_agent_tells_as_much_of_the_newest_as_a_client_hears_out() {
     let number = |ended: &Ended| ended.unfiled.as_ref().unwrap().split(' ').next().unwrap().to_owned();
     assert_eq!(told.iter().map(number).collect::<Vec<_>>(), ["5", "6", "7", "8", "9"]);
 }
+
+#[test]
+fn a_host_tells_of_itself_alone_and_of_what_it_was_asked_about() {
+    let (order, ended) = deployed();
+    let told = |change: &dyn Fn(&mut Ended)| {
+        let mut changed = ended.clone();
+        change(&mut changed);
+        taken(&order, &[(Kind::Ended, serde_json::to_vec(&changed).unwrap())]).0.len()
+    };
+
+    assert_eq!(told(&|_| {}), 1);
+    assert_eq!(told(&|ended| ended.plan.environment = "staging".parse().unwrap()), 0);
+    assert_eq!(told(&|ended| ended.plan.project = "till".parse().unwrap()), 0);
+    assert_eq!(told(&|ended| ended.plan.steps.iter_mut().for_each(|step| step.target = "other".parse().unwrap())), 0);
+    assert_eq!(told(&|ended| ended.plan.steps.iter_mut().for_each(|step| step.host = "web2".into())), 0);
+    assert_eq!(told(&|ended| ended.plan.steps[1].host = "web2".into()), 0, "not a single step of another one");
+    assert_eq!(told(&|ended| ended.records[0].host = Some("web2".into())), 0);
+    assert_eq!(told(&|ended| ended.plan.steps.clear()), 0);
+}
