@@ -21,12 +21,14 @@ use cutover_targets::remote::lacking::Lacking;
 use cutover_targets::remote::ssh::{Connection, Options};
 use cutover_targets::setup;
 use serde::de::DeserializeOwned;
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io::{self, BufReader, Read, Write};
 use std::process::{ChildStdin, ChildStdout};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Mutex, PoisonError};
+use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
 /// How often it is looked whether there is something to say.
@@ -37,6 +39,10 @@ const BREATH: Duration = Duration::from_secs(5);
 const PASSED_BYTES: usize = 64 << 10;
 /// How often a host is told that its coordinator is there, and asked whether it is; more often where a lease is short.
 const HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// How long a host that has said its last word may take to hear what is still being said to it, and how often that is looked at.
+const PATIENCE: Duration = Duration::from_secs(2);
+const BRIEFLY: Duration = Duration::from_millis(1);
 
 /// A connection that has been begun; ssh is still shaking hands.
 pub(crate) struct Host {
@@ -153,7 +159,7 @@ impl Host {
             Err(Trouble::Lost(_)) if CANCEL.is_cancelled() => return Err(stopped(&name).into()),
             Err(Trouble::Lost(why)) => return Err(launch.lost(&name, connection, &why).order()),
         }
-        match converse(launch.into_pipe(), &mut stdout, errand) {
+        match converse(launch.into_pipe(), &mut stdout, errand, || connection.end()) {
             Ok(outcome) => Ok(outcome),
             Err(Trouble::Refused(error)) => Err(error.into()),
             Err(Trouble::Lost(why)) => Err(Loss::at_work(&name, connection, &why).order()),
@@ -333,24 +339,42 @@ impl Errand<'_> {
     }
 }
 
-/// Hears what happens, and sends what is asked for.
-fn converse(
-    stdin: ChildStdin,
-    stdout: &mut BufReader<ChildStdout>,
+/// Hears what happens, and sends what is asked for; hangs up on a host that has said its last word and does not listen any more.
+fn converse<W: Write + Send>(
+    to: W,
+    from: &mut impl Read,
     errand: &Errand<'_>,
+    hang_up: impl FnOnce(),
 ) -> Result<Option<DeploymentOutcome>, Trouble> {
-    let (sender, over, began) = (Sender::new(stdin), AtomicBool::new(false), Instant::now());
+    let (sender, over, began) = (Sender::new(to), AtomicBool::new(false), Instant::now());
     let (voice, heartbeat) = (errand.voice, heartbeat(errand.order));
     std::thread::scope(|scope| {
         let speaker = scope.spawn(|| speak(&sender, voice, (began, heartbeat), &over));
-        let (sender, artifact) = (&sender, errand.artifact);
-        let ask = |lacking: Lacking| drop(scope.spawn(move || provide(sender, artifact, lacking)));
-        let heard = hear(stdout, errand, began, &ask);
+        let (sender, artifact, talking) = (&sender, errand.artifact, RefCell::new(Vec::new()));
+        let ask = |lacking| talking.borrow_mut().push(scope.spawn(move || provide(sender, artifact, lacking)));
+        let heard = hear(from, errand, began, &ask);
         over.store(true, Ordering::SeqCst);
         // Nobody waits for its next look.
         speaker.thread().unpark();
+        let mut talking = talking.into_inner();
+        talking.push(speaker);
+        if !fall_silent(&talking) {
+            hang_up();
+        }
         heard
     })
+}
+
+/// Waits for a moment until all of them have said what they had to say. False when one is not heard.
+fn fall_silent(talking: &[ScopedJoinHandle<'_, ()>]) -> bool {
+    let until = Instant::now() + PATIENCE;
+    while !talking.iter().all(ScopedJoinHandle::is_finished) {
+        if Instant::now() >= until {
+            return false;
+        }
+        std::thread::sleep(BRIEFLY);
+    }
+    true
 }
 
 /// Hears the agent out, which is asked by the milliseconds since `began` whether it is there; `ask` is told which contents
@@ -426,7 +450,7 @@ fn tell(observer: &dyn Observer, event: &[u8]) {
     }
 }
 
-fn provide(sender: &Sender<ChildStdin>, artifact: Option<(&Manifest, &dyn BlobSource)>, lacking: Lacking) {
+fn provide<W: Write>(sender: &Sender<W>, artifact: Option<(&Manifest, &dyn BlobSource)>, lacking: Lacking) {
     if let Some((manifest, blobs)) = artifact {
         // A connection that broke is noticed by whoever reads from it.
         let _sent = send(sender, manifest, blobs, lacking);
@@ -472,7 +496,7 @@ fn pass_on(voice: Voice<'_>, says: Says) {
 }
 
 /// Passes on what the host is told, until it is over. What cannot be sent is noticed by whoever reads.
-fn speak(sender: &Sender<ChildStdin>, voice: Voice<'_>, beat: (Instant, Duration), over: &AtomicBool) {
+fn speak<W: Write>(sender: &Sender<W>, voice: Voice<'_>, beat: (Instant, Duration), over: &AtomicBool) {
     match voice {
         Voice::Cancel(cancel) => pass_on_cancel(sender, cancel, over),
         Voice::Coordinator { words, .. } => pass_on_words(sender, words, beat, over),
@@ -483,7 +507,7 @@ fn heartbeat(order: &Order) -> Duration {
     order.part.map_or(HEARTBEAT, |part| HEARTBEAT.min(part.lease / 4))
 }
 
-fn pass_on_cancel(sender: &Sender<ChildStdin>, cancel: &Cancel, over: &AtomicBool) {
+fn pass_on_cancel<W: Write>(sender: &Sender<W>, cancel: &Cancel, over: &AtomicBool) {
     while !over.load(Ordering::SeqCst) {
         if cancel.is_cancelled() {
             let _sent = sender.send(Kind::Cancel, &[]);
@@ -493,8 +517,8 @@ fn pass_on_cancel(sender: &Sender<ChildStdin>, cancel: &Cancel, over: &AtomicBoo
     }
 }
 
-fn pass_on_words(
-    sender: &Sender<ChildStdin>,
+fn pass_on_words<W: Write>(
+    sender: &Sender<W>,
     words: &Mutex<Receiver<Word>>,
     (began, heartbeat): (Instant, Duration),
     over: &AtomicBool,
@@ -525,3 +549,6 @@ pub(super) fn each_word(words: &Mutex<Receiver<Word>>, over: &AtomicBool, mut ta
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,95 @@
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+use super::*;
+use crate::deployments::order::Task;
+use cutover_core::artifact::{Digest, ManifestEntry, RelativePath};
+use cutover_core::event::Nobody;
+use cutover_core::id::DeploymentId;
+use cutover_targets::remote::chunk::ChunkSize;
+use cutover_targets::remote::lacking::Lack;
+use jiff::Timestamp;
+use std::io::pipe;
+use std::path::PathBuf;
+
+/// An artifact of one file that compresses to nothing less.
+struct Large(Vec<u8>);
+
+impl Large {
+    fn new() -> Self {
+        Self((0..100_000u32).flat_map(|number| *blake3_of(number).as_bytes()).collect())
+    }
+
+    fn manifest(&self) -> Manifest {
+        let (digest, bytes) = (Digest::of(&self.0), self.0.len() as u64);
+        let entries = [(RelativePath::new("large").unwrap(), ManifestEntry::File { digest, bytes, executable: false })];
+        let (project, commit) = ("shop".to_owned(), String::new());
+        Manifest { version: 1, project, commit, dirty: false, entries: entries.into() }
+    }
+}
+
+fn blake3_of(number: u32) -> Digest {
+    Digest::of(&number.to_le_bytes())
+}
+
+impl BlobSource for Large {
+    fn open(&self, _: &Digest) -> io::Result<Box<dyn Read + '_>> {
+        Ok(Box::new(self.0.as_slice()))
+    }
+
+    fn path(&self, _: &Digest) -> Option<PathBuf> {
+        None
+    }
+}
+
+fn order() -> Order {
+    Order {
+        project: "shop".parse().unwrap(),
+        environment: "production".parse().unwrap(),
+        host: "web1".to_owned(),
+        targets: [("app".parse().unwrap(), host_config())].into(),
+        secret_names: Default::default(),
+        deployment: DeploymentId::new("20261121T120000-abcd").unwrap(),
+        made_at: Timestamp::UNIX_EPOCH,
+        by: "ada".to_owned(),
+        reason: String::new(),
+        purpose: String::new(),
+        wait: None,
+        supersede: false,
+        task: Task::Restart,
+        part: None,
+        settled: Default::default(),
+    }
+}
+
+fn host_config() -> cutover_core::config::HostConfig {
+    let text = "name = \"shop\"\n[targets.app.host]\ndeploy_to = \"/opt/shop\"\n";
+    let config = cutover_core::config::Config::parse(text).unwrap();
+    let cutover_core::config::TargetConfig::Host(host) = config.targets.into_values().next().unwrap();
+    host
+}
+
+#[test]
+fn a_host_that_stops_listening_after_it_asked_for_contents_is_hung_up_on() {
+    let (large, order, never) = (Large::new(), order(), Cancel::new());
+    let manifest = large.manifest();
+    let said = Sender::new(Vec::new());
+    let contents = vec![Lack { entry: 0, chunks: Vec::new() }];
+    said.send(Kind::Lacking, &Lacking { size: ChunkSize::fitting(0), contents }.pack()).unwrap();
+    let refusal = CommandError::new(ErrorKind::Locked, "somebody else is at work");
+    said.send_json(Kind::Refused, &refusal).unwrap();
+    let errand = Errand {
+        order: &order,
+        variables: None,
+        artifact: Some((&manifest, &large)),
+        ahead: None,
+        observer: &Nobody,
+        voice: Voice::Cancel(&never),
+        ended: &|_| {},
+    };
+    // Nobody reads what is sent, until the client hangs up.
+    let (unread, to_host) = pipe().unwrap();
+
+    let heard = converse(to_host, &mut said.into_inner().as_slice(), &errand, || drop(unread));
+
+    assert!(matches!(heard, Err(Trouble::Refused(error)) if error.message() == "somebody else is at work"));
+}
