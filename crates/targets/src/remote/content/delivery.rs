@@ -12,12 +12,15 @@ use std::io::{self, BufReader, Read, Write};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How many pieces wait at most until they are unpacked.
 const PIECE_COUNT_MAX: usize = 16;
 /// How long the other side may be silent while contents are awaited.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
+
+/// How many bytes of contents must arrive in a second, on the whole. The slowest of lines has some more than that.
+const BYTES_PER_SECOND_MIN: u64 = 4 << 10;
 
 /// What whoever reads the connection passes on: a piece, or why there will be none.
 type Piece = Result<Vec<u8>, String>;
@@ -73,7 +76,7 @@ impl<W: Write> Remote<W> {
     /// The contents of this manifest, some of which are here already, and where to put what arrives of the others.
     pub fn new(sender: Arc<Sender<W>>, manifest: Option<&Manifest>, ahead: Ahead) -> (Self, Inlet) {
         let (inlet, pieces) = sync_channel(PIECE_COUNT_MAX);
-        let unpacked = Unpacked::NotYet(Arrivals { pieces, piece: io::Cursor::default() });
+        let unpacked = Unpacked::NotYet(Arrivals { pieces, piece: io::Cursor::default(), patience: SILENCE_MAX });
         let stream = Stream { unpacked, expected: VecDeque::new(), rebuild: None, left: 0 };
         let places = manifest.map(places).unwrap_or_default();
         (Self { sender, places, ahead, stream: Mutex::new(stream) }, Inlet(inlet))
@@ -92,7 +95,8 @@ impl<W: Write + Send> BlobSource for Remote<W> {
             return Ok(());
         }
         let mut stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner);
-        stream.begin()?;
+        let place = |wanted: &&Wanted| self.places.get(&wanted.digest);
+        stream.begin(wanted.iter().filter_map(place).fold(0, |sum, place| place.bytes.saturating_add(sum)))?;
         let bases = bases(&wanted);
         let size = ChunkSize::fitting(bases.iter().flatten().map(|(_, bytes)| bytes).sum());
         let mut contents = Vec::with_capacity(wanted.len());
@@ -141,16 +145,17 @@ fn bases(wanted: &[&Wanted]) -> Vec<Option<(File, u64)>> {
 }
 
 impl Stream {
-    /// Makes ready for contents that are about to be asked for.
-    fn begin(&mut self) -> io::Result<()> {
+    /// Makes ready for so many bytes of contents that are about to be asked for.
+    fn begin(&mut self, bytes: u64) -> io::Result<()> {
         if self.left > 0 || !self.expected.is_empty() {
             return Err(io::Error::other("others that were asked for have not arrived"));
         }
-        let arrivals = match std::mem::replace(&mut self.unpacked, Unpacked::Broken) {
+        let mut arrivals = match std::mem::replace(&mut self.unpacked, Unpacked::Broken) {
             Unpacked::NotYet(arrivals) => arrivals,
             Unpacked::Flowing(decoder) => end(*decoder)?,
             Unpacked::Broken => return Err(io::ErrorKind::BrokenPipe.into()),
         };
+        arrivals.patience = patience(bytes);
         let mut decoder = zstd::Decoder::new(arrivals)?;
         decoder.window_log_max(WINDOW_LOG_MAX)?;
         self.unpacked = Unpacked::Flowing(Box::new(decoder));
@@ -193,10 +198,27 @@ impl Read for One<'_> {
     }
 }
 
+/// How long so many bytes are awaited in all: whoever sends a little now and then would else keep the lock for ever.
+fn patience(bytes: u64) -> Duration {
+    SILENCE_MAX.saturating_add(Duration::from_secs(bytes / BYTES_PER_SECOND_MIN))
+}
+
 /// Pieces as they arrive, as one stream.
 struct Arrivals {
     pieces: Receiver<Piece>,
     piece: io::Cursor<Vec<u8>>,
+    /// How long they may still be awaited in all.
+    patience: Duration,
+}
+
+impl Arrivals {
+    /// The next piece; counts the time for which it was awaited.
+    fn next(&mut self) -> Result<Piece, RecvTimeoutError> {
+        let began = Instant::now();
+        let next = self.pieces.recv_timeout(SILENCE_MAX.min(self.patience));
+        self.patience = self.patience.saturating_sub(began.elapsed());
+        next
+    }
 }
 
 impl Read for Arrivals {
@@ -205,7 +227,7 @@ impl Read for Arrivals {
         if count > 0 || buffer.is_empty() {
             return Ok(count);
         }
-        match self.pieces.recv_timeout(SILENCE_MAX) {
+        match self.next() {
             Ok(Ok(piece)) => {
                 self.piece = io::Cursor::new(piece);
                 // An empty piece is the end.
@@ -216,9 +238,45 @@ impl Read for Arrivals {
                 Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the connection ended"))
             }
             Err(RecvTimeoutError::Timeout) => {
-                let why = format!("nothing arrived for {} s", SILENCE_MAX.as_secs());
+                let why = if self.patience.is_zero() {
+                    format!("less than {BYTES_PER_SECOND_MIN} bytes in a second arrived, on the whole")
+                } else {
+                    format!("nothing arrived for {} s", SILENCE_MAX.as_secs())
+                };
                 Err(io::Error::new(io::ErrorKind::TimedOut, why))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gibibyte_is_awaited_for_days_and_next_to_nothing_for_a_minute() {
+        assert_eq!(patience(100), SILENCE_MAX);
+        assert_eq!(patience(1 << 30), SILENCE_MAX + Duration::from_secs(1 << 18));
+        assert!(patience(u64::MAX) > patience(1 << 60));
+    }
+
+    #[test]
+    fn a_client_that_sends_a_little_now_and_then_is_not_awaited_for_ever() {
+        let (inlet, pieces) = sync_channel(PIECE_COUNT_MAX);
+        let patience = Duration::from_millis(100);
+        let mut arrivals = Arrivals { pieces, piece: io::Cursor::default(), patience };
+        // Until nobody listens.
+        let drips = std::thread::spawn(move || {
+            while inlet.send(Ok(vec![7])).is_ok() {
+                std::thread::sleep(patience / 20);
+            }
+        });
+
+        let error = io::copy(&mut arrivals, &mut io::sink()).unwrap_err();
+
+        drop(arrivals);
+        drips.join().unwrap();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!(error.to_string().contains("less than 4096 bytes in a second"), "{error}");
     }
 }
