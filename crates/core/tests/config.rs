@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics fails")]
 
-use cutover_core::config::{Config, Diagnostic, Position, Severity};
+use cutover_core::config::{Config, Diagnostic, HostConfig, Position, Severity, TargetConfig};
 use std::fmt::Write as _;
 
 const SAMPLE: &str = include_str!("data/host.toml");
@@ -147,6 +147,25 @@ fn paths_that_cutover_makes_itself_are_reserved() {
         assert_eq!(Config::check(&host(keys)).diagnostics.len(), 1, "{keys}");
     }
     assert!(Config::parse(&host("linked_dirs = [\"a\", \"a-b\", \"ab\"]\nenv_file = \".env\"")).is_ok());
+    let merged = "[environments.production]\nhosts.app = [\"web1\"]\ntargets.app.host = { linked_files = [\".env\"] }";
+    assert_eq!(Config::check(&host(&format!("env_file = \".env\"\n{merged}"))).diagnostics.len(), 1);
+}
+
+#[test]
+fn a_config_that_arrives_is_held_to_the_same_places() {
+    let misplaced = |change: &dyn Fn(&mut HostConfig)| {
+        let text = host("linked_dirs = [\"a\", \"a-b\", \"ab\"]\nenv_file = \".env\"");
+        let TargetConfig::Host(mut config) = Config::parse(&text).unwrap().targets.into_values().next().unwrap();
+        change(&mut config);
+        config.misplaced()
+    };
+    assert_eq!(misplaced(&|_| {}), None);
+    for path in [".venv", "release.json/x", ".env", ".env/x", "a/b", "ab"] {
+        let why = misplaced(&|config| config.linked_files = vec![path.into()]);
+        assert!(why.is_some_and(|why| why.contains(path)), "{path}");
+    }
+    assert!(misplaced(&|config| config.env_file = Some("a-b/.env".into())).is_some());
+    assert!(misplaced(&|config| drop(config.config_links.insert("a".into(), "c".into()))).is_some());
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! What one key of a host alone cannot say: paths that collide, probes without a service.
 
+use super::HostConfig;
 use super::kind::Node;
 use super::sink::{Fault, Sink};
 use super::table::Reader;
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
 /// What Cutover itself puts into a release.
@@ -67,6 +69,23 @@ fn report_collision(one: &Placed<'_>, other: &Placed<'_>, sink: &mut Sink) {
         format!("uses the path {:?}, which lies beneath {:?}", other.path, one.path)
     };
     sink.fault(later.span.clone(), "collides", Fault::hinted(why, "links of one release must not lie in each other"));
+}
+
+impl HostConfig {
+    /// Why its links cannot lie in one release, as [`Config::check`](super::Config::check) says it of the text: for a config that
+    /// came from another machine.
+    pub fn misplaced(&self) -> Option<String> {
+        let linked = self.linked_dirs.iter().chain(&self.linked_files).chain(self.config_links.keys());
+        let mut paths: Vec<&Path> = linked.chain(&self.env_file).map(PathBuf::as_path).collect();
+        // Sorted by components, whatever lies beneath a path follows it directly.
+        paths.sort_unstable();
+        let reserved = paths.iter().find(|path| RESERVED_PATHS.iter().any(|reserved| path.starts_with(reserved)));
+        if let Some(path) = reserved {
+            return Some(format!("something is put at {path:?}, which Cutover makes itself"));
+        }
+        let collides = paths.windows(2).find(|pair| pair[1].starts_with(pair[0]));
+        collides.map(|pair| format!("{:?} and {:?} lie in each other", pair[0], pair[1]))
+    }
 }
 
 /// Whether the path is this one or lies beneath it.

@@ -15,8 +15,8 @@ use std::path::PathBuf;
 use toml::Spanned;
 use toml::de::{DeString, DeTable};
 
-/// The most environments and the most targets; each environment decodes its targets anew.
-const ENVIRONMENT_COUNT_MAX: usize = 100;
+/// The most targets, and the most environments; each environment decodes its targets anew.
+pub const TARGET_COUNT_MAX: usize = 100;
 
 /// An environment before its targets are merged.
 pub(super) struct EnvironmentParts {
@@ -160,9 +160,9 @@ pub(super) fn merged_targets(file: &DeTable<'_>, sink: &mut Sink) -> MergedTarge
     let table = |key| file.get(key).and_then(|node: &Node<'_>| node.get_ref().as_table()).unwrap_or(&none);
     let (environments, targets) = (table("environments"), table("targets"));
     for (key, table) in [("environments", environments), ("targets", targets)] {
-        if table.len() > ENVIRONMENT_COUNT_MAX {
+        if table.len() > TARGET_COUNT_MAX {
             let span = file.get(key).map(Spanned::span).unwrap_or_default();
-            let message = format!("`{key}` has {} entries; the most is {ENVIRONMENT_COUNT_MAX}", table.len());
+            let message = format!("`{key}` has {} entries; the most is {TARGET_COUNT_MAX}", table.len());
             sink.error(span, message, "too many", None);
             return MergedTargets::new();
         }

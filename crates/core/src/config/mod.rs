@@ -27,6 +27,7 @@ mod units;
 mod verify;
 
 pub use diagnostic::{Diagnostic, LocatedDiagnostic, Offset, Position, Severity};
+pub use environment::TARGET_COUNT_MAX;
 pub use model::*;
 pub use schema::{json_schema, reference};
 

@@ -25,6 +25,19 @@ pub(super) enum Letter {
     Setup(Box<setup::Order>),
 }
 
+impl Letter {
+    /// The targets that it is about; None where it is about none, or has the text of a config, which is checked when it is read.
+    pub(super) fn targets(&self) -> Option<&BTreeMap<TargetName, HostConfig>> {
+        match self {
+            Self::Change(change) => Some(&change.order.targets),
+            Self::Look(Look::Plan { order, .. }) => Some(&order.targets),
+            Self::Look(Look::Variables { targets, .. }) => Some(targets),
+            Self::Setup(order) => Some(&order.wish.targets),
+            Self::Question(_) => None,
+        }
+    }
+}
+
 /// A command that looks at an environment, and is answered where that is.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Question {

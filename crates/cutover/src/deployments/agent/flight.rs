@@ -5,12 +5,12 @@ use crate::deployments::letter::{Change, Letter, Look, unpack_variables};
 use crate::deployments::order::Order;
 use crate::deployments::variables::Variables;
 use cutover_core::artifact::Manifest;
-use cutover_core::config::HostConfig;
+use cutover_core::config::{HostConfig, TARGET_COUNT_MAX};
 use cutover_core::id::TargetName;
 use cutover_targets::remote::bootstrap::read_preamble;
 use cutover_targets::remote::content::{Ahead, unpack_ahead, unpack_manifest};
 use cutover_targets::remote::frame::{Kind, receive};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufRead, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -81,12 +81,35 @@ where
 
 fn read_asked(reader: &mut impl BufRead) -> io::Result<Flight> {
     read_preamble(reader)?;
-    match serde_json::from_slice(&expect(reader, Kind::Order)?)? {
+    let letter: Letter = serde_json::from_slice(&expect(reader, Kind::Order)?)?;
+    letter.targets().map_or(Ok(()), check)?;
+    match letter {
         Letter::Change(change) => Ok(Flight::Change(Box::new(read_request(reader, *change)?))),
         Letter::Look(look) => Ok(Flight::Look(read_sight(reader, look)?)),
         Letter::Question(question) => Ok(Flight::Other(Asked::Question(question))),
         Letter::Setup(order) => Ok(Flight::Other(Asked::Setup(order))),
     }
+}
+
+/// Holds what came from another machine to what the text of a config is held to.
+fn check(targets: &BTreeMap<TargetName, HostConfig>) -> io::Result<()> {
+    let refused = |why: String| Err(io::Error::new(io::ErrorKind::InvalidData, why));
+    if targets.len() > TARGET_COUNT_MAX {
+        return refused(format!("the order has {} targets; the most is {TARGET_COUNT_MAX}", targets.len()));
+    }
+    let mut places = BTreeSet::new();
+    for (name, config) in targets {
+        if !places.insert(&config.deploy_to) {
+            return refused(format!(
+                "target {name}: another one has the same deploy_to {}",
+                config.deploy_to.display()
+            ));
+        }
+        if let Some(why) = config.misplaced() {
+            return refused(format!("target {name}: {why}"));
+        }
+    }
+    Ok(())
 }
 
 fn read_request(reader: &mut impl Read, change: Change) -> io::Result<Request> {

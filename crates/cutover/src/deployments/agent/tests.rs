@@ -296,6 +296,44 @@ fn who_does_not_speak_as_cutover_does_is_told_nothing_and_changes_nothing() {
 }
 
 #[test]
+fn an_order_whose_targets_no_config_could_have_is_refused_before_anything_is_done() {
+    static CANCEL: Cancel = Cancel::new();
+    let files = Files::new();
+    let refused = |change: &dyn Fn(&mut Order, &Path)| {
+        let bed = Bed::start(&CANCEL);
+        let mut order = order(&[("app", bed.site()), ("other", bed.dir.path().join("other"))], files.manifest().id());
+        change(&mut order, &bed.site());
+        let change = Change { order, has_variables: false, has_manifest: false, has_ahead: false };
+        bed.to_agent.send_json(Kind::Order, &Letter::Change(Box::new(change))).unwrap();
+        let Bed { dir, to_agent, agent, .. } = bed;
+        let error = agent.join().unwrap().err().unwrap();
+        drop(to_agent);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+        error.to_string()
+    };
+
+    let many = refused(&|order, site| {
+        let config = order.targets.values().next().unwrap().clone();
+        let target = |number: u32| {
+            let deploy_to = site.join(number.to_string());
+            (format!("t{number}").parse().unwrap(), HostConfig { deploy_to, ..config.clone() })
+        };
+        order.targets = (0..101).map(target).collect();
+    });
+    assert_eq!(many, "the order has 101 targets; the most is 100");
+    let twice = refused(&|order, site| {
+        order.targets.values_mut().for_each(|config| config.deploy_to = site.to_owned());
+    });
+    assert!(twice.starts_with("target other: another one has the same deploy_to /"), "{twice}");
+    for path in ["release.json", ".venv/lib", ".env", ".env/x"] {
+        let why = refused(&|order, _| {
+            order.targets.values_mut().for_each(|config| config.linked_files = vec![path.into()]);
+        });
+        assert!(why.starts_with("target app: ") && why.contains(path), "{why}");
+    }
+}
+
+#[test]
 fn each_target_on_a_host_gets_what_it_lacks() {
     static CANCEL: Cancel = Cancel::new();
     let files = Files::new();
