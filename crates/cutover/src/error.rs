@@ -40,7 +40,8 @@ pub(crate) enum ErrorKind {
     Unreachable,
     /// Cutover itself is wrong.
     Bug,
-    /// Whoever read our output went away.
+    /// Whoever read our output went away. No other machine can say that of us, and so end us as if all were well.
+    #[serde(skip_deserializing)]
     OutputClosed,
 }
 

@@ -93,3 +93,26 @@ fn a_host_that_stops_listening_after_it_asked_for_contents_is_hung_up_on() {
 
     assert!(matches!(heard, Err(Trouble::Refused(error)) if error.message() == "somebody else is at work"));
 }
+
+#[test]
+fn a_host_cannot_say_that_nobody_reads_us_any_more() {
+    let (order, never) = (order(), Cancel::new());
+    let said = Sender::new(Vec::new());
+    let refusal = CommandError::new(ErrorKind::OutputClosed, "nothing to see here");
+    said.send_json(Kind::Refused, &refusal).unwrap();
+    let errand = Errand {
+        order: &order,
+        variables: None,
+        artifact: None,
+        ahead: None,
+        observer: &Nobody,
+        voice: Voice::Cancel(&never),
+        ended: &|_| {},
+    };
+    let said = said.into_inner();
+
+    let heard = hear(&mut said.as_slice(), &errand, Instant::now(), &|_| {});
+
+    assert!(matches!(heard, Err(Trouble::Lost(why)) if why.contains("it was not understood")));
+    assert!(matches!(view::<u32>(&mut said.as_slice()), Err(Trouble::Lost(_))));
+}
