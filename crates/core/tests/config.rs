@@ -189,3 +189,25 @@ fn a_value_is_never_repeated_in_a_message() {
         !format!("{:?}", found.iter().map(|d| (&d.message, &d.hint, &d.label)).collect::<Vec<_>>()).contains("sh-")
     );
 }
+
+#[test]
+fn variables_that_reach_no_service_are_warned_of_and_what_to_do_depends_on_the_service() {
+    let host = |name: &str, keys: &str| format!("[targets.{name}.host]\ndeploy_to = \"/opt/{name}\"\n{keys}\n");
+    let text = [
+        "name = \"x\"\n".to_owned(),
+        host("own", "service.unit = \"own.service\""),
+        host("process", "service.process.command = \"./serve\""),
+        host("proxy", "service.command = { restart = \"r\", stop = \"s\", status = \"t\" }"),
+        host("setup", "service = { unit = \"setup.service\", start = \"./serve\" }"),
+        host("static", ""),
+        host("right", "env_file = \".env\"\nservice.unit = \"right.service\""),
+        "[environments.all]\nenv = { A = \"1\" }\nsecrets = [\"B\"]\n".to_owned(),
+        "hosts = { own = \"a\", process = \"a\", proxy = \"a\", setup = \"a\", static = \"a\", right = \"a\" }\n"
+            .to_owned(),
+        "[environments.proxies]\nsecrets = [\"B\"]\nhosts.proxy = \"a\"\n".to_owned(),
+        "[environments.overridden]\nenv.A = \"1\"\nhosts.own = \"a\"\n".to_owned(),
+        "targets.own.host.env_file = \".env\"\n".to_owned(),
+        "[environments.nothing]\nenv = {}\nsecrets = []\nhosts.own = \"a\"\n".to_owned(),
+    ];
+    insta::assert_snapshot!(told(&text.concat()));
+}

@@ -4,6 +4,7 @@ use super::kind::{Kind, ListOf, MapOf, Node, wrong_type};
 use super::merge::merge;
 use super::names::VariableName;
 use super::places::LocalFile;
+use super::reach::warn_of_unreached;
 use super::sink::{Fault, Sink, show, suggest};
 use super::table::{Reader, table};
 use super::tables::TargetTable;
@@ -193,6 +194,7 @@ impl<'n, 'i> Merging<'n, 'i> {
         }
         let targets = hosts.into_iter().filter_map(|name| self.target(name, sink)).collect();
         self.check_what_is_kept(&targets, sink);
+        warn_of_unreached(self.name, self.environment, &targets, sink);
         targets
     }
 

@@ -16,6 +16,7 @@ mod merge;
 mod model;
 mod names;
 mod places;
+mod reach;
 mod rollout;
 mod schema;
 mod service;
