@@ -93,6 +93,11 @@ fn texts(context: &Context, previews: &[(String, Preview)], host_count: usize) -
 }
 
 fn text(context: &Context, preview: &Preview) -> String {
+    let remarks = preview.remarks.iter().map(|remark| format!("! {}\n", one_line(remark)));
+    described(context, preview) + &remarks.collect::<String>()
+}
+
+fn described(context: &Context, preview: &Preview) -> String {
     if preview.unchanged {
         let live =
             format!("nothing changed: {} is live with the same artifact, configuration and variables", preview.release);

@@ -10,6 +10,7 @@ use cutover_core::id::ReleaseId;
 use cutover_core::target::Failure;
 use cutover_targets::host::planner::{self, Subject, Wish};
 use cutover_targets::host::{HostPlan, Layout, Release, SupervisorProgram, linked};
+use cutover_targets::setup::outdated_units;
 
 /// What a plan is drafted from, whether it is carried out or only looked at.
 pub(super) struct Draft<'a> {
@@ -58,7 +59,20 @@ impl Draft<'_> {
             variables: &self.variables.values,
             secret_names: self.order.secret_names.clone(),
             part: self.order.part.map(|part| part.plan),
+            remarks: self.remarks(),
         }
+    }
+
+    /// What a deployment does not see to.
+    pub(super) fn remarks(&self) -> Vec<String> {
+        let Order { project, environment, targets, .. } = self.order;
+        let told = |unit: String| {
+            format!(
+                "{unit} is not what cutover.toml asks for now, and a deployment changes no units: \
+                 `cutover setup {environment}` writes it anew"
+            )
+        };
+        outdated_units(project, environment, targets).into_iter().map(told).collect()
     }
 
     /// Whether every service runs.

@@ -38,6 +38,9 @@ pub(crate) struct Preview {
     pub(crate) artifact: String,
     /// The commit that it was made of.
     pub(crate) commit: String,
+    /// What people should know of the host.
+    #[serde(default)]
+    pub(crate) remarks: Vec<String>,
     /// What would be done, in order.
     pub(crate) steps: Vec<StepPreview>,
     /// How the files of each target differ from the live release's.
@@ -102,6 +105,7 @@ impl Preview {
             original: plan.original.clone(),
             artifact: plan.artifact.clone(),
             commit: plan.commit.clone(),
+            remarks: draft.remarks(),
             steps: plan.steps.iter().map(StepPreview::of).collect(),
             files,
             variables: compare_variables(&draft.order.targets, draft.variables)?,

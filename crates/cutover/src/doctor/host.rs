@@ -12,7 +12,7 @@ use cutover_targets::doctor::{Finding, Patient, examine as examine_host};
 use cutover_targets::host::Layout;
 use cutover_targets::remote::destination::Destination;
 use cutover_targets::remote::host_key::{Trust, trust};
-use cutover_targets::setup::slug;
+use cutover_targets::setup::{outdated_units, slug};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
@@ -116,6 +116,11 @@ fn own(context: &Context, place: &Place<'_>) -> Result<Vec<Finding>, CommandErro
     };
     let patient = Patient {
         slug: slug(&project.config.name, place.name),
+        outdated: outdated_units(
+            &project.config.name,
+            place.name,
+            place.targets.iter().map(|(name, config)| (name, *config)),
+        ),
         program: &supervisor.program,
         service: &service,
         targets: place.layouts().collect(),

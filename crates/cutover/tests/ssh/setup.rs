@@ -263,6 +263,38 @@ fn a_deployment_that_a_power_cut_ended_is_brought_to_its_end_by_the_boot_alone()
 }
 
 #[test]
+fn a_unit_that_the_config_asks_for_otherwise_is_told_of_until_setup_has_written_it() {
+    let Some(world) = World::bare("a_unit_that_the_config_asks_for_otherwise_is_told_of", CONFIG) else { return };
+    set_up(&world);
+    world.commit("one");
+    let first = world.run(&["deploy", "production"]);
+    let well = world.run(&["doctor", "production", "-v"]);
+    assert!(first.code == 0 && !first.stdout.contains("cutover.toml asks for"), "{first:?}");
+    assert!(well.stdout.contains("agrees with the config"), "{well:?}");
+
+    world.write("cutover.toml", &config(&world).replace("\"shop.py\"]", "\"-u\", \"shop.py\"]"));
+
+    let warned = "shop.service is not what cutover.toml asks for now";
+    let doctor = world.run(&["doctor", "production", "-v"]);
+    assert!(doctor.stdout.contains(warned) && !doctor.stdout.contains("agrees with the config"), "{doctor:?}");
+    assert!(doctor.stdout.contains("-> `cutover setup production` writes it anew"), "{doctor:?}");
+    // Once as a change of the config that makes a release, and once where nothing else changes.
+    for nothing_changed in [false, true] {
+        let planned = world.run(&["plan", "production"]);
+        let deployed = world.run(&["deploy", "production"]);
+        assert!(planned.stdout.contains(&format!("! {warned}")), "{planned:?}");
+        assert_eq!(planned.stdout.contains("nothing changed"), nothing_changed, "{planned:?}");
+        assert!(deployed.code == 0 && deployed.stdout.matches(warned).count() == 1, "{deployed:?}");
+        assert!(deployed.stdout.contains("`cutover setup production`"), "{deployed:?}");
+    }
+    assert_eq!(world.run(&["setup", "production"]).code, 0);
+    for args in [&["doctor", "production"][..], &["plan", "production"], &["deploy", "production"]] {
+        let ran = world.run(args);
+        assert!(ran.code == 0 && !ran.stdout.contains(warned), "{ran:?}");
+    }
+}
+
+#[test]
 fn what_setup_made_is_taken_back_and_what_was_deployed_only_when_asked() {
     let Some(world) = World::bare("what_setup_made_is_taken_back", CONFIG) else { return };
     let before = picture(&world);

@@ -1,6 +1,7 @@
 //! What holds for the whole host: who deploys, where, how much room there is, what happens at boot.
 
 use super::ask::{ask, show};
+use super::unit::outdated;
 use super::{Finding, Patient};
 use crate::host::Layout;
 use cutover_core::config::{HostConfig, ServiceConfig, SystemdScope};
@@ -102,6 +103,9 @@ fn boot(patient: &Patient<'_>, scope: SystemdScope) -> Finding {
     if !is("UnitFileState", "enabled") {
         let what = format!("{unit} is not there: what a power cut leaves waits for the next command");
         return Finding::warning("boot", what, SETUP);
+    }
+    if patient.outdated.contains(&unit) {
+        return Finding { area: "boot".to_owned(), ..outdated(&unit) };
     }
     if is("ActiveState", "failed") {
         let what = format!("{unit} failed: a person is needed");

@@ -73,6 +73,8 @@ pub type OpenService<'a> = &'a dyn Fn(&TargetName, &HostConfig, &ServiceConfig, 
 pub struct Patient<'a> {
     /// The project and the environment, as setup names its files: see [`crate::setup::slug`].
     pub slug: String,
+    /// The units that setup would write otherwise now: see [`crate::setup::outdated_units`].
+    pub outdated: Vec<String>,
     /// Cutover itself.
     pub program: &'a Path,
     /// Opens a target's service.
@@ -89,16 +91,16 @@ pub fn examine(patient: &Patient<'_>) -> Vec<Finding> {
         findings.extend(config.python.iter().flat_map(python::examine));
         if let Some(service) = &config.service {
             let opened = (patient.service)(name, config, service, layout);
-            findings.extend(of_service(config, service, opened.as_ref()));
+            findings.extend(of_service(config, service, opened.as_ref(), &patient.outdated));
         }
     }
     findings
 }
 
-fn of_service(config: &HostConfig, service: &ServiceConfig, opened: &dyn Service) -> Vec<Finding> {
+fn of_service(config: &HostConfig, service: &ServiceConfig, opened: &dyn Service, outdated: &[String]) -> Vec<Finding> {
     let mut findings = vec![Finding::of("service", opened.check().map(|()| describe(service)))];
     if let ServiceConfig::Systemd { unit, scope, .. } = service {
-        findings.extend(unit::examine(config, unit, *scope));
+        findings.extend(unit::examine(config, unit, *scope, outdated.contains(unit)));
     }
     findings.push(log(config, opened));
     findings.extend(ports::examine(config, opened));

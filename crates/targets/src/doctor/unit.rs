@@ -13,16 +13,23 @@ const PROPERTIES: &str = "LoadState,UnitFileState,WorkingDirectory,EnvironmentFi
 /// What `setup` would do about it.
 const SETUP: &str = "say what it runs in `service.start`, and `cutover setup ENV` writes it; or put it right by hand";
 
-pub(super) fn examine(config: &HostConfig, unit: &str, scope: SystemdScope) -> Vec<Finding> {
+pub(super) fn examine(config: &HostConfig, unit: &str, scope: SystemdScope, is_outdated: bool) -> Vec<Finding> {
     let shown = show(unit, scope, PROPERTIES);
     if shown.get("LoadState").map(String::as_str) != Some("loaded") {
         // That it is not there is told already.
         return Vec::new();
     }
-    let mut findings = judge(config, unit, scope, &shown);
+    let mut findings: Vec<Finding> = is_outdated.then(|| outdated(unit)).into_iter().collect();
+    findings.extend(judge(config, unit, scope, &shown).into_iter().filter(|one| !is_outdated || one.fix.is_some()));
     let needs_sudo = scope == SystemdScope::System && !rustix::process::geteuid().is_root();
     findings.extend(needs_sudo.then(|| sudo(unit, &ask(&["sudo", "-n", "-l"]).unwrap_or_default())));
     findings
+}
+
+/// Setup would write it otherwise now.
+pub(super) fn outdated(unit: &str) -> Finding {
+    let what = format!("{unit} is not what cutover.toml asks for now, and deployments change no units");
+    Finding::warning("unit", what, "`cutover setup ENV` writes it anew; with --dry-run it shows what differs")
 }
 
 fn judge(config: &HostConfig, unit: &str, scope: SystemdScope, shown: &BTreeMap<String, String>) -> Vec<Finding> {

@@ -84,6 +84,9 @@ pub struct Preflight {
     /// What the config asks of the artifact and the artifact does not have.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub misfits: Vec<String>,
+    /// What people should know of the host beforehand.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<String>,
 }
 
 /// How a release is put together.
@@ -136,6 +139,9 @@ pub struct Holding {
     /// How health is observed on the way back where the live release does not say it.
     #[serde(default)]
     pub verify: Option<VerifyConfig>,
+    /// What people should know of the host, where no preflight says it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<String>,
 }
 
 /// A user's command.

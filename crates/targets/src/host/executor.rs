@@ -140,7 +140,7 @@ impl Target for LocalHost<'_> {
             Work::Dependencies(python) => dependencies::apply(&site, python, progress),
             Work::Install(hook) | Work::After(hook) => hook::apply(&site, hook, progress),
             Work::Smoke(smoke) => smoke::apply(&site, smoke, progress),
-            Work::Hold(_) => hold::apply(before),
+            Work::Hold(holding) => hold::apply(holding, before),
             Work::Env(env) => env_file::apply(&site, env, before),
             Work::Migrate(migration) => hook::migrate(&site, migration, progress),
             Work::Switch => switch::apply(&site, before),

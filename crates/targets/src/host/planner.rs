@@ -48,6 +48,8 @@ pub struct Wish<'a> {
     pub secret_names: BTreeSet<String>,
     /// This host's part where it is one of several.
     pub part: Option<FleetPart>,
+    /// What people should know of the host beforehand; the plan's first step says it.
+    pub remarks: Vec<String>,
 }
 
 /// A host's part in a deployment to several.
@@ -277,8 +279,9 @@ impl<'a> Builder<'a> {
     }
 
     fn prepare(&mut self, target: &TargetName, config: &HostConfig, subject: &Subject<'_>) {
+        let remarks = self.remarks();
         let mut push = |name: &str, work: Work| self.push(target, &config.deploy_to, name, Phase::Prepare, work);
-        push("preflight", Work::Preflight(preflight(config, subject)));
+        push("preflight", Work::Preflight(Preflight { remarks, ..preflight(config, subject) }));
         push("receive", Work::Receive(subject.artifact));
         push("assemble", Work::Assemble(assembly(config, subject)));
         if let Some(links) = links(config) {
@@ -343,7 +346,8 @@ impl<'a> Builder<'a> {
 
     fn hold(&mut self, target: &TargetName, config: &HostConfig) {
         let verify = Some(config.verify.clone());
-        let holding = Holding { service: config.service.clone(), env: self.env(config), verify };
+        let remarks = self.remarks();
+        let holding = Holding { service: config.service.clone(), env: self.env(config), verify, remarks };
         self.push(target, &config.deploy_to, "hold", Phase::Live, Work::Hold(holding));
     }
 
@@ -374,6 +378,15 @@ impl<'a> Builder<'a> {
         }
     }
 
+    /// What the next step says of the host, which is said once.
+    fn remarks(&self) -> Vec<String> {
+        let is_said = |step: &Step<Action>| {
+            matches!(&step.action.work,
+                Work::Preflight(Preflight { remarks, .. }) | Work::Hold(Holding { remarks, .. }) if !remarks.is_empty())
+        };
+        if self.plan.steps.iter().any(is_said) { Vec::new() } else { self.wish.remarks.clone() }
+    }
+
     fn env(&self, config: &HostConfig) -> EnvFile {
         EnvFile { path: config.env_file.clone(), secrets: self.wish.secret_names.clone(), backups: config.env_backups }
     }
@@ -395,6 +408,7 @@ fn preflight(config: &HostConfig, subject: &Subject<'_>) -> Preflight {
         awaits_log: config.verify.awaits_log(),
         watches_log: !config.verify.fatal.is_empty(),
         misfits: misfits(config, subject.manifest),
+        remarks: Vec::new(),
     }
 }
 

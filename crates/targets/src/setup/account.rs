@@ -2,6 +2,7 @@
 
 use super::place::Owner;
 use cutover_core::target::Failure;
+use cutover_disk::read_bounded;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -12,6 +13,10 @@ use std::time::{Duration, Instant};
 /// How long processes may take to end after they were asked to, and how often that is looked at.
 const PATIENCE: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(50);
+
+/// Where the accounts of this machine stand (passwd(5)), and how much of that is read, in bytes.
+const PASSWD: &str = "/etc/passwd";
+const PASSWD_BYTES_MAX: u64 = 1 << 20;
 
 /// An account of this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +37,37 @@ pub(super) fn account(name: &str) -> Result<Option<Account>, Failure> {
         Some(2) => Ok(None),
         _ => Err(Failure::new(format!("look for user {name}: getent failed"))),
     }
+}
+
+/// Who runs this process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnAccount {
+    /// Their name.
+    pub name: String,
+    /// Their home directory.
+    pub home: PathBuf,
+}
+
+/// The account of who runs this process, without asking another program: as this machine has it, or, where accounts come
+/// from elsewhere, as the environment says. None where neither knows.
+pub fn own_account() -> Option<OwnAccount> {
+    let uid = rustix::process::geteuid().as_raw();
+    let passwd = read_bounded(Path::new(PASSWD), PASSWD_BYTES_MAX).unwrap_or_default();
+    of_uid(&String::from_utf8_lossy(&passwd), uid).or_else(|| {
+        let name = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).ok()?;
+        let home = PathBuf::from(std::env::var_os("HOME")?);
+        // After a change of the user these can be somebody else's.
+        let is_own = fs::metadata(&home).is_ok_and(|there| there.uid() == uid);
+        is_own.then_some(OwnAccount { name, home })
+    })
+}
+
+fn of_uid(passwd: &str, uid: u32) -> Option<OwnAccount> {
+    passwd.lines().find_map(|line| {
+        let Account { owner, home } = parse(line)?;
+        let name = line.split(':').next()?.to_owned();
+        (owner.uid == uid).then_some(OwnAccount { name, home })
+    })
 }
 
 /// A line of passwd(5).
@@ -94,5 +130,13 @@ mod tests {
         let account = Account { owner: Owner { uid: 1001, gid: 1002 }, home: "/srv/deploy".into() };
         assert_eq!(parse("deploy:*:1001:1002:,,,:/srv/deploy:/bin/bash\n"), Some(account));
         assert_eq!(parse("deploy:*:1001\n"), None);
+    }
+
+    #[test]
+    fn whose_a_number_is_stands_in_the_list_of_accounts() {
+        let passwd = "root:x:0:0:root:/root:/bin/sh\n+::::::\ndeploy:*:1001:1002:,,,:/srv/deploy:/bin/bash\n";
+        let deploy = OwnAccount { name: "deploy".to_owned(), home: "/srv/deploy".into() };
+        assert_eq!(of_uid(passwd, 1001), Some(deploy));
+        assert_eq!(of_uid(passwd, 1002), None);
     }
 }

@@ -9,6 +9,7 @@ mod claims;
 mod commands;
 mod lock;
 mod look;
+mod outdated;
 mod parts;
 mod place;
 mod plan;
@@ -16,8 +17,10 @@ mod receipt;
 mod unit;
 mod work;
 
+pub use account::{OwnAccount, own_account};
 pub use commands::Argv;
 pub use look::{Found, Old};
+pub use outdated::outdated_units;
 pub use parts::{FileKind, Part, Wish, slug};
 pub use place::Owner;
 pub use plan::{Change, Made};

@@ -190,6 +190,7 @@ impl Place {
             variables: &self.variables,
             secret_names: self.secret_names.clone(),
             part: None,
+            remarks: Vec::new(),
         };
         with(&wish)
     }

@@ -65,13 +65,15 @@ fn is_release(layout: &Layout, cwd: &Path) -> bool {
 }
 
 /// Does nothing but say what runs.
-pub(crate) fn apply(before: &Before) -> Result<Outcome, Failure> {
+pub(crate) fn apply(holding: &Holding, before: &Before) -> Result<Outcome, Failure> {
     let before: HoldBefore = before.decode()?;
     let live = before.live.map_or_else(|| "nothing is live".to_owned(), |id| format!("{id} is live"));
-    Ok(Outcome::unchanged(match before.service {
+    let mut outcome = Outcome::unchanged(match before.service {
         Some(state) => format!("{live}, {}", state.description),
         None => live,
-    }))
+    });
+    outcome.warnings.clone_from(&holding.remarks);
+    Ok(outcome)
 }
 
 /// Brings what ran to life again. Where a release had been switched to, what runs now is seen healthy as well.

@@ -26,6 +26,7 @@ pub(crate) fn apply(site: &Site<'_>, preflight: &Preflight) -> Result<Outcome, F
         return Err(all_of(&faults));
     }
     let mut outcome = Outcome::unchanged(room);
+    outcome.warnings.extend(preflight.remarks.iter().cloned());
     outcome.warnings.extend(clock_warning(site).into_iter().chain(log_warning(service.as_deref(), preflight)));
     Ok(outcome)
 }

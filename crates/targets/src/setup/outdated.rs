@@ -1,0 +1,92 @@
+//! Which units are not what setup would write now. Anybody may read them, so that deployments can say it, too.
+
+use super::Wish;
+use super::account::own_account;
+use super::parts::{FileKind, Part, ROOT};
+use super::place::TEXT_BYTES_MAX;
+use cutover_core::config::HostConfig;
+use cutover_core::id::{EnvironmentName, ProjectName, TargetName};
+use cutover_disk::read_bounded;
+use std::path::{Path, PathBuf};
+
+/// The units of this machine that differ from what setup would write for these targets and for whoever asks, by name.
+///
+/// One that is not there, or cannot be read, is none of them: others tell of that. For root it does not matter whom a unit
+/// runs as, for root may deploy for anybody.
+pub fn outdated_units<'t>(
+    project: &ProjectName,
+    environment: &EnvironmentName,
+    targets: impl IntoIterator<Item = (&'t TargetName, &'t HostConfig)>,
+) -> Vec<String> {
+    let account = own_account();
+    let (user, home) = account.map_or_else(|| (ROOT.to_owned(), PathBuf::from("/root")), |own| (own.name, own.home));
+    let targets = targets.into_iter().map(|(name, config)| (name.clone(), config.clone())).collect();
+    let wish = Wish { project: project.clone(), environment: environment.clone(), user, key: None, targets };
+    let there = |path: &Path| String::from_utf8(read_bounded(path, TEXT_BYTES_MAX).ok()?).ok();
+    differing(&wish, &home, &there)
+}
+
+fn differing(wish: &Wish, home: &Path, there: &dyn Fn(&Path) -> Option<String>) -> Vec<String> {
+    let is_anybody = wish.user == ROOT;
+    let differs = |path: &Path, text: &str| {
+        there(path).is_some_and(|there| if is_anybody { nobodys(&there) != nobodys(text) } else { there != text })
+    };
+    let outdated = wish.parts(home).into_iter().filter_map(|part| match part {
+        Part::File { path, text, kind: FileKind::Unit | FileKind::UserUnit, .. } if differs(&path, &text) => {
+            Some(path.file_name()?.to_string_lossy().into_owned())
+        }
+        Part::File { .. }
+        | Part::User { .. }
+        | Part::Member { .. }
+        | Part::Directory { .. }
+        | Part::Program { .. }
+        | Part::Line { .. }
+        | Part::Link { .. }
+        | Part::Linger { .. } => None,
+    });
+    outdated.collect()
+}
+
+/// A unit without whom it runs as.
+fn nobodys(unit: &str) -> Vec<&str> {
+    unit.lines().filter(|line| !line.starts_with("User=")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cutover_core::config::{Config, TargetConfig};
+    use std::collections::BTreeMap;
+
+    const HOME: &str = "/home/deploy";
+
+    fn wish(user: &str, start: &str) -> Wish {
+        let host = "[targets.app.host]\ndeploy_to = \"/opt/shop\"\n";
+        let service = format!("service = {{ unit = \"shop.service\", start = \"{start}\" }}\n");
+        let config = Config::parse(&format!("name = \"shop\"\n{host}{service}")).unwrap();
+        let targets = config.targets.into_iter().map(|(name, TargetConfig::Host(host))| (name, host)).collect();
+        let environment = EnvironmentName::new("production").unwrap();
+        Wish { project: config.name, environment, user: user.to_owned(), key: None, targets }
+    }
+
+    /// What differs for a wish on a host that was set up for another one.
+    fn found(set_up: &Wish, now: &Wish) -> Vec<String> {
+        let files: BTreeMap<PathBuf, String> = set_up
+            .parts(Path::new(HOME))
+            .into_iter()
+            .filter_map(|part| if let Part::File { path, text, .. } = part { Some((path, text)) } else { None })
+            .collect();
+        differing(now, Path::new(HOME), &|path| files.get(path).cloned())
+    }
+
+    #[test]
+    fn a_unit_is_outdated_when_setup_would_write_it_otherwise_now() {
+        let (old, new) = (wish("deploy", "./serve"), wish("deploy", "./serve --fast"));
+        assert_eq!(found(&old, &old), Vec::<String>::new());
+        assert_eq!(found(&old, &new), ["shop.service"]);
+        assert_eq!(found(&old, &wish("ada", "./serve")), ["shop.service", "cutover-shop-production.service"]);
+        assert_eq!(found(&old, &wish(ROOT, "./serve")), Vec::<String>::new());
+        assert_eq!(found(&old, &wish(ROOT, "./serve --fast")), ["shop.service"]);
+        assert_eq!(differing(&new, Path::new(HOME), &|_| None), Vec::<String>::new());
+    }
+}
