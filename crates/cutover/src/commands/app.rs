@@ -4,15 +4,16 @@ use super::HostArgs;
 use super::deploy::WaitArgs;
 use super::follow::{Followed, follow};
 use crate::context::Context;
-use crate::deployments::{Session, Task, live_variables, nothing_live};
+use crate::deployments::{
+    Session, Task, Variables, is_asked_from_elsewhere, kept_secrets, live_variables, nothing_live,
+};
 use crate::error::{CommandError, ErrorKind};
 use crate::exit::Exit;
 use clap::{Args, Subcommand};
 use cutover_core::config::HostConfig;
 use cutover_core::id::TargetName;
 use cutover_core::mask::Masker;
-use cutover_core::secret::SSH_KEY_VARIABLE;
-use cutover_core::target::Failure;
+use cutover_core::secret::{SSH_KEY_VARIABLE, Secret};
 use cutover_reporters::log_text;
 use cutover_targets::host::{Layout, linked};
 use cutover_targets::service::{LogMark, LogPlace};
@@ -42,6 +43,9 @@ pub(crate) struct AppArgs {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Print the last lines of the service's log, with secrets masked and without terminal escapes
+    ///
+    /// Masked is what the env files of the live release and of the kept ones have, and what is known here without running a
+    /// command: environment variables and files.
     Logs {
         /// How many lines
         #[arg(short = 'n', long, default_value_t = 100)]
@@ -81,6 +85,17 @@ impl AppArgs {
         match self.verb {
             Verb::Logs { .. } | Verb::Exec { .. } => Some((&self.environment, &self.only)),
             Verb::Restart { .. } => None,
+        }
+    }
+
+    /// What hides the secrets that are known here in what hosts say their services logged.
+    pub(super) fn masker(&self, context: &Context) -> Result<Masker, CommandError> {
+        match self.verb {
+            Verb::Logs { .. } => {
+                let secrets = at_hand(context, &self.environment)?;
+                Ok(Masker::new(secrets.iter().map(|(name, value)| (name.as_str(), value))))
+            }
+            Verb::Exec { .. } | Verb::Restart { .. } => Ok(Masker::new([])),
         }
     }
 
@@ -132,12 +147,12 @@ fn logs(
     if follows {
         return follow(context, &followed(context, session, &chosen)?, lines);
     }
-    for (name, config, layout) in &chosen {
-        match log(session, name, config, layout) {
+    for one @ (name, _, _) in &chosen {
+        match log(context, session, one) {
             Ok(text) => tell_log(context, name, &text, lines)?,
             // One that cannot be read hides none of the others.
-            Err(failure) if chosen.len() > 1 => context.output.warn(&format!("{name}: {}", failure.message)),
-            Err(failure) => return Err(failure.into()),
+            Err(error) if chosen.len() > 1 => context.output.warn(&format!("{name}: {}", error.message())),
+            Err(error) => return Err(error),
         }
     }
     Ok(Exit::Done)
@@ -155,7 +170,10 @@ fn followed<'a>(
         let Some(service) = &config.service else { continue };
         let service = session.service(name, config, service, layout);
         match service.check_log() {
-            Ok(()) => followed.push(Followed { name, config, service, secret_names }),
+            Ok(()) => {
+                let masker = masker(context, session, config)?;
+                followed.push(Followed { name, config, service, secret_names, masker });
+            }
             Err(failure) => failures.push((name, failure)),
         }
     }
@@ -168,20 +186,26 @@ fn followed<'a>(
     Ok(followed)
 }
 
-/// What a service logged, with the secrets masked that the live release runs with.
-fn log(session: &Session<'_>, name: &TargetName, config: &HostConfig, layout: &Layout) -> Result<String, Failure> {
+/// Hides the secrets that the live release and the kept ones run with, and those that are at hand where this was asked.
+fn masker(context: &Context, session: &Session<'_>, config: &HostConfig) -> Result<Masker, CommandError> {
+    let kept = kept_secrets(config, &session.variables.secret_names)?;
+    let at_hand = if is_asked_from_elsewhere() { Vec::new() } else { at_hand(context, session.place().name.as_str())? };
+    Ok(Masker::new(kept.iter().chain(&at_hand).map(|(name, value)| (name.as_str(), value))))
+}
+
+/// The environment's secrets that are known here.
+fn at_hand(context: &Context, environment: &str) -> Result<Vec<(String, Secret)>, CommandError> {
+    Ok(Variables::at_hand(context.environment(environment)?.1, &context.project()?.dir))
+}
+
+/// What a service logged, with its secrets masked.
+fn log(context: &Context, session: &Session<'_>, (name, config, layout): &Chosen<'_>) -> Result<String, CommandError> {
     let Some(service) = &config.service else { return Ok(String::new()) };
     let service = session.service(name, config, service, layout);
     service.check_log()?;
     let beginning = LogMark { at: jiff::Timestamp::UNIX_EPOCH, ..LogMark::now(LogPlace::Time) };
     let text = service.log_since(&beginning, LOG_BYTES_MAX)?;
-    let secret_names = &session.variables.secret_names;
-    if secret_names.is_empty() {
-        return Ok(text);
-    }
-    let variables = live_variables(config)?;
-    let secrets = variables.iter().filter(|(name, _)| secret_names.contains(*name));
-    Ok(Masker::new(secrets.map(|(name, value)| (name.as_str(), value))).mask(&text))
+    Ok(masker(context, session, config)?.mask(&text))
 }
 
 fn tell_log(context: &Context, name: &TargetName, text: &str, lines: usize) -> Result<(), CommandError> {

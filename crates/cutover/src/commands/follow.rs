@@ -32,6 +32,8 @@ pub(super) struct Followed<'a> {
     pub(super) service: Box<dyn Service>,
     /// Which variables of its env file are secret.
     pub(super) secret_names: &'a BTreeSet<String>,
+    /// What hides the secrets that are known beforehand.
+    pub(super) masker: Masker,
 }
 
 /// Follows all of them until nobody reads that any more, or all fail.
@@ -107,7 +109,7 @@ struct Voice<'a> {
 
 impl<'a> Voice<'a> {
     fn new(one: &'a Followed<'a>, output: &'a Mutex<io::Stdout>, json: bool, labels: bool) -> Self {
-        let masker = Masker::new([]);
+        let masker = one.masker.clone();
         let label = if labels { format!("{} | ", one.name) } else { String::new() };
         Self { one, output, json, label, env_file: None, stream: masker.stream(), masker, begun: Vec::new() }
     }

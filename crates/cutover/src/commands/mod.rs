@@ -13,6 +13,7 @@ mod history;
 mod init;
 mod lock;
 mod logs;
+mod masked;
 mod metrics;
 mod packing;
 mod plan;
@@ -34,10 +35,12 @@ use crate::context::Context;
 use crate::demo::DemoArgs;
 use crate::deployments::there::{self, Inquiry};
 use crate::doctor::DoctorArgs;
-use crate::error::CommandError;
+use crate::error::{CommandError, output_failed};
 use crate::exit::Exit;
 use crate::setup::SetupArgs;
 use clap::Subcommand;
+use cutover_core::mask::Masker;
+use masked::Masked;
 
 /// What can be asked for.
 #[derive(Debug, Subcommand)]
@@ -141,14 +144,12 @@ impl Command {
         if follows {
             follow::end_with_reader()?;
         }
-        match there::ask(
-            context,
-            &Inquiry { environment, hosts: &only.host, args: &args, streams, follows },
-            &mut std::io::stdout(),
-        )? {
-            Some(code) => std::process::exit(code),
-            None => Ok(()),
-        }
+        let inquiry = Inquiry { environment, hosts: &only.host, args: &args, streams, follows };
+        let masker = if let Self::App(args) = self { args.masker(context)? } else { Masker::new([]) };
+        let mut masked = Masked::new(std::io::stdout(), &masker);
+        let code = there::ask(context, &inquiry, &mut masked)?;
+        masked.finish().map_err(|error| output_failed(&error))?;
+        code.map_or(Ok(()), |code| std::process::exit(code))
     }
 
     fn perform(&self, context: &Context) -> Result<Exit, CommandError> {

@@ -6,17 +6,57 @@ use cutover_core::target::Failure;
 use cutover_disk::read_regular;
 use cutover_targets::host::Layout;
 use cutover_targets::supervisor::{ENV_BYTES_MAX, parse_env};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
+use std::fs;
 use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+/// The most env files that are kept beside a live one: of as many releases as can be kept, and as many backups.
+const KEPT_COUNT_MAX: usize = 2_000;
 
 /// The variables of a target's live env file; none when there is no such file. One that cannot be read is a failure:
 /// nobody may take it for an empty one.
 pub(crate) fn live_variables(config: &HostConfig) -> Result<BTreeMap<String, Secret>, Failure> {
     let Some(file) = &config.env_file else { return Ok(BTreeMap::new()) };
-    let path = Layout::new(&config.deploy_to).shared().join(file);
+    read(&Layout::new(&config.deploy_to).shared().join(file))
+}
+
+/// The secrets of a target's live env file, and those that the env files of kept releases and the backups still have: what
+/// was logged with them is still in the log.
+pub(crate) fn kept_secrets(config: &HostConfig, names: &BTreeSet<String>) -> Result<Vec<(String, Secret)>, Failure> {
+    if names.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut all = vec![live_variables(config)?];
+    for path in kept_env_files(&Layout::new(&config.deploy_to), config.env_file.as_deref()) {
+        all.push(read(&path)?);
+    }
+    Ok(all.into_iter().flatten().filter(|(name, _)| names.contains(name)).collect())
+}
+
+/// Every env file that is kept beside the live one. What cannot be listed has none that this user could read.
+fn kept_env_files(layout: &Layout, live: Option<&Path>) -> Vec<PathBuf> {
+    let of_releases = files_in(&layout.envs());
+    let backups = live.map(|live| layout.shared().join(live)).into_iter().flat_map(|live| {
+        let name = live.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let is_backup = move |path: &PathBuf| {
+            path.file_name().is_some_and(|backup| backup.to_string_lossy().starts_with(&format!("{name}.bak.")))
+        };
+        files_in(live.parent().unwrap_or(&live)).filter(is_backup)
+    });
+    of_releases.chain(backups).take(KEPT_COUNT_MAX).collect()
+}
+
+fn files_in(dir: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+    let entries = fs::read_dir(dir).into_iter().flatten().filter_map(Result::ok);
+    entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file())).map(|entry| entry.path())
+}
+
+/// The variables of an env file; none when it is not there, or no longer.
+fn read(path: &Path) -> Result<BTreeMap<String, Secret>, Failure> {
     let failed = |why: &dyn Display| Failure::new(format!("read env file {}: {why}", path.display()));
-    let bytes = match read_regular(&path, ENV_BYTES_MAX) {
+    let bytes = match read_regular(path, ENV_BYTES_MAX) {
         Ok(bytes) => bytes,
         Err(error) if error.is_not_found() => return Ok(BTreeMap::new()),
         Err(error) => return Err(failed(&error.source).hint(advice(error.source.kind()))),

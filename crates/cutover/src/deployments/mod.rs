@@ -36,7 +36,7 @@ pub(crate) use conductor::{RunError, open_service};
 pub(crate) use draft::nothing_live;
 pub(crate) use identity::asker;
 pub(crate) use journals::journals_fault;
-pub(crate) use live_env::live_variables;
+pub(crate) use live_env::{kept_secrets, live_variables};
 pub(crate) use look::Seen;
 pub(crate) use memory::catch_up;
 pub(crate) use order::Task;

@@ -60,6 +60,16 @@ impl Variables {
         self.known().cloned()
     }
 
+    /// The secrets that are known here without running a command: what cannot be had is left out.
+    pub(crate) fn at_hand(environment: &EnvironmentConfig, root: &Path) -> Vec<(String, Secret)> {
+        let at_hand = environment.secrets.iter().filter_map(|(name, source)| match source {
+            SecretSource::Variable(_) | SecretSource::File(_) => Some((name.clone(), value(source, root).ok()?)),
+            // It may ask a person for a password, which is no part of a look.
+            SecretSource::Command(_) => None,
+        });
+        at_hand.collect()
+    }
+
     /// Gets every value; relative paths are under `root`.
     pub(crate) fn resolve(name: &str, environment: &EnvironmentConfig, root: &Path) -> Result<Self, VariablesError> {
         let mut variables = Self { is_known: true, ..Self::unknown(environment) };
@@ -153,6 +163,24 @@ mod tests {
 
         assert_eq!(error.faults.len(), 3, "{error}");
         assert!(error.to_string().contains("CUTOVER_TEST_SURELY_UNSET"), "{error}");
+    }
+
+    #[test]
+    fn what_is_at_hand_takes_no_command_and_leaves_out_what_is_missing() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "made-up\n").unwrap();
+        let secrets = BTreeMap::from([
+            ("A".to_owned(), SecretSource::Variable("CUTOVER_TEST_SURELY_UNSET".to_owned())),
+            ("B".to_owned(), SecretSource::File(file.path().to_owned())),
+            ("C".to_owned(), SecretSource::Command(CommandLine::Shell("echo asked".to_owned()))),
+        ]);
+        let config = Config::parse("name = \"shop\"\n[environments.production]").unwrap();
+        let environment = EnvironmentConfig { secrets, ..config.environments.into_values().next().unwrap() };
+
+        let at_hand = Variables::at_hand(&environment, Path::new("/"));
+
+        let told: Vec<_> = at_hand.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
+        assert_eq!(told, [("B", "made-up")]);
     }
 
     #[test]

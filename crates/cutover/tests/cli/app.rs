@@ -68,6 +68,33 @@ fn a_log_is_shown_without_its_terminal_escapes() {
     assert!(json.stdout.trim_end().chars().all(|c| !c.is_control()), "{json:?}");
 }
 
+#[test]
+fn a_log_hides_the_secrets_of_this_release_of_earlier_ones_and_those_that_are_known_here() {
+    let sandbox = Sandbox::new();
+    sandbox.host("service.process.command = [\"sleep\", \"1000\"]", "secrets = [\"TOKEN\"]");
+    let run = |token: &str, args: &[&str]| {
+        let output = sandbox.command(env!("CARGO_BIN_EXE_cutover")).env("TOKEN", token).args(args).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    run("made-up-first", &["deploy", "production"]);
+    run("made-up-second", &["deploy", "production"]);
+    let log = sandbox.path().join("srv/.cutover/process/api/service.log");
+    fs::write(&log, "a made-up-first\nb made-up-second\nc made-up-third\n").unwrap();
+
+    assert_eq!(run("made-up-third", &["app", "production", "logs"]), "a ***\nb ***\nc ***\n");
+    assert_eq!(run("another", &["app", "production", "logs"]), "a ***\nb ***\nc made-up-third\n");
+    assert!(run("made-up-third", &["app", "production", "logs", "--json"]).contains("[\"a ***\",\"b ***\",\"c ***\"]"));
+    let mut follow = sandbox.command(env!("CARGO_BIN_EXE_cutover"));
+    follow.args(["app", "production", "logs", "-f"]).env("TOKEN", "made-up-third").stdout(Stdio::piped());
+    let mut follower = follow.spawn().unwrap();
+    let mut told = [0; 18];
+    follower.stdout.take().unwrap().read_exact(&mut told).unwrap();
+    assert_eq!(std::str::from_utf8(&told).unwrap(), "a ***\nb ***\nc ***\n");
+    await_that("it ends with its reader", || follower.try_wait().unwrap().is_some());
+    stop(&sandbox);
+}
+
 /// A service under Cutover's supervisor that does this, and a follower of its log that nobody reads yet.
 fn followed(script: &str) -> (Sandbox, Child) {
     let sandbox = Sandbox::new();

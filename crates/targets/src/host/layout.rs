@@ -101,14 +101,19 @@ impl Layout {
         self.own().join("logs").join(deployment.as_str())
     }
 
+    /// The env files of kept releases, and of a deployment under way.
+    pub fn envs(&self) -> PathBuf {
+        self.own().join("env")
+    }
+
     /// The env file of a deployment before it becomes the live one.
     pub fn staged_env(&self, deployment: &DeploymentId) -> PathBuf {
-        self.own().join("env").join(format!("{deployment}.staged"))
+        self.envs().join(format!("{deployment}.staged"))
     }
 
     /// The env file that a release was live with.
     pub fn release_env(&self, id: &ReleaseId) -> PathBuf {
-        self.own().join("env").join(id.as_str())
+        self.envs().join(id.as_str())
     }
 
     /// What the last restart left for the verification after it.

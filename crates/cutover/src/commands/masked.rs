@@ -1,0 +1,61 @@
+//! Output of other machines on its way to whoever reads it, with the secrets hidden that only this one knows.
+
+use cutover_core::mask::{Masker, Stream};
+use std::io::{self, Write};
+
+/// Hides secrets in what is written through it.
+pub(super) struct Masked<W> {
+    inner: W,
+    stream: Stream,
+}
+
+impl<W: Write> Masked<W> {
+    /// What is written to it goes on to `inner`.
+    pub(super) fn new(inner: W, masker: &Masker) -> Self {
+        Self { inner, stream: masker.stream() }
+    }
+
+    /// Writes what was held back.
+    pub(super) fn finish(&mut self) -> io::Result<()> {
+        let mut told = Vec::new();
+        self.stream.finish(&mut told);
+        self.inner.write_all(&told)?;
+        self.inner.flush()
+    }
+}
+
+impl<W: Write> Write for Masked<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut told = Vec::new();
+        self.stream.push(bytes, &mut told);
+        if bytes.ends_with(b"\n") {
+            // Nothing more of this line comes: what might have been the beginning of a secret is none.
+            self.stream.finish(&mut told);
+        }
+        self.inner.write_all(&told)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cutover_core::secret::Secret;
+
+    #[test]
+    fn a_secret_is_hidden_wherever_the_pieces_end_and_lines_are_not_kept_waiting() {
+        let secret = Secret::new("made-up");
+        let mut masked = Masked::new(Vec::new(), &Masker::new([("TOKEN", &secret)]));
+
+        masked.write_all(b"one ma").unwrap();
+        masked.write_all(b"de-up two made\n").unwrap();
+        assert_eq!(masked.inner, b"one *** two made\n");
+        masked.write_all(b"three mad").unwrap();
+        masked.finish().unwrap();
+        assert_eq!(masked.inner, b"one *** two made\nthree mad");
+    }
+}
