@@ -71,7 +71,7 @@ where
         loop {
             if self.cancel.is_cancelled() && !cancel_recorded && !is_done(self.plan, entries) {
                 cancel_recorded = true;
-                self.record(entries, Entry::Cancelled { reason: "asked to stop".to_owned() })?;
+                self.record(entries, Entry::Cancelled { reason: self.cancel.reason(None) })?;
             }
             let entry = match next(self.plan, entries) {
                 Next::Done(outcome) => return Ok(outcome),
@@ -107,7 +107,7 @@ where
         match self.target.apply(self.step(id), &before(id, entries), &told) {
             Ok(outcome) => Entry::Applied { step: id, outcome },
             Err(error) if error.kind == FailureKind::Cancelled && !settles => {
-                Entry::Cancelled { reason: error.message }
+                Entry::Cancelled { reason: self.cancel.reason(Some(error.message)) }
             }
             Err(error) => Entry::Failed { step: id, error },
         }

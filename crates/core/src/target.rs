@@ -2,6 +2,7 @@
 
 use crate::plan::Step;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What a step will replace, as its adapter captured it. It holds no secret.
@@ -68,6 +69,16 @@ pub enum FailureKind {
     Unknown,
 }
 
+/// The message of a step that was asked to stop, and the reason of a deployment that was: somebody wished it.
+const CANCELLED: &str = "cancelled";
+const ASKED: &str = "asked to stop";
+
+/// Whether a deployment that was cancelled for this reason was so on somebody's wish, and for no other reason.
+pub(crate) fn is_wish(reason: &str) -> bool {
+    // A step says what it was at before.
+    reason.is_empty() || reason == ASKED || reason.ends_with(CANCELLED)
+}
+
 /// The largest excerpt of a log in a failure, in bytes.
 pub const EXCERPT_BYTES_MAX: usize = 8 * 1024;
 
@@ -122,7 +133,7 @@ impl Failure {
 
     /// The failure of having been asked to stop.
     pub fn cancelled() -> Self {
-        Self::new("cancelled").kind(FailureKind::Cancelled)
+        Self::new(CANCELLED).kind(FailureKind::Cancelled)
     }
 }
 
@@ -184,22 +195,44 @@ impl<T: Into<String>> From<T> for Restoration {
 
 /// Carries "stop" from a signal handler to whatever is at work. Once set it stays set.
 #[derive(Debug, Default)]
-pub struct Cancel(AtomicBool);
+pub struct Cancel {
+    is_set: AtomicBool,
+    why: OnceLock<String>,
+}
 
 impl Cancel {
     /// A flag that is not set.
     pub const fn new() -> Self {
-        Self(AtomicBool::new(false))
+        Self { is_set: AtomicBool::new(false), why: OnceLock::new() }
     }
 
     /// Asks to stop.
     pub fn cancel(&self) {
-        self.0.store(true, Ordering::SeqCst);
+        self.is_set.store(true, Ordering::SeqCst);
+    }
+
+    /// Asks to stop for a reason that is no person's wish; of several, the first one counts.
+    pub fn cancel_because(&self, why: &str) {
+        if !why.is_empty() {
+            // One that is known already stays.
+            let _ = self.why.set(why.to_owned());
+        }
+        self.cancel();
+    }
+
+    /// Why, as a journal has it; `said` is what a step says of it.
+    pub(crate) fn reason(&self, said: Option<String>) -> String {
+        self.why().map(str::to_owned).or(said).unwrap_or_else(|| ASKED.to_owned())
+    }
+
+    /// Why, where that is known.
+    pub fn why(&self) -> Option<&str> {
+        self.why.get().map(String::as_str)
     }
 
     /// Whether stopping was asked for.
     pub fn is_cancelled(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
+        self.is_set.load(Ordering::SeqCst)
     }
 }
 

@@ -1,9 +1,10 @@
 //! One line of the history.
 
-use super::deployment::DeploymentRecord;
+use super::deployment::{DeploymentRecord, FailureRecord};
 use crate::id::{DeploymentId, EnvironmentName, ProjectName, ReleaseId};
 use crate::next::DeploymentOutcome;
 use crate::plan::PlanKind;
+use crate::target::is_wish;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -50,7 +51,7 @@ pub struct DeploymentRow {
     pub elapsed_ms: u64,
     /// The name of the step that failed.
     pub failed_step: Option<String>,
-    /// Why it failed, in one line.
+    /// Why it failed, in one line, on which of several hosts; without a step, why it was stopped, where that was nobody's wish.
     pub error: Option<String>,
 }
 
@@ -90,9 +91,20 @@ impl From<&DeploymentRecord> for DeploymentRow {
             cancelled: record.cancelled,
             elapsed_ms: record.elapsed_ms,
             failed_step: failure.map(|failure| failure.name.clone()),
-            error: failure.map(|failure| first_line(&failure.failure.message)),
+            error: failure.map(|failure| error(record, failure)).or_else(|| cause(record)),
         }
     }
+}
+
+fn error(record: &DeploymentRecord, failure: &FailureRecord) -> String {
+    let message = first_line(&failure.failure.message);
+    let is_alone = record.targets.iter().flat_map(|target| &target.hosts).all(|host| *host == failure.host);
+    if is_alone { message } else { format!("{message} (on {})", failure.host) }
+}
+
+/// Why it was stopped, where that was nobody's wish.
+fn cause(record: &DeploymentRecord) -> Option<String> {
+    (record.cancelled && !is_wish(&record.cancel_reason)).then(|| first_line(&record.cancel_reason))
 }
 
 fn first_line(text: &str) -> String {

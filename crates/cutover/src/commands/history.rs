@@ -153,7 +153,11 @@ fn what(row: &DeploymentRow) -> String {
         (!row.commit.is_empty()).then(|| format!("{} {}", words::commit(&row.commit, row.dirty), row.subject));
     let reason = (!row.reason.is_empty()).then(|| format!("\"{}\"", row.reason));
     let failure = row.failed_step.as_ref().zip(row.error.as_ref()).map(|(step, error)| format!("{step}: {error}"));
-    let stop = if row.cancelled { Some("stopped on request".to_owned()) } else { failure };
+    let stop = match (row.cancelled, &row.failed_step, &row.error) {
+        (true, None, Some(cause)) => Some(format!("stopped: {cause}")),
+        (true, ..) => Some("stopped on request".to_owned()),
+        (false, ..) => failure,
+    };
     [brought, reason, stop].into_iter().flatten().collect::<Vec<_>>().join(" — ")
 }
 
@@ -187,6 +191,8 @@ mod tests {
         (row.kind, row.reason) = (PlanKind::Rollback, "too slow".to_owned());
         let row = &mut page.rows[1];
         row.cancelled = true;
+        let row = &mut page.rows[2];
+        (row.cancelled, row.error) = (true, Some("cannot reach web-2: the connection ended".to_owned()));
 
         let told = text(&page, minute(60), None);
 
@@ -194,7 +200,7 @@ mod tests {
         DEPLOYMENT  WHEN     ENVIRONMENT  KIND      OUTCOME        RELEASE  TOOK   BY   WHAT
         d-00001     59m ago  production   rollback  ✓ done         r1       5.00s  ada  0000000 Change 1 — "too slow"
         d-00002     58m ago  production   deploy    ↩ rolled back  r2       5.00s  ada  0000000 Change 2 — stopped on request
-        d-00003     57m ago  production   deploy    ✓ no change    r3       1.00s  ada  0000000 Change 3
+        d-00003     57m ago  production   deploy    ✓ no change    r3       1.00s  ada  0000000 Change 3 — stopped: cannot reach web-2: the connection ended
         "#);
     }
 }

@@ -33,6 +33,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a client may be silent before it has said what it asks for.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
 
+/// How much is heard of why to stop, in bytes.
+const REASON_BYTES_MAX: usize = 1 << 10;
+
 /// What a client asks for that is not done here: it needs this process or this user for itself.
 pub(crate) enum Asked {
     /// A command like any other answers it.
@@ -112,7 +115,7 @@ impl<W: Write> Ear<W> {
         match kind {
             Kind::Content => self.inlet.piece(payload),
             Kind::Unavailable => self.inlet.fail(&String::from_utf8_lossy(&payload)),
-            Kind::Cancel => self.cancel.cancel(),
+            Kind::Cancel => self.cancel.cancel_because(&reason(&payload)),
             Kind::Go => self.line.go(serde_json::from_slice(&payload).map_err(|error| error.to_string())?),
             Kind::Alive => self.answer(serde_json::from_slice(&payload).map_err(|error| error.to_string())?),
             kind => return Err(format!("the client sent {kind:?} out of turn")),
@@ -124,6 +127,11 @@ impl<W: Write> Ear<W> {
         // A client that is gone is noticed by who reads what it says.
         let _told = self.sender.send_json(Kind::Present, &Present { asked_ms, gate: self.line.gate() });
     }
+}
+
+/// Why a client says to stop; only its beginning, for it stands in the journal.
+fn reason(payload: &[u8]) -> String {
+    String::from_utf8_lossy(&payload[..payload.len().min(REASON_BYTES_MAX)]).into_owned()
 }
 
 /// Tells what was to be looked at.

@@ -2,9 +2,10 @@
 
 use super::contact::Contacts;
 use super::order::Order;
-use super::remote::{Host, Says, Undone, Voice};
+use super::remote::{Host, Says, Told, Undone, Voice};
 use crate::error::{CommandError, ErrorKind};
 use crate::exit::Exit;
+use cutover_core::config::OnUnreachable;
 use cutover_core::event::{Event, Observer};
 use cutover_core::next::DeploymentOutcome;
 use cutover_core::rollout::{Gate, Next, Rollout, Standing, Word, outcome};
@@ -89,7 +90,7 @@ impl Fleet<'_> {
         end
     }
 
-    fn serve(&self, at: usize, member: Member, words: Receiver<Word>, tell: &Sender<(usize, News)>) {
+    fn serve(&self, at: usize, member: Member, words: Receiver<Told>, tell: &Sender<(usize, News)>) {
         // When the coordinator is gone, so is this process.
         let say = |news| drop(tell.send((at, news)));
         let (words, host) = (Mutex::new(words), member.order.host.clone());
@@ -127,7 +128,7 @@ struct Coordinator<'f> {
     fleet: &'f Fleet<'f>,
     end: FleetEnd,
     news: Receiver<(usize, News)>,
-    voices: Vec<Sender<Word>>,
+    voices: Vec<Sender<Told>>,
     /// What each host is about to bring live.
     artifacts: Vec<Option<String>>,
     /// For how many waves the pause has passed.
@@ -141,6 +142,8 @@ struct Coordinator<'f> {
     /// When this process last looked up, by a clock that goes on while the machine sleeps.
     awake_at: Duration,
     contacts: Contacts,
+    /// Why hosts are told to stop, once one does not come along.
+    cause: Option<String>,
 }
 
 impl<'f> Coordinator<'f> {
@@ -162,6 +165,7 @@ impl<'f> Coordinator<'f> {
             stopped: false,
             awake_at: uptime(),
             contacts: Contacts::new(lease, are_far, Instant::now()),
+            cause: None,
         }
     }
 
@@ -225,7 +229,7 @@ impl<'f> Coordinator<'f> {
         self.announce_wave(words);
         for (at, word) in words {
             // Who does not listen any more says why it is over.
-            let _heard = self.voices[*at].send(*word);
+            let _heard = self.voices[*at].send(self.told(*word));
             self.end.standings[*at] = match word {
                 Word::Go(Gate::Switch) => {
                     self.contacts.switches(*at);
@@ -235,6 +239,44 @@ impl<'f> Coordinator<'f> {
                 Word::Stop => Standing::Stopping,
             };
         }
+    }
+
+    /// A word with what a host's history shall know of it.
+    fn told(&self, word: Word) -> Told {
+        match word {
+            Word::Go(gate) => Told::Go(gate),
+            Word::Stop if self.fleet.cancel.is_cancelled() => Told::Stop { why: String::new() },
+            Word::Stop => Told::Stop { why: self.cause() },
+        }
+    }
+
+    /// What came first of all that makes hosts go back.
+    fn cause(&self) -> String {
+        let disagreement = self.end.disagreement.as_ref().map(|error| error.message().to_owned());
+        disagreement.or_else(|| self.cause.clone()).unwrap_or_default()
+    }
+
+    /// Notes the first of several hosts that does not come along.
+    fn note_cause(&mut self, at: usize, standing: Standing, why: &str) {
+        let skips = self.fleet.rollout.is_none_or(|it| it.config.on_unreachable == OnUnreachable::Skip);
+        let what = match standing {
+            Standing::Unreachable if skips => return,
+            Standing::Ended(DeploymentOutcome::Failed) => "failed",
+            Standing::Ended(DeploymentOutcome::RolledBack) => "was rolled back",
+            Standing::Ended(DeploymentOutcome::Stuck) => "is stuck",
+            Standing::Unreachable | Standing::Refused | Standing::Lost | Standing::Leaving => why,
+            Standing::Preparing
+            | Standing::Staged
+            | Standing::Switching
+            | Standing::Healthy
+            | Standing::Silent
+            | Standing::Settling
+            | Standing::Stopping
+            | Standing::Ended(DeploymentOutcome::Deployed) => return,
+        };
+        let host = &self.end.hosts[at];
+        let named = if what.contains(host.as_str()) { what.to_owned() } else { format!("{host}: {what}") };
+        self.cause.get_or_insert(named);
     }
 
     fn announce_wave(&mut self, words: &[(usize, Word)]) {
@@ -290,7 +332,7 @@ impl<'f> Coordinator<'f> {
             self.stopped = true;
             for voice in &self.voices {
                 // Who does not listen any more says why it is over.
-                let _heard = voice.send(Word::Stop);
+                let _heard = voice.send(Told::Stop { why: String::new() });
             }
         }
     }
@@ -318,9 +360,10 @@ impl<'f> Coordinator<'f> {
             return;
         }
         self.end.standings[at] = standing;
+        self.note_cause(at, standing, why);
         if standing == Standing::Leaving {
             // Should it hear that, it knows sooner.
-            let _heard = self.voices[at].send(Word::Stop);
+            let _heard = self.voices[at].send(self.told(Word::Stop));
         }
         let (host, why) = (self.end.hosts[at].clone(), why.to_owned());
         self.fleet.observer.event(&Event::Stands { host, standing, why, at: Timestamp::now() });

@@ -4,13 +4,12 @@ use super::Variables;
 use super::conductor::Conductor;
 use super::line::{FarCoordinator, Line};
 use super::order::{Order, Task};
-use super::remote::{Errand, Host, Says, Undone, Voice, each_word};
+use super::remote::{Errand, Host, Says, Told, Undone, Voice, each_word};
 use crate::error::CommandError;
 use cutover_artifacts::{Artifact, ArtifactBlobs, ArtifactStore};
 use cutover_core::artifact::{BlobSource, Manifest};
 use cutover_core::event::Observer;
 use cutover_core::next::DeploymentOutcome;
-use cutover_core::rollout::Word;
 use cutover_core::target::Cancel;
 use cutover_targets::host::gate::{Coordinator, Nobody};
 use cutover_targets::host::transaction::Ended;
@@ -89,7 +88,7 @@ impl<'a> Hands<'a> {
     fn conduct_coordinated(
         &self,
         job: &Job<'_>,
-        words: &Mutex<Receiver<Word>>,
+        words: &Mutex<Receiver<Told>>,
         tell: &(dyn Fn(Says) + Sync),
     ) -> Result<Option<DeploymentOutcome>, CommandError> {
         let (line, cancel, over) = (Line::new(), Cancel::new(), AtomicBool::new(false));
@@ -97,8 +96,8 @@ impl<'a> Hands<'a> {
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 each_word(words, &over, |word| match word {
-                    Some(Word::Go(gate)) => line.go(gate),
-                    Some(Word::Stop) => cancel.cancel(),
+                    Some(Told::Go(gate)) => line.go(gate),
+                    Some(Told::Stop { why }) => cancel.cancel_because(&why),
                     None => {}
                 });
             });

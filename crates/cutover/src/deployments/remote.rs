@@ -9,7 +9,7 @@ use crate::error::{CommandError, ErrorKind, output_failed};
 use cutover_core::artifact::{BlobSource, Manifest};
 use cutover_core::event::{Event, Observer};
 use cutover_core::next::DeploymentOutcome;
-use cutover_core::rollout::{Gate, Word};
+use cutover_core::rollout::Gate;
 use cutover_core::secret::Secret;
 use cutover_core::target::{Cancel, Failure};
 use cutover_reporters::log_text;
@@ -79,9 +79,20 @@ pub(crate) enum Voice<'a> {
     /// What the coordinator of several hosts says.
     Coordinator {
         /// What it says.
-        words: &'a Mutex<Receiver<Word>>,
+        words: &'a Mutex<Receiver<Told>>,
         /// Told what the host says.
         tell: &'a (dyn Fn(Says) + Sync),
+    },
+}
+
+/// What one host of several is told.
+pub(crate) enum Told {
+    /// Go on behind the gate.
+    Go(Gate),
+    /// Take back whatever was begun.
+    Stop {
+        /// What happened elsewhere; empty when a person asked for it.
+        why: String,
     },
 }
 
@@ -519,15 +530,15 @@ fn pass_on_cancel<W: Write>(sender: &Sender<W>, cancel: &Cancel, over: &AtomicBo
 
 fn pass_on_words<W: Write>(
     sender: &Sender<W>,
-    words: &Mutex<Receiver<Word>>,
+    words: &Mutex<Receiver<Told>>,
     (began, heartbeat): (Instant, Duration),
     over: &AtomicBool,
 ) {
     let mut asked_at = began;
     each_word(words, over, |word| {
         let _sent = match word {
-            Some(Word::Go(gate)) => sender.send_json(Kind::Go, &gate),
-            Some(Word::Stop) => sender.send(Kind::Cancel, &[]),
+            Some(Told::Go(gate)) => sender.send_json(Kind::Go, &gate),
+            Some(Told::Stop { why }) => sender.send(Kind::Cancel, why.as_bytes()),
             None if asked_at.elapsed() < heartbeat => return,
             None => {
                 asked_at = Instant::now();
@@ -538,7 +549,7 @@ fn pass_on_words<W: Write>(
 }
 
 /// Gives each word as it comes, and None now and then while there is none.
-pub(super) fn each_word(words: &Mutex<Receiver<Word>>, over: &AtomicBool, mut take: impl FnMut(Option<Word>)) {
+pub(super) fn each_word(words: &Mutex<Receiver<Told>>, over: &AtomicBool, mut take: impl FnMut(Option<Told>)) {
     let words = words.lock().unwrap_or_else(PoisonError::into_inner);
     while !over.load(Ordering::SeqCst) {
         match words.recv_timeout(POLL) {
