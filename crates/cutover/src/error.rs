@@ -178,6 +178,12 @@ impl CommandError {
         &self.message
     }
 
+    /// What failed and the last that was said to it, in one sentence.
+    pub(crate) fn reason(&self) -> String {
+        let said = self.excerpt.lines().rev().map(str::trim).find(|line| !line.is_empty());
+        said.map_or_else(|| self.message.clone(), |said| format!("{}: {said}", self.message))
+    }
+
     /// What to do, in one sentence.
     pub(crate) fn advice(&self) -> String {
         self.hints.join("; ")

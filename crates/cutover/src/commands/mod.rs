@@ -144,7 +144,8 @@ impl Command {
         if follows {
             follow::end_with_reader()?;
         }
-        let inquiry = Inquiry { environment, hosts: &only.host, args: &args, streams, follows };
+        let unheard = |host: &str, error: &CommandError| context.output.warn(&format!("{host}: {}", error.reason()));
+        let inquiry = Inquiry { environment, hosts: &only.host, args: &args, streams, follows, unheard: &unheard };
         let masker = if let Self::App(args) = self { args.masker(context)? } else { Masker::new([]) };
         let mut masked = Masked::new(std::io::stdout(), &masker);
         let code = there::ask(context, &inquiry, &mut masked)?;

@@ -24,12 +24,14 @@ use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 /// Show what is live, whether it runs, and what is in the way
 ///
 /// For each target: the live release and the one before, the service's state with its process,
 /// memory, processor time and restarts, who holds the lock or waits for it, and deployments that
 /// are stuck or were left unfinished, with what to do. Everything is read from the host itself, now.
+/// A host that could not be asked is named with the reason, and the exit code is 7.
 ///
 /// Examples:
 ///   cutover status                # every environment
@@ -53,10 +55,20 @@ enum Told {
     There(String),
 }
 
+/// An environment, those of its hosts that could not be asked, and what that means for how the command ends.
+struct Seen {
+    told: Option<Told>,
+    unheard: Vec<EnvironmentStatus>,
+    exit: Exit,
+}
+
 #[derive(Serialize)]
 struct EnvironmentStatus {
     name: EnvironmentName,
     targets: Vec<TargetStatus>,
+    /// The host that could not be asked, where it is one of several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    host: Option<String>,
     /// Why it could not be looked at.
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
@@ -99,15 +111,34 @@ impl StatusArgs {
             Some(name) => vec![context.environment(name)?],
             None => context.project()?.config.environments.iter().collect(),
         };
-        let told: Vec<Told> = environments.into_iter().map(|(name, config)| see(context, name, config)).collect();
+        let seen: Vec<Seen> = environments.into_iter().map(|(name, config)| see(context, name, config)).collect();
         if context.output.json {
-            let statuses = told.iter().map(Told::json).collect::<Result<Vec<_>, _>>()?;
+            let statuses = seen.iter().map(Seen::json).collect::<Result<Vec<_>, _>>()?;
             context.output.json(&serde_json::json!({ "v": 1, "environments": statuses.concat() }))?;
         } else {
-            let text: String = told.iter().map(|told| told.text(context)).collect();
+            let text: String = seen.iter().map(|seen| seen.text(context)).collect();
             context.output.text(&text)?;
         }
-        Ok(Exit::Done)
+        Ok(seen.iter().map(|seen| seen.exit).max_by_key(|exit| *exit as u8).unwrap_or(Exit::Done))
+    }
+}
+
+impl Seen {
+    fn of(told: Told, exit: Exit) -> Self {
+        Self { told: Some(told), unheard: Vec::new(), exit }
+    }
+
+    fn json(&self) -> Result<Vec<Value>, serde_json::Error> {
+        let mut all = self.told.as_ref().map_or_else(|| Ok(Vec::new()), Told::json)?;
+        for status in &self.unheard {
+            all.push(serde_json::to_value(status)?);
+        }
+        Ok(all)
+    }
+
+    fn text(&self, context: &Context) -> String {
+        let told = self.told.as_ref().map_or_else(String::new, |told| told.text(context));
+        told + &self.unheard.iter().map(|status| status.text(context)).collect::<String>()
     }
 }
 
@@ -139,23 +170,44 @@ fn environments(answer: &str) -> Result<Vec<Value>, serde_json::Error> {
 }
 
 /// Looks at an environment where it is; one whose machine cannot be reached hides none of the others.
-fn see(context: &Context, name: &EnvironmentName, config: &EnvironmentConfig) -> Told {
+fn see(context: &Context, name: &EnvironmentName, config: &EnvironmentConfig) -> Seen {
     let args: Vec<String> = ["status", name.as_str()].into_iter().map(str::to_owned).collect();
     let json = context.output.json.then(|| "--json".to_owned());
-    let mut answer = Vec::new();
+    let (mut answer, unheard) = (Vec::new(), Mutex::new(Vec::new()));
     let args = [args, json.into_iter().collect()].concat();
-    let inquiry = Inquiry { environment: name.as_str(), hosts: &[], args: &args, streams: false, follows: false };
-    match there::ask(context, &inquiry, &mut answer) {
+    let note = |host: &str, error: &CommandError| {
+        let status = EnvironmentStatus { host: Some(host.to_owned()), ..unseen(name, why(error)) };
+        unheard.lock().unwrap_or_else(PoisonError::into_inner).push(status);
+    };
+    let (streams, follows) = (false, false);
+    let inquiry = Inquiry { environment: name.as_str(), hosts: &[], args: &args, streams, follows, unheard: &note };
+    let asked = there::ask(context, &inquiry, &mut answer);
+    let unheard = unheard.into_inner().unwrap_or_else(PoisonError::into_inner);
+    match asked {
         // What the reachable hosts said is told whatever the others did.
-        Ok(Some(_)) if !answer.is_empty() => Told::There(String::from_utf8_lossy(&answer).into_owned()),
-        Ok(Some(code)) => Told::Here(unseen(name, format!("the host answered with exit code {code}"))),
-        Ok(None) => Told::Here(look(context, name, config)),
-        Err(error) => Told::Here(unseen(name, error.message().to_owned())),
+        Ok(Some(_)) if !unheard.is_empty() => {
+            let told = (!answer.is_empty()).then(|| Told::There(String::from_utf8_lossy(&answer).into_owned()));
+            Seen { told, unheard, exit: Exit::Unreachable }
+        }
+        Ok(Some(_)) if !answer.is_empty() => {
+            Seen::of(Told::There(String::from_utf8_lossy(&answer).into_owned()), Exit::Done)
+        }
+        Ok(Some(code)) => {
+            Seen::of(Told::Here(unseen(name, format!("the host answered with exit code {code}"))), Exit::Failed)
+        }
+        Ok(None) => Seen::of(Told::Here(look(context, name, config)), Exit::Done),
+        Err(error) => Seen::of(Told::Here(unseen(name, why(&error))), error.exit()),
     }
 }
 
+/// Why a host could not be asked, and what to do.
+fn why(error: &CommandError) -> String {
+    let advice = error.advice();
+    if advice.is_empty() { error.reason() } else { format!("{} ({advice})", error.reason()) }
+}
+
 fn unseen(name: &EnvironmentName, why: String) -> EnvironmentStatus {
-    EnvironmentStatus { name: name.clone(), targets: Vec::new(), error: Some(why) }
+    EnvironmentStatus { name: name.clone(), targets: Vec::new(), host: None, error: Some(why) }
 }
 
 fn look(context: &Context, name: &EnvironmentName, config: &EnvironmentConfig) -> EnvironmentStatus {
@@ -165,7 +217,7 @@ fn look(context: &Context, name: &EnvironmentName, config: &EnvironmentConfig) -
                 .layouts()
                 .map(|(target, config, layout)| TargetStatus::of(context, target, config, &layout))
                 .collect();
-            EnvironmentStatus { name: name.clone(), targets, error: None }
+            EnvironmentStatus { name: name.clone(), targets, host: None, error: None }
         }
         Err(error) => unseen(name, error.to_string()),
     }
@@ -245,8 +297,10 @@ fn site(name: &TargetName, config: &HostConfig) -> service::Site {
 
 impl EnvironmentStatus {
     fn text(&self, context: &Context) -> String {
-        let mut text = format!("{}\n", context.output.paint().strong(&self.name));
-        text.extend(self.error.iter().map(|error| format!("  {}\n", one_line(error))));
+        let paint = context.output.paint();
+        let host = self.host.as_ref().map_or_else(String::new, |host| one_line(&format!("{host} | ")));
+        let mut text = format!("{host}{}\n", paint.strong(&self.name));
+        text.extend(self.error.iter().map(|error| format!("{host}  {}\n", paint.bad(one_line(error)))));
         text.extend(self.targets.iter().map(|target| target.text(&self.name, context)));
         text
     }

@@ -37,6 +37,8 @@ pub(crate) struct Inquiry<'a> {
     pub(crate) streams: bool,
     /// Whether the answer has no end.
     pub(crate) follows: bool,
+    /// Told of each of several hosts that could not be asked, as soon as that is known.
+    pub(crate) unheard: &'a (dyn Fn(&str, &CommandError) + Sync),
 }
 
 /// Has a command line answered where the environment is; None when that is here. Gives the exit code, the worst of several.
@@ -111,7 +113,7 @@ fn ask_several(
                 let code = ask_one(far, question, hearing, &mut lines);
                 // Whoever follows several wants to know at once that one is gone.
                 let code = code.unwrap_or_else(|error| {
-                    voice.warn(&format!("{host}: {}", error.message()));
+                    (inquiry.unheard)(&host, &error);
                     Exit::Unreachable as i32
                 });
                 (lines.finish(), code)

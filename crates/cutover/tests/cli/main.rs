@@ -17,4 +17,5 @@ mod resume;
 mod rollback;
 mod sandbox;
 mod status;
+mod unreached;
 mod unreadable;

@@ -1,0 +1,54 @@
+//! An environment one of whose hosts cannot be reached.
+
+use crate::sandbox::{Ran, Sandbox};
+
+/// This machine and one whose door is closed.
+fn half() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.host("service.process.command = [\"sleep\", \"1000\"]", "");
+    let config = sandbox.config().replace("[\"localhost\"]", "[\"localhost\", \"deploy@nowhere\"]");
+    sandbox.write("cutover.toml", &config);
+    sandbox.commit("Go to two hosts");
+    sandbox.script("ssh", "echo 'ssh: connect to host nowhere port 22: Connection refused' >&2; exit 255");
+    sandbox
+}
+
+fn run(sandbox: &Sandbox, args: &[&str]) -> Ran {
+    let path = format!("{}:{}", sandbox.bin().display(), std::env::var("PATH").unwrap());
+    sandbox.run_with(args, &[("PATH", &path)])
+}
+
+#[test]
+fn a_status_says_why_a_host_was_not_seen_and_shows_the_others() {
+    let sandbox = half();
+
+    insta::assert_snapshot!(run(&sandbox, &["status"]).told());
+
+    let json = run(&sandbox, &["status", "--json"]);
+    assert_eq!(json.code, 7, "{json:?}");
+    let hosts = &json.json()["environments"];
+    assert!(hosts[0]["host"] == "localhost" && hosts[0]["targets"][0]["name"] == "api", "{hosts}");
+    assert_eq!(hosts[1]["host"], "deploy@nowhere");
+    assert!(hosts[1]["error"].as_str().unwrap().contains("Connection refused"), "{hosts}");
+}
+
+#[test]
+fn a_status_of_one_host_that_is_not_reached_says_why_and_fails() {
+    let sandbox = half();
+    sandbox.write("cutover.toml", &sandbox.config().replace("\"localhost\", ", ""));
+
+    insta::assert_snapshot!(run(&sandbox, &["status"]).told());
+}
+
+#[test]
+fn a_history_says_which_host_stopped_the_others_and_why() {
+    let sandbox = half();
+
+    let deployed = run(&sandbox, &["deploy", "production"]);
+
+    assert_eq!(deployed.code, 7, "{deployed:?}");
+    let history = run(&sandbox, &["history", "production", "--offline"]);
+    assert!(history.stdout.contains("— stopped: cannot reach deploy@nowhere: "), "{history:?}");
+    let logs = run(&sandbox, &["logs", &history.stdout.lines().nth(1).unwrap()[..20]]);
+    assert!(logs.stdout.contains("— cannot reach deploy@nowhere"), "{logs:?}");
+}
