@@ -1,6 +1,7 @@
 //! The first words to a host: the agent put in its place where it is not there, and what it is asked.
 
 use super::agents::PREFIX;
+use super::refusal::{Caller, advise};
 use super::remote::{Trouble, Undone};
 use crate::error::{CommandError, ErrorKind};
 use cutover_targets::remote::bootstrap::{Agent, Greeting, greeting, preamble};
@@ -58,12 +59,12 @@ impl<'f> Launch<'f> {
     }
 
     /// What it means that the connection broke before the agent answered.
-    pub(super) fn lost(self, name: &str, connection: Connection, why: &str) -> Loss {
+    pub(super) fn lost(self, caller: Caller, connection: Connection, why: &str) -> Loss {
         let (status, said) = connection.finish().unwrap_or_else(|error| (Default::default(), error.to_string()));
         // What ssh never took from us did not travel. Where it ended as the host's shell did, no agent was started.
         let is_taken = self.is_aloft && ioctl_fionread(&self.pipe).is_ok_and(|left| left == 0);
         let heard = if is_taken && is_cut_off(status) { Heard::Perhaps } else { Heard::Nothing };
-        Loss { name: name.to_owned(), why: why.to_owned(), said, heard }
+        Loss { caller, why: why.to_owned(), said, heard }
     }
 }
 
@@ -85,7 +86,7 @@ enum Heard {
 
 /// A connection that broke.
 pub(super) struct Loss {
-    name: String,
+    caller: Caller,
     why: String,
     /// What ssh said.
     said: String,
@@ -94,9 +95,9 @@ pub(super) struct Loss {
 
 impl Loss {
     /// The agent had answered.
-    pub(super) fn at_work(name: &str, connection: Connection, why: &str) -> Self {
+    pub(super) fn at_work(caller: Caller, connection: Connection, why: &str) -> Self {
         let (_, said) = connection.finish().unwrap_or_else(|error| (Default::default(), error.to_string()));
-        Self { name: name.to_owned(), why: why.to_owned(), said, heard: Heard::All }
+        Self { caller, why: why.to_owned(), said, heard: Heard::All }
     }
 
     /// What it means for an order.
@@ -131,10 +132,11 @@ impl Loss {
     }
 
     fn told(self) -> CommandError {
-        let Self { name, why, said, heard } = self;
+        let Self { caller, why, said, heard } = self;
+        let name = &caller.name;
         let reached = if heard == Heard::Nothing { "cannot reach" } else { "lost the connection to" };
         let told = CommandError::new(ErrorKind::Unreachable, format!("{reached} {name}: {why}"));
-        let told = if heard == Heard::Nothing { advise(told, &said) } else { told };
+        let told = if heard == Heard::Nothing { advise(told, &said, &caller) } else { told };
         told.excerpt(said)
     }
 }
@@ -160,18 +162,5 @@ fn no_agent(agents: &[Agent], system: &str, machine: &str) -> CommandError {
             told.hint(format!("put the cutover binary for {machine} at {}", path.display()))
         }
         None => told.hint("hosts must run Linux"),
-    }
-}
-
-/// What to do about what ssh says.
-fn advise(told: CommandError, said: &str) -> CommandError {
-    if said.contains("Host key verification failed") {
-        told.hint(
-            "`cutover setup ENV` shows its key, and pins it once you have compared it: Cutover accepts no key by itself",
-        )
-    } else if said.contains("Permission denied") {
-        told.hint("`cutover setup ENV` lets your key in; `ssh -v` tells which keys are tried")
-    } else {
-        told.hint("try `ssh` with the same host: what works there works here")
     }
 }

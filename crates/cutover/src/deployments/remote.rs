@@ -4,6 +4,7 @@ use super::afar::RECALLED_COUNT_MAX;
 use super::launch::{Launch, Loss};
 use super::letter::{Answer, AtGate, Change, Letter, Present, pack_variables};
 use super::order::Order;
+use super::refusal::Caller;
 use super::signals::CANCEL;
 use crate::error::{CommandError, ErrorKind, output_failed};
 use cutover_core::artifact::{BlobSource, Manifest};
@@ -46,7 +47,7 @@ const BRIEFLY: Duration = Duration::from_millis(1);
 
 /// A connection that has been begun; ssh is still shaking hands.
 pub(crate) struct Host {
-    name: String,
+    caller: Caller,
     agents: Vec<Agent>,
     connection: Connection,
     stdin: ChildStdin,
@@ -156,37 +157,39 @@ impl Host {
             let told = told.because(&failure).state("nothing was changed");
             failure.hint.into_iter().fold(told, CommandError::hint)
         })?;
-        Ok(Self { name: name.to_owned(), agents, connection, stdin, stdout: BufReader::new(stdout) })
+        let caller = Caller::new(name, options);
+        Ok(Self { caller, agents, connection, stdin, stdout: BufReader::new(stdout) })
     }
 
     /// Has the errand done; gives how it ended, or None when there was nothing to do.
     pub(crate) fn send(self, errand: &Errand<'_>) -> Result<Option<DeploymentOutcome>, Undone> {
-        let Self { name, agents, mut connection, stdin, mut stdout } = self;
+        let Self { caller, agents, mut connection, stdin, mut stdout } = self;
         let flight = errand.flight()?;
         let mut launch = Launch::new(stdin, &flight);
         match unless_cancelled(&mut connection, || launch.go(&mut stdout, &agents)) {
             Ok(()) => connection.authenticated(),
             Err(Trouble::Refused(error)) => return Err(error.into()),
-            Err(Trouble::Lost(_)) if CANCEL.is_cancelled() => return Err(stopped(&name).into()),
-            Err(Trouble::Lost(why)) => return Err(launch.lost(&name, connection, &why).order()),
+            Err(Trouble::Lost(_)) if CANCEL.is_cancelled() => return Err(stopped(&caller.name).into()),
+            Err(Trouble::Lost(why)) => return Err(launch.lost(caller, connection, &why).order()),
         }
         match converse(launch.into_pipe(), &mut stdout, errand, || connection.end()) {
             Ok(outcome) => Ok(outcome),
             Err(Trouble::Refused(error)) => Err(error.into()),
-            Err(Trouble::Lost(why)) => Err(Loss::at_work(&name, connection, &why).order()),
+            Err(Trouble::Lost(why)) => Err(Loss::at_work(caller, connection, &why).order()),
         }
     }
 }
 
 impl Host {
     /// Has the host prepared; what it answers goes to `output`.
-    pub(crate) fn set_up(self, order: setup::Order, output: &mut dyn Write) -> Result<i32, CommandError> {
+    pub(crate) fn set_up(mut self, order: setup::Order, output: &mut dyn Write) -> Result<i32, CommandError> {
+        self.caller.prepares = true;
         self.ask(&Letter::Setup(Box::new(order)), Hearing::default(), output)
     }
 
     /// Has something looked at that nobody changes; gives what was seen.
     pub(super) fn look<T: DeserializeOwned>(self, flight: &[u8]) -> Result<T, CommandError> {
-        let Self { name, agents, mut connection, stdin, mut stdout } = self;
+        let Self { caller, agents, mut connection, stdin, mut stdout } = self;
         let mut launch = Launch::new(stdin, flight);
         let seen = unless_cancelled(&mut connection, || {
             launch.go(&mut stdout, &agents)?;
@@ -195,8 +198,8 @@ impl Host {
         match seen {
             Ok(view) => Ok(view),
             Err(Trouble::Refused(error)) => Err(error),
-            Err(Trouble::Lost(_)) if CANCEL.is_cancelled() => Err(stopped(&name).state("nothing was changed")),
-            Err(Trouble::Lost(why)) => Err(launch.lost(&name, connection, &why).look()),
+            Err(Trouble::Lost(_)) if CANCEL.is_cancelled() => Err(stopped(&caller.name).state("nothing was changed")),
+            Err(Trouble::Lost(why)) => Err(launch.lost(caller, connection, &why).look()),
         }
     }
 
@@ -207,21 +210,21 @@ impl Host {
         hearing: Hearing<'_>,
         output: &mut dyn Write,
     ) -> Result<i32, CommandError> {
-        let Self { name, agents, mut connection, stdin, mut stdout } = self;
+        let Self { caller, agents, mut connection, stdin, mut stdout } = self;
         let flight = flight(letter, None, None, None)?;
         let mut launch = Launch::new(stdin, &flight);
         match launch.go(&mut stdout, &agents) {
             Ok(()) => connection.authenticated(),
             Err(Trouble::Refused(error)) => return Err(error),
-            Err(Trouble::Lost(why)) => return Err(launch.lost(&name, connection, &why).question()),
+            Err(Trouble::Lost(why)) => return Err(launch.lost(caller, connection, &why).question()),
         }
         let pipe = launch.into_pipe();
         if hearing.is_endless {
             breathe(pipe);
         }
         pass_answer(&mut stdout, output).and_then(|heard| match heard {
-            Ok(()) => end(&name, connection, hearing.label),
-            Err(error) => Err(Loss::at_work(&name, connection, &error.to_string()).question()),
+            Ok(()) => end(&caller.name, connection, hearing.label),
+            Err(error) => Err(Loss::at_work(caller, connection, &error.to_string()).question()),
         })
     }
 }

@@ -3,7 +3,7 @@
 use super::Ward;
 use crate::bounded::Bounded;
 use crate::context::Context;
-use crate::deployments::{Place, Variables, ask_there, open_service, ssh_options, supervisor};
+use crate::deployments::{Place, Variables, ask_there, changed_key, open_service, ssh_options, supervisor};
 use crate::error::{CommandError, ErrorKind};
 use crate::exit::Exit;
 use cutover_core::config::{EnvironmentConfig, HostConfig, ServiceConfig};
@@ -71,11 +71,10 @@ fn key(context: &Context, host: &str) -> Result<Finding, CommandError> {
             Finding::warning("host key", "is known here, but not pinned: colleagues and CI do not know it", setup)
         }
         Ok(Trust::Unknown) => Finding::failed("host key", "nobody has confirmed it", setup),
-        Ok(Trust::Changed) => Finding::failed(
-            "host key",
-            "is another one than the one that is known: somebody may be in between",
-            "ask the host's owner; when it was installed anew, take the old key out of cutover.toml or known_hosts",
-        ),
+        Ok(Trust::Changed(stands)) => {
+            let advice = changed_key(&Destination::parse(host).place(), stands.as_ref()).join("; ");
+            Finding::failed("host key", "is another one than the one that is known", advice)
+        }
         Err(failure) => Finding::failed("host key", failure.message, failure.hint.unwrap_or_default()),
     })
 }

@@ -2,12 +2,13 @@
 
 use super::SetupArgs;
 use crate::context::Context;
+use crate::deployments::changed_key;
 use crate::error::{CommandError, ErrorKind};
 use cutover_core::config::Config;
 use cutover_core::target::Failure;
 use cutover_disk::write_atomic;
 use cutover_targets::remote::destination::Destination;
-use cutover_targets::remote::host_key::{HostKey, Trust, shown, trust};
+use cutover_targets::remote::host_key::{Confirmed, HostKey, Trust, shown, trust};
 use cutover_targets::remote::ssh::Options;
 use std::io::{self, BufRead, IsTerminal};
 use std::os::unix::fs::PermissionsExt;
@@ -27,7 +28,7 @@ pub(super) fn ensure(
     let is_pinned = options.host_keys.contains_key(&place);
     let trusted = trust(host, options).map_err(unreached)?;
     match trusted {
-        Trust::Changed => return Err(changed(&place, is_pinned)),
+        Trust::Changed(stands) => return Err(changed(&place, stands.as_ref())),
         Trust::Known if is_pinned || args.remove => return Ok(None),
         Trust::Known | Trust::Unknown => {}
     }
@@ -36,8 +37,10 @@ pub(super) fn ensure(
         return Ok(None);
     }
     options.host_keys.insert(place.clone(), vec![key.line.clone()]);
-    if trust(host, options).map_err(unreached)? != Trust::Known {
-        return Err(changed(&place, is_pinned));
+    match trust(host, options).map_err(unreached)? {
+        Trust::Known => {}
+        Trust::Changed(stands) => return Err(changed(&place, stands.as_ref())),
+        Trust::Unknown => return Err(changed(&place, None)),
     }
     if !args.dry_run && !args.remove {
         write(context, &place, &key)?;
@@ -94,20 +97,18 @@ fn answered(place: &str, trusted: &Trust) -> Result<bool, CommandError> {
     match (answer.trim(), trusted) {
         ("yes", _) => Ok(true),
         (_, Trust::Known) => Ok(false),
-        (_, Trust::Unknown | Trust::Changed) => {
+        (_, Trust::Unknown | Trust::Changed(_)) => {
             Err(CommandError::new(ErrorKind::Unreachable, format!("the key of {place} was not confirmed"))
                 .state("nothing was changed"))
         }
     }
 }
 
-fn changed(place: &str, is_pinned: bool) -> CommandError {
-    let place_of_old = if is_pinned { "`[ssh.host_keys]` of cutover.toml" } else { "known_hosts" };
-    CommandError::new(ErrorKind::Unreachable, format!("{place} shows another key than the one that is known"))
-        .state("nothing was changed, and no key of yours was shown to it")
-        .hint(format!(
-            "somebody may be in between; when the host was installed anew and you know its key, take the old one out of {place_of_old}"
-        ))
+fn changed(place: &str, stands: Option<&Confirmed>) -> CommandError {
+    let told =
+        CommandError::new(ErrorKind::Unreachable, format!("{place} shows another key than the one that is known"))
+            .state("nothing was changed, and no key of yours was shown to it");
+    changed_key(place, stands).into_iter().fold(told, CommandError::hint)
 }
 
 fn write(context: &Context, place: &str, key: &HostKey) -> Result<(), CommandError> {

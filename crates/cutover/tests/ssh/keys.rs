@@ -56,6 +56,31 @@ fn a_pinned_key_makes_a_host_known_and_another_one_makes_it_a_stranger() {
     let changed = world.run(&["deploy", "production"]);
     refused(&changed);
     assert!(changed.stderr.contains("REMOTE HOST IDENTIFICATION HAS CHANGED"), "{changed:?}");
+    let remove = format!("take the entry of {} out of [ssh.host_keys] in cutover.toml", world.host.address());
+    assert!(changed.stderr.contains(&remove) && changed.stderr.contains("ssh-keygen -lf"), "{changed:?}");
+    let doctor = world.run(&["doctor", "production"]);
+    assert!(doctor.stdout.contains(&remove), "{doctor:?}");
+
+    // The same where the user's own ssh knows another key.
+    let known = world.path("known_hosts");
+    fs::write(&known, format!("# mine\n{} {OTHER_KEY}\n", world.host.address())).unwrap();
+    world.edit_ssh_config("UserKnownHostsFile", &format!("UserKnownHostsFile {}", known.display()));
+    world.configure_ssh("");
+    let changed = world.run(&["deploy", "production"]);
+    assert!(changed.stderr.contains(&format!("take line 2 out of {}", known.display())), "{changed:?}");
+}
+
+#[test]
+fn a_login_that_is_refused_is_told_with_who_was_tried_and_which_key() {
+    let Some(world) = World::new("a_login_that_is_refused_is_told_with_who_was_tried") else { return };
+    world.commit("one");
+    world.host.shell("deploy", "rm ~/.ssh/authorized_keys");
+
+    let refused = world.run(&["deploy", "production"]);
+
+    assert_eq!(refused.code, 7, "{refused:?}");
+    let tried = format!("hint: deploy was tried, with the key {}\n", world.path("key").display());
+    assert!(refused.stderr.contains(&tried) && refused.stderr.contains("authorized_keys on"), "{refused:?}");
 }
 
 #[test]

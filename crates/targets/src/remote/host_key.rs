@@ -2,7 +2,7 @@
 
 use super::destination::{Destination, Resolved};
 use super::ssh::{Identity, Options, cannot_run};
-use super::way::Way;
+use super::way::{Way, is_way};
 use cutover_child::Timed;
 use cutover_core::secret::SSH_KEY_VARIABLE;
 use cutover_core::target::Failure;
@@ -35,8 +35,37 @@ pub enum Trust {
     Known,
     /// Nobody has confirmed any key of this host.
     Unknown,
-    /// Another one was confirmed.
-    Changed,
+    /// Another one was confirmed, which stands there.
+    Changed(Option<Confirmed>),
+}
+
+/// Where a key stands that was confirmed and that the host does not show any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Confirmed {
+    /// In the config of the project.
+    Pinned,
+    /// In a file of known hosts.
+    In {
+        /// The file.
+        file: String,
+        /// Its line, counted from 1.
+        line: String,
+    },
+}
+
+/// Whether `ssh` says that a host shows another key than the one that was confirmed.
+pub fn is_changed(said: &str) -> bool {
+    said.contains("IDENTIFICATION HAS CHANGED")
+}
+
+/// Where the key that was confirmed stands, by what `ssh` says of a changed one: `Offending ED25519 key in FILE:LINE`
+/// (OpenSSH's sshconnect.c).
+pub fn confirmed(said: &str) -> Option<Confirmed> {
+    let place = said.lines().find_map(|line| line.trim().strip_prefix("Offending ")?.split_once(" key in "))?.1;
+    let (file, line) = place.trim().rsplit_once(':')?;
+    // Pins are given to `ssh` in a file that is gone by now.
+    let is_pinned = Path::new(file).ancestors().filter_map(Path::file_name).any(is_way);
+    Some(if is_pinned { Confirmed::Pinned } else { Confirmed::In { file: file.to_owned(), line: line.to_owned() } })
 }
 
 /// What `ssh` makes of a host.
@@ -52,7 +81,7 @@ pub fn trust(host: &str, options: &Options) -> Result<Trust, Failure> {
     let way = Way::prepare(&destination, &nameless(options))?;
     let said = connect(&destination, &way, options, &["StrictHostKeyChecking=yes"])?;
     match () {
-        () if said.contains("IDENTIFICATION HAS CHANGED") => Ok(Trust::Changed),
+        () if is_changed(&said) => Ok(Trust::Changed(confirmed(&said))),
         () if said.contains("Host key verification failed") => Ok(Trust::Unknown),
         // A host that lets anybody in says nothing at all.
         () if said.contains("Permission denied") || said.is_empty() => Ok(Trust::Known),
@@ -178,4 +207,20 @@ fn ask(program: &str, args: &[&str], input: &str) -> Result<String, Failure> {
     let _ = child.kill();
     let _ = child.wait();
     Ok(said)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_a_confirmed_key_stands_is_taken_from_what_ssh_says() {
+        let said = |place: &str| {
+            confirmed(&format!("@@@@\nOffending ED25519 key in {place}\r\nHost key for web has changed\n"))
+        };
+        let (file, line) = ("/home/ada/.ssh/known: hosts".to_owned(), "3".to_owned());
+        assert_eq!(said("/home/ada/.ssh/known: hosts:3"), Some(Confirmed::In { file, line }));
+        assert_eq!(said("/dev/shm/cutover-way-aB3dE5/known_hosts:1"), Some(Confirmed::Pinned));
+        assert_eq!(confirmed("Host key verification failed."), None);
+    }
 }

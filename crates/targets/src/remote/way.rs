@@ -9,6 +9,7 @@ use super::ssh::{Identity, Options};
 use cutover_core::target::Failure;
 use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::process::getuid;
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs::{File, Metadata, Permissions};
 use std::io;
@@ -27,6 +28,11 @@ const PREFIX: &str = "cutover-way-";
 const LOCK: &str = "lock";
 /// For how long one counts as new.
 const NEW_FOR: Duration = Duration::from_secs(60);
+
+/// Whether a directory's name is that of such a directory.
+pub(super) fn is_way(name: &OsStr) -> bool {
+    name.to_string_lossy().starts_with(PREFIX)
+}
 
 /// The private directory of one connection, with `ssh`'s configuration, and the key where it is ours to keep.
 #[derive(Debug)]
@@ -173,7 +179,7 @@ fn private_dir() -> io::Result<(TempDir, File)> {
 /// Removes what earlier processes left that were killed: the kernel took their locks away with them.
 fn sweep(place: &Path) {
     let entries = std::fs::read_dir(place).into_iter().flatten().filter_map(Result::ok);
-    for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX)) {
+    for entry in entries.filter(|entry| is_way(&entry.file_name())) {
         let is_ours = |metadata: &Metadata| metadata.is_dir() && metadata.uid() == getuid().as_raw();
         let is_left = entry.metadata().is_ok_and(|metadata| is_ours(&metadata) && is_old(&metadata));
         let is_free = |lock: File| flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok();
