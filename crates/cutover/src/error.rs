@@ -135,6 +135,17 @@ impl CommandError {
         self
     }
 
+    /// The same error where something else was done before: what it says of the host is of the host only.
+    #[must_use]
+    pub(crate) fn besides(mut self, done: &str) -> Self {
+        let state = self.state.take().map(|state| {
+            let is_whole = state == "nothing was changed";
+            if is_whole { "nothing was changed on the host; ".to_owned() } else { format!("{state}; ") }
+        });
+        self.state = Some(state.unwrap_or_default() + done);
+        self
+    }
+
     /// The same error as one of several hosts'.
     #[must_use]
     pub(crate) fn on_host(mut self, host: &str) -> Self {

@@ -20,6 +20,9 @@ use host::{Login, Machine};
 use std::path::PathBuf;
 use tell::{Done, Teller, Told};
 
+/// What has been done when a host refuses after its key was confirmed.
+const PINNED: &str = "its key is pinned in cutover.toml";
+
 /// Prepare the hosts of an environment for deployments
 ///
 /// Sees to it that each host has: a user who deploys, with your public key; `deploy_to`, which is theirs; a sudo rule for
@@ -90,6 +93,19 @@ impl SetupArgs {
             Machine::Here => None,
             Machine::There(host) => pin::ensure(context, self, host, options)?,
         };
+        let has_pinned = pinned.is_some() && !self.dry_run && !self.remove;
+        let job = self.job_there(context, place, machine, options).map(|job| Job { pinned, has_pinned, ..job });
+        job.map_err(|error| if has_pinned { error.besides(PINNED) } else { error })
+    }
+
+    /// The same, once there is nothing to be asked about its key.
+    fn job_there(
+        &self,
+        context: &Context,
+        place: &Place<'_>,
+        machine: Machine,
+        options: &Options,
+    ) -> Result<Job, CommandError> {
         let login = Login::find(&machine, &self.admin, options)?;
         let key = if self.remove { None } else { key::find(self.key.as_deref(), &machine, options)? };
         let wish = Wish {
@@ -100,7 +116,7 @@ impl SetupArgs {
             targets: place.targets.iter().map(|(name, config)| (name.clone(), (*config).clone())).collect(),
         };
         let order = Order { wish, task: self.task(), dry_run: self.dry_run };
-        Ok(Job { machine, pinned, login, order })
+        Ok(Job { machine, pinned: None, has_pinned: false, login, order })
     }
 
     fn task(&self) -> Task {
@@ -113,13 +129,16 @@ struct Job {
     machine: Machine,
     /// The key that was pinned for it.
     pinned: Option<String>,
+    /// Whether that stands in the config now.
+    has_pinned: bool,
     login: Login,
     order: Order,
 }
 
 impl Job {
     fn perform(self, options: &Options) -> Result<Done, CommandError> {
-        let report = there::perform(&self.machine, &self.login, options, self.order)?;
+        let report = there::perform(&self.machine, &self.login, options, self.order)
+            .map_err(|error| if self.has_pinned { error.besides(PINNED) } else { error })?;
         Ok(Done { user: self.login.user, pinned: self.pinned, report })
     }
 }

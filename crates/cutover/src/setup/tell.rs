@@ -78,7 +78,8 @@ impl<'a> Teller<'a> {
             line(&mut text, &paint.warning("!"), &format!("stopped: {unit}, which ran"));
         }
         for left in &report.left {
-            line(&mut text, &paint.warning("!"), &format!("left: {left}"));
+            let left = if dry_run { left.clone() } else { format!("left: {left}") };
+            line(&mut text, &paint.warning("!"), &left);
         }
         if done.is_nothing() {
             let nothing = if self.args.remove { "nothing of setup is there" } else { "nothing to do" };
@@ -138,7 +139,9 @@ fn conclusion(args: &SetupArgs, done: &[Done]) -> String {
     let environment = &args.environment;
     let mut changes = done.iter().flat_map(|done| &done.report.changes);
     if args.dry_run {
-        return "nothing was changed: this was a dry run\n".to_owned();
+        let keeps_data = args.remove && done.iter().any(|done| done.report.keeps_data);
+        let data = if keeps_data { "; with --data what stays would go, too" } else { "" };
+        return format!("nothing was changed: this was a dry run{data}\n");
     }
     if args.remove {
         let keeps_data = done.iter().any(|done| done.report.keeps_data);

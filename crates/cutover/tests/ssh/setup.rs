@@ -306,6 +306,11 @@ fn what_setup_made_is_taken_back_and_what_was_deployed_only_when_asked() {
     assert_eq!(world.run(&["setup", "production"]).code, 0);
     world.commit("one");
     assert_eq!(world.run(&["deploy", "production"]).code, 0);
+    let told = world.run(&["setup", "production", "--remove", "--dry-run"]);
+    for words in ["! directory /opt/shop stays, because it is not empty", "! user deploy stays, because they own"] {
+        assert!(told.stdout.contains(words), "{words} is not in {told:?}");
+    }
+    assert!(!told.stdout.contains("- user deploy") && !told.stdout.contains("userdel"), "{told:?}");
     let kept = world.run(&["setup", "production", "--remove"]);
     assert_eq!(kept.code, 0, "{kept:?}");
     for words in [
@@ -363,7 +368,10 @@ fn whoever_may_use_sudo_sets_up_too_and_whoever_may_not_is_told_before_anything_
 
     let refused = as_ada();
     assert_eq!(refused.code, 1, "{refused:?}");
-    assert!(refused.stderr.contains("nothing was changed") && refused.stderr.contains("--as root"), "{refused:?}");
+    let state = "state: nothing was changed on the host; its key is pinned in cutover.toml";
+    assert!(refused.stderr.contains(state) && refused.stderr.contains("--as root"), "{refused:?}");
+    let again = as_ada();
+    assert!(again.stderr.contains("state: nothing was changed\n"), "{again:?}");
     assert_eq!(world.host.shell("root", "cat /etc/passwd; ls /etc/sudoers.d /etc/systemd/system /opt"), before);
 
     world.host.shell("root", "echo 'ada ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/ada");

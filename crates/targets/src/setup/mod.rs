@@ -14,6 +14,7 @@ mod parts;
 mod place;
 mod plan;
 mod receipt;
+mod stays;
 mod unit;
 mod work;
 
@@ -102,7 +103,7 @@ pub fn perform(order: &Order, program: &Path) -> Result<Report, SetupError> {
     };
     let with_data = order.task == Task::Remove { with_data: true };
     let work = Work { receipt, program, with_data, run: &act::run };
-    if order.dry_run { Ok(work.told(changes)) } else { work.perform(changes) }
+    if order.dry_run { Ok(work.foretold(changes)) } else { work.perform(changes) }
 }
 
 fn looked_at(wish: &Wish, program: &Path) -> Result<Vec<(Part, Found)>, Failure> {

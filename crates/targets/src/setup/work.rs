@@ -7,6 +7,7 @@ use super::look::{Found, look};
 use super::parts::{FileKind, Part};
 use super::plan::{Change, Made, afterwards};
 use super::receipt::Receipt;
+use super::stays::stays;
 use super::{Report, SetupError};
 use cutover_core::target::Failure;
 use std::collections::BTreeSet;
@@ -33,6 +34,19 @@ impl Work<'_> {
             Change::Make(_) | Change::Share(_) | Change::TakeBack(_) => None,
         });
         Report { left: left.collect(), changes, afterwards, stopped: Vec::new(), keeps_data: false }
+    }
+
+    /// What would be done, without what would stay after all.
+    pub(super) fn foretold(&self, mut changes: Vec<Change>) -> Report {
+        let stays = stays(&changes, self.with_data);
+        let directories = |change: &Change| matches!(change.made().part, Part::Directory { .. });
+        let is_left =
+            |change: &Change| matches!(change, Change::TakeBack(_)) && stays.contains_key(&change.made().part.name());
+        let keeps_data = changes.iter().any(|change| directories(change) && is_left(change));
+        changes.retain(|change| !is_left(change));
+        let mut report = self.told(changes);
+        report.left.extend(stays.iter().map(|(name, why)| format!("{name} stays, because {why}")));
+        Report { keeps_data, ..report }
     }
 
     /// Does it.

@@ -51,6 +51,13 @@ impl Bed {
         self.work(environment, false, |receipt| plan(parts.iter().map(look).collect(), receipt).unwrap())
     }
 
+    /// What a removal would do.
+    fn foresee(&self, environment: &str, with_data: bool) -> Report {
+        let (receipt, run) = (self.receipt(environment), |_: &Argv| panic!("nothing is run"));
+        let changes = removal(&receipt);
+        Work { receipt, program: &self.path("cutover"), with_data, run: &run }.foretold(changes)
+    }
+
     fn remove(&self, environment: &str, with_data: bool) -> Report {
         self.work(environment, with_data, removal).unwrap()
     }
@@ -106,6 +113,39 @@ fn whichever_of_two_environments_goes_first_the_last_one_takes_back_what_both_ha
         assert!(!bed.path("home").exists() && !bed.path("lib").exists());
         assert_eq!(text(&bed.path("keys")).unwrap(), "ssh-ed25519 AAAAhers ada\n");
     }
+}
+
+#[test]
+fn a_removal_that_is_only_told_says_what_would_stay_and_just_that_stays() {
+    let bed = Bed::new();
+    let parts = [
+        bed.directory("ssh"),
+        bed.line("ssh/keys", "AAAAci"),
+        bed.directory("shop"),
+        bed.directory("shop/empty"),
+        bed.directory("etc"),
+        bed.file("etc/unit", FileKind::Journald),
+    ];
+    bed.prepare("one", &parts).unwrap();
+    fs::write(bed.path("shop/release"), "").unwrap();
+    fs::write(bed.path("ssh/keys"), "ssh-ed25519 AAAAhers ada\n").unwrap();
+
+    let all = bed.foresee("one", true);
+    let told = bed.foresee("one", false);
+
+    let named = |name: &str| bed.path(name).display().to_string();
+    assert_eq!(
+        told.left,
+        [
+            format!("directory {} stays, because it is not empty: it has release", named("shop")),
+            format!("directory {} stays, because it is not empty: it has keys", named("ssh")),
+        ]
+    );
+    assert!(told.keeps_data && told.changes.iter().all(|change| !named("shop").ends_with(&change.made().part.name())));
+    assert!(me() == "root" || all.left.is_empty(), "with their data they go: {all:?}");
+    let done = bed.remove("one", false);
+    assert_eq!((done.left.len(), bed.path("shop").exists(), bed.path("ssh").exists()), (2, true, true), "{done:?}");
+    assert!(!bed.path("etc").exists() && !bed.path("shop/empty").exists());
 }
 
 #[test]
