@@ -88,6 +88,7 @@ fn tell(context: &Context, path: &Path, found: &[String]) -> Result<(), CommandE
     text += "\nnext:\n";
     text += &format!("  read {}: what could not be known is a comment\n", path.display());
     text += "  git add it and commit: only what is committed is deployed\n";
+    text += "  cutover setup production    first, where hosts are other machines: prepares them\n";
     text += "  cutover plan production     what a deployment would do; touches nothing\n";
     text += "  cutover deploy production   does it, and takes it back when it is not healthy\n";
     output.text(&text)

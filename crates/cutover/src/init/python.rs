@@ -8,6 +8,8 @@ use toml::de::{DeTable, DeValue};
 /// Files that tell a Python project.
 const MARKERS: [&str; 7] =
     ["pyproject.toml", "requirements.txt", "uv.lock", "poetry.lock", "setup.py", "Pipfile", "manage.py"];
+/// Files that tell projects of other languages, where a package that can be run may be a tool.
+const OTHER_MARKERS: [&str; 3] = ["package.json", "Cargo.toml", "go.mod"];
 /// Requirements files, the one for production first.
 const REQUIREMENTS: [&str; 5] = [
     "requirements.txt",
@@ -24,7 +26,8 @@ const PYTHON: &str = ".venv/bin/python";
 /// What Python's files say; None where there are none.
 pub(super) fn detect(tree: &Tree) -> Option<Stack> {
     let marked = tree.first_of(&MARKERS).or_else(|| tree.first_of(&REQUIREMENTS)).or_else(|| tree.first_of(&SCRIPTS));
-    let marker = marked?;
+    let others = tree.first_of(&OTHER_MARKERS);
+    let marker = marked.or_else(|| runnable_package(tree).filter(|_| others.is_none()))?;
     let mut stack = Stack::new(Language::Python);
     stack.evidence.push(format!("Python ({marker})"));
     let project = tree.read("pyproject.toml").unwrap_or_default();
@@ -33,6 +36,12 @@ pub(super) fn detect(tree: &Tree) -> Option<Stack> {
     stack.wheels = wheels(tree);
     find_entry(tree, &mut stack);
     Some(stack)
+}
+
+/// The `__main__.py` of a package at the top, or in `src/`: deeper ones are tools of something else.
+fn runnable_package(tree: &Tree) -> Option<&str> {
+    let is_at_top = |file: &&str| file.strip_prefix("src/").unwrap_or(file).matches('/').count() == 1;
+    tree.ending(&["/__main__.py"]).into_iter().filter(is_at_top).find(|file| is_own(file) && module(file).is_some())
 }
 
 fn project_name(text: &str) -> Option<String> {

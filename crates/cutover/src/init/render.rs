@@ -245,7 +245,7 @@ fn production(findings: &Findings) -> String {
     let name = &findings.name;
     text.push_str("\n[environments.production.hosts]\n");
     text.push_str(&format!(
-        "{name} = [\"localhost\"] # this machine\n# Over ssh: {name} = [\"deploy@web-1.example.org\"]\n"
+        "{name} = [\"localhost\"] # this machine\n# Over ssh: {name} = [\"deploy@web-1.example.org\"]; `cutover setup production` prepares that host first.\n"
     ));
     text
 }

@@ -92,6 +92,23 @@ fn a_python_script_with_requirements() {
 }
 
 #[test]
+fn a_python_package_that_can_be_run_and_needs_nothing_else() {
+    for (root, python_path) in [("", None), ("src/", Some("src"))] {
+        let main = "import http.server\nhttp.server.HTTPServer(('127.0.0.1', 8020), H).serve_forever()\n";
+        let (run, package) = (format!("{root}shop/__main__.py"), format!("{root}shop/__init__.py"));
+        let text = written(&[(&*run, main), (&*package, "")]);
+        let host = host(&text);
+        assert_eq!(process(&host), "python3 -m shop");
+        let python = host.python.unwrap();
+        assert_eq!((python.requirements, python.smoke), (None, vec!["shop".to_owned()]));
+        let production = Config::parse(&text).unwrap().environments.into_values().next().unwrap();
+        assert_eq!(production.env.get("PYTHONPATH").map(String::as_str), python_path);
+    }
+    let tools = written(&[("Cargo.toml", "[package]\nname = \"x\"\n"), ("src/main.rs", ""), ("tools/__main__.py", "")]);
+    assert!(!tools.contains("python"), "{tools}");
+}
+
+#[test]
 fn a_flask_project_with_a_procfile() {
     let text = written(&[
         ("requirements.txt", "flask\ngunicorn\n"),

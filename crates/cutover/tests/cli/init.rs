@@ -24,6 +24,7 @@ fn a_config_is_written_that_other_commands_accept() {
     next:
       read cutover.toml: what could not be known is a comment
       git add it and commit: only what is committed is deployed
+      cutover setup production    first, where hosts are other machines: prepares them
       cutover plan production     what a deployment would do; touches nothing
       cutover deploy production   does it, and takes it back when it is not healthy
     ");
