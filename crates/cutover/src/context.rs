@@ -120,8 +120,14 @@ impl Context {
         let environments = &self.project()?.config.environments;
         environments.iter().find(|(known, _)| known.as_str() == name).ok_or_else(|| {
             let known: Vec<&str> = environments.keys().map(EnvironmentName::as_str).collect();
-            CommandError::new(ErrorKind::Usage, format!("no environment {name:?} in {CONFIG_NAME}"))
-                .hint(format!("there are: {}", known.join(", ")))
+            let told = CommandError::new(ErrorKind::Usage, format!("no environment {name:?} in {CONFIG_NAME}"));
+            let told = told.hint(format!("there are: {}", known.join(", ")));
+            let has_host =
+                |environment: &EnvironmentConfig| environment.hosts.values().flatten().any(|host| host == name);
+            match environments.iter().find(|(_, environment)| has_host(environment)) {
+                Some((environment, _)) => told.hint(format!("{name} is a host of {environment}: name that")),
+                None => told,
+            }
         })
     }
 

@@ -1,6 +1,7 @@
 //! Who asks, and the names of their attempts.
 
 use cutover_core::id::{DeploymentId, InvalidId};
+use cutover_targets::setup::own_account;
 use jiff::Timestamp;
 use std::hash::{BuildHasher, Hasher};
 
@@ -23,6 +24,7 @@ pub(crate) fn asker() -> String {
         let user = variable("SUDO_USER")
             .or_else(|| variable("USER"))
             .or_else(|| variable("LOGNAME"))
+            .or_else(|| own_account().map(|account| account.name))
             .unwrap_or_else(|| "unknown".to_owned());
         format!("{user}@{}", rustix::system::uname().nodename().to_string_lossy())
     });

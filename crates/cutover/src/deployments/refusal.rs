@@ -29,6 +29,8 @@ pub(super) fn advise(told: CommandError, said: &str, caller: &Caller) -> Command
         )
     } else if said.contains("Permission denied") {
         caller.refused(said).into_iter().fold(told, CommandError::hint)
+    } else if said.contains("Could not resolve hostname") {
+        told.hint("nobody knows a machine of this name: see that `hosts` of the environment spells it as DNS or your ssh configuration does")
     } else {
         told.hint("try `ssh` with the same host: what works there works here")
     }

@@ -7,6 +7,7 @@ use crate::error::CommandError;
 use cutover_core::config::EnvironmentConfig;
 use cutover_core::id::EnvironmentName;
 use cutover_targets::doctor::Finding;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// The programs that Cutover itself runs here, how each says its version, and what it is for.
@@ -32,7 +33,7 @@ fn repository(context: &Context) -> Result<Finding, CommandError> {
     let dir = &context.project()?.dir;
     let found = dir.ancestors().any(|dir| dir.join(".git").exists());
     Ok(if found {
-        Finding::fine("repository", "a commit can be deployed")
+        commit(dir)
     } else {
         let what = format!("{} is in no git repository", dir.display());
         Finding::warning(
@@ -41,6 +42,23 @@ fn repository(context: &Context) -> Result<Finding, CommandError> {
             "`git init`, and commit; or deploy what was built elsewhere: --artifact FILE",
         )
     })
+}
+
+/// Whether there is a commit. What git says instead, for want of trust in the directory for example, is told as it is.
+fn commit(dir: &Path) -> Finding {
+    let asked =
+        Command::new("git").arg("-C").arg(dir).args(["rev-parse", "--verify", "HEAD"]).stdin(Stdio::null()).output();
+    let said = match asked {
+        Ok(output) if output.status.success() => return Finding::fine("repository", "a commit can be deployed"),
+        Ok(output) => String::from_utf8_lossy(&output.stderr).lines().next().unwrap_or_default().to_owned(),
+        Err(error) => error.to_string(),
+    };
+    // git-rev-parse(1): what it says where HEAD leads to no commit yet.
+    if said.contains("Needed a single revision") {
+        let what = "has no commit yet: only what is committed is deployed";
+        return Finding::warning("repository", what, "`git add --all`, and `git commit`");
+    }
+    Finding::warning("repository", format!("git cannot say what is committed: {said}"), "put right what git says")
 }
 
 /// Whether an environment's secrets are to be had.

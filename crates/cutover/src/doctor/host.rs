@@ -53,7 +53,7 @@ pub(super) fn examine(context: &Context, place: &Place<'_>) -> Result<Ward, Comm
             true
         }
         Err(error) => {
-            findings.push(Finding::failed("login", error.message(), error.advice()));
+            findings.push(Finding::failed("login", error.reason(), error.advice()));
             false
         }
     };
@@ -75,7 +75,10 @@ fn key(context: &Context, host: &str) -> Result<Finding, CommandError> {
             let advice = changed_key(&Destination::parse(host).place(), stands.as_ref()).join("; ");
             Finding::failed("host key", "is another one than the one that is known", advice)
         }
-        Err(failure) => Finding::failed("host key", failure.message, failure.hint.unwrap_or_default()),
+        Err(failure) => {
+            let said = failure.excerpt.lines().next_back().map_or_else(String::new, |said| format!(": {said}"));
+            Finding::failed("host key", failure.message + &said, failure.hint.unwrap_or_default())
+        }
     })
 }
 

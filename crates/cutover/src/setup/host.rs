@@ -5,6 +5,7 @@ use crate::error::{CommandError, ErrorKind};
 use cutover_targets::remote::destination::Destination;
 use cutover_targets::remote::host_key::resolve;
 use cutover_targets::remote::ssh::Options;
+use cutover_targets::setup::own_account;
 
 /// A machine that is prepared.
 pub(super) enum Machine {
@@ -47,9 +48,14 @@ impl Login {
 
 /// Who asks on this machine, also through sudo.
 fn own_name() -> Result<String, CommandError> {
-    let name = ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
-    name.filter(|name| !name.is_empty()).ok_or_else(|| {
-        CommandError::new(ErrorKind::Usage, "it is not known who you are: neither USER nor LOGNAME is set")
-            .state("nothing was changed")
+    let name = ["SUDO_USER", "USER", "LOGNAME"]
+        .into_iter()
+        .filter_map(|name| std::env::var(name).ok())
+        .find(|name| !name.is_empty());
+    name.or_else(|| own_account().map(|account| account.name)).ok_or_else(|| {
+        let who = rustix::process::geteuid().as_raw();
+        let told =
+            format!("it is not known who you are: uid {who} has no account here, and neither USER nor LOGNAME is set");
+        CommandError::new(ErrorKind::Usage, told).state("nothing was changed").hint("set USER to who shall deploy")
     })
 }

@@ -7,6 +7,7 @@ mod build;
 mod clean;
 mod config;
 mod deploy;
+mod doctor;
 mod exec;
 mod far;
 mod frame;

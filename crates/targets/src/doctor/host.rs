@@ -2,7 +2,7 @@
 
 use super::ask::{ask, show};
 use super::unit::outdated;
-use super::{Finding, Patient};
+use super::{Finding, Patient, Verdict};
 use crate::host::Layout;
 use cutover_core::config::{HostConfig, ServiceConfig, SystemdScope};
 use cutover_disk::{digest_of_file, free_space};
@@ -56,17 +56,37 @@ fn agent_dir(program: &Path) -> Finding {
 
 /// A directory for a target: whose it is, and how much room there is.
 pub(super) fn place(config: &HostConfig, layout: &Layout) -> Vec<Finding> {
-    let root = layout.root();
-    if !root.is_dir() || access(root, Access::WRITE_OK | Access::EXEC_OK).is_err() {
-        let what = format!("{} is no directory that this user can write in", root.display());
-        return vec![Finding::failed("deploy_to", what, SETUP)];
+    let (root, mut findings) = (layout.root(), Vec::new());
+    findings.push(directory(root));
+    if findings[0].verdict == Verdict::Failed {
+        return findings;
     }
-    let mut findings = vec![Finding::fine("deploy_to", format!("{} can be written to", root.display()))];
-    let Ok(free) = free_space(root) else { return findings };
+    let nearest = root.ancestors().find(|path| path.exists()).unwrap_or(root);
+    let Ok(free) = free_space(nearest) else { return findings };
     let (least, fewest) = (config.disk_free_min_bytes, config.inodes_free_min);
     findings.push(room("disk", free.bytes >> 20, least >> 20, "MiB free", "disk_free_min"));
     findings.push(room("inodes", free.inodes, fewest, "inodes free", "inodes_free_min"));
     findings
+}
+
+/// Whether releases can be put there. A directory that is missing is made by the first deployment, where that may.
+fn directory(root: &Path) -> Finding {
+    let is_usable = |path: &Path| path.is_dir() && access(path, Access::WRITE_OK | Access::EXEC_OK).is_ok();
+    let nearest = root.ancestors().find(|path| path.symlink_metadata().is_ok()).unwrap_or(root);
+    let what = match (is_usable(nearest), nearest == root) {
+        (true, true) => return Finding::fine("deploy_to", format!("{} can be written to", root.display())),
+        (true, false) => {
+            let what = format!("{} is not there yet, and the first deployment makes it", root.display());
+            return Finding::fine("deploy_to", what);
+        }
+        (false, true) => format!("{} is no directory that this user can write in", root.display()),
+        (false, false) => {
+            let nearest = nearest.display();
+            format!("{} is not there, and this user may not make it: {nearest} is not theirs", root.display())
+        }
+    };
+    let by_hand = format!("sudo install -d -o {} {}", own_name(), root.display());
+    Finding::failed("deploy_to", what, format!("{SETUP}; or by hand: `{by_hand}`"))
 }
 
 fn room(area: &str, free: u64, least: u64, unit: &str, key: &str) -> Finding {

@@ -85,6 +85,11 @@ pub fn trust(host: &str, options: &Options) -> Result<Trust, Failure> {
         () if said.contains("Host key verification failed") => Ok(Trust::Unknown),
         // A host that lets anybody in says nothing at all.
         () if said.contains("Permission denied") || said.is_empty() => Ok(Trust::Known),
+        () if said.contains("Could not resolve hostname") => {
+            Err(Failure::new(format!("nobody knows a machine of the name {}", destination.host))
+                .excerpt(&said)
+                .hint("see that `hosts` of the environment spells it as DNS or your ssh configuration does"))
+        }
         () => Err(Failure::new(format!("reach {}", destination.place()))
             .excerpt(&said)
             .hint("try `ssh` with the same host: what works there works here")),
