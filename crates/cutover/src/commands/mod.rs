@@ -27,7 +27,7 @@ mod since;
 mod status;
 mod supervise;
 mod table;
-mod unfinished;
+pub(crate) mod unfinished;
 pub(crate) mod words;
 mod work_tree;
 

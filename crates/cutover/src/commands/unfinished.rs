@@ -12,7 +12,7 @@ use std::path::Path;
 
 /// A deployment whose journal is open.
 #[derive(Debug, Serialize)]
-pub(super) struct Unfinished {
+pub(crate) struct Unfinished {
     deployment: String,
     state: State,
     /// Where it stopped, or why a person is needed.
@@ -35,7 +35,7 @@ enum State {
 
 impl Unfinished {
     /// What a journal says; None when nothing was begun.
-    pub(super) fn read(journal: &Path) -> Option<Self> {
+    pub(crate) fn read(journal: &Path) -> Option<Self> {
         let deployment = journal.file_stem()?.to_string_lossy().into_owned();
         let (state, why) = match read_journal::<Action>(journal) {
             Ok(recorded) => {
@@ -45,6 +45,28 @@ impl Unfinished {
             Err(error) => (State::Unreadable, error.to_string()),
         };
         Some(Self { deployment, state, why })
+    }
+
+    /// What a deployment that came now would do about it, or why it would not be made.
+    pub(crate) fn before_the_next(&self, environment: &EnvironmentName) -> String {
+        let Self { deployment, state, why } = self;
+        match state {
+            State::Unfinished => format!(
+                "deployment {deployment} is unfinished ({why}): it would be taken back first, or brought to its end where its \
+                 release was verified already; what is live may then be another release"
+            ),
+            State::Stuck => format!(
+                "deployment {deployment} is stuck ({why}): taking it back would be tried again first, and nothing is deployed \
+                 while that fails; put right what it says"
+            ),
+            State::NoWayBack => format!(
+                "deployment {deployment} is stuck ({why}): nothing is deployed until it is put right by hand and closed, \
+                 `cutover resume {environment} --abandon`"
+            ),
+            State::Unreadable => format!(
+                "the journal of deployment {deployment} cannot be read ({why}): nothing is deployed until that is put right"
+            ),
+        }
     }
 
     /// In a few lines, the last one saying what to do.

@@ -51,7 +51,7 @@ pub(super) fn ago(at: Timestamp, now: Timestamp) -> String {
 }
 
 /// Who holds or waits for a lock, since when, until when, and why.
-pub(super) fn holder(what: &str, holder: &Holder, now: Timestamp) -> String {
+pub(crate) fn holder(what: &str, holder: &Holder, now: Timestamp) -> String {
     let Holder { by, reason, since, until, .. } = holder;
     let since = since.map_or_else(
         || "since an unknown time".to_owned(),

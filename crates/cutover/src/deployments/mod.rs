@@ -11,6 +11,7 @@ mod draft;
 mod fleet;
 mod hands;
 mod identity;
+mod in_the_way;
 mod journals;
 mod launch;
 mod letter;

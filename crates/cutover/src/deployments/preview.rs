@@ -1,6 +1,7 @@
 //! What a deployment would do on this machine, and what would change there. Nothing is touched.
 
 use super::draft::Draft;
+use super::in_the_way::in_the_way;
 use super::live_env::live_variables;
 use super::variables::Variables;
 use crate::error::CommandError;
@@ -11,6 +12,7 @@ use cutover_core::plan::{Phase, PlanKind, Reversal, Step};
 use cutover_core::target::Failure;
 use cutover_disk::read_bounded;
 use cutover_targets::host::{HostPlan, Layout, Release, check_preflight, linked};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -105,7 +107,7 @@ impl Preview {
             original: plan.original.clone(),
             artifact: plan.artifact.clone(),
             commit: plan.commit.clone(),
-            remarks: draft.remarks(),
+            remarks: remarks(draft),
             steps: plan.steps.iter().map(StepPreview::of).collect(),
             files,
             variables: compare_variables(&draft.order.targets, draft.variables)?,
@@ -116,6 +118,19 @@ impl Preview {
     pub(crate) fn is_nothing(&self) -> bool {
         self.unchanged && !self.restarts
     }
+}
+
+/// What people should know beforehand, each once: targets can have one journal.
+fn remarks(draft: &Draft<'_>) -> Vec<String> {
+    let (place, now) = (draft.order.place(), Timestamp::now());
+    let in_the_way = place.layouts().flat_map(|(_, _, layout)| in_the_way(&layout, &draft.order.environment, now));
+    let mut remarks = Vec::new();
+    for remark in in_the_way.chain(draft.remarks()) {
+        if !remarks.contains(&remark) {
+            remarks.push(remark);
+        }
+    }
+    remarks
 }
 
 impl StepPreview {

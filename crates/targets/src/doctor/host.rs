@@ -3,9 +3,10 @@
 use super::ask::{ask, show};
 use super::unit::outdated;
 use super::{Finding, Patient, Verdict};
-use crate::host::Layout;
+use crate::host::{Layout, lock};
 use cutover_core::config::{HostConfig, ServiceConfig, SystemdScope};
 use cutover_disk::{digest_of_file, free_space};
+use jiff::Timestamp;
 use rustix::fs::{Access, access};
 use std::path::Path;
 
@@ -61,6 +62,7 @@ pub(super) fn place(config: &HostConfig, layout: &Layout) -> Vec<Finding> {
     if findings[0].verdict == Verdict::Failed {
         return findings;
     }
+    findings.extend(maintenance(layout));
     let nearest = root.ancestors().find(|path| path.exists()).unwrap_or(root);
     let Ok(free) = free_space(nearest) else { return findings };
     let (least, fewest) = (config.disk_free_min_bytes, config.inodes_free_min);
@@ -87,6 +89,18 @@ fn directory(root: &Path) -> Finding {
     };
     let by_hand = format!("sudo install -d -o {} {}", own_name(), root.display());
     Finding::failed("deploy_to", what, format!("{SETUP}; or by hand: `{by_hand}`"))
+}
+
+/// Somebody wants no deployments now.
+fn maintenance(layout: &Layout) -> Option<Finding> {
+    match lock::maintenance(layout, Timestamp::now()) {
+        Ok(held) => held.map(|held| {
+            let until = held.until.map_or_else(String::new, |until| format!(" until {until:.0}"));
+            let what = format!("{} holds the maintenance lock{until}: {}", held.by, held.reason);
+            Finding::failed("lock", what, "wait for its end, or `cutover lock ENV release`")
+        }),
+        Err(error) => Some(Finding::failed("lock", error.to_string(), "put it right, or remove it")),
+    }
 }
 
 fn room(area: &str, free: u64, least: u64, unit: &str, key: &str) -> Finding {
