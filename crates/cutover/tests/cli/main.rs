@@ -11,6 +11,7 @@ mod doctor;
 mod exec;
 mod far;
 mod frame;
+mod https;
 mod in_the_way;
 mod init;
 mod limits;
