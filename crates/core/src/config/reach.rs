@@ -2,7 +2,7 @@
 
 use super::kind::Node;
 use super::sink::{Sink, show};
-use super::{HostConfig, ServiceConfig, TargetConfig};
+use super::{HostConfig, ServiceConfig, SystemdScope, TargetConfig};
 use crate::id::TargetName;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -52,7 +52,11 @@ fn advice(environment: &str, host: &HostConfig, service: &ServiceConfig, reaches
         ServiceConfig::Systemd { start: Some(_), .. } => {
             Some(format!("; then `cutover setup {}` makes the unit read it", show(environment)))
         }
-        ServiceConfig::Systemd { start: None, .. } => {
+        // Root would read it, at a path that who deploys can turn to any other file.
+        ServiceConfig::Systemd { start: None, scope: SystemdScope::System, .. } => {
+            Some("; and let the unit read it as its own user (docs/setup.md, \"A unit of your own\"), or say in `service.start` what it runs".to_owned())
+        }
+        ServiceConfig::Systemd { start: None, scope: SystemdScope::User, .. } => {
             let file = host.deploy_to.join("current/.env");
             Some(format!(", and EnvironmentFile=-{} to the unit", file.display()))
         }

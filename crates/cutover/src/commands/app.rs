@@ -14,10 +14,12 @@ use cutover_core::config::HostConfig;
 use cutover_core::id::TargetName;
 use cutover_core::mask::Masker;
 use cutover_core::secret::{SSH_KEY_VARIABLE, Secret};
+use cutover_core::target::Failure;
 use cutover_reporters::log_text;
 use cutover_targets::host::{Layout, linked};
 use cutover_targets::service::{LogMark, LogPlace};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Command;
 
 /// Look at, enter or restart the service itself
@@ -166,14 +168,12 @@ fn followed<'a>(
 ) -> Result<Vec<Followed<'a>>, CommandError> {
     let secret_names = &session.variables.secret_names;
     let (mut followed, mut failures) = (Vec::new(), Vec::new());
+    let at_hand = asked_here(context, session)?;
     for (name, config, layout) in chosen {
         let Some(service) = &config.service else { continue };
         let service = session.service(name, config, service, layout);
-        match service.check_log() {
-            Ok(()) => {
-                let masker = masker(context, session, config)?;
-                followed.push(Followed { name, config, service, secret_names, masker });
-            }
+        match service.check_log().and_then(|()| masker(context, session, config, &at_hand)) {
+            Ok(masker) => followed.push(Followed { name, config, service, secret_names, masker }),
             Err(failure) => failures.push((name, failure)),
         }
     }
@@ -187,10 +187,25 @@ fn followed<'a>(
 }
 
 /// Hides the secrets that the live release and the kept ones run with, and those that are at hand where this was asked.
-fn masker(context: &Context, session: &Session<'_>, config: &HostConfig) -> Result<Masker, CommandError> {
-    let kept = kept_secrets(config, &session.variables.secret_names)?;
-    let at_hand = if is_asked_from_elsewhere() { Vec::new() } else { at_hand(context, session.place().name.as_str())? };
-    Ok(Masker::new(kept.iter().chain(&at_hand).map(|(name, value)| (name.as_str(), value))))
+fn masker(
+    context: &Context,
+    session: &Session<'_>,
+    config: &HostConfig,
+    at_hand: &[(String, Secret)],
+) -> Result<Masker, Failure> {
+    let unread = |path: &Path| {
+        let path = path.display();
+        context
+            .output
+            .warn(&format!("{path} cannot be read: secrets that only it has are not hidden in what was logged"));
+    };
+    let kept = kept_secrets(config, &session.variables.secret_names, &unread)?;
+    Ok(Masker::new(kept.iter().chain(at_hand).map(|(name, value)| (name.as_str(), value))))
+}
+
+/// The secrets that are at hand where this was asked: none on a host that answers for somebody else.
+fn asked_here(context: &Context, session: &Session<'_>) -> Result<Vec<(String, Secret)>, CommandError> {
+    if is_asked_from_elsewhere() { Ok(Vec::new()) } else { at_hand(context, session.place().name.as_str()) }
 }
 
 /// The environment's secrets that are known here.
@@ -205,7 +220,7 @@ fn log(context: &Context, session: &Session<'_>, (name, config, layout): &Chosen
     service.check_log()?;
     let beginning = LogMark { at: jiff::Timestamp::UNIX_EPOCH, ..LogMark::now(LogPlace::Time) };
     let text = service.log_since(&beginning, LOG_BYTES_MAX)?;
-    Ok(masker(context, session, config)?.mask(&text))
+    Ok(masker(context, session, config, &asked_here(context, session)?)?.mask(&text))
 }
 
 fn tell_log(context: &Context, name: &TargetName, text: &str, lines: usize) -> Result<(), CommandError> {

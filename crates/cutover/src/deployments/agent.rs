@@ -18,7 +18,7 @@ use cutover_targets::host::transaction::Ended;
 use cutover_targets::host::{Offer, SupervisorProgram};
 use cutover_targets::remote::bootstrap::present;
 use cutover_targets::remote::content::{Inlet, Remote};
-use cutover_targets::remote::frame::{ENDED_BYTES_MAX, ENDED_SUM_BYTES_MAX, Kind, Sender, receive};
+use cutover_targets::remote::frame::{ENDED_BYTES_MAX, ENDED_SUM_BYTES_MAX, Kind, REASON_BYTES_MAX, Sender, receive};
 use cutover_targets::setup;
 use flight::{Flight, Request, Sight};
 use std::cell::RefCell;
@@ -32,9 +32,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long a client may be silent before it has said what it asks for.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
-
-/// How much is heard of why to stop, in bytes.
-const REASON_BYTES_MAX: usize = 1 << 10;
 
 /// What a client asks for that is not done here: it needs this process or this user for itself.
 pub(crate) enum Asked {

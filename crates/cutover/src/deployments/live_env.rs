@@ -23,16 +23,40 @@ pub(crate) fn live_variables(config: &HostConfig) -> Result<BTreeMap<String, Sec
 }
 
 /// The secrets of a target's live env file, and those that the env files of kept releases and the backups still have: what
-/// was logged with them is still in the log.
-pub(crate) fn kept_secrets(config: &HostConfig, names: &BTreeSet<String>) -> Result<Vec<(String, Secret)>, Failure> {
+/// was logged with them is still in the log. A kept one that cannot be read is told to `unread`, and hides no log.
+pub(crate) fn kept_secrets(
+    config: &HostConfig,
+    names: &BTreeSet<String>,
+    unread: &dyn Fn(&Path),
+) -> Result<Vec<(String, Secret)>, Failure> {
     if names.is_empty() {
         return Ok(Vec::new());
     }
-    let mut all = vec![live_variables(config)?];
+    let mut known = BTreeSet::new();
+    let mut learn = |variables: BTreeMap<String, Secret>| {
+        let secrets = variables.iter().filter(|(name, _)| names.contains(*name));
+        known.extend(secrets.map(|(name, value)| (name.clone(), value.expose().to_owned())));
+    };
+    learn(live_variables(config)?);
     for path in kept_env_files(&Layout::new(&config.deploy_to), config.env_file.as_deref()) {
-        all.push(read(&path)?);
+        made_out(&path).map_or_else(|| unread(&path), &mut learn);
     }
-    Ok(all.into_iter().flatten().filter(|(name, _)| names.contains(name)).collect())
+    Ok(known.into_iter().map(|(name, value)| (name, Secret::new(value))).collect())
+}
+
+/// What can be made out in an env file that may be another program's, in a way of its own; None where it cannot be read.
+fn made_out(path: &Path) -> Option<BTreeMap<String, Secret>> {
+    let bytes = match read_regular(path, ENV_BYTES_MAX) {
+        Err(error) if error.is_not_found() => return Some(BTreeMap::new()),
+        read => read.ok()?,
+    };
+    let text = String::from_utf8_lossy(&bytes);
+    let pair = |line: &str| {
+        let (name, value) = line.split_once('=')?;
+        let name = name.trim().trim_start_matches("export ").trim().to_owned();
+        Some((name, Secret::new(value.trim().trim_matches(['"', '\'']))))
+    };
+    Some(parse_env(&text).unwrap_or_else(|_| text.lines().filter_map(pair).collect()))
 }
 
 /// Every env file that is kept beside the live one. What cannot be listed has none that this user could read.

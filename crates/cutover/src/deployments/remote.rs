@@ -17,7 +17,7 @@ use cutover_reporters::log_text;
 use cutover_targets::host::transaction::Ended;
 use cutover_targets::remote::bootstrap::{Agent, command};
 use cutover_targets::remote::content::{pack_manifest, send};
-use cutover_targets::remote::frame::{ENDED_SUM_BYTES_MAX, Kind, Sender, receive};
+use cutover_targets::remote::frame::{ENDED_SUM_BYTES_MAX, Kind, REASON_BYTES_MAX, Sender, receive};
 use cutover_targets::remote::lacking::Lacking;
 use cutover_targets::remote::ssh::{Connection, Options};
 use cutover_targets::setup;
@@ -541,7 +541,7 @@ fn pass_on_words<W: Write>(
     each_word(words, over, |word| {
         let _sent = match word {
             Some(Told::Go(gate)) => sender.send_json(Kind::Go, &gate),
-            Some(Told::Stop { why }) => sender.send(Kind::Cancel, why.as_bytes()),
+            Some(Told::Stop { why }) => sender.send(Kind::Cancel, beginning(&why)),
             None if asked_at.elapsed() < heartbeat => return,
             None => {
                 asked_at = Instant::now();
@@ -549,6 +549,11 @@ fn pass_on_words<W: Write>(
             }
         };
     });
+}
+
+/// As much of a reason as may be told. To stop matters more than why.
+fn beginning(why: &str) -> &[u8] {
+    &why.as_bytes()[..why.floor_char_boundary(REASON_BYTES_MAX)]
 }
 
 /// Gives each word as it comes, and None now and then while there is none.

@@ -56,12 +56,17 @@ fn a_probe_over_tls_believes_whom_the_machine_believes_and_nobody_else() {
     sandbox.write("serve.py", SERVICE);
     let service = format!("service.process.command = [\"python3\", \"serve.py\", \"{port}\", \"{dir}\"]\n");
     let probe = format!("{{ http = {{ url = \"https://127.0.0.1:{port}/\", body = \"open\" }} }}");
-    sandbox.host(&format!("{service}verify = {{ within = \"3s\", probes = [{probe}] }}"), "env = { LEVEL = \"info\" }");
+    let configure = |within: &str| {
+        let verify = format!("verify = {{ within = \"{within}\", probes = [{probe}] }}");
+        sandbox.host(&format!("{service}{verify}"), "env = { LEVEL = \"info\" }");
+    };
 
+    configure("8s");
     let stranger = sandbox.run(&["deploy", "production"]);
+    configure("60s");
     let trusted = sandbox.run_with(&["deploy", "production"], &[("SSL_CERT_FILE", &format!("{dir}/authority.pem"))]);
+    cutover_targets::supervisor::stop(&sandbox.path().join("srv/.cutover/process/api")).unwrap();
 
     assert!(stranger.code == 1 && stranger.told().contains("UnknownIssuer"), "{stranger:?}");
     assert_eq!(trusted.code, 0, "{trusted:?}");
-    cutover_targets::supervisor::stop(&sandbox.path().join("srv/.cutover/process/api")).unwrap();
 }

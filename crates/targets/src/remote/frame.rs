@@ -11,6 +11,8 @@ pub const FRAME_BYTES_MAX: usize = 1 << 20;
 pub const PIECE_BYTES_MAX: usize = 128 << 10;
 /// The most bytes of a deployment that came to its end. As JSON it takes some ten times as much memory once it is read.
 pub const ENDED_BYTES_MAX: usize = 4 << 20;
+/// The longest reason for stopping, in bytes: it stands in the host's journal.
+pub const REASON_BYTES_MAX: usize = 1 << 10;
 /// The most bytes of all such deployments that are told of over one connection.
 pub const ENDED_SUM_BYTES_MAX: usize = 16 << 20;
 /// The bit of the kind that says that the message goes on in the next frame.
@@ -33,7 +35,7 @@ pub enum Kind {
     Content,
     /// Why contents that were asked for cannot be given.
     Unavailable,
-    /// Stop, and take back what was begun.
+    /// Stop, and take back what was begun: why, in words, as far as that is known.
     Cancel,
     /// Go on behind this gate.
     Go,
@@ -65,7 +67,7 @@ impl Kind {
         (Self::Manifest, 4, 32 * MIB),
         (Self::Content, 5, PIECE_BYTES_MAX),
         (Self::Unavailable, 6, 4 * KIB),
-        (Self::Cancel, 7, 0),
+        (Self::Cancel, 7, REASON_BYTES_MAX),
         (Self::Go, 8, KIB),
         (Self::Alive, 9, 32),
         (Self::Ahead, 10, MIB),
@@ -195,7 +197,8 @@ mod tests {
 
     #[test]
     fn messages_arrive_as_they_were_sent_the_long_ones_in_several_frames() {
-        let messages = [(Kind::Order, b"hi".to_vec()), (Kind::Ended, vec![7; 3 << 20]), (Kind::Cancel, Vec::new())];
+        let messages =
+            [(Kind::Order, b"hi".to_vec()), (Kind::Ended, vec![7; 3 << 20]), (Kind::Cancel, b"web-1 failed".to_vec())];
         let bytes = sent(&messages);
         let mut reader = bytes.as_slice();
         for message in messages {
@@ -206,9 +209,9 @@ mod tests {
 
     #[test]
     fn what_is_too_large_is_neither_sent_nor_read() {
-        assert!(Sender::new(Vec::new()).send(Kind::Cancel, b"x").is_err());
+        assert!(Sender::new(Vec::new()).send(Kind::Unavailable, &[0; 4097]).is_err());
         let header = |length: u32, number: u8| [&length.to_le_bytes()[..], &[number]].concat();
-        for bytes in [header(u32::MAX, 5), header(4097, 6), header(1, 7), header(0, 5 | MORE), header(0, 99)] {
+        for bytes in [header(u32::MAX, 5), header(4097, 6), header(1025, 7), header(0, 5 | MORE), header(0, 99)] {
             assert_eq!(receive(&mut bytes.as_slice()).unwrap_err().kind(), io::ErrorKind::InvalidData, "{bytes:?}");
         }
         // Within each frame's bound, and beyond the message's.

@@ -80,7 +80,9 @@ impl Systemd {
         exit.success(&subject).map_err(|failure| self.explain(failure, &since))
     }
 
-    /// Makes systemd forget earlier starts. Nothing to forget, and not being allowed to, are fine: the start itself tells.
+    /// Makes systemd forget earlier starts: a release that crashed a few times would else use up the unit's start limit,
+    /// and the release before it could not be brought back. Nothing to forget, and not being allowed to, are fine:
+    /// the start itself tells. That the limit was hit cannot be seen afterwards: `Result` keeps what was there before it.
     fn forgive(&self) {
         let subject = format!("reset unit {}", self.unit);
         let argv = ["systemctl", "reset-failed", &self.unit];
@@ -179,25 +181,13 @@ impl Service for Systemd {
         self.journal.check()
     }
 
-    /// A release that crashed a few times has used up the unit's start limit, and the release before it could not be
-    /// brought back: systemd must forget these starts first. Of a unit that runs and did not crash only restarts that
-    /// somebody asked for are counted. That they were too many cannot be seen (`Result` keeps what was there before), but
-    /// then no run began, and it is tried once more.
     fn restart(&self, progress: &dyn Progress) -> Result<(), Failure> {
-        let before = self.show().unwrap_or_default();
-        let (state, run_before) = (self.read(&before), run(&before));
-        if !state.active || state.restart_count > 0 {
+        // A new connection for the next look: meanwhile systemd says a lot to whoever listens.
+        let shown = self.show().unwrap_or_default();
+        self.bus.hang_up();
+        if may_be_limited(&shown, monotonic_us()) {
             self.forgive();
         }
-        let failure = match self.act("restart", progress) {
-            Err(failure) if !self.is_refused(&failure) && !progress.cancelled() => failure,
-            done => return done,
-        };
-        let run_after = run(&self.show().unwrap_or_default());
-        if run_after.is_some() && run_after != run_before {
-            return Err(failure);
-        }
-        self.forgive();
         self.act("restart", progress)
     }
 
@@ -252,6 +242,15 @@ fn escaped(unit: &str) -> String {
 fn parse_show(text: &str) -> BTreeMap<String, String> {
     let pairs = text.lines().filter_map(|line| line.split_once('='));
     pairs.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect()
+}
+
+/// Whether starts of before may count against the next one. They don't for a unit that has been running for longer than
+/// systemd remembers them (systemd.unit(5), `StartLimitIntervalSec=`).
+fn may_be_limited(shown: &BTreeMap<String, String>, now_us: u64) -> bool {
+    let is_active = shown.get("ActiveState").is_some_and(|state| state == "active");
+    let uptime_us = number(shown, "ActiveEnterTimestampMonotonic").map(|us| now_us.saturating_sub(us));
+    let remembered_us = number(shown, "StartLimitIntervalUSec");
+    !is_active || uptime_us.zip(remembered_us).is_none_or(|(uptime, remembered)| uptime <= remembered)
 }
 
 /// The run of the unit, as systemd numbers it.
@@ -338,6 +337,19 @@ mod tests {
         assert_eq!((state.restart_count, state.memory_bytes, state.cpu_ms), (2, Some(1 << 20), Some(2500)));
         assert_eq!(state.main.unwrap().pid, me);
         assert_eq!(state.since.unwrap().to_string(), "2026-01-02T03:03:55Z");
+    }
+
+    #[test]
+    fn only_starts_that_systemd_still_remembers_have_to_be_forgotten() {
+        let limited = |state: &str, interval: &str| {
+            let text = format!("ActiveState={state}\nActiveEnterTimestampMonotonic=50000000\n{interval}\n");
+            may_be_limited(&parse_show(&text), 60_000_001)
+        };
+        assert!(!limited("active", "StartLimitIntervalUSec=10000000"));
+        assert!(limited("active", "StartLimitIntervalUSec=10000001"));
+        assert!(limited("failed", "StartLimitIntervalUSec=10000000"));
+        // As `systemctl` writes it, and where it is not known.
+        assert!(limited("active", "StartLimitIntervalUSec=10s") && limited("active", ""));
     }
 
     #[test]

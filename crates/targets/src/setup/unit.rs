@@ -92,7 +92,7 @@ impl ServiceUnit<'_> {
         let (program, env_file) = (word(self.program), word(&current.join(env_file)).replace('$', "$$"));
         line(text, "ExecStart", &format!("{program} {} {env_file} -- {command}", ENV_EXEC.join(" ")));
         // Its lines in the journal would else have the name of Cutover.
-        line(text, "SyslogIdentifier", &name(self.start).replace('%', "%%"));
+        line(text, "SyslogIdentifier", &name(self.start));
     }
 
     /// What outlives releases is what a service may write; it need not be there before the first deployment.
@@ -186,12 +186,13 @@ fn exec(command: &CommandLine, current: &Path) -> String {
     words.iter().map(|text| quoted(text).replace('$', "$$")).collect::<Vec<_>>().join(" ")
 }
 
-/// The name of what a command runs.
-fn name(command: &CommandLine) -> &str {
-    match command {
+/// The name of what a command runs, as far as it can stand in a unit as it is: a line's end in it would begin another setting.
+fn name(command: &CommandLine) -> String {
+    let name = match command {
         CommandLine::Shell(_) => "sh",
         CommandLine::Argv(argv) => argv[0].rsplit('/').next().unwrap_or_default(),
-    }
+    };
+    name.chars().filter(|c| c.is_alphanumeric() || "._-+@".contains(*c)).collect()
 }
 
 /// A path as a word of a unit file.

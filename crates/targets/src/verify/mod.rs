@@ -83,7 +83,7 @@ impl Verifier<'_> {
         let mut looked_at: Option<Instant> = None;
         loop {
             let share = (began.elapsed() / PAUSE_SHARE).clamp(LOOK_INTERVAL_MIN, LOOK_INTERVAL_MAX);
-            if looked_at.is_none_or(|at| at.elapsed() >= share) {
+            if self.watch.has_main_ended() || looked_at.is_none_or(|at| at.elapsed() >= share) {
                 self.look()?;
                 looked_at = Some(Instant::now());
             }

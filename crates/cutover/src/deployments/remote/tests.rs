@@ -116,3 +116,20 @@ fn a_host_cannot_say_that_nobody_reads_us_any_more() {
     assert!(matches!(heard, Err(Trouble::Lost(why)) if why.contains("it was not understood")));
     assert!(matches!(view::<u32>(&mut said.as_slice()), Err(Trouble::Lost(_))));
 }
+
+#[test]
+fn whoever_is_told_to_stop_hears_it_however_long_the_reason_is() {
+    for why in ["web-2 failed: the till is jammed".to_owned(), String::new(), "é".repeat(3 << 10)] {
+        let (tell, words) = std::sync::mpsc::channel();
+        tell.send(Told::Stop { why: why.clone() }).unwrap();
+        drop(tell);
+        let sender = Sender::new(Vec::new());
+
+        pass_on_words(&sender, &Mutex::new(words), (Instant::now(), HEARTBEAT), &AtomicBool::new(false));
+
+        let said = sender.into_inner();
+        let (kind, heard) = receive(&mut said.as_slice()).unwrap().expect("nothing was said");
+        let heard = String::from_utf8(heard).unwrap();
+        assert!(kind == Kind::Cancel && why.starts_with(&heard) && heard.len() >= why.len().min(1000), "{heard}");
+    }
+}

@@ -16,12 +16,13 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use wire::{Call, Message};
 
-/// How long an answer may take.
+/// How long the bus may be silent while it is listened to.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest line of the handshake, in bytes.
 const LINE_BYTES_MAX: u64 = 1024;
-/// How many messages that answer nothing are passed over: a bus greets who comes.
-const STRAY_COUNT_MAX: usize = 16;
+/// How many messages that answer nothing are passed over: a bus greets who comes, and systemd tells whoever is connected to
+/// it directly of all its units.
+const STRAY_COUNT_MAX: usize = 4096;
 /// Only these have what is asked for here; others are left to `systemctl`.
 const SUFFIX: &str = ".service";
 const SYSTEMD: &str = "org.freedesktop.systemd1";
@@ -30,7 +31,7 @@ const SERVICE: &str = "org.freedesktop.systemd1.Service";
 /// The call that introduces us, where that is needed, is the first.
 const HELLO: u32 = 1;
 /// How many calls one look is.
-const CALL_COUNT: u32 = 13;
+const CALL_COUNT: u32 = 14;
 /// What is asked for (org.freedesktop.systemd1(5)), by the names that `systemctl show` has for it.
 pub(super) const PROPERTIES: [(&str, &str); CALL_COUNT as usize] = [
     (UNIT, "LoadState"),
@@ -38,6 +39,7 @@ pub(super) const PROPERTIES: [(&str, &str); CALL_COUNT as usize] = [
     (UNIT, "SubState"),
     (UNIT, "ActiveEnterTimestampMonotonic"),
     (UNIT, "InvocationID"),
+    (UNIT, "StartLimitIntervalUSec"),
     (SERVICE, "Result"),
     (SERVICE, "MainPID"),
     (SERVICE, "ExecMainCode"),
@@ -68,6 +70,11 @@ impl Bus {
         // What failed is not used again: an answer might still come.
         *kept = Some(line);
         if known.contains_key("LoadState") { Ok(known) } else { Err(io::ErrorKind::NotFound.into()) }
+    }
+
+    /// Lets go of the connection; the next look makes another one.
+    pub(super) fn hang_up(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 
