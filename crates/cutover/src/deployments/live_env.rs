@@ -99,3 +99,30 @@ fn advice(kind: ErrorKind) -> &'static str {
         _ => "it belongs to the user who deploys: run this as that user",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+    use super::*;
+    use cutover_core::config::{Config, TargetConfig};
+
+    #[test]
+    fn a_backup_that_another_program_wrote_gives_its_secrets_and_hides_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = format!(
+            "name = \"shop\"\n[targets.app.host]\ndeploy_to = \"{}\"\nenv_file = \".env\"\n",
+            dir.path().display()
+        );
+        let TargetConfig::Host(config) = Config::parse(&text).unwrap().targets.into_values().next().unwrap();
+        fs::create_dir(dir.path().join("shared")).unwrap();
+        fs::write(dir.path().join("shared/.env"), "TOKEN=live\nLEVEL=info\n").unwrap();
+        fs::write(dir.path().join("shared/.env.bak.20260101"), b"# caf\xe9\nno pair\nexport TOKEN = 'by hand'\n")
+            .unwrap();
+
+        let kept = kept_secrets(&config, &["TOKEN".to_owned()].into(), &|path| panic!("{}", path.display())).unwrap();
+
+        let values: Vec<&str> = kept.iter().map(|(_, value)| value.expose()).collect();
+        assert_eq!(values, ["by hand", "live"]);
+    }
+}

@@ -230,4 +230,12 @@ mod tests {
         let shell = exec(&CommandLine::Shell("exec ./serve --port $PORT".into()), current);
         assert_eq!(shell, "/bin/sh -c \"exec ./serve --port $$PORT\"");
     }
+
+    #[test]
+    fn a_programs_name_begins_no_setting_of_its_own() {
+        let of = |program: &str| name(&CommandLine::Argv(vec![program.to_owned()]));
+        assert_eq!(of("bin/serve-2.1_x"), "serve-2.1_x");
+        assert_eq!(of("./x\nUser=root\\"), "xUserroot");
+        assert_eq!(name(&CommandLine::Shell("x\ny".into())), "sh");
+    }
 }
