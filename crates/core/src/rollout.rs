@@ -17,6 +17,16 @@ pub enum Gate {
     Settle,
 }
 
+impl Gate {
+    /// The name of the step in which a host waits there.
+    pub fn step_name(self) -> &'static str {
+        match self {
+            Self::Switch => "await-switch",
+            Self::Settle => "await-others",
+        }
+    }
+}
+
 /// What the coordinator says to a host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Word {

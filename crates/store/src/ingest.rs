@@ -9,6 +9,7 @@ use cutover_core::journal::Record;
 use cutover_core::next::DeploymentOutcome;
 use cutover_core::plan::Plan;
 use cutover_core::record::{DeploymentRecord, DeploymentRow, Part, StepState, split, summarize, unite};
+use cutover_core::rollout::Gate;
 use rusqlite::{Connection, OptionalExtension, params};
 
 /// Takes in what is new of a deployment. What is known already, or older than what is known, changes nothing.
@@ -42,16 +43,22 @@ fn put(connection: &Connection, plan: &Plan, records: &[Record]) -> Result<(), F
 
 /// What is known with what is told, as one; None when nothing in it is new.
 fn joined(mut parts: Vec<Part>, told: Vec<Part>) -> Option<(Plan, Vec<Record>)> {
-    let mut is_new = false;
+    let (mut is_new, is_joint) = (false, parts.iter().all(waits_for_others));
     for part in told {
         match parts.iter_mut().find(|known| known.host() == part.host()) {
             Some(known) if known.records.len() >= part.records.len() || is_closed(known) => continue,
             Some(known) => *known = part,
+            None if !is_joint || !waits_for_others(&part) => continue,
             None => parts.push(part),
         }
         is_new = true;
     }
     is_new.then(|| unite(parts)).flatten()
+}
+
+/// Whether it is one host's part of several: what happened on one host alone has no other parts.
+fn waits_for_others(part: &Part) -> bool {
+    part.plan.steps.iter().any(|step| step.name == Gate::Settle.step_name())
 }
 
 /// Whether nothing can be added to it: a person may have what is stuck tried again.

@@ -8,6 +8,7 @@ use cutover_core::plan::{Plan, PlanKind};
 use cutover_core::record::{
     ArtifactRecord, DeploymentRow, Part, ReleaseRecord, ReleaseState, closes, incidents, summarize, unite,
 };
+use cutover_core::rollout::Gate;
 use cutover_core::store::{Filter, ReleasePlace, Scope, Standing, Store, StoreError};
 use cutover_store::SqliteStore;
 use cutover_testkit::{Story, Told, minute};
@@ -36,7 +37,10 @@ fn a_deployment_is_recalled_as_it_was_summed_up() {
 
 #[test]
 fn the_parts_of_several_hosts_may_come_one_by_one() {
-    let part = |(plan, records): Told| Part { plan, records };
+    let part = |(mut plan, records): Told| {
+        plan.steps[0].name = Gate::Settle.step_name().to_owned();
+        Part { plan, records }
+    };
     let parts = vec![
         part(Story::new(1).host("one").deployed()),
         part(Story::new(1).host("two").rolled_back()),
@@ -52,6 +56,22 @@ fn the_parts_of_several_hosts_may_come_one_by_one() {
     let id = &plan.deployment;
     assert_eq!((store.plan(id).unwrap(), store.entries(id).unwrap()), (plan.clone(), records.clone()));
     assert_eq!(store.deployment(id.as_str()).unwrap(), summarize(&plan, &records));
+}
+
+#[test]
+fn what_happened_on_one_host_alone_has_no_part_on_another() {
+    let (_folder, store) = fresh();
+    let (plan, records) = Story::new(1).host("one").deployed();
+    store.ingest(&plan, &records).unwrap();
+    let (other, other_records) = Story::new(1).host("two").stuck();
+    let mut waiting = other.clone();
+    waiting.steps[0].name = Gate::Settle.step_name().to_owned();
+
+    for told in [other, waiting] {
+        store.ingest(&told, &other_records).unwrap();
+    }
+
+    assert_eq!(store.deployment("d-00001").unwrap(), summarize(&plan, &records));
 }
 
 #[test]

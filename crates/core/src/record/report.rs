@@ -50,9 +50,9 @@ fn what_happened(out: &mut String, incident: &Incident, record: &DeploymentRecor
 
 fn commit(record: &DeploymentRecord) -> String {
     if record.commit.is_empty() {
-        return format!("artifact {}", record.artifact);
+        return format!("artifact {}", line(&record.artifact));
     }
-    let short: String = record.commit.chars().take(12).collect();
+    let short: String = line(&record.commit).chars().take(12).collect();
     let dirty = if record.dirty { ", with uncommitted changes" } else { "" };
     format!("commit {short}{dirty}: {}", line(&record.subject))
 }
@@ -152,7 +152,9 @@ fn log(out: &mut String, failure: &FailureRecord) -> std::fmt::Result {
         )?;
     }
     match &said.log {
-        Some(path) => writeln!(out, "\nThe whole log of {}: `{path}` on {}", failure.name, failure.host),
+        Some(path) => {
+            writeln!(out, "\nThe whole log of {}: `{}` on {}", failure.name, line(path), failure.host)
+        }
         None => Ok(()),
     }
 }
@@ -215,7 +217,8 @@ fn closed_advice(out: &mut String, incident: &Incident, record: &DeploymentRecor
 
 /// One line of text: what comes from outside cannot begin a heading or end a list.
 fn line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    words.chars().filter(|c| !c.is_control()).collect()
 }
 
 fn cell(text: &str) -> String {

@@ -20,7 +20,7 @@ use cutover_targets::host::{Layout, linked};
 use cutover_targets::service::{LogMark, LogPlace};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// Look at, enter or restart the service itself
 ///
@@ -60,6 +60,8 @@ enum Verb {
         target: Option<String>,
     },
     /// Run a command in the live release, with its env file's variables; its exit code is ours
+    ///
+    /// On this machine it has our terminal and our input. On another one it has neither: its input is empty.
     Exec {
         /// The target, when there are several
         #[arg(long)]
@@ -244,6 +246,10 @@ fn exec(session: &Session<'_>, target: Option<&str>, command: &[String]) -> Resu
     let mut child = Command::new(program);
     child.env_remove(SSH_KEY_VARIABLE).args(arguments).current_dir(layout.current());
     child.envs(live_variables(config)?.iter().map(|(name, value)| (name, value.expose())));
+    if is_asked_from_elsewhere() {
+        // What comes in there is for Cutover, and does not end before the command does.
+        child.stdin(Stdio::null());
+    }
     // From here on this process is the command: terminal, signals and exit code are its own.
     let error = child.exec();
     Err(CommandError::new(ErrorKind::Failed, format!("run {program} in {}", layout.current().display()))

@@ -12,7 +12,7 @@ use cutover_core::plan::{Plan, StepId};
 use cutover_core::record::{DeploymentRecord, Incident, ProbeRecord};
 use cutover_core::store::{Scope, Store};
 use cutover_core::target::{Failure, tail};
-use cutover_reporters::{Manner, Plain, Reporter, one_line};
+use cutover_reporters::{Manner, Plain, Reporter, log_text, one_line};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -131,7 +131,7 @@ impl Story {
 
     fn report(&self) -> Result<String, CommandError> {
         let none = || CommandError::new(ErrorKind::Usage, format!("{} opened no incident", self.record.deployment));
-        Ok(self.incident.as_ref().ok_or_else(none)?.report.clone() + "\n")
+        Ok(log_text(&self.incident.as_ref().ok_or_else(none)?.report) + "\n")
     }
 
     fn head(&self, context: &Context) -> String {
@@ -142,7 +142,7 @@ impl Story {
         if !reason.is_empty() {
             text += &format!("  reason: {}\n", one_line(reason));
         }
-        text + &format!("  artifact {artifact}\n\n")
+        text + &format!("  artifact {}\n\n", one_line(artifact))
     }
 
     /// Tells the journal again, as it was told when it was written.

@@ -32,7 +32,7 @@ pub(super) fn kind(kind: PlanKind) -> &'static str {
 
 /// A commit as people read it, and whether more than the commit was packed.
 pub(super) fn commit(hash: &str, dirty: bool) -> String {
-    let short: String = hash.chars().take(COMMIT_LENGTH).collect();
+    let short: String = one_line(hash).chars().take(COMMIT_LENGTH).collect();
     match (short.is_empty(), dirty) {
         (true, _) => "no commit".to_owned(),
         (false, true) => short + " with uncommitted changes",

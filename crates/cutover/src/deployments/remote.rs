@@ -38,6 +38,10 @@ const POLL: Duration = Duration::from_millis(50);
 const BREATH: Duration = Duration::from_secs(5);
 /// How much of an answer is passed on at once, in bytes.
 const PASSED_BYTES: usize = 64 << 10;
+/// The longest event that is told and then forgotten, in bytes: a piece of output, a number.
+const PASSING_BYTES_MAX: usize = 64 << 10;
+/// The most bytes of events that are remembered, of one host: plans, journal entries, probes.
+const KEPT_BYTES_MAX: usize = 64 << 20;
 /// How often a host is told that its coordinator is there, and asked whether it is; more often where a lease is short.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
@@ -400,9 +404,10 @@ pub(super) fn hear(
     ask: &dyn Fn(Lacking),
 ) -> Result<Option<DeploymentOutcome>, Trouble> {
     let mut allowance = Allowance::of(errand.order);
+    let mut kept_left = KEPT_BYTES_MAX;
     while let Some((kind, payload)) = receive(from)? {
         match kind {
-            Kind::Event => tell(errand.observer, &payload),
+            Kind::Event => tell(errand.observer, &payload, &mut kept_left)?,
             Kind::Lacking => {
                 allowance.ask()?;
                 ask(Lacking::unpack(&payload)?);
@@ -457,11 +462,30 @@ fn take(left: &mut usize, count: usize, why: &str) -> Result<(), Trouble> {
     Ok(())
 }
 
-fn tell(observer: &dyn Observer, event: &[u8]) {
+/// Passes on what a host says of its own work. `kept_left` is how many bytes of what nobody may drop are still taken.
+fn tell(observer: &dyn Observer, payload: &[u8], kept_left: &mut usize) -> Result<(), Trouble> {
     // An event that is not understood is progress that is not shown; the journal comes whole in the end.
-    if let Ok(event) = serde_json::from_slice::<Event>(event) {
-        observer.event(&event);
+    let Ok(event) = serde_json::from_slice::<Event>(payload) else { return Ok(()) };
+    match &event {
+        Event::Progressed { .. } | Event::Output { .. } if payload.len() > PASSING_BYTES_MAX => return Ok(()),
+        Event::Progressed { .. } | Event::Output { .. } => {}
+        Event::Began { .. }
+        | Event::Ended { .. }
+        | Event::Recorded { .. }
+        | Event::Probed { .. }
+        | Event::Waiting { .. } => {
+            let left = kept_left.checked_sub(payload.len());
+            *kept_left = left.ok_or_else(|| Trouble::Lost("it told of more than it can have done".to_owned()))?;
+        }
+        // Of several hosts only the coordinator speaks, which is here.
+        Event::Fleet { .. }
+        | Event::OnHost { .. }
+        | Event::Stands { .. }
+        | Event::Wave { .. }
+        | Event::FleetEnded { .. } => return Ok(()),
     }
+    observer.event(&event);
+    Ok(())
 }
 
 fn provide<W: Write>(sender: &Sender<W>, artifact: Option<(&Manifest, &dyn BlobSource)>, lacking: Lacking) {
@@ -481,10 +505,13 @@ fn take_ended(errand: &Errand<'_>, payload: &[u8]) -> Result<(), Trouble> {
 }
 
 /// Whether a deployment is one of the order's environment, about a target of it, on its host alone: a host has no say in what
-/// happened elsewhere.
+/// happened elsewhere. What no journal could have held is none either.
 fn is_of(ended: &Ended, order: &Order) -> bool {
     let plan = &ended.plan;
-    plan.project == order.project
+    plan.check().is_ok()
+        && [&plan.commit, &plan.artifact].iter().all(|name| name.chars().all(|c| c.is_ascii_alphanumeric()))
+        && (1..).zip(&ended.records).all(|(seq, record)| record.seq == seq)
+        && plan.project == order.project
         && plan.environment == order.environment
         && plan.steps.iter().any(|step| order.targets.contains_key(&step.target))
         && plan.steps.iter().all(|step| step.host == order.host)

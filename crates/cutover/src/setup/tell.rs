@@ -155,9 +155,11 @@ fn conclusion(args: &SetupArgs, done: &[Done]) -> String {
         return String::new();
     }
     let restart = if changes.any(is_unit_of_service) {
-        "; a service that runs has its changed unit from its next start on"
+        format!(
+            "; a service that runs has its changed unit from its next start on: `cutover app {environment} restart`"
+        )
     } else {
-        ""
+        String::new()
     };
     format!("ready for `cutover deploy {environment}`{restart}\n")
 }

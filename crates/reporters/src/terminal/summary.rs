@@ -47,7 +47,7 @@ pub(super) fn began(plan: &Plan, resumed: bool, retold: bool) -> Vec<Line> {
 }
 
 fn commit(plan: &Plan) -> Option<String> {
-    let hash: String = plan.commit.chars().take(COMMIT_LENGTH).collect();
+    let hash: String = one_line(&plan.commit).chars().take(COMMIT_LENGTH).collect();
     let dirty = if plan.dirty { " with uncommitted changes" } else { "" };
     (!hash.is_empty()).then(|| format!("{hash}{dirty} {}", one_line(&plan.subject)).trim_end().to_owned())
 }

@@ -271,11 +271,17 @@ impl<'a> Builder<'a> {
     /// Where several hosts wait for each other.
     fn gate(&mut self, gate: Gate) {
         let Some((part, (target, config))) = self.wish.part.zip(self.wish.targets.first_key_value()) else { return };
-        let (name, phase) = match gate {
-            Gate::Switch => ("await-switch", Phase::Prepare),
-            Gate::Settle => ("await-others", Phase::Live),
+        let phase = match gate {
+            Gate::Switch => Phase::Prepare,
+            Gate::Settle => Phase::Live,
         };
-        self.push(target, &config.deploy_to, name, phase, Work::Await(Await { gate, on_lost: part.on_lost }));
+        self.push(
+            target,
+            &config.deploy_to,
+            gate.step_name(),
+            phase,
+            Work::Await(Await { gate, on_lost: part.on_lost }),
+        );
     }
 
     fn prepare(&mut self, target: &TargetName, config: &HostConfig, subject: &Subject<'_>) {
