@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::deployments::remote::{Errand, Trouble, Voice, hear};
-use cutover_core::event::Nobody;
+use cutover_core::event::{Event, Nobody, Observer};
 use cutover_targets::remote::frame::{ENDED_BYTES_MAX, ENDED_SUM_BYTES_MAX};
+use std::sync::Mutex;
 
 /// A deployment that an agent carried out, and what was asked of it.
 fn deployed() -> (Order, Ended) {
@@ -96,4 +97,58 @@ fn a_host_tells_of_itself_alone_and_of_what_it_was_asked_about() {
     assert_eq!(told(&|ended| ended.plan.steps[1].host = "web2".into()), 0, "not a single step of another one");
     assert_eq!(told(&|ended| ended.records[0].host = Some("web2".into())), 0);
     assert_eq!(told(&|ended| ended.plan.steps.clear()), 0);
+    // What no journal could have held, and what would steer a terminal.
+    assert_eq!(told(&|ended| ended.records.iter_mut().for_each(|record| record.seq = 7)), 0);
+    assert_eq!(told(&|ended| ended.plan.steps.swap(0, 1)), 0);
+    assert_eq!(told(&|ended| ended.plan.commit = "\x1b]0;x".into()), 0);
+    assert_eq!(told(&|ended| ended.plan.artifact = "a\r\n# H".into()), 0);
+}
+
+/// Keeps what it is told.
+#[derive(Default)]
+struct Counter(Mutex<Vec<Event>>);
+
+impl Observer for Counter {
+    fn event(&self, event: &Event) {
+        self.0.lock().unwrap().push(event.clone());
+    }
+}
+
+/// What reaches whoever watches of these events of a host, and why no more is heard.
+fn watched(order: &Order, events: &[Event]) -> (Vec<Event>, bool) {
+    let (sender, counter, never) = (Sender::new(Vec::new()), Counter::default(), Cancel::new());
+    events.iter().for_each(|event| sender.send_json(Kind::Event, event).unwrap());
+    sender.send_json(Kind::Done, &Answer { outcome: None }).unwrap();
+    let errand = Errand {
+        order,
+        variables: None,
+        artifact: None,
+        ahead: None,
+        observer: &counter,
+        voice: Voice::Cancel(&never),
+        ended: &|_| {},
+    };
+    let heard = hear(&mut sender.into_inner().as_slice(), &errand, Instant::now(), &|_| {});
+    (counter.0.into_inner().unwrap(), heard.is_ok())
+}
+
+#[test]
+fn a_host_speaks_neither_for_the_others_nor_without_an_end() {
+    let (order, _) = deployed();
+    let waiting = |bytes: usize| Event::Waiting { holder: "x".repeat(bytes), ahead_count: 0 };
+
+    let (told, is_heard_out) = watched(
+        &order,
+        &[
+            Event::Wave { number: 1, count: 2, hosts: vec!["web2".to_owned()] },
+            Event::OnHost { host: "web2".to_owned(), happened: Box::new(waiting(1)) },
+            Event::FleetEnded { outcome: None, at: Timestamp::UNIX_EPOCH, elapsed_ms: 0 },
+            waiting(1),
+        ],
+    );
+    assert_eq!((told, is_heard_out), (vec![waiting(1)], true));
+
+    // Three and a half MiB each: eighteen of them fit into 64 MiB.
+    let (told, is_heard_out) = watched(&order, &vec![waiting(7 << 19); 20]);
+    assert_eq!((told.len(), is_heard_out), (18, false));
 }
