@@ -65,7 +65,7 @@ impl Work<'_> {
         // Before anything else, as long as their managers are there.
         report.stopped =
             running.map(|unit| self.stop(&unit)).filter_map(Result::transpose).collect::<Result<_, _>>()?;
-        let mut owners_of_data = BTreeSet::new();
+        let (mut owners_of_data, mut stays) = (BTreeSet::new(), BTreeSet::new());
         for change in &report.changes {
             match change {
                 Change::Make(made) => self.make(made)?,
@@ -73,13 +73,18 @@ impl Work<'_> {
                 Change::Leave { made, .. } => self.receipt.forget(&made.part)?,
                 Change::TakeBack(made) => {
                     let left = self.take_back(change, made, &owners_of_data)?;
-                    if left.is_some() && matches!(made.part, Part::Directory { .. }) {
+                    let is_directory = matches!(made.part, Part::Directory { .. });
+                    let is_owner = matches!(&made.part, Part::User { name, .. } if owners_of_data.contains(name));
+                    if left.is_some() && (is_directory || is_owner) {
                         owners_of_data.insert(made.part.user().to_owned());
+                        stays.insert(made.part.name());
                     }
                     report.left.extend(left);
                 }
             }
         }
+        // What is there as it was has not been taken back.
+        report.changes.retain(|change| !stays.contains(&change.made().part.name()));
         report.keeps_data = !owners_of_data.is_empty();
         self.settle()
     }

@@ -146,6 +146,8 @@ fn a_removal_that_is_only_told_says_what_would_stay_and_just_that_stays() {
     let done = bed.remove("one", false);
     assert_eq!((done.left.len(), bed.path("shop").exists(), bed.path("ssh").exists()), (2, true, true), "{done:?}");
     assert!(!bed.path("etc").exists() && !bed.path("shop/empty").exists());
+    let names = |report: &Report| report.changes.iter().map(|change| change.made().part.name()).collect::<Vec<_>>();
+    assert_eq!(names(&done), names(&told), "what stays is not told of as taken back");
 }
 
 #[test]
