@@ -404,10 +404,9 @@ pub(super) fn hear(
     ask: &dyn Fn(Lacking),
 ) -> Result<Option<DeploymentOutcome>, Trouble> {
     let mut allowance = Allowance::of(errand.order);
-    let mut kept_left = KEPT_BYTES_MAX;
     while let Some((kind, payload)) = receive(from)? {
         match kind {
-            Kind::Event => tell(errand.observer, &payload, &mut kept_left)?,
+            Kind::Event => tell(errand.observer, &payload, &mut allowance)?,
             Kind::Lacking => {
                 allowance.ask()?;
                 ask(Lacking::unpack(&payload)?);
@@ -431,6 +430,7 @@ struct Allowance {
     question_count: usize,
     ended_count: usize,
     ended_bytes: usize,
+    event_bytes: usize,
 }
 
 impl Allowance {
@@ -442,6 +442,7 @@ impl Allowance {
             // Each target keeps so many, and one more is at work.
             ended_count: (RECALLED_COUNT_MAX + 1) * target_count,
             ended_bytes: ENDED_SUM_BYTES_MAX,
+            event_bytes: KEPT_BYTES_MAX,
         }
     }
 
@@ -455,6 +456,11 @@ impl Allowance {
         take(&mut self.ended_count, 1, "it told of more deployments than a host keeps")?;
         take(&mut self.ended_bytes, bytes, "it told more of deployments than a host may")
     }
+
+    /// It tells of something that is remembered, in so many bytes.
+    fn remember(&mut self, bytes: usize) -> Result<(), Trouble> {
+        take(&mut self.event_bytes, bytes, "it told of more than it can have done")
+    }
 }
 
 fn take(left: &mut usize, count: usize, why: &str) -> Result<(), Trouble> {
@@ -462,8 +468,8 @@ fn take(left: &mut usize, count: usize, why: &str) -> Result<(), Trouble> {
     Ok(())
 }
 
-/// Passes on what a host says of its own work. `kept_left` is how many bytes of what nobody may drop are still taken.
-fn tell(observer: &dyn Observer, payload: &[u8], kept_left: &mut usize) -> Result<(), Trouble> {
+/// Passes on what a host says of its own work.
+fn tell(observer: &dyn Observer, payload: &[u8], allowance: &mut Allowance) -> Result<(), Trouble> {
     // An event that is not understood is progress that is not shown; the journal comes whole in the end.
     let Ok(event) = serde_json::from_slice::<Event>(payload) else { return Ok(()) };
     match &event {
@@ -473,10 +479,7 @@ fn tell(observer: &dyn Observer, payload: &[u8], kept_left: &mut usize) -> Resul
         | Event::Ended { .. }
         | Event::Recorded { .. }
         | Event::Probed { .. }
-        | Event::Waiting { .. } => {
-            let left = kept_left.checked_sub(payload.len());
-            *kept_left = left.ok_or_else(|| Trouble::Lost("it told of more than it can have done".to_owned()))?;
-        }
+        | Event::Waiting { .. } => allowance.remember(payload.len())?,
         // Of several hosts only the coordinator speaks, which is here.
         Event::Fleet { .. }
         | Event::OnHost { .. }

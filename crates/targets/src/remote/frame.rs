@@ -11,10 +11,10 @@ pub const FRAME_BYTES_MAX: usize = 1 << 20;
 pub const PIECE_BYTES_MAX: usize = 128 << 10;
 /// The most bytes of a deployment that came to its end. As JSON it takes some ten times as much memory once it is read.
 pub const ENDED_BYTES_MAX: usize = 4 << 20;
-/// The longest reason for stopping, in bytes: it stands in the host's journal.
-pub const REASON_BYTES_MAX: usize = 1 << 10;
 /// The most bytes of all such deployments that are told of over one connection.
 pub const ENDED_SUM_BYTES_MAX: usize = 16 << 20;
+/// The longest reason for stopping, in bytes: it stands in the host's journal.
+pub const REASON_BYTES_MAX: usize = 1 << 10;
 /// The bit of the kind that says that the message goes on in the next frame.
 const MORE: u8 = 0x80;
 const KIB: usize = 1 << 10;

@@ -20,25 +20,29 @@ fn deployed() -> (Order, Ended) {
     (order, serde_json::from_slice(&payload).unwrap())
 }
 
-/// What a client keeps of these messages, and why it hears no more.
-fn taken(order: &Order, messages: &[(Kind, Vec<u8>)]) -> (Vec<Ended>, Option<String>) {
-    let (sender, kept, never) = (Sender::new(Vec::new()), RefCell::new(Vec::new()), Cancel::new());
+/// Has a client hear these messages and then the last one; gives why it hears no more.
+fn heard(
+    order: &Order,
+    messages: &[(Kind, Vec<u8>)],
+    observer: &dyn Observer,
+    ended: &dyn Fn(&Ended),
+) -> Option<String> {
+    let (sender, never) = (Sender::new(Vec::new()), Cancel::new());
     messages.iter().for_each(|(kind, payload)| sender.send(*kind, payload).unwrap());
     sender.send_json(Kind::Done, &Answer { outcome: None }).unwrap();
-    let errand = Errand {
-        order,
-        variables: None,
-        artifact: None,
-        ahead: None,
-        observer: &Nobody,
-        voice: Voice::Cancel(&never),
-        ended: &|ended| kept.borrow_mut().push(ended.clone()),
-    };
+    let (variables, artifact, ahead, voice) = (None, None, None, Voice::Cancel(&never));
+    let errand = Errand { order, variables, artifact, ahead, observer, voice, ended };
     let heard = hear(&mut sender.into_inner().as_slice(), &errand, Instant::now(), &|_| {});
-    let why = heard.err().map(|trouble| match trouble {
+    heard.err().map(|trouble| match trouble {
         Trouble::Lost(why) => why,
         Trouble::Refused(error) => error.message().to_owned(),
-    });
+    })
+}
+
+/// What a client keeps of these messages, and why it hears no more.
+fn taken(order: &Order, messages: &[(Kind, Vec<u8>)]) -> (Vec<Ended>, Option<String>) {
+    let kept = RefCell::new(Vec::new());
+    let why = heard(order, messages, &Nobody, &|ended| kept.borrow_mut().push(ended.clone()));
     (kept.into_inner(), why)
 }
 
@@ -114,22 +118,12 @@ impl Observer for Counter {
     }
 }
 
-/// What reaches whoever watches of these events of a host, and why no more is heard.
+/// What reaches whoever watches of these events of a host, and whether it is heard out.
 fn watched(order: &Order, events: &[Event]) -> (Vec<Event>, bool) {
-    let (sender, counter, never) = (Sender::new(Vec::new()), Counter::default(), Cancel::new());
-    events.iter().for_each(|event| sender.send_json(Kind::Event, event).unwrap());
-    sender.send_json(Kind::Done, &Answer { outcome: None }).unwrap();
-    let errand = Errand {
-        order,
-        variables: None,
-        artifact: None,
-        ahead: None,
-        observer: &counter,
-        voice: Voice::Cancel(&never),
-        ended: &|_| {},
-    };
-    let heard = hear(&mut sender.into_inner().as_slice(), &errand, Instant::now(), &|_| {});
-    (counter.0.into_inner().unwrap(), heard.is_ok())
+    let messages: Vec<_> = events.iter().map(|event| (Kind::Event, serde_json::to_vec(event).unwrap())).collect();
+    let counter = Counter::default();
+    let why = heard(order, &messages, &counter, &|_| {});
+    (counter.0.into_inner().unwrap(), why.is_none())
 }
 
 #[test]
