@@ -4,6 +4,7 @@
 
 mod cgroup;
 mod identity;
+mod sock_diag;
 mod socket;
 
 pub use cgroup::cgroup_members;

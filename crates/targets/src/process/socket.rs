@@ -1,6 +1,6 @@
 //! Which socket answers at an address, and whose it is.
 
-use super::pids;
+use super::{pids, sock_diag};
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
@@ -64,12 +64,17 @@ fn parse_address(text: &str) -> Option<SocketAddr> {
 /// One that listens on exactly this address wins over one that listens everywhere (Linux,
 /// `inet_lookup_listener`). Several are possible with `SO_REUSEPORT`.
 pub fn listeners_at(address: SocketAddr) -> Vec<Listener> {
+    let all = sock_diag::listeners().unwrap_or_else(|_| listeners_in_tables());
+    answering(&all, address)
+}
+
+/// The listening sockets as `/proc` has them.
+pub(super) fn listeners_in_tables() -> Vec<Listener> {
     let read = |name: &str| {
         let table = File::open(format!("/proc/self/net/{name}")).map(|file| file.take(TABLE_BYTES_MAX));
         table.map(|table| parse_listeners(BufReader::new(table))).unwrap_or_default()
     };
-    let all: Vec<Listener> = read("tcp").into_iter().chain(read("tcp6")).collect();
-    answering(&all, address)
+    read("tcp").into_iter().chain(read("tcp6")).collect()
 }
 
 fn answering(all: &[Listener], address: SocketAddr) -> Vec<Listener> {
