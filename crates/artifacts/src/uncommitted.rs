@@ -16,13 +16,16 @@ pub struct Uncommitted {
 /// Compares the work tree that a file lies in with its `HEAD`. Before the first commit there is nothing to compare with.
 pub fn uncommitted(directory: &Path, file_name: &str) -> Result<Uncommitted, ArtifactError> {
     let repository = Repository::at(directory);
+    // Mostly, one question is enough.
+    if !repository.differs(&[":/"])? {
+        return Ok(Uncommitted { file: false, others: false });
+    }
     let others = format!(":(exclude,literal){file_name}");
     let found = Uncommitted {
         file: repository.differs(&[&format!(":(literal){file_name}")])?,
         others: repository.differs(&[":/", &others])?,
     };
-    if found.file || found.others {
-        repository.resolve("HEAD")?;
-    }
+    // Before the first commit, all differs from nothing.
+    repository.resolve("HEAD")?;
     Ok(found)
 }

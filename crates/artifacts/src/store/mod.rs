@@ -167,19 +167,24 @@ impl ArtifactStore {
         Ok(Artifact { id: *id, manifest, record: self.record(id)? })
     }
 
-    pub(crate) fn manifest(&self, id: &Digest) -> Result<Manifest, ArtifactError> {
-        let path = self.manifest_path(id);
-        let bytes = match read_bounded(&path, MANIFEST_BYTES_MAX) {
+    fn manifest(&self, id: &Digest) -> Result<Manifest, ArtifactError> {
+        let text = self.manifest_text(id)?;
+        let read = serde_json::from_slice::<Manifest>(&text);
+        let manifest = read.map_err(|error| ArtifactError::Damaged { id: *id, detail: error.to_string() })?;
+        manifest.check()?;
+        Ok(manifest)
+    }
+
+    /// The canonical JSON of a manifest, verified against its id.
+    fn manifest_text(&self, id: &Digest) -> Result<Vec<u8>, ArtifactError> {
+        let text = match read_bounded(&self.manifest_path(id), MANIFEST_BYTES_MAX) {
             Err(error) if error.is_not_found() => return Err(ArtifactError::NotFound(id.to_string())),
             other => other?,
         };
-        let damaged = |detail: String| ArtifactError::Damaged { id: *id, detail };
-        if Digest::of(&bytes) != *id {
-            return Err(damaged("its manifest does not match its id".into()));
+        if Digest::of(&text) != *id {
+            return Err(ArtifactError::Damaged { id: *id, detail: "its manifest does not match its id".into() });
         }
-        let manifest: Manifest = serde_json::from_slice(&bytes).map_err(|error| damaged(error.to_string()))?;
-        manifest.check()?;
-        Ok(manifest)
+        Ok(text)
     }
 
     /// Reads a record, or makes up for one that a crash lost from what the manifest says.
