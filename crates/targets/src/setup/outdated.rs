@@ -89,4 +89,17 @@ mod tests {
         assert_eq!(found(&old, &wish(ROOT, "./serve --fast")), ["shop.service"]);
         assert_eq!(differing(&new, Path::new(HOME), &|_| None), Vec::<String>::new());
     }
+
+    #[test]
+    fn a_unit_of_an_earlier_version_that_follows_the_link_is_outdated() {
+        let wish = wish(ROOT, "./serve");
+        let earlier = |path: &Path| {
+            let text = wish.parts(Path::new(HOME)).into_iter().find_map(|part| match part {
+                Part::File { path: there, text, .. } if there == path => Some(text),
+                _ => None,
+            });
+            Some(text?.replace("ConditionPathIsSymbolicLink=", "ConditionPathExists="))
+        };
+        assert_eq!(differing(&wish, Path::new(HOME), &earlier), ["shop.service"]);
+    }
 }

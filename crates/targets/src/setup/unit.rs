@@ -62,8 +62,9 @@ impl ServiceUnit<'_> {
     pub(super) fn text(&self) -> String {
         let current = self.config.deploy_to.join("current");
         let mut text = head(self.title, "deployed by Cutover", self.scope);
-        // Before the first deployment there is nothing to run, and that is no failure.
-        line(&mut text, "ConditionPathExists", &word(&current));
+        // Before the first deployment there is nothing to run, and that is no failure. Only the link is asked for: who deploys
+        // says where it leads, and would learn which of root's paths exist if systemd followed it.
+        line(&mut text, "ConditionPathIsSymbolicLink", &word(&current));
         text += "\n[Service]\n";
         if self.scope == SystemdScope::System {
             line(&mut text, "User", self.user);

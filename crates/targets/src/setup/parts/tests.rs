@@ -74,6 +74,7 @@ fn a_system_unit_runs_what_the_config_says_as_who_deploys_and_writes_only_what_i
     let unit = text(&parts, "/shop.service");
     for line in [
         "User=deploy",
+        "ConditionPathIsSymbolicLink=/opt/shop/current",
         "WorkingDirectory=/opt/shop/current",
         "ExecStart=/usr/local/lib/cutover/my_dshop-production/cutover agent exec --env-file /opt/shop/current/.env \
          -- /opt/shop/current/.venv/bin/python -m shop",
@@ -95,6 +96,15 @@ fn no_unit_has_systemd_read_a_file_that_who_deploys_puts_there() {
         let parts = parts(&format!("unit = \"shop.service\", scope = \"{scope}\", start = [\"./serve\"]"));
         let unit = text(&parts, "/shop.service");
         assert!(!unit.contains("EnvironmentFile") && unit.contains("--env-file /opt/shop/current/.env"), "{unit}");
+    }
+}
+
+#[test]
+fn no_unit_has_systemd_follow_a_link_of_who_deploys_to_tell_whether_something_is_there() {
+    for scope in ["system", "user"] {
+        let parts = parts(&format!("unit = \"shop.service\", scope = \"{scope}\", start = [\"./serve\"]"));
+        let conditions = text(&parts, "/shop.service").lines().filter(|line| line.starts_with("Condition"));
+        assert_eq!(conditions.collect::<Vec<_>>(), ["ConditionPathIsSymbolicLink=/opt/shop/current"], "{scope}");
     }
 }
 
