@@ -388,7 +388,9 @@ fn what_was_there_before_is_there_again_after_a_removal() {
         "root",
         "useradd --create-home --shell /bin/bash deploy; install -d -o deploy -m 700 /home/deploy/.ssh /opt/shop",
     );
-    world.host.write("root", "/etc/systemd/system/shop.service", "[Service]\nExecStart=/bin/true\n");
+    // Of a setup whose receipt was lost: somebody else's would not be replaced.
+    let ours = "# Written by `cutover setup`\n[Service]\nExecStart=/bin/true\n";
+    world.host.write("root", "/etc/systemd/system/shop.service", ours);
     world.host.write("deploy", "/home/deploy/.ssh/authorized_keys", "ssh-ed25519 AAAAhers ada@elsewhere\n");
     world.host.shell("root", "chmod 600 /etc/systemd/system/shop.service; ln -s /dev/null /etc/systemd/system/multi-user.target.wants/shop.service");
     let before = picture(&world);
@@ -586,10 +588,12 @@ fn what_somebody_put_in_its_way_ends_setup_before_anything_is_done() {
     let key = fingerprint(&world);
     let make = "useradd --create-home deploy; install -d -o deploy -m 700 /home/deploy/.ssh";
     for (hostile, says) in [
-        ("ln -s /etc/shadow /home/deploy/.ssh/authorized_keys", "a link or a directory where a file"),
+        ("ln -s /etc/shadow /home/deploy/.ssh/authorized_keys", "a link, a directory, a pipe or a device where a file"),
+        ("mkfifo /home/deploy/.ssh/authorized_keys", "a link, a directory, a pipe or a device where a file"),
         ("rm -r /home/deploy/.ssh; ln -s /root/.ssh /home/deploy/.ssh", "something else where a directory"),
         ("rm -r /home/deploy/.ssh; ln -s /root /home/deploy/.ssh", "something else where a directory"),
-        ("mkdir /etc/systemd/system/shop.service", "there is a directory"),
+        ("mkdir /etc/systemd/system/shop.service", "there is no regular file"),
+        ("echo [Service] >/etc/systemd/system/shop.service", "which no setup wrote: /etc/systemd/system/shop.service"),
         ("head -c 300000 /dev/urandom >/etc/sudoers.d/cutover-shop-production", "no copy can be kept"),
         ("mkdir -p /var/lib/cutover/setup; echo garbage >/var/lib/cutover/setup/other.json", "other.json"),
     ] {

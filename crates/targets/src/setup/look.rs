@@ -101,8 +101,8 @@ fn look_at_directory(path: &Path, owner: Option<Owner>, mode: u32) -> io::Result
 /// sshd believes no key in a file that somebody else may write to, and root adds none to what is not a file.
 fn look_at_line(path: &Path, owner: Option<Owner>, line: &str) -> io::Result<Found> {
     entry(path, |place, entry| {
-        if entry.is_link || entry.is_dir {
-            return Err(io::Error::other("there is a link or a directory where a file shall be"));
+        if !entry.is_file {
+            return Err(io::Error::other("there is a link, a directory, a pipe or a device where a file shall be"));
         }
         let is_trusted = owner.is_some_and(|owner| Trust::in_keys(entry, owner).is_whole);
         Ok(has_line(&place.text()?, line) && is_trusted)
@@ -132,7 +132,7 @@ fn entry(path: &Path, is_right: impl FnOnce(&Place, Entry) -> io::Result<bool>) 
     if is_right(&place, entry)? {
         return Ok(Found::Right);
     }
-    let text = if entry.is_dir || entry.is_link { None } else { place.text().ok() };
+    let text = if entry.is_file { place.text().ok() } else { None };
     let to = if entry.is_link { Some(place.link()?) } else { None };
     Ok(Found::Other(Old { owner: entry.owner, mode: entry.mode, text, to }))
 }
@@ -142,7 +142,7 @@ fn with_copy(found: Found) -> io::Result<Found> {
     match found {
         Found::Other(Old { text: None, to: None, .. }) => {
             let why = format!(
-                "there is a directory, or a file of which no copy can be kept: more than {} KiB, or no text",
+                "there is no regular file, or one of which no copy can be kept: more than {} KiB, or no text",
                 TEXT_BYTES_MAX >> 10
             );
             Err(io::Error::other(why))
@@ -153,7 +153,9 @@ fn with_copy(found: Found) -> io::Result<Found> {
 
 fn look_at_program(path: &Path, program: &Path) -> io::Result<Found> {
     let digest = |path: &Path| digest_of_file(path).map_err(io::Error::other);
-    entry(path, |_, entry| Ok(entry.mode == 0o755 && entry.owner.uid == 0 && digest(path)? == digest(program)?))
+    entry(path, |_, entry| {
+        Ok(entry.is_file && entry.mode == 0o755 && entry.owner.uid == 0 && digest(path)? == digest(program)?)
+    })
 }
 
 /// Whether a text has the key of this line, perhaps with restrictions before it and another comment behind it.

@@ -26,6 +26,7 @@ pub struct Owner {
 pub(super) struct Entry {
     pub(super) owner: Owner,
     pub(super) mode: u32,
+    pub(super) is_file: bool,
     pub(super) is_dir: bool,
     pub(super) is_link: bool,
 }
@@ -60,15 +61,22 @@ impl Place {
         Ok(Some(Entry {
             owner: Owner { uid: stat.st_uid, gid: stat.st_gid },
             mode: stat.st_mode & 0o7777,
+            is_file: kind.is_file(),
             is_dir: kind.is_dir(),
             is_link: kind.is_symlink(),
         }))
     }
 
-    /// The file that is there.
-    pub(super) fn open(&self) -> io::Result<File> {
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        Ok(File::from(openat(&self.dir, &self.name, flags, Mode::empty())?))
+    /// The file that is there, and nothing but a file: a pipe or a device is neither waited for nor read.
+    fn open(&self) -> io::Result<File> {
+        // Opening a device can do something by itself.
+        if self.entry()?.is_some_and(|entry| !entry.is_file && !entry.is_link) {
+            return Err(no_file());
+        }
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let file = File::from(openat(&self.dir, &self.name, flags, Mode::empty())?);
+        // Whoever may write in the directory may have put something else there meanwhile.
+        if file.metadata()?.is_file() { Ok(file) } else { Err(no_file()) }
     }
 
     /// The text that is there.
@@ -191,6 +199,10 @@ impl Place {
         let _ = rustix::fs::fsync(&self.dir);
         Ok(())
     }
+}
+
+fn no_file() -> io::Error {
+    io::Error::other("there is a pipe, a socket, a device or a directory where a file shall be")
 }
 
 fn gone(removed: Result<(), Errno>) -> io::Result<()> {
@@ -332,6 +344,9 @@ mod tests {
         fs::create_dir(&left).unwrap();
         place.make_dir(me(), 0o755).unwrap();
         assert!(place.remove_dir().unwrap());
+        fs::write(&left, "half").unwrap();
+        write(&path, "whole").unwrap();
+        place.remove().unwrap();
         fs::write(&left, "half").unwrap();
         place.make_link(Path::new("there"), me()).unwrap();
         fs::write(&left, "half").unwrap();

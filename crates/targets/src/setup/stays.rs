@@ -2,6 +2,7 @@
 
 use super::look::has_line;
 use super::parts::Part;
+use super::place::Place;
 use super::plan::{Change, Made};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -86,6 +87,8 @@ impl<'c> Walk<'c> {
         let ours = |line: &str| {
             self.all.iter().any(|made| matches!(&made.part, Part::Line { line: own, .. } if has_line(line, own)))
         };
-        fs::read_to_string(path).is_ok_and(|text| text.lines().all(ours))
+        // They lie with who deploys, who may have put a link or a pipe there.
+        let text = Place::of(path).and_then(|place| place.map(|place| place.text()).transpose());
+        text.is_ok_and(|text| text.is_some_and(|text| text.lines().all(ours)))
     }
 }

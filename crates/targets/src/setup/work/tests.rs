@@ -283,6 +283,30 @@ fn a_link_where_keys_shall_be_is_told_and_leads_nowhere() {
 }
 
 #[test]
+fn what_is_no_file_where_keys_shall_be_is_told_and_neither_awaited_nor_replaced() {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    let bed = Bed::new();
+    let mode = Mode::from_raw_mode(0o600);
+    mknodat(CWD, bed.path("pipe"), FileType::Fifo, mode, 0).unwrap();
+    let _listens = std::os::unix::net::UnixListener::bind(bed.path("socket")).unwrap();
+    fs::create_dir(bed.path("directory")).unwrap();
+
+    for name in ["pipe", "socket", "directory"] {
+        let kind = || fs::symlink_metadata(bed.path(name)).unwrap().file_type();
+        let before = kind();
+        for part in [bed.line(name, "AAAAci"), bed.file(name, FileKind::Unit)] {
+            let told = look(&part, &bed.path("cutover")).unwrap_err();
+            assert!(told.message.contains(name) && told.hint.is_some(), "{told:?}");
+        }
+        // Also where somebody put it there once all had been looked at, and when the key is taken back.
+        let keys = bed.line(name, "AAAAci");
+        assert!(act::make(&keys, &bed.path("cutover")).unwrap_err().message.contains("a file shall be"));
+        assert!(act::take_back(&Made { part: keys, before: None }, false).is_err());
+        assert_eq!(kind(), before, "{name}");
+    }
+}
+
+#[test]
 fn keys_that_others_may_write_are_made_ones_own_and_are_as_they_were_after_a_removal() {
     use std::os::unix::fs::PermissionsExt;
     let bed = Bed::new();
