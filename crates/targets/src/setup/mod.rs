@@ -7,6 +7,7 @@ mod account;
 mod act;
 mod claims;
 mod commands;
+mod foreign;
 mod lock;
 mod look;
 mod outdated;
@@ -98,7 +99,11 @@ pub fn perform(order: &Order, program: &Path) -> Result<Report, SetupError> {
     let _lock = if order.dry_run { None } else { Some(lock::take(Path::new(lock::LOCK))?) };
     let receipt = Receipt::read(Path::new(RECEIPTS), &order.wish.slug(), &order.wish.title())?;
     let changes = match order.task {
-        Task::Prepare => plan(looked_at(&order.wish, program)?, &receipt)?,
+        Task::Prepare => {
+            let parts = looked_at(&order.wish, program)?;
+            foreign::check(&parts, &receipt, &|path| path.symlink_metadata().is_ok())?;
+            plan(parts, &receipt)?
+        }
         Task::Remove { .. } => removal(&receipt),
     };
     let with_data = order.task == Task::Remove { with_data: true };

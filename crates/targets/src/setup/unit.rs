@@ -6,6 +6,8 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
+/// How every unit begins that setup wrote.
+pub(super) const MARK: &str = "# Written by `cutover setup`";
 /// What a service may do to the machine: next to nothing. Writing is allowed by `ReadWritePaths`.
 const SYSTEM_BOUNDS: &str = "\
 NoNewPrivileges=yes
@@ -144,10 +146,10 @@ impl RecoveryUnit<'_> {
 }
 
 fn head(title: &str, what: &str, scope: SystemdScope) -> String {
-    let mut text =
-        "# Written by `cutover setup`, which puts it back when it was changed. Your own settings go into a drop-in:\n\
-                    # `systemctl edit`.\n[Unit]\n"
-            .to_owned();
+    let mut text = format!(
+        "{MARK}, which puts it back when it was changed. Your own settings go into a drop-in:\n\
+         # `systemctl edit`.\n[Unit]\n"
+    );
     line(&mut text, "Description", &format!("{}: {what}", title.replace('%', "%%")));
     if scope == SystemdScope::System {
         text += "Wants=network-online.target\nAfter=network-online.target\n";
