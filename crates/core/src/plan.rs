@@ -110,6 +110,9 @@ pub struct Plan<A = serde_json::Value> {
     pub reason: String,
     /// When the plan was made.
     pub made_at: Timestamp,
+    /// The hosts that make it together, as their client calls them; none where one host makes it alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fleet: Vec<String>,
     /// What will be done, in order.
     pub steps: Vec<Step<A>>,
 }

@@ -9,13 +9,13 @@ use cutover_core::journal::Record;
 use cutover_core::next::DeploymentOutcome;
 use cutover_core::plan::Plan;
 use cutover_core::record::{DeploymentRecord, DeploymentRow, Part, StepState, split, summarize, unite};
-use cutover_core::rollout::Gate;
 use rusqlite::{Connection, OptionalExtension, params};
 
 /// Takes in what is new of a deployment. What is known already, or older than what is known, changes nothing.
 ///
-/// Several hosts' parts of one deployment may come one by one: they are told apart by their host. What is told of another
-/// environment under the same name is no part of it, and a part that has ended stays as it is, unless it ended stuck.
+/// Several hosts' parts of one deployment may come one by one: they are told apart by their host, and each must be one that
+/// the others name. What is told of another environment under the same name is no part of it, and a part that has ended stays
+/// as it is, unless it ended stuck.
 pub(crate) fn ingest(connection: &Connection, plan: &Plan, records: &[Record]) -> Result<(), Fault> {
     let Some(known) = known(connection, &plan.deployment)? else { return put(connection, plan, records) };
     let (plan_before, records_before) = (recall::plan(connection, known)?, recall::entries(connection, known)?);
@@ -43,22 +43,18 @@ fn put(connection: &Connection, plan: &Plan, records: &[Record]) -> Result<(), F
 
 /// What is known with what is told, as one; None when nothing in it is new.
 fn joined(mut parts: Vec<Part>, told: Vec<Part>) -> Option<(Plan, Vec<Record>)> {
-    let (mut is_new, is_joint) = (false, parts.iter().all(waits_for_others));
+    let mut is_new = false;
     for part in told {
+        let is_theirs = parts.iter().all(|known| known.goes_with(&part));
         match parts.iter_mut().find(|known| known.host() == part.host()) {
             Some(known) if known.records.len() >= part.records.len() || is_closed(known) => continue,
-            Some(known) => *known = part,
-            None if !is_joint || !waits_for_others(&part) => continue,
-            None => parts.push(part),
+            Some(known) if known.plan.fleet == part.plan.fleet => *known = part,
+            None if is_theirs => parts.push(part),
+            Some(_) | None => continue,
         }
         is_new = true;
     }
     is_new.then(|| unite(parts)).flatten()
-}
-
-/// Whether it is one host's part of several: what happened on one host alone has no other parts.
-fn waits_for_others(part: &Part) -> bool {
-    part.plan.steps.iter().any(|step| step.name == Gate::Settle.step_name())
 }
 
 /// Whether nothing can be added to it: a person may have what is stuck tried again.

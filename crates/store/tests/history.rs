@@ -6,9 +6,8 @@ use cutover_core::journal::{Entry, Record};
 use cutover_core::next::DeploymentOutcome;
 use cutover_core::plan::{Plan, PlanKind};
 use cutover_core::record::{
-    ArtifactRecord, DeploymentRow, Part, ReleaseRecord, ReleaseState, closes, incidents, summarize, unite,
+    ArtifactRecord, DeploymentRow, Part, ReleaseRecord, ReleaseState, closes, gather, incidents, summarize, unite,
 };
-use cutover_core::rollout::Gate;
 use cutover_core::store::{Filter, ReleasePlace, Scope, Standing, Store, StoreError};
 use cutover_store::SqliteStore;
 use cutover_testkit::{Story, Told, minute};
@@ -38,7 +37,7 @@ fn a_deployment_is_recalled_as_it_was_summed_up() {
 #[test]
 fn the_parts_of_several_hosts_may_come_one_by_one() {
     let part = |(mut plan, records): Told| {
-        plan.steps[0].name = Gate::Settle.step_name().to_owned();
+        plan.fleet = ["one", "two", "three"].map(str::to_owned).to_vec();
         Part { plan, records }
     };
     let parts = vec![
@@ -64,14 +63,45 @@ fn what_happened_on_one_host_alone_has_no_part_on_another() {
     let (plan, records) = Story::new(1).host("one").deployed();
     store.ingest(&plan, &records).unwrap();
     let (other, other_records) = Story::new(1).host("two").stuck();
-    let mut waiting = other.clone();
-    waiting.steps[0].name = Gate::Settle.step_name().to_owned();
+    let mut joint = other.clone();
+    joint.fleet = ["one", "two"].map(str::to_owned).to_vec();
 
-    for told in [other, waiting] {
+    for told in [other, joint] {
         store.ingest(&told, &other_records).unwrap();
     }
 
     assert_eq!(store.deployment("d-00001").unwrap(), summarize(&plan, &records));
+}
+
+#[test]
+fn a_host_that_the_others_do_not_name_has_no_part_in_what_they_did() {
+    let (_folder, store) = fresh();
+    let of = |(mut plan, records): Told, hosts: &[&str]| {
+        plan.fleet = hosts.iter().map(|host| (*host).to_owned()).collect();
+        Part { plan, records }
+    };
+    let both = ["one", "two"];
+    let parts = vec![of(Story::new(1).host("one").deployed(), &both), of(Story::new(1).host("two").deployed(), &both)];
+    let (plan, records) = unite(parts.clone()).unwrap();
+    store.ingest(&plan, &records).unwrap();
+
+    for hosts in [&both[..], &["one", "two", "evil"], &["evil"], &[]] {
+        let told = of(Story::new(1).host("evil").stuck(), hosts);
+        store.ingest(&told.plan, &told.records).unwrap();
+        // Nor where all of it comes at once.
+        let gathered = gather([parts.clone(), vec![told]].concat());
+        assert_eq!(gathered.iter().map(Vec::len).collect::<Vec<_>>(), [2, 1], "{hosts:?}");
+    }
+
+    assert_eq!(store.deployment("d-00001").unwrap(), summarize(&plan, &records));
+    assert_eq!(store.plan(&plan.deployment).unwrap(), plan);
+
+    // Nor where a host that is named names others than they do.
+    let alone = of(Story::new(2).host("one").deployed(), &both);
+    store.ingest(&alone.plan, &alone.records).unwrap();
+    let told = of(Story::new(2).host("two").stuck(), &["one", "two", "evil"]);
+    store.ingest(&told.plan, &told.records).unwrap();
+    assert_eq!(store.plan(&alone.plan.deployment).unwrap(), alone.plan);
 }
 
 #[test]

@@ -20,6 +20,7 @@ pub fn plan<A>(steps: Vec<Step<A>>) -> Plan<A> {
         by: "tester".to_owned(),
         reason: String::new(),
         made_at: start(),
+        fleet: Vec::new(),
         steps,
     }
 }

@@ -46,6 +46,7 @@ impl Story {
             by: "ada".to_owned(),
             reason: String::new(),
             made_at: minute(number),
+            fleet: Vec::new(),
             steps,
         };
         Self { plan, step_seconds: 1 }

@@ -22,4 +22,4 @@ pub use row::DeploymentRow;
 pub use step::{StepRecord, StepState};
 pub(crate) use summarize::elapsed_ms;
 pub use summarize::summarize;
-pub use united::{Part, split, unite};
+pub use united::{Part, gather, split, unite};

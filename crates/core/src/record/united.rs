@@ -20,10 +20,36 @@ impl Part {
         self.plan.steps.first().map(|step| step.host.as_str())
     }
 
+    /// Whether both are parts of one deployment of several hosts: each says of the same hosts that they make it together, and
+    /// both are among them. A host on its word alone is no part of what others did.
+    pub fn goes_with(&self, other: &Self) -> bool {
+        let is_named = |part: &Self| part.host().is_some_and(|host| self.plan.fleet.iter().any(|name| name == host));
+        self.deployment() == other.deployment()
+            && self.plan.fleet == other.plan.fleet
+            && is_named(self)
+            && is_named(other)
+    }
+
     /// The deployment that it is part of.
     pub fn deployment(&self) -> &DeploymentId {
         &self.plan.deployment
     }
+}
+
+/// Sorts parts by the deployment that they are of, those first on which most hosts agree.
+pub fn gather(parts: Vec<Part>) -> Vec<Vec<Part>> {
+    let mut deployments: BTreeMap<DeploymentId, Vec<Vec<Part>>> = BTreeMap::new();
+    for part in parts {
+        let told = deployments.entry(part.deployment().clone()).or_default();
+        // What goes with the first one goes with all of them.
+        match told.iter_mut().find(|known| known[0].goes_with(&part)) {
+            Some(known) => known.push(part),
+            None => told.push(vec![part]),
+        }
+    }
+    let mut all: Vec<Vec<Part>> = deployments.into_values().flatten().collect();
+    all.sort_by_key(|parts| std::cmp::Reverse(parts.len()));
+    all
 }
 
 /// Makes one plan and one journal of several hosts' parts; what is said of the whole is what the first one says.

@@ -73,7 +73,7 @@ where
         let _told = sender.send_json(Kind::Gate, &AtGate { gate, artifact: artifact.to_owned() });
     };
     // Only a plan of one host of several has gates to wait at.
-    let lease = request.order.part.map_or(Duration::ZERO, |part| part.lease);
+    let lease = request.order.part.as_ref().map_or(Duration::ZERO, |part| part.lease);
     let coordinator = FarCoordinator { line: &line, lease, tell: &tell };
     let (done, ended) = conduct(&request, &remote, &tee, supervisor, cancel, &coordinator);
     tee.finish(PATIENCE);

@@ -58,7 +58,7 @@ impl Draft<'_> {
             targets: place.targets.clone(),
             variables: &self.variables.values,
             secret_names: self.order.secret_names.clone(),
-            part: self.order.part.map(|part| part.plan),
+            part: self.order.part.as_ref().map(|part| part.plan.clone()),
             remarks: self.remarks(),
         }
     }

@@ -51,7 +51,7 @@ pub(crate) struct Order {
 }
 
 /// A host's part in a change of several.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Part {
     /// What the plan depends on.
     pub(crate) plan: FleetPart,
@@ -117,7 +117,12 @@ impl Task {
 impl Order {
     /// Whether it runs the migrations for several hosts.
     pub(crate) fn migrates(&self) -> bool {
-        self.part.is_some_and(|part| part.plan.migrates)
+        self.part.as_ref().is_some_and(|part| part.plan.migrates)
+    }
+
+    /// The hosts that it is given to together; none where it is for this one alone.
+    pub(crate) fn fleet(&self) -> &[String] {
+        self.part.as_ref().map_or(&[], |part| &part.plan.hosts)
     }
 
     /// The environment's targets as commands see them.

@@ -14,6 +14,7 @@ use cutover_core::rollout::Gate;
 use cutover_core::secret::Secret;
 use cutover_core::target::{Cancel, Failure};
 use cutover_reporters::log_text;
+use cutover_targets::host::HostPlan;
 use cutover_targets::host::transaction::Ended;
 use cutover_targets::remote::bootstrap::{Agent, command};
 use cutover_targets::remote::content::{pack_manifest, send};
@@ -518,7 +519,14 @@ fn is_of(ended: &Ended, order: &Order) -> bool {
         && plan.environment == order.environment
         && plan.steps.iter().any(|step| order.targets.contains_key(&step.target))
         && plan.steps.iter().all(|step| step.host == order.host)
+        && is_in_fleet(plan, order)
         && ended.records.iter().all(|record| record.host.is_none())
+}
+
+/// Whether a deployment of several hosts is one of this host's, and, where this client has it made, of those hosts.
+fn is_in_fleet(plan: &HostPlan, order: &Order) -> bool {
+    let is_own = plan.deployment == order.deployment;
+    (plan.fleet.is_empty() || plan.fleet.contains(&order.host)) && (!is_own || plan.fleet == order.fleet())
 }
 
 fn at_gate(payload: &[u8]) -> Result<Says, Trouble> {
@@ -548,7 +556,7 @@ fn speak<W: Write>(sender: &Sender<W>, voice: Voice<'_>, beat: (Instant, Duratio
 }
 
 fn heartbeat(order: &Order) -> Duration {
-    order.part.map_or(HEARTBEAT, |part| HEARTBEAT.min(part.lease / 4))
+    order.part.as_ref().map_or(HEARTBEAT, |part| HEARTBEAT.min(part.lease / 4))
 }
 
 fn pass_on_cancel<W: Write>(sender: &Sender<W>, cancel: &Cancel, over: &AtomicBool) {

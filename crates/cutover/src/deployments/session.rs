@@ -25,7 +25,7 @@ use cutover_core::id::{DeploymentId, ProjectName, TargetName};
 use cutover_core::mask::MASKABLE_LENGTH_MIN;
 use cutover_core::next::DeploymentOutcome;
 use cutover_core::plan::{Plan, PlanKind};
-use cutover_core::record::{Part as RecordPart, split, summarize, unite};
+use cutover_core::record::{Part as RecordPart, gather, split, summarize, unite};
 use cutover_core::rollout::Rollout;
 use cutover_core::store::{Filter, KEPT_COUNT, Standing, Store, StoreError};
 use cutover_core::target::Failure;
@@ -256,6 +256,7 @@ impl<'a> Session<'a> {
         let migrating = self.places.iter().position(has_migration).filter(|_| matches!(task, Task::Deploy { .. }));
         let rollout = &self.environment.rollout;
         let waits = self.places.len() > 1 && task.is_coordinated();
+        let hosts: Vec<String> = self.places.iter().map(|place| place.host.to_owned()).collect();
         let orders = self.places.iter().enumerate().map(|(at, place)| Order {
             project: self.project.clone(),
             environment: place.name.clone(),
@@ -272,7 +273,11 @@ impl<'a> Session<'a> {
             task: task.clone(),
             settled: settled.clone(),
             part: waits.then(|| Part {
-                plan: FleetPart { migrates: migrating == Some(at), on_lost: rollout.on_lost_coordinator },
+                plan: FleetPart {
+                    hosts: hosts.clone(),
+                    migrates: migrating == Some(at),
+                    on_lost: rollout.on_lost_coordinator,
+                },
                 lease: rollout.lease,
             }),
         });
@@ -395,12 +400,9 @@ enum How {
 
 /// Each deployment as one, whatever the number of its hosts.
 fn parts(all: &[Ended]) -> Result<Vec<RecordPart>, CommandError> {
-    let mut deployments: BTreeMap<&DeploymentId, Vec<RecordPart>> = BTreeMap::new();
-    for ended in all {
-        let part = RecordPart { plan: ended.plan.erased()?, records: ended.records.clone() };
-        deployments.entry(&ended.plan.deployment).or_default().push(part);
-    }
-    let united = deployments.into_values().filter_map(unite);
+    let part = |ended: &Ended| Ok(RecordPart { plan: ended.plan.erased()?, records: ended.records.clone() });
+    let parts = all.iter().map(part).collect::<Result<Vec<_>, CommandError>>()?;
+    let united = gather(parts).into_iter().filter_map(unite);
     Ok(united.map(|(plan, records)| RecordPart { plan, records }).collect())
 }
 

@@ -143,6 +143,7 @@ fn plan() -> Plan {
         by: "ada".to_owned(),
         reason: String::new(),
         made_at: start(),
+        fleet: Vec::new(),
         steps: steps.iter().enumerate().map(|(at, (name, phase))| step(at as u32, name, *phase)).collect(),
     }
 }

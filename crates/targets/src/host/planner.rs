@@ -53,8 +53,10 @@ pub struct Wish<'a> {
 }
 
 /// A host's part in a deployment to several.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct FleetPart {
+    /// All of them, as the config calls them.
+    pub hosts: Vec<String>,
     /// Whether it runs the migrations for all of them.
     pub migrates: bool,
     /// What it does by itself when the coordinator is gone and it is healthy.
@@ -239,6 +241,7 @@ impl<'a> Builder<'a> {
             by: wish.by.to_owned(),
             reason: wish.reason.to_owned(),
             made_at: wish.made_at,
+            fleet: wish.part.as_ref().map(|part| part.hosts.clone()).unwrap_or_default(),
             steps: Vec::new(),
         };
         Ok(Self { wish, plan })
@@ -270,7 +273,9 @@ impl<'a> Builder<'a> {
 
     /// Where several hosts wait for each other.
     fn gate(&mut self, gate: Gate) {
-        let Some((part, (target, config))) = self.wish.part.zip(self.wish.targets.first_key_value()) else { return };
+        let Some((part, (target, config))) = self.wish.part.as_ref().zip(self.wish.targets.first_key_value()) else {
+            return;
+        };
         let phase = match gate {
             Gate::Switch => Phase::Prepare,
             Gate::Settle => Phase::Live,
@@ -319,7 +324,7 @@ impl<'a> Builder<'a> {
             let env = self.env(config);
             self.push(target, &config.deploy_to, "env", Phase::Live, Work::Env(env));
         }
-        let migrates = self.wish.part.is_none_or(|part| part.migrates);
+        let migrates = self.wish.part.as_ref().is_none_or(|part| part.migrates);
         if let Some(migrate) = config.run.migrate.as_ref().filter(|_| migrates) {
             self.push(
                 target,

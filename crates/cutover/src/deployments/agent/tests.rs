@@ -409,7 +409,8 @@ fn ask_whether_it_is_there(bed: &mut Bed) -> Option<Gate> {
 fn staged_part(cancel: &'static Cancel) -> Bed {
     let files = Files::new();
     let mut bed = Bed::start(cancel);
-    let plan = FleetPart { migrates: false, on_lost: OnLostCoordinator::Restore };
+    let hosts = ["web1", "web2"].map(str::to_owned).to_vec();
+    let plan = FleetPart { hosts, migrates: false, on_lost: OnLostCoordinator::Restore };
     let part = Some(Part { plan, lease: Duration::from_secs(600) });
     let site = ("app", bed.site());
     bed.ask_as(Order { part, ..order(&[site], files.manifest().id()) }, &files.manifest());

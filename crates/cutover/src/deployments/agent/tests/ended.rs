@@ -101,6 +101,18 @@ fn a_host_tells_of_itself_alone_and_of_what_it_was_asked_about() {
     assert_eq!(told(&|ended| ended.plan.steps[1].host = "web2".into()), 0, "not a single step of another one");
     assert_eq!(told(&|ended| ended.records[0].host = Some("web2".into())), 0);
     assert_eq!(told(&|ended| ended.plan.steps.clear()), 0);
+    // Of several hosts' deployments only of those that it has part in, and of what was asked here just with those hosts.
+    let of = |hosts: &[&str], is_earlier: bool| {
+        told(&|ended| {
+            ended.plan.fleet = hosts.iter().map(|host| (*host).to_owned()).collect();
+            if is_earlier {
+                ended.plan.deployment = "20261101T120000-abcd".parse().unwrap();
+            }
+        })
+    };
+    let own = order.host.as_str();
+    assert_eq!([of(&[own, "web2"], true), of(&["web2", "web3"], true), of(&[], true)], [1, 0, 1]);
+    assert_eq!(of(&[own, "web2"], false), 0);
     // What no journal could have held, and what would steer a terminal.
     assert_eq!(told(&|ended| ended.records.iter_mut().for_each(|record| record.seq = 7)), 0);
     assert_eq!(told(&|ended| ended.plan.steps.swap(0, 1)), 0);
