@@ -4,6 +4,7 @@
 mod afar;
 pub(crate) mod agent;
 mod agents;
+mod ahead;
 pub(crate) mod audit;
 mod conductor;
 mod contact;

@@ -2,6 +2,7 @@
 
 use super::afar::catch_up;
 use super::agents::agents;
+use super::ahead::sift;
 use super::conductor::open_service;
 use super::fleet::{Fleet, FleetEnd, Member};
 use super::hands::{Hands, Job};
@@ -340,7 +341,9 @@ impl<'a> Session<'a> {
             }
         }
         let Some(store) = &self.store else { return };
-        let written = parts(all).and_then(|parts| {
+        let (all, warnings) = sift(all, Timestamp::now());
+        warnings.iter().for_each(|warning| self.context.output.warn(warning));
+        let written = parts(&all).and_then(|parts| {
             self.context.in_sound_history(store, |store| {
                 parts.iter().try_for_each(|part| store.ingest(&part.plan, &part.records))?;
                 self.tidy(store)
@@ -399,9 +402,9 @@ enum How {
 }
 
 /// Each deployment as one, whatever the number of its hosts.
-fn parts(all: &[Ended]) -> Result<Vec<RecordPart>, CommandError> {
+fn parts(all: &[&Ended]) -> Result<Vec<RecordPart>, CommandError> {
     let part = |ended: &Ended| Ok(RecordPart { plan: ended.plan.erased()?, records: ended.records.clone() });
-    let parts = all.iter().map(part).collect::<Result<Vec<_>, CommandError>>()?;
+    let parts = all.iter().copied().map(part).collect::<Result<Vec<_>, CommandError>>()?;
     let united = gather(parts).into_iter().filter_map(unite);
     Ok(united.map(|(plan, records)| RecordPart { plan, records }).collect())
 }

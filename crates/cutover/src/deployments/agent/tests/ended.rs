@@ -120,6 +120,28 @@ fn a_host_tells_of_itself_alone_and_of_what_it_was_asked_about() {
     assert_eq!(told(&|ended| ended.plan.artifact = "a\r\n# H".into()), 0);
 }
 
+#[test]
+fn what_a_host_says_of_the_future_is_told_and_not_taken_in() {
+    use crate::deployments::ahead::sift;
+    let (_, ended) = deployed();
+    let latest = ended.records.iter().map(|record| record.at).chain([ended.plan.made_at]).max().unwrap();
+    let (day, minute) = (jiff::SignedDuration::from_hours(24), jiff::SignedDuration::from_mins(1));
+    let mut at_once = ended.clone();
+    at_once.plan.made_at = Timestamp::MAX;
+    let mut at_last = ended.clone();
+    at_last.records.last_mut().unwrap().at = Timestamp::MAX;
+
+    let all = [at_once, ended, at_last];
+    let (sound, warnings) = sift(&all, latest);
+
+    assert!(sound.len() == 1 && std::ptr::eq(sound[0], &all[1]), "{sound:?}");
+    assert_eq!(warnings.len(), 1, "one for each host: {warnings:?}");
+    assert!(warnings[0].starts_with("web1 says of 2 deployments, 20261121T120000-abcd among them"), "{warnings:?}");
+    // A clock that is a little ahead is no reason to forget.
+    assert_eq!(sift(&all[1..2], latest - day + minute).0.len(), 1);
+    assert_eq!(sift(&all[1..2], latest - day - minute).0.len(), 0);
+}
+
 /// Keeps what it is told.
 #[derive(Default)]
 struct Counter(Mutex<Vec<Event>>);
