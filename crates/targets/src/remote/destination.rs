@@ -2,7 +2,6 @@
 
 use super::ssh::{Options, cannot_run};
 use cutover_child::Timed;
-use cutover_core::secret::SSH_KEY_VARIABLE;
 use cutover_core::target::Failure;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -77,9 +76,10 @@ impl Destination {
     }
 
     /// Asks `ssh` what it makes of this destination; connects to nothing.
-    pub(super) fn resolve(&self, config: &Path) -> Result<Resolved, Failure> {
+    pub(super) fn resolve(&self, config: &Path, options: &Options) -> Result<Resolved, Failure> {
         let mut ssh = Command::new("ssh");
-        ssh.args(["-G", "-F"]).arg(config).args(self.args(&[])).args(["--", &self.host]).env_remove(SSH_KEY_VARIABLE);
+        ssh.args(["-G", "-F"]).arg(config).args(self.args(&[])).args(["--", &self.host]);
+        options.withhold(&mut ssh);
         ssh.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = ssh.spawn().map_err(|error| cannot_run("ssh", &error))?;
         let mut answer = String::new();

@@ -72,7 +72,7 @@ pub fn confirmed(said: &str) -> Option<Confirmed> {
 pub fn resolve(host: &str, options: &Options) -> Result<Resolved, Failure> {
     let destination = Destination::of(host, options);
     let way = Way::prepare(&destination, &nameless(options))?;
-    destination.resolve(&way.config())
+    destination.resolve(&way.config(), options)
 }
 
 /// Connects as far as to the host's key, and says whether that is trusted. Gives no key of ours away.
@@ -125,7 +125,8 @@ fn connect(destination: &Destination, way: &Way, options: &Options, more: &[&str
     let mut ssh = Command::new("ssh");
     ssh.arg("-F").arg(way.config()).args(destination.args(&options.jump));
     ssh.args(NAMELESS.iter().chain(more).flat_map(|option| ["-o", option]));
-    ssh.args(["-a", "-x", "-T", "--", &destination.host, "true"]).env_remove(SSH_KEY_VARIABLE);
+    ssh.args(["-a", "-x", "-T", "--", &destination.host, "true"]);
+    options.withhold(&mut ssh);
     ssh.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = ssh.spawn().map_err(|error| cannot_run("ssh", &error))?;
     let mut said = Vec::new();
@@ -157,7 +158,7 @@ pub fn public_keys(host: &str, options: &Options) -> Result<Vec<String>, Failure
         Some(Identity::Key(_)) => Way::prepare(&destination, options)?.public_key().map(|key| vec![key]),
         None => {
             let way = Way::prepare(&destination, options)?;
-            let resolved = destination.resolve(&way.config())?;
+            let resolved = destination.resolve(&way.config(), options)?;
             let files = resolved.identity_files.iter().filter_map(|file| std::fs::read_to_string(beside(file)).ok());
             let agent =
                 if resolved.identities_only { String::new() } else { ask("ssh-add", &["-L"], "").unwrap_or_default() };

@@ -4,7 +4,7 @@ use super::destination::Destination;
 use super::way::Way;
 use cutover_core::secret::{SSH_KEY_VARIABLE, Secret};
 use cutover_core::target::Failure;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
@@ -47,6 +47,19 @@ pub struct Options {
     pub jump: Vec<String>,
     /// Public keys that hosts may have besides those that `ssh` knows, by `host` or `host:port`.
     pub host_keys: BTreeMap<String, Vec<String>>,
+    /// Variables of this process that are nobody's business on the way: secrets of the environments.
+    pub withheld: BTreeSet<String>,
+}
+
+impl Options {
+    /// Keeps secrets from a program of OpenSSH. It needs none, and hands its environment to whatever its configuration runs
+    /// (`ProxyCommand`, `Match exec`).
+    pub(super) fn withhold(&self, command: &mut Command) {
+        command.env_remove(SSH_KEY_VARIABLE);
+        for name in &self.withheld {
+            command.env_remove(name);
+        }
+    }
 }
 
 /// A private key.
@@ -76,7 +89,8 @@ impl Connection {
         ssh.args(destination.args(&options.jump));
         ssh.args(OPTIONS.iter().flat_map(|option| ["-o", option]));
         // No environment, agent or forwarding of ours is anybody's business there.
-        ssh.args(["-a", "-x", "-T", "--", &destination.host, command]).env_remove(SSH_KEY_VARIABLE);
+        ssh.args(["-a", "-x", "-T", "--", &destination.host, command]);
+        options.withhold(&mut ssh);
         ssh.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = ssh.spawn().map_err(|error| cannot_run("ssh", &error))?;
         let stderr = child.stderr.take();
@@ -142,6 +156,26 @@ fn read_message(mut stderr: impl Read) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_program_of_the_way_is_given_a_secret_of_ours() {
+        // What whoever runs the tests has set: a test cannot set variables of its own process.
+        let (secret, other) = ("CARGO_MANIFEST_DIR", "CARGO_PKG_NAME");
+        assert!([secret, other].iter().all(|name| std::env::var_os(name).is_some()), "run by cargo");
+        let dir = tempfile::tempdir().unwrap();
+        let (config, seen) = (dir.path().join("config"), dir.path().join("seen"));
+        std::fs::write(&config, format!("Match exec \"env >>{}\"\n", seen.display())).unwrap();
+        // With a pin, `ssh` is also asked beforehand what it makes of the host.
+        let host_keys = [("127.0.0.1:1".to_owned(), vec!["ssh-ed25519 AAAA".to_owned()])].into();
+        let withheld = [secret.to_owned()].into();
+        let options = Options { config_file: Some(config), host_keys, withheld, ..Options::default() };
+
+        Connection::open("127.0.0.1:1", &options, "true").unwrap().finish().unwrap();
+
+        let seen = std::fs::read_to_string(&seen).unwrap();
+        let count = |name: &str| seen.lines().filter(|line| line.starts_with(&format!("{name}="))).count();
+        assert!(count(other) >= 2 && count(secret) == 0, "{} of {secret}, {} of {other}", count(secret), count(other));
+    }
 
     #[test]
     fn a_connection_that_does_not_end_is_ended() {

@@ -93,12 +93,12 @@ impl Way {
 
     /// Writes the pinned keys of the hosts on the way, and gives the line that adds them to what the user knows.
     fn pin(&self, destination: &Destination, options: &Options) -> Result<String, Failure> {
-        let own = destination.resolve(&self.config())?;
+        let own = destination.resolve(&self.config(), options)?;
         let mut known = lines(&own.known_as, pinned(destination, options));
         for hop in options.jump.iter().map(|jump| Destination::parse(jump)) {
             let keys = pinned(&hop, options);
             if !keys.is_empty() {
-                known += &lines(&hop.resolve(&self.config())?.known_as, keys);
+                known += &lines(&hop.resolve(&self.config(), options)?.known_as, keys);
             }
         }
         self.write("known_hosts", &known)?;
