@@ -169,6 +169,21 @@ fn a_config_that_arrives_is_held_to_the_same_places() {
 }
 
 #[test]
+fn two_targets_of_one_host_need_directories_that_do_not_lie_in_each_other() {
+    let of = |deploy_to: &str| {
+        let text = format!("name = \"shop\"\n[targets.app.host]\ndeploy_to = {deploy_to:?}\n");
+        let TargetConfig::Host(host) = Config::parse(&text).unwrap().targets.into_values().next().unwrap();
+        host
+    };
+    let why = |one: &str, other: &str| [of(one).collides_with(&of(other)), of(other).collides_with(&of(one))];
+    assert_eq!(why("/opt/shop", "/opt/shop-two"), [None, None]);
+    assert!(why("/opt/shop/", "/opt/shop").iter().flatten().all(|why| why == "have the same deploy_to /opt/shop"));
+    for (one, other) in [("/opt/shop", "/opt/shop/"), ("/opt/shop", "/opt/shop/releases/x"), ("/opt", "/opt/shop")] {
+        assert!(why(one, other).iter().all(Option::is_some), "{one} and {other}");
+    }
+}
+
+#[test]
 fn hostile_sizes_are_refused_quickly() {
     let large = format!("name = \"x\"\n#{}", "x".repeat(1 << 20));
     assert!(only(&large).0.contains("the most is 1048576"));

@@ -10,13 +10,18 @@ use super::units::{Limit, Size, Time};
 use super::verify::ProbeTable;
 use super::{HookConfig, HostConfig, MigrateConfig, PythonConfig, RunConfig, VerifyConfig};
 
+/// How many good releases are kept: the live one, and one to go back to.
+pub(super) type KeptReleases = Whole<u32, 2, 1_000>;
+/// How many backups of an env file are kept.
+pub(super) type EnvBackups = Whole<u32, 0, 1_000>;
+
 table! {
     /// Releases on Linux hosts: a service in `releases/`.
     HostTable for HostConfig = HostConfig {
         /// Absolute directory that holds `releases/`, `current` and `shared/`.
         deploy_to: Directory, required;
         /// How many good releases to keep, the live one included.
-        keep_releases: Whole<u32, 2, 1_000>, default "3";
+        keep_releases: KeptReleases, default "3";
         /// Directories of `shared/` linked into every release.
         linked_dirs: ListOf<ReleasePath>, default "[]";
         /// Files of `shared/` linked into every release.
@@ -26,7 +31,7 @@ table! {
         /// Path of the env file in a release; the file itself lies in `shared/`. Absent: none is written.
         env_file: ReleasePath, optional;
         /// How many backups of the env file are kept.
-        env_backups: Whole<u32, 0, 1_000>, default "5";
+        env_backups: EnvBackups, default "5";
         /// Free space that must remain after the release is unpacked.
         disk_free_min_bytes as "disk_free_min": Size<0>, default "'100 MiB'";
         /// Free inodes that must remain.

@@ -125,11 +125,16 @@ impl<T: TryFrom<u64>, const MIN: u64, const MAX: u64> Kind for Whole<T, MIN, MAX
             return None;
         };
         let number = u64::from_str_radix(integer.as_str(), integer.radix()).ok();
-        let decoded = number.filter(|n| (MIN..=MAX).contains(n)).and_then(|n| T::try_from(n).ok());
-        if decoded.is_none() {
-            sink.fault(node.span(), "out of range", Fault::new(format!("must be from {MIN} to {MAX}")));
-        }
-        decoded
+        let decoded = Self::within(number);
+        decoded.map_err(|fault| sink.fault(node.span(), "out of range", fault)).ok()
+    }
+}
+
+impl<T: TryFrom<u64>, const MIN: u64, const MAX: u64> Whole<T, MIN, MAX> {
+    /// The number, if it is within the bounds.
+    pub(super) fn within(number: Option<u64>) -> Result<T, Fault> {
+        let sound = number.filter(|n| (MIN..=MAX).contains(n)).and_then(|n| T::try_from(n).ok());
+        sound.ok_or_else(|| Fault::new(format!("must be from {MIN} to {MAX}")))
     }
 }
 

@@ -62,6 +62,7 @@ pub struct HostConfig {
     #[serde(deserialize_with = "super::arrived::directory")]
     pub deploy_to: PathBuf,
     /// How many good releases to keep, live one included; 3 by default, at least 2.
+    #[serde(deserialize_with = "super::arrived::kept_releases")]
     pub keep_releases: u32,
     /// Directories of `shared/` linked into every release.
     #[serde(deserialize_with = "super::arrived::paths")]
@@ -77,6 +78,7 @@ pub struct HostConfig {
     #[serde(deserialize_with = "super::arrived::path")]
     pub env_file: Option<PathBuf>,
     /// How many backups of the env file are kept; 5 by default.
+    #[serde(deserialize_with = "super::arrived::env_backups")]
     pub env_backups: u32,
     /// Free bytes that must remain after the release is unpacked.
     pub disk_free_min_bytes: u64,

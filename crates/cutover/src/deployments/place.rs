@@ -38,14 +38,14 @@ pub(crate) enum PlaceError {
     #[error("environment {0} is on other machines")]
     Elsewhere(String),
     /// Two targets in one directory.
-    #[error("targets {one} and {other} have the same deploy_to {path}")]
+    #[error("targets {one} and {other} {why}")]
     Shared {
         /// A target.
         one: String,
         /// Another.
         other: String,
-        /// Their directory.
-        path: String,
+        /// What they have.
+        why: String,
     },
 }
 
@@ -83,9 +83,9 @@ impl<'a> Place<'a> {
 
     fn add(&mut self, environment: &'a EnvironmentConfig, target: &TargetName) -> Result<(), PlaceError> {
         let Some(TargetConfig::Host(config)) = environment.targets.get(target) else { return Ok(()) };
-        if let Some((other, _)) = self.targets.iter().find(|(_, other)| other.deploy_to == config.deploy_to) {
-            let path = config.deploy_to.display().to_string();
-            return Err(PlaceError::Shared { one: other.to_string(), other: target.to_string(), path });
+        let collides = self.targets.iter().find_map(|(name, other)| Some((name, other.collides_with(config)?)));
+        if let Some((other, why)) = collides {
+            return Err(PlaceError::Shared { one: other.to_string(), other: target.to_string(), why });
         }
         self.targets.insert(target.clone(), config);
         Ok(())

@@ -10,7 +10,7 @@ use cutover_core::id::TargetName;
 use cutover_targets::remote::bootstrap::read_preamble;
 use cutover_targets::remote::content::{Ahead, unpack_ahead, unpack_manifest};
 use cutover_targets::remote::frame::{Kind, receive};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -97,13 +97,10 @@ fn check(targets: &BTreeMap<TargetName, HostConfig>) -> io::Result<()> {
     if targets.len() > TARGET_COUNT_MAX {
         return refused(format!("the order has {} targets; the most is {TARGET_COUNT_MAX}", targets.len()));
     }
-    let mut places = BTreeSet::new();
-    for (name, config) in targets {
-        if !places.insert(&config.deploy_to) {
-            return refused(format!(
-                "target {name}: another one has the same deploy_to {}",
-                config.deploy_to.display()
-            ));
+    for (at, (name, config)) in targets.iter().enumerate() {
+        let before = targets.iter().take(at);
+        if let Some((other, why)) = before.filter_map(|(other, at)| Some((other, at.collides_with(config)?))).next() {
+            return refused(format!("targets {other} and {name} {why}"));
         }
         if let Some(why) = config.misplaced() {
             return refused(format!("target {name}: {why}"));

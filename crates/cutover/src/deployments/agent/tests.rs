@@ -324,7 +324,19 @@ fn an_order_whose_targets_no_config_could_have_is_refused_before_anything_is_don
     let twice = refused(&|order, site| {
         order.targets.values_mut().for_each(|config| config.deploy_to = site.to_owned());
     });
-    assert!(twice.starts_with("target other: another one has the same deploy_to /"), "{twice}");
+    assert!(twice.starts_with("targets app and other have the same deploy_to /"), "{twice}");
+    for (of, inside) in [("app", "other"), ("other", "app")] {
+        let nested = refused(&|order, site| {
+            let deploy_to = |name: &str| if name == inside { site.join("releases/x") } else { site.to_owned() };
+            order.targets.iter_mut().for_each(|(name, config)| config.deploy_to = deploy_to(name.as_str()));
+        });
+        assert!(
+            nested.starts_with("targets app and other have a deploy_to that lies in"),
+            "{inside} in {of}: {nested}"
+        );
+    }
+    let none_kept = refused(&|order, _| order.targets.values_mut().for_each(|config| config.keep_releases = 0));
+    assert!(none_kept.contains("keep_releases is 0, and must be from 2 to 1000"), "{none_kept}");
     for path in ["release.json", ".venv/lib", ".env", ".env/x"] {
         let why = refused(&|order, _| {
             order.targets.values_mut().for_each(|config| config.linked_files = vec![path.into()]);
