@@ -2,14 +2,14 @@
 
 use super::agents::PREFIX;
 use super::refusal::{Caller, advise};
-use super::remote::{Trouble, Undone};
+use super::remote::{Ears, Trouble, Undone};
 use crate::error::{CommandError, ErrorKind};
 use cutover_targets::remote::bootstrap::{Agent, Greeting, greeting, preamble};
 use cutover_targets::remote::ssh::Connection;
 use rustix::io::ioctl_fionread;
 use std::fs::File;
-use std::io::{self, BufReader, Read, Write};
-use std::process::{ChildStdin, ChildStdout, ExitStatus};
+use std::io::{self, Read, Write};
+use std::process::{ChildStdin, ExitStatus};
 
 /// Where `ssh` is told what the host shall hear, and how much of that has been said.
 pub(super) struct Launch<'f> {
@@ -25,7 +25,7 @@ impl<'f> Launch<'f> {
     }
 
     /// Sees that the agent is there, and that it has heard the first flight.
-    pub(super) fn go(&mut self, from: &mut BufReader<ChildStdout>, agents: &[Agent]) -> Result<(), Trouble> {
+    pub(super) fn go(&mut self, from: &mut Ears, agents: &[Agent]) -> Result<(), Trouble> {
         self.take_off()?;
         let mut greeted = greeting(from)?;
         if let Greeting::Missing { system, machine } = &greeted {

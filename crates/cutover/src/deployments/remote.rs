@@ -20,6 +20,7 @@ use cutover_targets::remote::bootstrap::{Agent, command};
 use cutover_targets::remote::content::{pack_manifest, send};
 use cutover_targets::remote::frame::{ENDED_SUM_BYTES_MAX, Kind, REASON_BYTES_MAX, Sender, receive};
 use cutover_targets::remote::lacking::Lacking;
+use cutover_targets::remote::patience::{Patience, Patient, Weighed};
 use cutover_targets::remote::ssh::{Connection, Options};
 use cutover_targets::setup;
 use serde::de::DeserializeOwned;
@@ -46,6 +47,14 @@ const KEPT_BYTES_MAX: usize = 64 << 20;
 /// How often a host is told that its coordinator is there, and asked whether it is; more often where a lease is short.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
+/// How long a host may say nothing at first. Whoever logs in may have to type a passphrase: sshd waits two minutes for that.
+const GREETING_MAX: Duration = Duration::from_secs(300);
+/// How long a host at work may say nothing, and how often one that is not of several is asked for a sign of life.
+const SILENCE_MAX: Duration = Duration::from_secs(60);
+const LIFE: Duration = Duration::from_secs(10);
+/// How long a host may take to look at something: it says nothing meanwhile.
+const LOOK_MAX: Duration = Duration::from_secs(600);
+
 /// How long a host that has said its last word may take to hear what is still being said to it, and how often that is looked at.
 const PATIENCE: Duration = Duration::from_secs(2);
 const BRIEFLY: Duration = Duration::from_millis(1);
@@ -56,8 +65,12 @@ pub(crate) struct Host {
     agents: Vec<Agent>,
     connection: Connection,
     stdin: ChildStdin,
-    stdout: BufReader<ChildStdout>,
+    stdout: Ears,
+    patience: Patience,
 }
+
+/// Where a host is heard.
+pub(super) type Ears = BufReader<Patient<ChildStdout>>;
 
 /// What is to be done on a host, and with what.
 pub(crate) struct Errand<'a> {
@@ -163,12 +176,14 @@ impl Host {
             failure.hint.into_iter().fold(told, CommandError::hint)
         })?;
         let caller = Caller::new(name, options);
-        Ok(Self { caller, agents, connection, stdin, stdout: BufReader::new(stdout) })
+        let patience = Patience::new(GREETING_MAX);
+        let stdout = BufReader::new(Patient::new(stdout, patience.clone()));
+        Ok(Self { caller, agents, connection, stdin, stdout, patience })
     }
 
     /// Has the errand done; gives how it ended, or None when there was nothing to do.
     pub(crate) fn send(self, errand: &Errand<'_>) -> Result<Option<DeploymentOutcome>, Undone> {
-        let Self { caller, agents, mut connection, stdin, mut stdout } = self;
+        let Self { caller, agents, mut connection, stdin, mut stdout, patience } = self;
         let flight = errand.flight()?;
         let mut launch = Launch::new(stdin, &flight);
         match unless_cancelled(&mut connection, || launch.go(&mut stdout, &agents)) {
@@ -177,7 +192,10 @@ impl Host {
             Err(Trouble::Lost(_)) if CANCEL.is_cancelled() => return Err(stopped(&caller.name).into()),
             Err(Trouble::Lost(why)) => return Err(launch.lost(caller, connection, &why).order()),
         }
-        match converse(launch.into_pipe(), &mut stdout, errand, || connection.end()) {
+        patience.set(SILENCE_MAX);
+        patience.sent(flight.len());
+        let pipe = Weighed::new(launch.into_pipe(), patience);
+        match converse(pipe, &mut stdout, errand, || connection.end()) {
             Ok(outcome) => Ok(outcome),
             Err(Trouble::Refused(error)) => Err(error.into()),
             Err(Trouble::Lost(why)) => Err(Loss::at_work(caller, connection, &why).order()),
@@ -194,10 +212,12 @@ impl Host {
 
     /// Has something looked at that nobody changes; gives what was seen.
     pub(super) fn look<T: DeserializeOwned>(self, flight: &[u8]) -> Result<T, CommandError> {
-        let Self { caller, agents, mut connection, stdin, mut stdout } = self;
+        let Self { caller, agents, mut connection, stdin, mut stdout, patience } = self;
         let mut launch = Launch::new(stdin, flight);
         let seen = unless_cancelled(&mut connection, || {
             launch.go(&mut stdout, &agents)?;
+            patience.set(LOOK_MAX);
+            patience.sent(flight.len());
             view(&mut stdout)
         });
         match seen {
@@ -215,7 +235,7 @@ impl Host {
         hearing: Hearing<'_>,
         output: &mut dyn Write,
     ) -> Result<i32, CommandError> {
-        let Self { caller, agents, mut connection, stdin, mut stdout } = self;
+        let Self { caller, agents, mut connection, stdin, mut stdout, patience } = self;
         let flight = flight(letter, None, None, None)?;
         let mut launch = Launch::new(stdin, &flight);
         match launch.go(&mut stdout, &agents) {
@@ -223,6 +243,8 @@ impl Host {
             Err(Trouble::Refused(error)) => return Err(error),
             Err(Trouble::Lost(why)) => return Err(launch.lost(caller, connection, &why).question()),
         }
+        // What answers may have nothing to say for long: logs are followed, commands run.
+        patience.set(Duration::MAX);
         let pipe = launch.into_pipe();
         if hearing.is_endless {
             breathe(pipe);
@@ -550,7 +572,7 @@ fn pass_on(voice: Voice<'_>, says: Says) {
 /// Passes on what the host is told, until it is over. What cannot be sent is noticed by whoever reads.
 fn speak<W: Write>(sender: &Sender<W>, voice: Voice<'_>, beat: (Instant, Duration), over: &AtomicBool) {
     match voice {
-        Voice::Cancel(cancel) => pass_on_cancel(sender, cancel, over),
+        Voice::Cancel(cancel) => pass_on_cancel(sender, cancel, (beat.0, LIFE), over),
         Voice::Coordinator { words, .. } => pass_on_words(sender, words, beat, over),
     }
 }
@@ -559,13 +581,24 @@ fn heartbeat(order: &Order) -> Duration {
     order.part.as_ref().map_or(HEARTBEAT, |part| HEARTBEAT.min(part.lease / 4))
 }
 
-fn pass_on_cancel<W: Write>(sender: &Sender<W>, cancel: &Cancel, over: &AtomicBool) {
+fn pass_on_cancel<W: Write>(sender: &Sender<W>, cancel: &Cancel, beat: (Instant, Duration), over: &AtomicBool) {
+    let (mut is_told, mut asked_at) = (false, beat.0);
     while !over.load(Ordering::SeqCst) {
-        if cancel.is_cancelled() {
+        if cancel.is_cancelled() && !is_told {
+            is_told = true;
             let _sent = sender.send(Kind::Cancel, &[]);
-            return;
         }
+        ask_for_life(sender, beat, &mut asked_at);
         std::thread::park_timeout(POLL);
+    }
+}
+
+/// Asks a host whether it is there, when that was not done for a while: it would else say nothing for as long as it works.
+fn ask_for_life<W: Write>(sender: &Sender<W>, (began, interval): (Instant, Duration), asked_at: &mut Instant) {
+    if asked_at.elapsed() >= interval {
+        *asked_at = Instant::now();
+        // A connection that broke is noticed by whoever reads from it.
+        let _sent = sender.send_json(Kind::Alive, &began.elapsed().as_millis());
     }
 }
 
@@ -580,11 +613,7 @@ fn pass_on_words<W: Write>(
         let _sent = match word {
             Some(Told::Go(gate)) => sender.send_json(Kind::Go, &gate),
             Some(Told::Stop { why }) => sender.send(Kind::Cancel, beginning(&why)),
-            None if asked_at.elapsed() < heartbeat => return,
-            None => {
-                asked_at = Instant::now();
-                sender.send_json(Kind::Alive, &began.elapsed().as_millis())
-            }
+            None => return ask_for_life(sender, (began, heartbeat), &mut asked_at),
         };
     });
 }

@@ -12,5 +12,6 @@ pub mod frame;
 pub mod host_key;
 mod keyring;
 pub mod lacking;
+pub mod patience;
 pub mod ssh;
 mod way;

@@ -133,3 +133,44 @@ fn whoever_is_told_to_stop_hears_it_however_long_the_reason_is() {
         assert!(kind == Kind::Cancel && why.starts_with(&heard) && heard.len() >= why.len().min(1000), "{heard}");
     }
 }
+
+#[test]
+fn a_host_that_works_in_silence_is_asked_for_a_sign_of_life_also_once_it_was_told_to_stop() {
+    let (cancel, over) = (Cancel::new(), AtomicBool::new(false));
+    cancel.cancel();
+    let (from_client, to_host) = pipe().unwrap();
+    let sender = Sender::new(to_host);
+    let mut heard = Vec::new();
+
+    std::thread::scope(|scope| {
+        let speaker = scope.spawn(|| pass_on_cancel(&sender, &cancel, (Instant::now(), BRIEFLY), &over));
+        let mut from_client = from_client;
+        for _ in 0..3 {
+            heard.push(receive(&mut from_client).unwrap().unwrap().0);
+        }
+        over.store(true, Ordering::SeqCst);
+        speaker.thread().unpark();
+    });
+
+    assert_eq!(heard, [Kind::Cancel, Kind::Alive, Kind::Alive]);
+}
+
+#[test]
+fn a_host_that_says_nothing_any_more_is_let_go_of() {
+    let (order, never) = (order(), Cancel::new());
+    let (said, _silent) = pipe().unwrap();
+    let mut said = Patient::new(said, Patience::new(POLL));
+    let errand = Errand {
+        order: &order,
+        variables: None,
+        artifact: None,
+        ahead: None,
+        observer: &Nobody,
+        voice: Voice::Cancel(&never),
+        ended: &|_| {},
+    };
+
+    let heard = converse(io::sink(), &mut said, &errand, || {});
+
+    assert!(matches!(heard, Err(Trouble::Lost(why)) if why.starts_with("it has said nothing for")));
+}
