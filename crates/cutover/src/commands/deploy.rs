@@ -2,7 +2,7 @@
 
 use super::packing::{named, pack};
 use super::words;
-use super::work_tree::warn_of_uncommitted;
+use super::work_tree::{warn_beside, warn_of_uncommitted};
 use crate::context::Context;
 use crate::deployments::{Session, Task};
 use crate::error::CommandError;
@@ -132,9 +132,14 @@ pub(crate) fn find_artifact(context: &Context, what: &WhatArgs) -> Result<Artifa
         (None, Some(revision)) => PackSource::Commit(revision.clone()),
         (None, None) => PackSource::Commit("HEAD".to_owned()),
     };
-    // Before packing, which may take a while: whoever forgot to commit wants to stop here.
-    let unknown = warn_of_uncommitted(context, Some(&source))?;
-    let artifact = pack(context, &source, false)?;
+    let (artifact, unknown) = if context.project()?.config.artifact.build.is_some() {
+        // Before the build, which may take a while: whoever forgot to commit wants to stop here.
+        let unknown = warn_of_uncommitted(context, Some(&source))?;
+        (pack(context, &source, false)?, unknown)
+    } else {
+        let (packed, unknown) = warn_beside(context, &source, || pack(context, &source, false))?;
+        (packed?, unknown)
+    };
     unknown.iter().for_each(|why| {
         context.output.warn(&format!("nobody knows whether there are uncommitted changes: {why}"));
     });
