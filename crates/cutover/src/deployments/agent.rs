@@ -6,7 +6,7 @@ mod flight;
 
 use super::conductor::Conductor;
 use super::draft::Draft;
-use super::letter::{Answer, AtGate, Present, Question};
+use super::letter::{Answer, AtGate, Present, Question, Untold};
 use super::line::{FarCoordinator, Line};
 use super::preview::{Previewed, compare_variables};
 use crate::error::CommandError;
@@ -179,7 +179,7 @@ fn conduct<W: Write + Send>(
 }
 
 fn answer<W: Write>(sender: &Sender<W>, done: Result<Option<Ended>, CommandError>, ended: &[Ended]) -> io::Result<()> {
-    as_messages(ended)?.iter().try_for_each(|ended| sender.send(Kind::Ended, ended))?;
+    as_messages(ended)?.iter().try_for_each(|(kind, message)| sender.send(*kind, message))?;
     match done {
         Ok(ended) => sender.send_json(Kind::Done, &Answer { outcome: ended.map(|ended| ended.outcome) }),
         Err(error) => sender.send_json(Kind::Refused, &error),
@@ -187,17 +187,18 @@ fn answer<W: Write>(sender: &Sender<W>, done: Result<Option<Ended>, CommandError
 }
 
 /// What ended, in its order: as much of the newest as a client hears out. It is asked for the rest when it is asked what happened;
-/// a deployment that is too large for a message stays here.
-fn as_messages(ended: &[Ended]) -> io::Result<Vec<Vec<u8>>> {
+/// of a deployment that is too large for a message it is told that it stays here.
+fn as_messages(ended: &[Ended]) -> io::Result<Vec<(Kind, Vec<u8>)>> {
     let (mut messages, mut left) = (Vec::new(), ENDED_SUM_BYTES_MAX);
     for ended in ended.iter().rev() {
-        let message = serde_json::to_vec(ended)?;
+        let (mut kind, mut message) = (Kind::Ended, serde_json::to_vec(ended)?);
         if message.len() > ENDED_BYTES_MAX {
-            continue;
+            let untold = Untold { deployment: ended.plan.deployment.clone() };
+            (kind, message) = (Kind::Untold, serde_json::to_vec(&untold)?);
         }
         let Some(rest) = left.checked_sub(message.len()) else { break };
         left = rest;
-        messages.push(message);
+        messages.push((kind, message));
     }
     messages.reverse();
     Ok(messages)

@@ -6,6 +6,7 @@ use super::line::{FarCoordinator, Line};
 use super::order::{Order, Task};
 use super::remote::{Errand, Host, Says, Told, Undone, Voice, each_word};
 use crate::error::CommandError;
+use crate::output::Output;
 use cutover_artifacts::{Artifact, ArtifactBlobs, ArtifactStore};
 use cutover_core::artifact::{BlobSource, Manifest};
 use cutover_core::event::Observer;
@@ -33,6 +34,9 @@ pub(super) struct Hands<'a> {
     artifact: Option<Artifact>,
     /// Contents of it that hosts probably lack, packed once for all of them.
     ahead: Option<Vec<u8>>,
+    /// The environment's hosts as the config names them now.
+    hosts: Vec<String>,
+    output: &'a Output,
 }
 
 /// One order and who is told of it.
@@ -51,6 +55,7 @@ impl<'a> Hands<'a> {
         artifacts: &'a ArtifactStore,
         task: &Task,
         earlier: Option<&Manifest>,
+        (hosts, output): (Vec<String>, &'a Output),
     ) -> Result<Self, CommandError> {
         let blobs = artifacts.blobs()?;
         let artifact = match task {
@@ -60,7 +65,7 @@ impl<'a> Hands<'a> {
         // Without a good guess the hosts say themselves what they lack; what cannot be read is told when they ask for it.
         let packed = artifact.as_ref().zip(earlier).map(|(new, earlier)| pack_ahead(&new.manifest, earlier, &blobs));
         let ahead = packed.and_then(|packed| packed.ok().flatten());
-        Ok(Self { variables, supervisor, artifacts, blobs, artifact, ahead })
+        Ok(Self { variables, supervisor, artifacts, blobs, artifact, ahead, hosts, output })
     }
 
     /// Has an order carried out; gives how it ended, or None when there was nothing to do.
@@ -74,6 +79,8 @@ impl<'a> Hands<'a> {
             observer: job.observer,
             voice: job.voice,
             ended: job.ended,
+            hosts: &self.hosts,
+            untold: &|sentence| self.output.warn(sentence),
         })
     }
 

@@ -3,7 +3,7 @@
 use super::order::Order;
 use super::variables::Variables;
 use cutover_core::config::HostConfig;
-use cutover_core::id::TargetName;
+use cutover_core::id::{DeploymentId, TargetName};
 use cutover_core::next::DeploymentOutcome;
 use cutover_core::rollout::Gate;
 use cutover_core::secret::Secret;
@@ -100,6 +100,13 @@ pub(super) struct Present {
     pub(super) asked_ms: u64,
     /// The gate at which the host waits.
     pub(super) gate: Option<Gate>,
+}
+
+/// The host knows of a deployment that is too large to be told of.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Untold {
+    /// Which.
+    pub(super) deployment: DeploymentId,
 }
 
 /// The agent's last message.

@@ -1,5 +1,7 @@
 //! A host that is another machine: the order goes there, and what happens comes back.
 
+mod ended;
+
 use super::afar::RECALLED_COUNT_MAX;
 use super::launch::{Launch, Loss};
 use super::letter::{Answer, AtGate, Change, Letter, Present, pack_variables};
@@ -14,7 +16,6 @@ use cutover_core::rollout::Gate;
 use cutover_core::secret::Secret;
 use cutover_core::target::{Cancel, Failure};
 use cutover_reporters::log_text;
-use cutover_targets::host::HostPlan;
 use cutover_targets::host::transaction::Ended;
 use cutover_targets::remote::bootstrap::{Agent, command};
 use cutover_targets::remote::content::{pack_manifest, send};
@@ -23,6 +24,7 @@ use cutover_targets::remote::lacking::Lacking;
 use cutover_targets::remote::patience::{Patience, Patient, Weighed};
 use cutover_targets::remote::ssh::{Connection, Options};
 use cutover_targets::setup;
+use ended::LeftOut;
 use serde::de::DeserializeOwned;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -88,6 +90,10 @@ pub(crate) struct Errand<'a> {
     pub(crate) voice: Voice<'a>,
     /// Told of each deployment that came to its end, also of those that had died before.
     pub(crate) ended: &'a dyn Fn(&Ended),
+    /// The environment's hosts as the config names them now.
+    pub(crate) hosts: &'a [String],
+    /// Told in a sentence what the host knows of deployments and is not kept here.
+    pub(crate) untold: &'a dyn Fn(&str),
 }
 
 /// What a host is told while it is at work.
@@ -426,6 +432,20 @@ pub(super) fn hear(
     began: Instant,
     ask: &dyn Fn(Lacking),
 ) -> Result<Option<DeploymentOutcome>, Trouble> {
+    let mut left_out = LeftOut::default();
+    let heard = hear_out(from, errand, began, ask, &mut left_out);
+    // Also of a host that did not finish: what was left out until then is not told again.
+    left_out.sentences(&errand.order.host).iter().for_each(|sentence| (errand.untold)(sentence));
+    heard
+}
+
+fn hear_out(
+    from: &mut impl Read,
+    errand: &Errand<'_>,
+    began: Instant,
+    ask: &dyn Fn(Lacking),
+    left_out: &mut LeftOut,
+) -> Result<Option<DeploymentOutcome>, Trouble> {
     let mut allowance = Allowance::of(errand.order);
     while let Some((kind, payload)) = receive(from)? {
         match kind {
@@ -436,7 +456,11 @@ pub(super) fn hear(
             }
             Kind::Ended => {
                 allowance.end(payload.len())?;
-                take_ended(errand, &payload)?;
+                ended::take(errand, &payload, left_out)?;
+            }
+            Kind::Untold => {
+                allowance.end(payload.len())?;
+                left_out.large(&payload)?;
             }
             Kind::Refused => return Err(Trouble::Refused(serde_json::from_slice(&payload)?)),
             Kind::Done => return Ok(serde_json::from_slice::<Answer>(&payload)?.outcome),
@@ -519,36 +543,6 @@ fn provide<W: Write>(sender: &Sender<W>, artifact: Option<(&Manifest, &dyn BlobS
         // A connection that broke is noticed by whoever reads from it.
         let _sent = send(sender, manifest, blobs, lacking);
     }
-}
-
-/// Takes the end of a deployment. What is not of what was asked for is passed over.
-fn take_ended(errand: &Errand<'_>, payload: &[u8]) -> Result<(), Trouble> {
-    let ended: Ended = serde_json::from_slice(payload)?;
-    if is_of(&ended, errand.order) {
-        (errand.ended)(&ended);
-    }
-    Ok(())
-}
-
-/// Whether a deployment is one of the order's environment, about a target of it, on its host alone: a host has no say in what
-/// happened elsewhere. What no journal could have held is none either.
-fn is_of(ended: &Ended, order: &Order) -> bool {
-    let plan = &ended.plan;
-    plan.check().is_ok()
-        && [&plan.commit, &plan.artifact].iter().all(|name| name.chars().all(|c| c.is_ascii_alphanumeric()))
-        && (1..).zip(&ended.records).all(|(seq, record)| record.seq == seq)
-        && plan.project == order.project
-        && plan.environment == order.environment
-        && plan.steps.iter().any(|step| order.targets.contains_key(&step.target))
-        && plan.steps.iter().all(|step| step.host == order.host)
-        && is_in_fleet(plan, order)
-        && ended.records.iter().all(|record| record.host.is_none())
-}
-
-/// Whether a deployment of several hosts is one of this host's, and, where this client has it made, of those hosts.
-fn is_in_fleet(plan: &HostPlan, order: &Order) -> bool {
-    let is_own = plan.deployment == order.deployment;
-    (plan.fleet.is_empty() || plan.fleet.contains(&order.host)) && (!is_own || plan.fleet == order.fleet())
 }
 
 fn at_gate(payload: &[u8]) -> Result<Says, Trouble> {

@@ -200,7 +200,9 @@ impl<'a> Session<'a> {
     pub(super) fn hands(&self, task: &Task) -> Result<Hands<'_>, CommandError> {
         let goes_far = matches!(task, Task::Deploy { .. }) && !self.is_here();
         let earlier = if goes_far { self.last_deployed() } else { None };
-        Hands::new(&self.variables, &self.supervisor, &self.artifacts, task, earlier.as_ref())
+        let hosts = self.places.iter().map(|place| place.host.to_owned()).collect();
+        let told = (hosts, &self.context.output);
+        Hands::new(&self.variables, &self.supervisor, &self.artifacts, task, earlier.as_ref(), told)
     }
 
     /// What was deployed last, as far as it is known here: hosts probably have it.

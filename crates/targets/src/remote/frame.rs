@@ -47,6 +47,8 @@ pub enum Kind {
     Lacking,
     /// A deployment came to its end, with its plan and journal.
     Ended,
+    /// A deployment came to its end whose plan and journal are too large to be told.
+    Untold,
     /// The host waits at this gate.
     Gate,
     /// The host is still there: the answer to [`Self::Alive`].
@@ -61,7 +63,7 @@ pub enum Kind {
 
 impl Kind {
     /// Each kind with its number and the most bytes that a message of it may have.
-    const ALL: [(Self, u8, usize); 17] = [
+    const ALL: [(Self, u8, usize); 18] = [
         (Self::Order, 2, 4 * MIB),
         (Self::Variables, 3, 16 * MIB),
         (Self::Manifest, 4, 32 * MIB),
@@ -79,6 +81,7 @@ impl Kind {
         (Self::Gate, 70, 4 * KIB),
         (Self::Present, 71, KIB),
         (Self::View, 72, 64 * MIB),
+        (Self::Untold, 73, KIB),
     ];
 
     fn row(self) -> (Self, u8, usize) {

@@ -85,6 +85,8 @@ fn a_host_that_stops_listening_after_it_asked_for_contents_is_hung_up_on() {
         observer: &Nobody,
         voice: Voice::Cancel(&never),
         ended: &|_| {},
+        hosts: &[],
+        untold: &|_| {},
     };
     // Nobody reads what is sent, until the client hangs up.
     let (unread, to_host) = pipe().unwrap();
@@ -108,6 +110,8 @@ fn a_host_cannot_say_that_nobody_reads_us_any_more() {
         observer: &Nobody,
         voice: Voice::Cancel(&never),
         ended: &|_| {},
+        hosts: &[],
+        untold: &|_| {},
     };
     let said = said.into_inner();
 
@@ -168,6 +172,8 @@ fn a_host_that_says_nothing_any_more_is_let_go_of() {
         observer: &Nobody,
         voice: Voice::Cancel(&never),
         ended: &|_| {},
+        untold: &|_| {},
+        hosts: &[],
     };
 
     let heard = converse(io::sink(), &mut said, &errand, || {});

@@ -26,12 +26,14 @@ fn heard(
     messages: &[(Kind, Vec<u8>)],
     observer: &dyn Observer,
     ended: &dyn Fn(&Ended),
+    untold: &dyn Fn(&str),
 ) -> Option<String> {
     let (sender, never) = (Sender::new(Vec::new()), Cancel::new());
     messages.iter().for_each(|(kind, payload)| sender.send(*kind, payload).unwrap());
     sender.send_json(Kind::Done, &Answer { outcome: None }).unwrap();
     let (variables, artifact, ahead, voice) = (None, None, None, Voice::Cancel(&never));
-    let errand = Errand { order, variables, artifact, ahead, observer, voice, ended };
+    let hosts = &[order.host.clone(), "web2".to_owned()];
+    let errand = Errand { order, variables, artifact, ahead, observer, voice, ended, hosts, untold };
     let heard = hear(&mut sender.into_inner().as_slice(), &errand, Instant::now(), &|_| {});
     heard.err().map(|trouble| match trouble {
         Trouble::Lost(why) => why,
@@ -42,8 +44,57 @@ fn heard(
 /// What a client keeps of these messages, and why it hears no more.
 fn taken(order: &Order, messages: &[(Kind, Vec<u8>)]) -> (Vec<Ended>, Option<String>) {
     let kept = RefCell::new(Vec::new());
-    let why = heard(order, messages, &Nobody, &|ended| kept.borrow_mut().push(ended.clone()));
+    let why = heard(order, messages, &Nobody, &|ended| kept.borrow_mut().push(ended.clone()), &|_| {});
     (kept.into_inner(), why)
+}
+
+/// What a client keeps of these messages, and what it tells the user that it does not.
+fn kept_and_told(order: &Order, messages: &[(Kind, Vec<u8>)]) -> (Vec<Ended>, Vec<String>) {
+    let (kept, told) = (RefCell::new(Vec::new()), RefCell::new(Vec::new()));
+    let keep = |ended: &Ended| kept.borrow_mut().push(ended.clone());
+    let why = heard(order, messages, &Nobody, &keep, &|sentence| told.borrow_mut().push(sentence.to_owned()));
+    assert_eq!(why, None);
+    (kept.into_inner(), told.into_inner())
+}
+
+/// The message of a deployment whose steps all name this host.
+fn naming(ended: &Ended, host: &str) -> (Kind, Vec<u8>) {
+    let mut ended = ended.clone();
+    ended.plan.steps.iter_mut().for_each(|step| step.host = host.into());
+    (Kind::Ended, serde_json::to_vec(&ended).unwrap())
+}
+
+#[test]
+fn what_a_host_did_under_an_earlier_name_is_kept_as_its_own() {
+    let (order, ended) = deployed();
+
+    let (kept, told) = kept_and_told(&order, &[naming(&ended, "10.0.0.1")]);
+
+    let hosts: Vec<&str> = kept.iter().flat_map(|ended| &ended.plan.steps).map(|step| step.host.as_str()).collect();
+    assert!(!hosts.is_empty() && hosts.iter().all(|host| *host == order.host), "{hosts:?}");
+    assert_eq!((kept.len(), told), (1, Vec::new()));
+}
+
+#[test]
+fn what_a_host_tells_of_another_one_is_left_out_and_the_user_is_told() {
+    let (order, ended) = deployed();
+
+    let (kept, told) = kept_and_told(&order, &[naming(&ended, "web2")]);
+
+    assert_eq!((kept.len(), told.len()), (0, 1), "{told:?}");
+    let named = [ended.plan.deployment.as_str(), "names web2", "speaks for itself alone"];
+    assert!(named.iter().all(|part| told[0].contains(part)), "{told:?}");
+}
+
+#[test]
+fn a_deployment_that_is_too_large_to_be_told_of_is_named_to_the_user() {
+    let (order, ended) = deployed();
+    let large = Ended { unfiled: Some("x".repeat(ENDED_BYTES_MAX)), ..ended.clone() };
+
+    let (kept, told) = kept_and_told(&order, &as_messages(&[large, ended.clone()]).unwrap());
+
+    assert_eq!((kept.len(), told.len()), (1, 1), "{told:?}");
+    assert!(told[0].contains(ended.plan.deployment.as_str()) && told[0].contains("at most 4 MiB"), "{told:?}");
 }
 
 /// The message, blown up to so many bytes.
@@ -77,8 +128,12 @@ fn an_agent_tells_as_much_of_the_newest_as_a_client_hears_out() {
     let mut all: Vec<Ended> = (0..10).map(|number| sized(number, 3 << 20)).collect();
     all.insert(8, sized(99, ENDED_BYTES_MAX));
 
-    let told: Vec<Ended> =
-        as_messages(&all).unwrap().iter().map(|message| serde_json::from_slice(message).unwrap()).collect();
+    let messages = as_messages(&all).unwrap();
+    let told: Vec<Ended> = messages
+        .iter()
+        .filter(|(kind, _)| *kind == Kind::Ended)
+        .map(|(_, message)| serde_json::from_slice(message).unwrap())
+        .collect();
 
     let number = |ended: &Ended| ended.unfiled.as_ref().unwrap().split(' ').next().unwrap().to_owned();
     assert_eq!(told.iter().map(number).collect::<Vec<_>>(), ["5", "6", "7", "8", "9"]);
@@ -156,7 +211,7 @@ impl Observer for Counter {
 fn watched(order: &Order, events: &[Event]) -> (Vec<Event>, bool) {
     let messages: Vec<_> = events.iter().map(|event| (Kind::Event, serde_json::to_vec(event).unwrap())).collect();
     let counter = Counter::default();
-    let why = heard(order, &messages, &counter, &|_| {});
+    let why = heard(order, &messages, &counter, &|_| {}, &|_| {});
     (counter.0.into_inner().unwrap(), why.is_none())
 }
 

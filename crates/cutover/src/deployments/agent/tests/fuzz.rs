@@ -257,6 +257,8 @@ fn a_client_comes_to_no_harm_by_what_an_agent_says() {
             observer: &Deaf,
             voice: Voice::Cancel(&never),
             ended: &ended,
+            hosts: &[],
+            untold: &|_| {},
         };
         let ask = |lacking| drop(content::send(&Sender::new(io::sink()), &manifest, &second, lacking));
         let _heard = hear(&mut frames.concat().as_slice(), &errand, Instant::now(), &ask);
