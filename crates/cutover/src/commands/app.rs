@@ -151,8 +151,9 @@ fn logs(
     if follows {
         return follow(context, &followed(context, session, &chosen)?, lines);
     }
+    let at_hand = asked_here(context, session)?;
     for one @ (name, _, _) in &chosen {
-        match log(context, session, one) {
+        match log(context, session, one, &at_hand) {
             Ok(text) => tell_log(context, name, &text, lines)?,
             // One that cannot be read hides none of the others.
             Err(error) if chosen.len() > 1 => context.output.warn(&format!("{name}: {}", error.message())),
@@ -216,13 +217,18 @@ fn at_hand(context: &Context, environment: &str) -> Result<Vec<(String, Secret)>
 }
 
 /// What a service logged, with its secrets masked.
-fn log(context: &Context, session: &Session<'_>, (name, config, layout): &Chosen<'_>) -> Result<String, CommandError> {
+fn log(
+    context: &Context,
+    session: &Session<'_>,
+    (name, config, layout): &Chosen<'_>,
+    at_hand: &[(String, Secret)],
+) -> Result<String, CommandError> {
     let Some(service) = &config.service else { return Ok(String::new()) };
     let service = session.service(name, config, service, layout);
     service.check_log()?;
     let beginning = LogMark { at: jiff::Timestamp::UNIX_EPOCH, ..LogMark::now(LogPlace::Time) };
     let text = service.log_since(&beginning, LOG_BYTES_MAX)?;
-    Ok(masker(context, session, config, &asked_here(context, session)?)?.mask(&text))
+    Ok(masker(context, session, config, at_hand)?.mask(&text))
 }
 
 fn tell_log(context: &Context, name: &TargetName, text: &str, lines: usize) -> Result<(), CommandError> {

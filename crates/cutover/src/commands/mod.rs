@@ -27,7 +27,6 @@ mod since;
 mod status;
 mod supervise;
 mod table;
-pub(crate) mod unfinished;
 pub(crate) mod words;
 mod work_tree;
 
@@ -35,12 +34,11 @@ use crate::context::Context;
 use crate::demo::DemoArgs;
 use crate::deployments::there::{self, Inquiry};
 use crate::doctor::DoctorArgs;
-use crate::error::{CommandError, output_failed};
+use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::setup::SetupArgs;
 use clap::Subcommand;
 use cutover_core::mask::Masker;
-use masked::Masked;
 
 /// What can be asked for.
 #[derive(Debug, Subcommand)]
@@ -146,10 +144,16 @@ impl Command {
         }
         let unheard = |host: &str, error: &CommandError| context.output.warn(&format!("{host}: {}", error.reason()));
         let inquiry = Inquiry { environment, hosts: &only.host, args: &args, streams, follows, unheard: &unheard };
-        let masker = if let Self::App(args) = self { args.masker(context)? } else { Masker::new([]) };
-        let mut masked = Masked::new(std::io::stdout(), &masker);
-        let code = there::ask(context, &inquiry, &mut masked)?;
-        masked.finish().map_err(|error| output_failed(&error))?;
+        // What is answered here is masked here already.
+        let goes_elsewhere = there::goes_elsewhere(context, environment)?;
+        let masker = if let Self::App(args) = self
+            && goes_elsewhere
+        {
+            args.masker(context)?
+        } else {
+            Masker::new([])
+        };
+        let code = masked::through(std::io::stdout(), &masker, |masked| there::ask(context, &inquiry, masked))?;
         code.map_or(Ok(()), |code| std::process::exit(code))
     }
 

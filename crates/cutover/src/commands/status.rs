@@ -1,11 +1,10 @@
 //! `cutover status`.
 
 use super::HostArgs;
-use super::unfinished::Unfinished;
 use super::words;
 use crate::context::Context;
 use crate::deployments::{
-    Place, journals_fault,
+    Place, Unfinished, journals_fault,
     there::{self, Inquiry},
 };
 use crate::error::CommandError;
@@ -183,20 +182,16 @@ fn see(context: &Context, name: &EnvironmentName, config: &EnvironmentConfig) ->
     let inquiry = Inquiry { environment: name.as_str(), hosts: &[], args: &args, streams, follows, unheard: &note };
     let asked = there::ask(context, &inquiry, &mut answer);
     let unheard = unheard.into_inner().unwrap_or_else(PoisonError::into_inner);
-    match asked {
+    let told = (!answer.is_empty()).then(|| Told::There(String::from_utf8_lossy(&answer).into_owned()));
+    match (asked, told) {
         // What the reachable hosts said is told whatever the others did.
-        Ok(Some(_)) if !unheard.is_empty() => {
-            let told = (!answer.is_empty()).then(|| Told::There(String::from_utf8_lossy(&answer).into_owned()));
-            Seen { told, unheard, exit: Exit::Unreachable }
-        }
-        Ok(Some(_)) if !answer.is_empty() => {
-            Seen::of(Told::There(String::from_utf8_lossy(&answer).into_owned()), Exit::Done)
-        }
-        Ok(Some(code)) => {
+        (Ok(Some(_)), told) if !unheard.is_empty() => Seen { told, unheard, exit: Exit::Unreachable },
+        (Ok(Some(_)), Some(told)) => Seen::of(told, Exit::Done),
+        (Ok(Some(code)), None) => {
             Seen::of(Told::Here(unseen(name, format!("the host answered with exit code {code}"))), Exit::Failed)
         }
-        Ok(None) => Seen::of(Told::Here(look(context, name, config)), Exit::Done),
-        Err(error) => Seen::of(Told::Here(unseen(name, why(&error))), error.exit()),
+        (Ok(None), _) => Seen::of(Told::Here(look(context, name, config)), Exit::Done),
+        (Err(error), _) => Seen::of(Told::Here(unseen(name, why(&error))), error.exit()),
     }
 }
 

@@ -18,7 +18,7 @@ use cutover_targets::host::transaction::Ended;
 use cutover_targets::host::{Offer, SupervisorProgram};
 use cutover_targets::remote::bootstrap::present;
 use cutover_targets::remote::content::{Inlet, Remote};
-use cutover_targets::remote::frame::{ENDED_BYTES_MAX, ENDED_SUM_BYTES_MAX, Kind, REASON_BYTES_MAX, Sender, receive};
+use cutover_targets::remote::frame::{ENDED_BYTES_MAX, ENDED_SUM_BYTES_MAX, Kind, Sender, receive};
 use cutover_targets::setup;
 use flight::{Flight, Request, Sight};
 use std::cell::RefCell;
@@ -112,7 +112,7 @@ impl<W: Write> Ear<W> {
         match kind {
             Kind::Content => self.inlet.piece(payload),
             Kind::Unavailable => self.inlet.fail(&String::from_utf8_lossy(&payload)),
-            Kind::Cancel => self.cancel.cancel_because(&reason(&payload)),
+            Kind::Cancel => self.cancel.cancel_because(&String::from_utf8_lossy(&payload)),
             Kind::Go => self.line.go(serde_json::from_slice(&payload).map_err(|error| error.to_string())?),
             Kind::Alive => self.answer(serde_json::from_slice(&payload).map_err(|error| error.to_string())?),
             kind => return Err(format!("the client sent {kind:?} out of turn")),
@@ -124,11 +124,6 @@ impl<W: Write> Ear<W> {
         // A client that is gone is noticed by who reads what it says.
         let _told = self.sender.send_json(Kind::Present, &Present { asked_ms, gate: self.line.gate() });
     }
-}
-
-/// Why a client says to stop; only its beginning, for it stands in the journal.
-fn reason(payload: &[u8]) -> String {
-    String::from_utf8_lossy(&payload[..payload.len().min(REASON_BYTES_MAX)]).into_owned()
 }
 
 /// Tells what was to be looked at.

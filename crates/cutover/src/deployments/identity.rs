@@ -18,17 +18,22 @@ pub(crate) fn deployment_id(now: Timestamp) -> Result<DeploymentId, InvalidId> {
 
 /// Who asks: what CI says, else the user and the machine.
 pub(crate) fn asker() -> String {
-    let variable = |name| std::env::var(name).ok().filter(|value: &String| !value.is_empty());
     let named = variable("CUTOVER_BY").or_else(|| variable("GITHUB_ACTOR"));
     let name = named.unwrap_or_else(|| {
-        let user = variable("SUDO_USER")
-            .or_else(|| variable("USER"))
-            .or_else(|| variable("LOGNAME"))
-            .or_else(|| own_account().map(|account| account.name))
-            .unwrap_or_else(|| "unknown".to_owned());
+        let user = own_name().unwrap_or_else(|| "unknown".to_owned());
         format!("{user}@{}", rustix::system::uname().nodename().to_string_lossy())
     });
     name.chars().filter(|c| !c.is_control()).take(ASKER_LENGTH_MAX).collect()
+}
+
+/// Who asks on this machine, also through sudo; None where that is not known.
+pub(crate) fn own_name() -> Option<String> {
+    let named = ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(variable);
+    named.or_else(|| own_account().map(|account| account.name))
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 #[cfg(test)]

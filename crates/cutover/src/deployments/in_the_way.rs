@@ -1,6 +1,6 @@
 //! What is in the way of a deployment that would come now.
 
-use crate::commands::unfinished::Unfinished;
+use super::unfinished::Unfinished;
 use crate::commands::words;
 use cutover_core::id::EnvironmentName;
 use cutover_targets::host::lock::{holder, maintenance};

@@ -41,6 +41,13 @@ pub(crate) struct Inquiry<'a> {
     pub(crate) unheard: &'a (dyn Fn(&str, &CommandError) + Sync),
 }
 
+/// Whether an environment is not just on this machine.
+pub(crate) fn goes_elsewhere(context: &Context, environment: &str) -> Result<bool, CommandError> {
+    let (name, config) = context.environment(environment)?;
+    let places = Place::all(name, config)?;
+    Ok(places.len() > 1 || !places.iter().all(Place::is_here))
+}
+
 /// Has a command line answered where the environment is; None when that is here. Gives the exit code, the worst of several.
 pub(crate) fn ask(
     context: &Context,

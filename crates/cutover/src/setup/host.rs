@@ -1,11 +1,10 @@
 //! Which machine is prepared, who logs in for it, and for whom.
 
-use crate::deployments::Place;
+use crate::deployments::{Place, own_name};
 use crate::error::{CommandError, ErrorKind};
 use cutover_targets::remote::destination::Destination;
 use cutover_targets::remote::host_key::resolve;
 use cutover_targets::remote::ssh::Options;
-use cutover_targets::setup::own_account;
 
 /// A machine that is prepared.
 pub(super) enum Machine {
@@ -33,7 +32,7 @@ impl Login {
     /// Who deploys is whom `ssh` logs in there; here it is whoever asks.
     pub(super) fn find(machine: &Machine, admin: &str, options: &Options) -> Result<Self, CommandError> {
         let Machine::There(host) = machine else {
-            return Ok(Self { admin: String::new(), user: own_name()? });
+            return Ok(Self { admin: String::new(), user: own_name().ok_or_else(nobody)? });
         };
         let user = resolve(host, options)?.user;
         if user == "root" {
@@ -46,16 +45,10 @@ impl Login {
     }
 }
 
-/// Who asks on this machine, also through sudo.
-fn own_name() -> Result<String, CommandError> {
-    let name = ["SUDO_USER", "USER", "LOGNAME"]
-        .into_iter()
-        .filter_map(|name| std::env::var(name).ok())
-        .find(|name| !name.is_empty());
-    name.or_else(|| own_account().map(|account| account.name)).ok_or_else(|| {
-        let who = rustix::process::geteuid().as_raw();
-        let told =
-            format!("it is not known who you are: uid {who} has no account here, and neither USER nor LOGNAME is set");
-        CommandError::new(ErrorKind::Usage, told).state("nothing was changed").hint("set USER to who shall deploy")
-    })
+/// Nothing may be prepared for nobody.
+fn nobody() -> CommandError {
+    let who = rustix::process::geteuid().as_raw();
+    let told =
+        format!("it is not known who you are: uid {who} has no account here, and neither USER nor LOGNAME is set");
+    CommandError::new(ErrorKind::Usage, told).state("nothing was changed").hint("set USER to who shall deploy")
 }

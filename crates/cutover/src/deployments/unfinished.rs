@@ -70,7 +70,7 @@ impl Unfinished {
     }
 
     /// In a few lines, the last one saying what to do.
-    pub(super) fn lines(&self, environment: &EnvironmentName) -> Vec<String> {
+    pub(crate) fn lines(&self, environment: &EnvironmentName) -> Vec<String> {
         let Self { deployment, state, why } = self;
         match state {
             State::Unfinished => vec![
