@@ -109,6 +109,12 @@ impl CommandError {
         }
     }
 
+    /// The same error as one of another sort.
+    #[must_use]
+    pub(crate) fn of_kind(self, kind: ErrorKind) -> Self {
+        Self { kind, ..self }
+    }
+
     /// The same error with the chain of errors that led to it.
     #[must_use]
     pub(crate) fn because(mut self, cause: &dyn Error) -> Self {

@@ -246,6 +246,8 @@ impl Host {
         let mut launch = Launch::new(stdin, &flight);
         match launch.go(&mut stdout, &agents) {
             Ok(()) => connection.authenticated(),
+            // As where several are asked: none that could not be asked was reached. Who prepares a host asks nothing.
+            Err(Trouble::Refused(error)) if !caller.prepares => return Err(error.of_kind(ErrorKind::Unreachable)),
             Err(Trouble::Refused(error)) => return Err(error),
             Err(Trouble::Lost(why)) => return Err(launch.lost(caller, connection, &why).question()),
         }

@@ -59,6 +59,25 @@ fn a_host_of_another_kind_gets_the_agent_that_lies_beside() {
 }
 
 #[test]
+fn a_status_ends_alike_where_no_agent_is_for_a_host_or_for_one_of_several() {
+    let sandbox = far("");
+    sandbox.script("ssh", &arm(&sandbox));
+    let program = installed(&sandbox);
+    let status = || {
+        let output = cutover(&sandbox, program.to_str().unwrap(), &["status", "production"]).output().unwrap();
+        let ran = sandbox.ran(&output);
+        (ran.code, ran.told())
+    };
+
+    let (one, said) = status();
+    assert_eq!(one, 7, "{said}");
+    assert!(said.contains("has no agent for that"), "{said}");
+    sandbox.write("cutover.toml", &sandbox.config().replace("\"far.test\"", "\"far.test\", \"afar.test\""));
+    let (several, said) = status();
+    assert_eq!(several, 7, "{said}");
+}
+
+#[test]
 fn a_host_that_no_agent_is_for_is_left_alone_and_it_is_said_where_one_belongs() {
     let sandbox = far("");
     sandbox.script("ssh", &arm(&sandbox));
