@@ -290,6 +290,16 @@ fn a_service_that_dies_after_three_seconds_is_caught_by_the_soak() {
 }
 
 #[test]
+fn a_service_without_probes_that_dies_after_two_seconds_is_caught() {
+    let mut case = Case::shell("sleep 2; exit 3", Vec::new());
+    case.unhealthy("did not stay healthy for 5s");
+
+    // Whoever asks for less gets less.
+    case.config.soak = Duration::from_millis(100);
+    assert!(case.restart_and_verify().unwrap().is_empty());
+}
+
+#[test]
 fn a_probe_that_fails_during_the_soak_is_caught() {
     let port = free_port();
     let mut case = Case::server(port, &["sick_after=1"], vec![http(port, "/")]);

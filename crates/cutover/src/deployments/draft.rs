@@ -64,7 +64,7 @@ impl Draft<'_> {
     }
 
     /// What a deployment does not see to.
-    pub(super) fn remarks(&self) -> Vec<String> {
+    fn remarks(&self) -> Vec<String> {
         let Order { project, environment, targets, .. } = self.order;
         let told = |unit: String| {
             format!(

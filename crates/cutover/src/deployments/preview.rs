@@ -107,7 +107,7 @@ impl Preview {
             original: plan.original.clone(),
             artifact: plan.artifact.clone(),
             commit: plan.commit.clone(),
-            remarks: remarks(draft),
+            remarks: remarks(draft, plan),
             steps: plan.steps.iter().map(StepPreview::of).collect(),
             files,
             variables: compare_variables(&draft.order.targets, draft.variables)?,
@@ -121,11 +121,12 @@ impl Preview {
 }
 
 /// What people should know beforehand, each once: targets can have one journal.
-fn remarks(draft: &Draft<'_>) -> Vec<String> {
+fn remarks(draft: &Draft<'_>, plan: &HostPlan) -> Vec<String> {
     let (place, now) = (draft.order.place(), Timestamp::now());
     let in_the_way = place.layouts().flat_map(|(_, _, layout)| in_the_way(&layout, &draft.order.environment, now));
     let mut remarks = Vec::new();
-    for remark in in_the_way.chain(draft.remarks()) {
+    let planned = plan.steps.iter().flat_map(|step| step.action.work.remarks().iter().cloned());
+    for remark in in_the_way.chain(planned) {
         if !remarks.contains(&remark) {
             remarks.push(remark);
         }

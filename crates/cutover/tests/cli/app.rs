@@ -28,7 +28,9 @@ fn what_has_no_service_cannot_be_restarted_and_has_no_log() {
 
 #[test]
 fn a_restart_can_queue_up_behind_a_lock_as_the_advice_says() {
-    let sandbox = Sandbox::deployable("service.command = { restart = \"true\", stop = \"true\", status = \"true\" }");
+    let sandbox = Sandbox::deployable(
+        "service.command = { restart = \"true\", stop = \"true\", status = \"true\" }\nverify.soak = \"100ms\"",
+    );
     assert_eq!(sandbox.run(&["deploy", "production"]).code, 0);
     let lock = File::options().write(true).open(sandbox.path().join("srv/.cutover/lock")).unwrap();
     lock.lock().unwrap();
@@ -71,7 +73,7 @@ fn a_log_is_shown_without_its_terminal_escapes() {
 #[test]
 fn a_log_hides_the_secrets_of_this_release_of_earlier_ones_and_those_that_are_known_here() {
     let sandbox = Sandbox::new();
-    sandbox.host("service.process.command = [\"sleep\", \"1000\"]", "secrets = [\"TOKEN\"]");
+    sandbox.host("service.process.command = [\"sleep\", \"1000\"]\nverify.soak = \"100ms\"", "secrets = [\"TOKEN\"]");
     let run = |token: &str, args: &[&str]| {
         let output = sandbox.command(env!("CARGO_BIN_EXE_cutover")).env("TOKEN", token).args(args).output().unwrap();
         assert!(output.status.success(), "{output:?}");
@@ -98,7 +100,7 @@ fn a_log_hides_the_secrets_of_this_release_of_earlier_ones_and_those_that_are_kn
 /// A service under Cutover's supervisor that does this, and a follower of its log that nobody reads yet.
 fn followed(script: &str) -> (Sandbox, Child) {
     let sandbox = Sandbox::new();
-    let service = format!("service.process.command = [\"sh\", \"-c\", {script:?}]");
+    let service = format!("service.process.command = [\"sh\", \"-c\", {script:?}]\nverify.soak = \"100ms\"");
     sandbox.host(&service, "env = { LEVEL = \"info\" }");
     let deployed = sandbox.run(&["deploy", "production"]);
     assert_eq!(deployed.code, 0, "{}", deployed.told());

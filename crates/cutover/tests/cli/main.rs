@@ -20,5 +20,6 @@ mod resume;
 mod rollback;
 mod sandbox;
 mod status;
+mod unprobed;
 mod unreached;
 mod unreadable;

@@ -6,7 +6,7 @@ mod ports;
 mod python;
 mod unit;
 
-use crate::host::Layout;
+use crate::host::{Layout, unprobed};
 use crate::service::Service;
 use cutover_core::config::{HostConfig, ServiceConfig};
 use cutover_core::id::TargetName;
@@ -90,6 +90,7 @@ pub fn examine(patient: &Patient<'_>) -> Vec<Finding> {
         findings.extend(host::place(config, layout));
         findings.extend(config.python.iter().flat_map(python::examine));
         if let Some(service) = &config.service {
+            findings.push(probes(name, config));
             let opened = (patient.service)(name, config, service, layout);
             findings.extend(of_service(config, service, opened.as_ref(), &patient.outdated));
         }
@@ -105,6 +106,15 @@ fn of_service(config: &HostConfig, service: &ServiceConfig, opened: &dyn Service
     findings.push(log(config, opened));
     findings.extend(ports::examine(config, opened));
     findings
+}
+
+/// Whether anything but its process says that a service works.
+fn probes(target: &TargetName, config: &HostConfig) -> Finding {
+    let count = config.verify.probes.len();
+    unprobed(target, config).map_or_else(
+        || Finding::fine("probes", format!("{count} say whether target {target} works")),
+        |(what, fix)| Finding::warning("probes", what, fix),
+    )
 }
 
 fn describe(service: &ServiceConfig) -> String {

@@ -58,6 +58,32 @@ pub enum Work {
     Await(Await),
 }
 
+impl Work {
+    /// What people should know beforehand, and this step says.
+    pub fn remarks(&self) -> &[String] {
+        match self {
+            Self::Preflight(preflight) => &preflight.remarks,
+            Self::Hold(holding) => &holding.remarks,
+            Self::Receive(_)
+            | Self::Assemble(_)
+            | Self::Link(_)
+            | Self::StageEnv(_)
+            | Self::Dependencies(_)
+            | Self::Install(_)
+            | Self::Smoke(_)
+            | Self::Env(_)
+            | Self::Migrate(_)
+            | Self::Switch
+            | Self::Restart(_)
+            | Self::Verify(_)
+            | Self::Settle(_)
+            | Self::After(_)
+            | Self::Prune(_)
+            | Self::Await(_) => &[],
+        }
+    }
+}
+
 /// What must hold before anything is done.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Preflight {

@@ -22,6 +22,7 @@ mod site;
 mod steps;
 pub mod transaction;
 mod unfinished;
+mod unprobed;
 
 pub use action::{Action, Work};
 pub use archive::ended_in;
@@ -34,3 +35,4 @@ pub use site::{Offer, SupervisorProgram};
 pub(crate) use steps::preflight::find_program;
 pub use steps::preflight::make_directories as prepare_directories;
 pub use unfinished::{done_journals, open_journals};
+pub(crate) use unprobed::unprobed;

@@ -10,6 +10,7 @@ use super::fitness::misfits;
 use super::gate::Await;
 use super::layout::Layout;
 use super::release::{Release, ReleaseState, linked};
+use super::unprobed::{unprobed, unprobed_release};
 use crate::supervisor::ENV_BYTES_MAX;
 use cutover_core::artifact::{Digest, Manifest};
 use cutover_core::config::{CommandLine, HostConfig, OnLostCoordinator, ServiceConfig};
@@ -83,6 +84,7 @@ pub fn deploy(wish: &Wish<'_>, subject: &Subject<'_>) -> Result<HostPlan, Failur
     let release = new_release(wish, &subject.manifest.commit)?;
     let mut plan = Builder::new(wish, PlanKind::Deploy, release)?;
     plan.describe(subject);
+    plan.remarks.extend(unprobed_targets(wish));
     for (target, config) in &wish.targets {
         plan.prepare(target, config, subject);
     }
@@ -109,6 +111,7 @@ pub fn rollback(wish: &Wish<'_>, release: &ReleaseId) -> Result<HostPlan, Failur
         plan.plan.subject = described.subject;
     }
     for (target, config) in &wish.targets {
+        plan.remarks.extend(unprobed_release(target, config, &as_it_was(config, release)?, release));
         plan.stage_kept_env(target, config, release);
     }
     plan.gate(Gate::Switch);
@@ -127,6 +130,7 @@ pub fn restart(wish: &Wish<'_>, release: &ReleaseId, restart: bool) -> Result<Ho
     let kind = if restart { PlanKind::Restart } else { PlanKind::Deploy };
     let mut plan = Builder::new(wish, kind, release.clone())?;
     if restart {
+        plan.remarks.extend(unprobed_targets(wish));
         plan.gate(Gate::Switch);
     }
     for (target, config) in &wish.targets {
@@ -194,6 +198,12 @@ fn as_it_was(config: &HostConfig, release: &ReleaseId) -> Result<HostConfig, Fai
     Ok(HostConfig { service: described.service, verify, ..config.clone() })
 }
 
+/// What is not seen of each service that has no probe.
+fn unprobed_targets(wish: &Wish<'_>) -> impl Iterator<Item = String> {
+    let unprobed = wish.targets.iter().filter_map(|(target, config)| unprobed(target, config));
+    unprobed.map(|(what, fix)| format!("{what}; {fix}"))
+}
+
 fn digest(config: &HostConfig) -> Digest {
     // A config is made of strings, numbers and string keys only, which JSON can always hold.
     Digest::of(&serde_json::to_vec(config).unwrap_or_default())
@@ -218,6 +228,8 @@ fn new_release(wish: &Wish<'_>, commit: &str) -> Result<ReleaseId, Failure> {
 struct Builder<'a> {
     wish: &'a Wish<'a>,
     plan: HostPlan,
+    /// What the first step that can say it will say.
+    remarks: Vec<String>,
 }
 
 impl<'a> Builder<'a> {
@@ -244,7 +256,7 @@ impl<'a> Builder<'a> {
             fleet: wish.part.as_ref().map(|part| part.hosts.clone()).unwrap_or_default(),
             steps: Vec::new(),
         };
-        Ok(Self { wish, plan })
+        Ok(Self { wish, plan, remarks: wish.remarks.clone() })
     }
 
     fn describe(&mut self, subject: &Subject<'_>) {
@@ -290,7 +302,7 @@ impl<'a> Builder<'a> {
     }
 
     fn prepare(&mut self, target: &TargetName, config: &HostConfig, subject: &Subject<'_>) {
-        let remarks = self.remarks();
+        let remarks = std::mem::take(&mut self.remarks);
         let mut push = |name: &str, work: Work| self.push(target, &config.deploy_to, name, Phase::Prepare, work);
         push("preflight", Work::Preflight(Preflight { remarks, ..preflight(config, subject) }));
         push("receive", Work::Receive(subject.artifact));
@@ -357,7 +369,7 @@ impl<'a> Builder<'a> {
 
     fn hold(&mut self, target: &TargetName, config: &HostConfig) {
         let verify = Some(config.verify.clone());
-        let remarks = self.remarks();
+        let remarks = std::mem::take(&mut self.remarks);
         let holding = Holding { service: config.service.clone(), env: self.env(config), verify, remarks };
         self.push(target, &config.deploy_to, "hold", Phase::Live, Work::Hold(holding));
     }
@@ -387,15 +399,6 @@ impl<'a> Builder<'a> {
                 Work::After(Hook { name: "after".to_owned(), hook: hook.clone() }),
             );
         }
-    }
-
-    /// What the next step says of the host, which is said once.
-    fn remarks(&self) -> Vec<String> {
-        let is_said = |step: &Step<Action>| {
-            matches!(&step.action.work,
-                Work::Preflight(Preflight { remarks, .. }) | Work::Hold(Holding { remarks, .. }) if !remarks.is_empty())
-        };
-        if self.plan.steps.iter().any(is_said) { Vec::new() } else { self.wish.remarks.clone() }
     }
 
     fn env(&self, config: &HostConfig) -> EnvFile {

@@ -24,8 +24,9 @@ const PAUSE_MIN: Duration = Duration::from_millis(10);
 /// Which part of the time that has passed is paused, up to the configured interval: whatever a start takes, it is noticed
 /// before a quarter more has passed.
 const PAUSE_SHARE: u32 = 4;
-/// How long a service must run when nothing else is asked of it.
-const SETTLE: Duration = Duration::from_millis(300);
+/// How long a service must run on when nothing else is asked of it: one that dies of its first work, a connection that is
+/// refused or a file that is missing, often does so after a second or two.
+const SETTLE: Duration = Duration::from_secs(5);
 /// How often cancellation and the main process are looked at.
 const TICK: Duration = Duration::from_millis(20);
 /// How long what was seen of the service holds at least while probes do not pass yet: to ask again costs time that its
@@ -65,6 +66,11 @@ pub fn verify(verification: &Verification<'_>, progress: &dyn Progress) -> Resul
     verifier.until_healthy()?;
     verifier.soak()?;
     Ok(verifier.results)
+}
+
+/// How long a service has to stay healthy.
+pub(crate) fn soak_of(config: &VerifyConfig) -> Duration {
+    if config.probes.is_empty() && config.soak.is_zero() { SETTLE } else { config.soak }
 }
 
 struct Verifier<'a> {
@@ -110,8 +116,7 @@ impl Verifier<'_> {
 
     fn soak(&mut self) -> Result<(), Failure> {
         let config = self.asked.config;
-        let nothing_asked = config.soak.is_zero() && config.probes.is_empty();
-        let soak = if nothing_asked && self.asked.service.is_some() { SETTLE } else { config.soak };
+        let soak = if self.asked.service.is_some() { soak_of(config) } else { config.soak };
         if soak.is_zero() {
             return Ok(());
         }
