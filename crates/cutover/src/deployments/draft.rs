@@ -10,7 +10,7 @@ use cutover_core::id::ReleaseId;
 use cutover_core::target::Failure;
 use cutover_targets::host::planner::{self, Subject, Wish};
 use cutover_targets::host::{HostPlan, Layout, Release, SupervisorProgram, linked};
-use cutover_targets::setup::outdated_units;
+use cutover_targets::setup::{Outdated, outdated_units};
 
 /// What a plan is drafted from, whether it is carried out or only looked at.
 pub(super) struct Draft<'a> {
@@ -30,7 +30,7 @@ impl Draft<'_> {
         match (&self.order.task, manifest) {
             (Task::Deploy { artifact, subject, committed_at, restart }, Some(manifest)) => {
                 match planner::unchanged(&wish, artifact) {
-                    Some(live) => Ok(planner::restart(&wish, &live, *restart || !self.is_serving(&place))?),
+                    Some(live) => Ok(self.unchanged(wish, &live, *restart)?),
                     None => {
                         let committed_at = Some(*committed_at);
                         Ok(planner::deploy(&wish, &Subject { artifact: *artifact, manifest, subject, committed_at })?)
@@ -66,23 +66,48 @@ impl Draft<'_> {
     /// What a deployment does not see to.
     fn remarks(&self) -> Vec<String> {
         let Order { project, environment, targets, .. } = self.order;
-        let told = |unit: String| {
-            format!(
-                "{unit} is not what cutover.toml asks for now, and a deployment changes no units: \
-                 `cutover setup {environment}` writes it anew"
-            )
+        let told = |Outdated { unit, hides_variables }: Outdated| {
+            let why = if hides_variables && !self.variables.values.is_empty() {
+                "and its service does not see the variables and secrets, for it does not read their file"
+            } else {
+                "and a deployment changes no units"
+            };
+            format!("{unit} is not what cutover.toml asks for now, {why}: `cutover setup {environment}` writes it anew")
         };
         outdated_units(project, environment, targets).into_iter().map(told).collect()
     }
 
-    /// Whether every service runs.
-    fn is_serving(&self, place: &Place<'_>) -> bool {
-        place.layouts().all(|(name, config, layout)| {
-            let Some(service) = &config.service else { return true };
+    /// Looks at every service.
+    fn services(&self, place: &Place<'_>) -> Services {
+        let mut seen = Services { are_active: true, superseded: Vec::new() };
+        for (name, config, layout) in place.layouts() {
+            let Some(service) = &config.service else { continue };
             let service = open_service(self.variables, self.supervisor, name, (config, service), &layout);
-            service.state().is_ok_and(|state| state.active)
-        })
+            let state = service.state().ok().filter(|state| state.active);
+            seen.are_active &= state.is_some();
+            seen.superseded.extend(state.and_then(|state| service.superseded(&state)));
+        }
+        seen
     }
+
+    /// The plan where exactly this is live: what runs is left alone as long as it runs.
+    fn unchanged(&self, mut wish: Wish<'_>, live: &ReleaseId, restart: bool) -> Result<HostPlan, Failure> {
+        let services = self.services(&self.order.place());
+        let restart = restart || !services.are_active;
+        if !restart {
+            let advice = format!("`cutover app {} restart` starts it anew", self.order.environment);
+            wish.remarks.extend(services.superseded.into_iter().map(|what| format!("{what}: {advice}")));
+        }
+        planner::restart(&wish, live, restart)
+    }
+}
+
+/// What is seen of a place's services.
+struct Services {
+    /// Whether all of them run.
+    are_active: bool,
+    /// Which of them do not run as they are said to by now.
+    superseded: Vec<String>,
 }
 
 /// The release that is live on the first target.

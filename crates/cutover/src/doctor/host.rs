@@ -122,7 +122,10 @@ fn own(context: &Context, place: &Place<'_>) -> Result<Vec<Finding>, CommandErro
             &project.config.name,
             place.name,
             place.targets.iter().map(|(name, config)| (name, *config)),
-        ),
+        )
+        .into_iter()
+        .map(|outdated| outdated.unit)
+        .collect(),
         program: &supervisor.program,
         service: &service,
         targets: place.layouts().collect(),

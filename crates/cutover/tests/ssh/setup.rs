@@ -288,10 +288,43 @@ fn a_unit_that_the_config_asks_for_otherwise_is_told_of_until_setup_has_written_
         assert!(deployed.stdout.contains("`cutover setup production`"), "{deployed:?}");
     }
     assert_eq!(world.run(&["setup", "production"]).code, 0);
-    for args in [&["doctor", "production"][..], &["plan", "production"], &["deploy", "production"]] {
-        let ran = world.run(args);
-        assert!(ran.code == 0 && !ran.stdout.contains(warned), "{ran:?}");
+    // What runs was started as the unit was before.
+    let superseded = "shop.service was changed after it was started, and still runs as it was said before";
+    for restarted in [false, true] {
+        for args in [&["doctor", "production"][..], &["plan", "production"], &["deploy", "production"]] {
+            let ran = world.run(args);
+            assert!(ran.code == 0 && !ran.stdout.contains(warned), "{ran:?}");
+            assert_eq!(ran.stdout.matches(superseded).count(), usize::from(!restarted), "{ran:?}");
+            assert_eq!(ran.stdout.contains("`cutover app production restart`"), !restarted, "{ran:?}");
+        }
+        assert_eq!(world.run(&["app", "production", "restart"]).code, 0);
     }
+}
+
+#[test]
+fn variables_that_a_unit_of_before_does_not_read_are_told_of_until_setup_has_written_it() {
+    let name = "variables_that_a_unit_of_before_does_not_read_are_told_of";
+    let Some(world) = World::bare(name, CONFIG) else { return };
+    set_up(&world);
+    world.commit("one");
+    let with = config(&world).replace("linked_dirs", "env_file = \".env\"\nlinked_dirs").replace(
+        "[environments.production.hosts]",
+        "[environments.production]\nenv = { LEVEL = \"info\" }\n\n[environments.production.hosts]",
+    );
+    world.write("cutover.toml", &with);
+
+    let warned = "its service does not see the variables and secrets";
+    let (planned, deployed) = (world.run(&["plan", "production"]), world.run(&["deploy", "production"]));
+    let doctor = world.run(&["doctor", "production"]);
+
+    assert!(planned.code == 0 && planned.stdout.contains(warned), "{planned:?}");
+    assert!(deployed.code == 0 && deployed.stdout.matches(warned).count() == 1, "{deployed:?}");
+    assert!(deployed.stdout.contains("`cutover setup production` writes it anew"), "{deployed:?}");
+    assert!(doctor.stdout.contains("sees no variables and no secrets"), "{doctor:?}");
+    assert!(!doctor.stdout.contains("say what it runs in `service.start`"), "{doctor:?}");
+    assert_eq!(world.run(&["setup", "production"]).code, 0);
+    let after = world.run(&["plan", "production"]);
+    assert!(after.code == 0 && !after.stdout.contains(warned), "{after:?}");
 }
 
 #[test]

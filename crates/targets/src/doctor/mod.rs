@@ -102,10 +102,17 @@ fn of_service(config: &HostConfig, service: &ServiceConfig, opened: &dyn Service
     let mut findings = vec![Finding::of("service", opened.check().map(|()| describe(service)))];
     if let ServiceConfig::Systemd { unit, scope, .. } = service {
         findings.extend(unit::examine(config, unit, *scope, outdated.contains(unit)));
+        findings.extend(superseded(opened));
     }
     findings.push(log(config, opened));
     findings.extend(ports::examine(config, opened));
     findings
+}
+
+/// Whether it runs as it is said to by now.
+fn superseded(service: &dyn Service) -> Option<Finding> {
+    let what = service.superseded(&service.state().ok().filter(|state| state.active)?)?;
+    Some(Finding::warning("unit", what, "`cutover app ENV restart` starts it anew"))
 }
 
 /// Whether anything but its process says that a service works.

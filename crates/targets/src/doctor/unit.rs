@@ -4,14 +4,17 @@ use super::Finding;
 use super::ask::{ask, show};
 use crate::service::sudo_commands;
 use crate::setup::ENV_EXEC;
-use cutover_core::config::{HostConfig, SystemdScope};
+use cutover_core::config::{HostConfig, ServiceConfig, SystemdScope};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// What is asked for.
 const PROPERTIES: &str = "LoadState,UnitFileState,WorkingDirectory,EnvironmentFiles,ExecStart,NoNewPrivileges,ProtectSystem,NeedDaemonReload";
-/// What `setup` would do about it.
-const SETUP: &str = "say what it runs in `service.start`, and `cutover setup ENV` writes it; or put it right by hand";
+/// What to do about a unit of the user's own.
+const OWN: &str = "say what it runs in `service.start`, and `cutover setup ENV` writes it; or put it right by hand";
+/// What to do about one that setup writes.
+const SETUP: &str = "`cutover setup ENV` writes it anew; where that does not help, a drop-in of yours says otherwise, and \
+                     `systemctl cat` shows it";
 
 pub(super) fn examine(config: &HostConfig, unit: &str, scope: SystemdScope, is_outdated: bool) -> Vec<Finding> {
     let shown = show(unit, scope, PROPERTIES);
@@ -52,7 +55,7 @@ fn judge(config: &HostConfig, unit: &str, scope: SystemdScope, shown: &BTreeMap<
     }
     let is_open = text("ProtectSystem") == "no" && scope == SystemdScope::System;
     if text("NoNewPrivileges") != "yes" || is_open {
-        findings.push(Finding::warning("unit", format!("{unit} may do more than it needs to"), SETUP));
+        findings.push(Finding::warning("unit", format!("{unit} may do more than it needs to"), writer(config)));
     }
     if findings.is_empty() {
         findings.push(Finding::fine("unit", format!("{unit} is hardened, starts at boot, and agrees with the config")));
@@ -69,11 +72,23 @@ fn env_file(config: &HostConfig, unit: (&str, SystemdScope), files: &str, start:
         return None;
     }
     let fix = match unit.1 {
+        SystemdScope::System | SystemdScope::User if is_written(config) => SETUP.to_owned(),
         // Root would read it, at a path that who deploys can turn to any other file.
-        SystemdScope::System => format!("{SETUP} (docs/setup.md, \"A unit of your own\")"),
+        SystemdScope::System => format!("{OWN} (docs/setup.md, \"A unit of your own\")"),
         SystemdScope::User => format!("EnvironmentFile=-{}", linked.display()),
     };
-    Some(Finding::warning("unit", format!("{} does not read the env file", unit.0), fix))
+    let what = format!("{} does not read the env file, so its service sees no variables and no secrets", unit.0);
+    Some(Finding::warning("unit", what, fix))
+}
+
+/// Whether setup writes the unit.
+fn is_written(config: &HostConfig) -> bool {
+    matches!(config.service, Some(ServiceConfig::Systemd { start: Some(_), .. }))
+}
+
+/// Who can put a unit right, and how.
+fn writer(config: &HostConfig) -> &'static str {
+    if is_written(config) { SETUP } else { OWN }
 }
 
 /// Whether a unit runs its service through Cutover, as those do that setup writes. Some versions of systemd show quotes.
@@ -111,9 +126,11 @@ mod tests {
     use super::*;
     use cutover_core::config::{Config, TargetConfig};
 
-    fn config() -> HostConfig {
-        let text = "name = \"shop\"\n[targets.app.host]\ndeploy_to = \"/opt/shop\"\nenv_file = \".env\"\n";
-        let TargetConfig::Host(host) = Config::parse(text).unwrap().targets.into_values().next().unwrap();
+    fn config(start: &str) -> HostConfig {
+        let service = format!("service = {{ unit = \"shop.service\"{start} }}\n");
+        let text =
+            format!("name = \"shop\"\n[targets.app.host]\ndeploy_to = \"/opt/shop\"\nenv_file = \".env\"\n{service}");
+        let TargetConfig::Host(host) = Config::parse(&text).unwrap().targets.into_values().next().unwrap();
         host
     }
 
@@ -126,10 +143,13 @@ mod tests {
         ("ProtectSystem", "strict"),
     ];
 
-    fn judged(change: &[(&str, &str)]) -> Vec<(Verdict, String)> {
+    fn findings(config: &HostConfig, change: &[(&str, &str)]) -> Vec<Finding> {
         let shown = SOUND.iter().chain(change).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let findings = judge(&config(), "shop.service", SystemdScope::System, &shown);
-        findings.into_iter().map(|finding| (finding.verdict, finding.what)).collect()
+        judge(config, "shop.service", SystemdScope::System, &shown)
+    }
+
+    fn judged(change: &[(&str, &str)]) -> Vec<(Verdict, String)> {
+        findings(&config(""), change).into_iter().map(|finding| (finding.verdict, finding.what)).collect()
     }
 
     #[test]
@@ -146,6 +166,16 @@ mod tests {
             let found = judged(&[(name, value)]);
             assert_eq!(found.len(), 1, "{found:?}");
             assert!(found[0].0 == Verdict::Warning && found[0].1.contains(what), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn who_puts_a_unit_right_depends_on_who_writes_it() {
+        for change in [("EnvironmentFiles", ""), ("NoNewPrivileges", "no")] {
+            let fix = |start: &str| findings(&config(start), &[change])[0].fix.clone().unwrap();
+            assert!(fix("").starts_with("say what it runs in `service.start`"), "{}", fix(""));
+            let written = fix(", start = \"./serve\"");
+            assert!(written.starts_with("`cutover setup ENV` writes it anew"), "{written}");
         }
     }
 

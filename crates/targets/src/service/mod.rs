@@ -9,6 +9,7 @@ mod process;
 mod sudo;
 mod systemd;
 mod tail;
+mod unit_files;
 
 pub use log::{LogMark, LogPlace};
 pub(crate) use log::{end_of, rotated};
@@ -64,6 +65,11 @@ impl ServiceState {
 pub trait Service: Send + Sync {
     /// What it is seen to be doing now.
     fn state(&self) -> Result<ServiceState, Failure>;
+
+    /// What of it is not run as it is said to be by now, in words: a change takes effect with its next start.
+    fn superseded(&self, _state: &ServiceState) -> Option<String> {
+        None
+    }
 
     /// Whether it is known here and this user may start and stop it; changes nothing.
     fn check(&self) -> Result<(), Failure> {

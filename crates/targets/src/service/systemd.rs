@@ -3,7 +3,7 @@
 use super::bus::{self, Bus};
 use super::journal::Journal;
 use super::manager::{Manager, is_booted};
-use super::{LogMark, Service, ServiceState, sudo};
+use super::{LogMark, Service, ServiceState, sudo, unit_files};
 use crate::process::{ProcessIdentity, cgroup_members, memory_bytes, stat_of};
 use cutover_child::signal_name;
 use cutover_core::config::SystemdScope;
@@ -162,6 +162,12 @@ impl Service for Systemd {
         Ok(self.read(&self.show()?))
     }
 
+    fn superseded(&self, state: &ServiceState) -> Option<String> {
+        let changed = unit_files::changed_at(&self.unit, self.manager.scope)?;
+        is_superseded(changed, state.since?, Timestamp::now())
+            .then(|| format!("{} was changed after it was started, and still runs as it was said before", self.unit))
+    }
+
     fn check(&self) -> Result<(), Failure> {
         let shown = self.show()?;
         match shown.get("LoadState").map_or("", String::as_str) {
@@ -251,6 +257,11 @@ fn may_be_limited(shown: &BTreeMap<String, String>, now_us: u64) -> bool {
     let uptime_us = number(shown, "ActiveEnterTimestampMonotonic").map(|us| now_us.saturating_sub(us));
     let remembered_us = number(shown, "StartLimitIntervalUSec");
     !is_active || uptime_us.zip(remembered_us).is_none_or(|(uptime, remembered)| uptime <= remembered)
+}
+
+/// Whether a unit was changed while it ran. A time that is still to come tells nothing: a clock was wrong.
+fn is_superseded(changed: Timestamp, started: Timestamp, now: Timestamp) -> bool {
+    started < changed && changed <= now
 }
 
 /// The run of the unit, as systemd numbers it.
@@ -350,6 +361,14 @@ mod tests {
         assert!(limited("failed", "StartLimitIntervalUSec=10000000"));
         // As `systemctl` writes it, and where it is not known.
         assert!(limited("active", "StartLimitIntervalUSec=10s") && limited("active", ""));
+    }
+
+    #[test]
+    fn a_unit_that_was_changed_while_it_ran_is_not_what_runs() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        assert!(is_superseded(at(20), at(10), at(30)));
+        assert!(!is_superseded(at(10), at(20), at(30)));
+        assert!(!is_superseded(at(40), at(10), at(30)), "that is not told by a clock that jumped");
     }
 
     #[test]

@@ -1,13 +1,22 @@
 //! Which units are not what setup would write now. Anybody may read them, so that deployments can say it, too.
 
-use super::Wish;
 use super::account::own_account;
 use super::parts::{FileKind, Part, ROOT};
 use super::place::TEXT_BYTES_MAX;
+use super::{ENV_EXEC, Wish};
 use cutover_core::config::HostConfig;
 use cutover_core::id::{EnvironmentName, ProjectName, TargetName};
 use cutover_disk::read_bounded;
 use std::path::{Path, PathBuf};
+
+/// A unit that differs from what setup would write.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Outdated {
+    /// Its name.
+    pub unit: String,
+    /// Whether its service would be given the variables of an env file that it does not read now.
+    pub hides_variables: bool,
+}
 
 /// The units of this machine that differ from what setup would write for these targets and for whoever asks, by name.
 ///
@@ -17,7 +26,7 @@ pub fn outdated_units<'t>(
     project: &ProjectName,
     environment: &EnvironmentName,
     targets: impl IntoIterator<Item = (&'t TargetName, &'t HostConfig)>,
-) -> Vec<String> {
+) -> Vec<Outdated> {
     let account = own_account();
     let (user, home) = account.map_or_else(|| (ROOT.to_owned(), PathBuf::from("/root")), |own| (own.name, own.home));
     let targets = targets.into_iter().map(|(name, config)| (name.clone(), config.clone())).collect();
@@ -26,15 +35,17 @@ pub fn outdated_units<'t>(
     differing(&wish, &home, &there)
 }
 
-fn differing(wish: &Wish, home: &Path, there: &dyn Fn(&Path) -> Option<String>) -> Vec<String> {
+fn differing(wish: &Wish, home: &Path, there: &dyn Fn(&Path) -> Option<String>) -> Vec<Outdated> {
     let is_anybody = wish.user == ROOT;
-    let differs = |path: &Path, text: &str| {
-        there(path).is_some_and(|there| if is_anybody { nobodys(&there) != nobodys(text) } else { there != text })
+    let compared = |path: &Path, text: &str| {
+        let there = there(path)?;
+        let is_same = if is_anybody { nobodys(&there) == nobodys(text) } else { there == text };
+        let unit = path.file_name()?.to_string_lossy().into_owned();
+        let hides_variables = env_file(text).is_some() && env_file(&there) != env_file(text);
+        (!is_same).then_some(Outdated { unit, hides_variables })
     };
     let outdated = wish.parts(home).into_iter().filter_map(|part| match part {
-        Part::File { path, text, kind: FileKind::Unit | FileKind::UserUnit, .. } if differs(&path, &text) => {
-            Some(path.file_name()?.to_string_lossy().into_owned())
-        }
+        Part::File { path, text, kind: FileKind::Unit | FileKind::UserUnit, .. } => compared(&path, &text),
         Part::File { .. }
         | Part::User { .. }
         | Part::Member { .. }
@@ -45,6 +56,13 @@ fn differing(wish: &Wish, home: &Path, there: &dyn Fn(&Path) -> Option<String>) 
         | Part::Linger { .. } => None,
     });
     outdated.collect()
+}
+
+/// The env file that a unit of setup's has its service's variables from, as it stands there.
+fn env_file(unit: &str) -> Option<&str> {
+    let words = format!(" {} ", ENV_EXEC.join(" "));
+    let start = unit.lines().find(|line| line.starts_with("ExecStart="))?;
+    Some(start.split_once(&words)?.1.split_once(" -- ")?.0)
 }
 
 /// A unit without whom it runs as.
@@ -76,7 +94,8 @@ mod tests {
             .into_iter()
             .filter_map(|part| if let Part::File { path, text, .. } = part { Some((path, text)) } else { None })
             .collect();
-        differing(now, Path::new(HOME), &|path| files.get(path).cloned())
+        let outdated = differing(now, Path::new(HOME), &|path| files.get(path).cloned());
+        outdated.into_iter().map(|one| one.unit + if one.hides_variables { " hides variables" } else { "" }).collect()
     }
 
     #[test]
@@ -87,7 +106,21 @@ mod tests {
         assert_eq!(found(&old, &wish("ada", "./serve")), ["shop.service", "cutover-shop-production.service"]);
         assert_eq!(found(&old, &wish(ROOT, "./serve")), Vec::<String>::new());
         assert_eq!(found(&old, &wish(ROOT, "./serve --fast")), ["shop.service"]);
-        assert_eq!(differing(&new, Path::new(HOME), &|_| None), Vec::<String>::new());
+        assert_eq!(differing(&new, Path::new(HOME), &|_| None), Vec::new());
+    }
+
+    #[test]
+    fn a_unit_that_does_not_read_the_env_file_of_now_hides_variables() {
+        let with = |env_file: Option<&str>| {
+            let mut wish = wish("deploy", "./serve");
+            wish.targets.values_mut().for_each(|config| config.env_file = env_file.map(PathBuf::from));
+            wish
+        };
+        let hides = ["shop.service hides variables"];
+        assert_eq!(found(&with(None), &with(Some(".env"))), hides);
+        assert_eq!(found(&with(Some("old.env")), &with(Some(".env"))), hides);
+        assert_eq!(found(&with(Some(".env")), &with(None)), ["shop.service"]);
+        assert_eq!(found(&with(Some(".env")), &with(Some(".env"))), [""; 0]);
     }
 
     #[test]
