@@ -18,6 +18,7 @@ use cutover_core::target::Failure;
 use cutover_reporters::log_text;
 use cutover_targets::host::{Layout, linked};
 use cutover_targets::service::{LogMark, LogPlace};
+use std::io::IsTerminal;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -28,7 +29,7 @@ use std::process::{Command, Stdio};
 ///   cutover app production logs                        # the last 100 lines
 ///   cutover app production logs -n 1000 --target api
 ///   cutover app production logs -f                     # and what comes, of all hosts
-///   cutover app production exec -- python manage.py shell
+///   cutover app production exec -- python manage.py check
 ///   cutover app production restart                     # under the lock, verified like a deployment
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
@@ -61,7 +62,8 @@ enum Verb {
     },
     /// Run a command in the live release, with its env file's variables; its exit code is ours
     ///
-    /// On this machine it has our terminal and our input. On another one it has neither: its input is empty.
+    /// On this machine it has our terminal and our input. On another one it has neither: its input is empty, so that what asks
+    /// something (a shell, a prompt) ends or fails at once. Give it all that it needs as arguments, or go there with `ssh -t`.
     Exec {
         /// The target, when there are several
         #[arg(long)]
@@ -100,6 +102,17 @@ impl AppArgs {
                 Ok(Masker::new(secrets.iter().map(|(name, value)| (name.as_str(), value))))
             }
             Verb::Exec { .. } | Verb::Restart { .. } => Ok(Masker::new([])),
+        }
+    }
+
+    /// Says, to somebody at a terminal, that what is run elsewhere has none.
+    pub(super) fn warn_of_no_terminal(&self, context: &Context) {
+        let is_run = matches!(self.verb, Verb::Exec { .. });
+        if is_run && !is_asked_from_elsewhere() && std::io::stdin().is_terminal() {
+            let way = "pass what it needs as arguments, or use `ssh -t`";
+            context
+                .output
+                .warn(&format!("on another machine the command has no terminal, and its input is empty: {way}"));
         }
     }
 

@@ -143,7 +143,13 @@ impl Command {
             follow::end_with_reader()?;
         }
         let unheard = |host: &str, error: &CommandError| context.output.warn(&format!("{host}: {}", error.reason()));
-        let inquiry = Inquiry { environment, hosts: &only.host, args: &args, streams, follows, unheard: &unheard };
+        let leaves = || {
+            if let Self::App(args) = self {
+                args.warn_of_no_terminal(context);
+            }
+        };
+        let hosts = &only.host;
+        let inquiry = Inquiry { environment, hosts, args: &args, streams, follows, leaves: &leaves, unheard: &unheard };
         // What is answered here is masked here already.
         let goes_elsewhere = there::goes_elsewhere(context, environment)?;
         let masker = if let Self::App(args) = self

@@ -179,7 +179,8 @@ fn see(context: &Context, name: &EnvironmentName, config: &EnvironmentConfig) ->
         unheard.lock().unwrap_or_else(PoisonError::into_inner).push(status);
     };
     let (streams, follows) = (false, false);
-    let inquiry = Inquiry { environment: name.as_str(), hosts: &[], args: &args, streams, follows, unheard: &note };
+    let (environment, leaves) = (name.as_str(), || ());
+    let inquiry = Inquiry { environment, hosts: &[], args: &args, streams, follows, leaves: &leaves, unheard: &note };
     let asked = there::ask(context, &inquiry, &mut answer);
     let unheard = unheard.into_inner().unwrap_or_else(PoisonError::into_inner);
     let told = (!answer.is_empty()).then(|| Told::There(String::from_utf8_lossy(&answer).into_owned()));

@@ -37,6 +37,8 @@ pub(crate) struct Inquiry<'a> {
     pub(crate) streams: bool,
     /// Whether the answer has no end.
     pub(crate) follows: bool,
+    /// Told when it is answered by another process than this one, before that is asked.
+    pub(crate) leaves: &'a (dyn Fn() + Sync),
     /// Told of each of several hosts that could not be asked, as soon as that is known.
     pub(crate) unheard: &'a (dyn Fn(&str, &CommandError) + Sync),
 }
@@ -64,8 +66,12 @@ pub(crate) fn ask(
     let is_wanted =
         |place: &&Place<'_>| inquiry.hosts.is_empty() || inquiry.hosts.iter().any(|host| host == place.host);
     let places: Vec<&Place<'_>> = all.iter().filter(is_wanted).collect();
+    let is_ours = matches!(places.as_slice(), [place] if place.is_here() && hosts.len() == 1);
+    if is_ours {
+        return Ok(None);
+    }
+    (inquiry.leaves)();
     match places.as_slice() {
-        [place] if place.is_here() && hosts.len() == 1 => Ok(None),
         [place] if !place.is_here() => {
             let host = connect(context, place.host, &supervisor()?)?;
             let question = question(context, place.host, words(context, inquiry.args))?;

@@ -168,3 +168,28 @@ fn a_log_is_followed_across_a_restart_and_ends_with_its_reader_also_when_it_says
     await_that("it ends with its reader", || follower.try_wait().unwrap().is_some());
     stop(&sandbox);
 }
+
+#[test]
+fn who_runs_a_command_elsewhere_from_a_terminal_is_told_that_it_has_none_there() {
+    let sandbox = Sandbox::new();
+    sandbox.script("ssh", "exit 255");
+    let path = format!("{}:{}", sandbox.bin().display(), std::env::var("PATH").unwrap());
+    let warned = "on another machine the command has no terminal, and its input is empty";
+    // script(1) gives it a terminal.
+    let told = |with_terminal: bool| {
+        let program = env!("CARGO_BIN_EXE_cutover");
+        let line = format!("{program} app production exec -- true");
+        let mut run = sandbox.command(if with_terminal { "script" } else { "sh" });
+        let args: &[&str] = if with_terminal { &["-qefc", &line, "/dev/null"] } else { &["-c", &line] };
+        let output = run.args(args).env("PATH", &path).output().unwrap();
+        let ran = sandbox.ran(&output);
+        ran.stdout + &ran.stderr
+    };
+    assert!(!told(true).contains(warned), "it is run here");
+    sandbox.write("cutover.toml", &sandbox.config().replace("localhost", "deploy@nowhere"));
+
+    let (at_terminal, without) = (told(true), told(false));
+
+    assert!(at_terminal.contains(warned) && at_terminal.contains("`ssh -t`"), "{at_terminal}");
+    assert!(without.contains("cannot reach deploy@nowhere") && !without.contains(warned), "{without}");
+}
