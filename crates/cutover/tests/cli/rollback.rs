@@ -27,6 +27,20 @@ fn a_release_can_be_named_by_a_beginning_that_no_other_has() {
 }
 
 #[test]
+fn what_is_marked_bad_is_said_to_be_before_it_goes_live_again() {
+    let (sandbox, ids) = two_releases();
+    let well = sandbox.run(&["rollback", "production"]);
+    assert!(well.code == 0 && !well.stdout.contains("marked bad: "), "{well:?}");
+    let bad = format!("release {} is marked bad: left by rollback ", ids[1]);
+
+    let planned = sandbox.run(&["plan", "production"]);
+    let back = sandbox.run(&["rollback", "production", &ids[1]]);
+
+    assert!(planned.stdout.contains(&format!("! the same files were live before: {bad}")), "{planned:?}");
+    assert!(back.code == 0 && back.stdout.contains(&format!("! {bad}")), "{back:?}");
+}
+
+#[test]
 fn a_release_that_is_not_there_is_a_usage_error_that_names_those_that_are() {
     let (sandbox, ids) = two_releases();
 

@@ -84,6 +84,7 @@ pub fn deploy(wish: &Wish<'_>, subject: &Subject<'_>) -> Result<HostPlan, Failur
     let release = new_release(wish, &subject.manifest.commit)?;
     let mut plan = Builder::new(wish, PlanKind::Deploy, release)?;
     plan.describe(subject);
+    plan.remarks.extend(wish.targets.values().find_map(|config| known_bad(config, &subject.artifact)));
     plan.remarks.extend(unprobed_targets(wish));
     for (target, config) in &wish.targets {
         plan.prepare(target, config, subject);
@@ -109,6 +110,7 @@ pub fn rollback(wish: &Wish<'_>, release: &ReleaseId) -> Result<HostPlan, Failur
         plan.plan.artifact = described.artifact.to_string();
         plan.plan.commit = described.commit;
         plan.plan.subject = described.subject;
+        plan.remarks.extend(bad(described.state, release, &described.reason));
     }
     for (target, config) in &wish.targets {
         plan.remarks.extend(unprobed_release(target, config, &as_it_was(config, release)?, release));
@@ -196,6 +198,23 @@ fn as_it_was(config: &HostConfig, release: &ReleaseId) -> Result<HostConfig, Fai
     let described = Release::read(&Layout::new(&config.deploy_to), release)?;
     let verify = described.verify.unwrap_or_else(|| config.verify.clone());
     Ok(HostConfig { service: described.service, verify, ..config.clone() })
+}
+
+/// The newest release of this artifact, where that turned out to be bad.
+fn known_bad(config: &HostConfig, artifact: &Digest) -> Option<String> {
+    let releases = Release::list(&Layout::new(&config.deploy_to));
+    let release = releases.into_iter().rev().find(|release| release.artifact == *artifact)?;
+    Some(format!("the same files were live before: {}", bad(release.state, &release.id, &release.reason)?))
+}
+
+/// What is to be said of a release that is marked bad.
+fn bad(state: ReleaseState, release: &ReleaseId, reason: &str) -> Option<String> {
+    let is_bad = match state {
+        ReleaseState::Bad => true,
+        ReleaseState::Staged | ReleaseState::Live | ReleaseState::Good | ReleaseState::Unknown => false,
+    };
+    let reason = if reason.is_empty() { String::new() } else { format!(": {reason}") };
+    is_bad.then(|| format!("release {release} is marked bad{reason}"))
 }
 
 /// What is not seen of each service that has no probe.
