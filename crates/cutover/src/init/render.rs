@@ -174,20 +174,30 @@ fn service(findings: &Findings) -> String {
         return format!("{text}unit = {}\nscope = \"{scope}\"\n", quote(&unit.name));
     }
     let header = table(findings, ".service.process");
-    let systemd = format!("unit = \"{}.service\"", findings.name);
+    let systemd = |start: &str| systemd(findings, start);
     match &findings.stack.command {
         Some(found) => format!(
             "# Cutover's own supervisor keeps this running in `current`, with the variables of the env file.\n\
-             # With systemd instead: {} {systemd}\n{header}\ncommand = {}\n",
-            table(findings, ".service"),
-            command(found)
+             {header}\ncommand = {}\n{}",
+            command(found),
+            systemd(&command(found))
         ),
         None => format!(
             "# What runs a release was not found. Without a service, files are only put in place.\n\
-             # {header}\n# command = [\"./serve\"]\n# With systemd instead: {} {systemd}\n",
-            table(findings, ".service")
+             # {header}\n# command = [\"./serve\"]\n{}",
+            systemd("[\"./serve\"]")
         ),
     }
+}
+
+/// The same under systemd, with what its unit runs, for without that `setup` cannot write the unit.
+fn systemd(findings: &Findings, start: &str) -> String {
+    format!(
+        "# With systemd instead: {} with unit = \"{}.service\"\n\
+         # and what that is to run, from which `cutover setup` writes the unit: start = {start}\n",
+        table(findings, ".service"),
+        findings.name
+    )
 }
 
 fn verify(findings: &Findings) -> String {
