@@ -12,6 +12,7 @@ pub mod id;
 pub mod journal;
 pub mod mask;
 pub mod metrics;
+pub mod moment;
 pub mod next;
 pub mod plan;
 pub mod probe;

@@ -1,5 +1,6 @@
 //! Words that several commands use for the same thing.
 
+pub(super) use cutover_core::moment::moment;
 use cutover_core::next::DeploymentOutcome;
 use cutover_core::plan::PlanKind;
 use cutover_reporters::{duration, one_line};
@@ -59,11 +60,6 @@ pub(crate) fn holder(what: &str, holder: &Holder, now: Timestamp) -> String {
     );
     let until = until.map_or_else(String::new, |until| format!(", until {}", moment(until)));
     one_line(&format!("{what} {by} {since}{until}: {reason}"))
-}
-
-/// A moment to the second, in UTC.
-pub(super) fn moment(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
 }
 
 /// Milliseconds as people read them.

@@ -67,8 +67,6 @@ fn settled(word: &str) -> &str {
         "xxxxxxx" => "COMMIT",
         "xxxx-xx-xx" => "DAY",
         "xx:xx:xx" => "TIME",
-        "xxxx-xx-xxTxx:xx:xxZ" => "MOMENT",
-        "xxxx-xx-xxTxx:xx:xxZ:" => "MOMENT:",
         _ => word,
     }
 }

@@ -140,7 +140,7 @@ fn a_maintenance_lock_is_renewed_by_its_holder_only_and_that_is_said() {
     assert_snapshot!(other.settled(), @"
     exit 6
     --- stderr
-    error: maintenance lock by ada since MOMENT until MOMENT: database move
+    error: maintenance lock by ada since DAY TIME UTC until DAY TIME UTC: database move
       state: nothing was changed
       hint: `cutover lock production release` ends it
     ");

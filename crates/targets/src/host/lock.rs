@@ -3,6 +3,7 @@
 use super::layout::Layout;
 use super::queue::{Ticket, waiters};
 use cutover_core::id::DeploymentId;
+use cutover_core::moment::moment;
 use cutover_disk::{DiskError, write_atomic};
 use jiff::Timestamp;
 use rustix::fs::{FlockOperation, flock};
@@ -77,8 +78,8 @@ pub enum LockError {
 /// Who, since when, until when and why, as far as it is known.
 fn told(holder: &Holder) -> String {
     let Holder { by, reason, since, until, .. } = holder;
-    let since = since.map_or_else(String::new, |since| format!(" since {since:.0}"));
-    let until = until.map_or_else(String::new, |until| format!(" until {until:.0}"));
+    let since = since.map_or_else(String::new, |since| format!(" since {}", moment(since)));
+    let until = until.map_or_else(String::new, |until| format!(" until {}", moment(until)));
     format!("{by}{since}{until}: {reason}")
 }
 
@@ -326,7 +327,7 @@ mod tests {
         let (_dir, layout) = layout();
         let until = Some(at(3600));
         set_maintenance(&layout, &Holder { since: Some(at(60)), until, ..me("ann") }).unwrap();
-        let told = "ann since 1970-01-01T00:01:00Z until 1970-01-01T01:00:00Z: test";
+        let told = "ann since 1970-01-01 00:01:00 UTC until 1970-01-01 01:00:00 UTC: test";
 
         let refused = acquire(&layout, &me("bob"), &AT_ONCE).unwrap_err();
         let waited = acquire(&layout, &me("bob"), &Waiting { limit: Some(Duration::ZERO), ..AT_ONCE }).unwrap_err();

@@ -6,6 +6,7 @@ use crate::host::release::{RELEASE_FILE, Release, disk, io, linked};
 use crate::host::site::Site;
 use crate::service::{self, Service};
 use cutover_core::id::ReleaseId;
+use cutover_core::moment::moment;
 use cutover_core::target::{Failure, FailureKind, Outcome};
 use cutover_disk::free_space;
 use rustix::fs::Access;
@@ -137,9 +138,10 @@ fn clock_warning(site: &Site<'_>) -> Option<String> {
     let latest = Release::list(site.layout).into_iter().map(|release| release.created_at).max()?;
     (latest > site.made_at).then(|| {
         format!(
-            "the clock says {:.0}, but a release was made at {latest:.0}: did it jump back? Releases go by their number, \
+            "the clock says {}, but a release was made at {}: did it jump back? Releases go by their number, \
              so nothing is confused; set the clock right (timedatectl), for times in the history are wrong meanwhile",
-            site.made_at
+            moment(site.made_at),
+            moment(latest)
         )
     })
 }
