@@ -5,6 +5,7 @@ use super::refusal::{Caller, advise};
 use super::remote::{Ears, Trouble, Undone};
 use crate::error::{CommandError, ErrorKind};
 use cutover_targets::remote::bootstrap::{Agent, Greeting, greeting, preamble};
+use cutover_targets::remote::host_key::in_words;
 use cutover_targets::remote::ssh::Connection;
 use rustix::io::ioctl_fionread;
 use std::fs::File;
@@ -137,7 +138,7 @@ impl Loss {
         let reached = if heard == Heard::Nothing { "cannot reach" } else { "lost the connection to" };
         let told = CommandError::new(ErrorKind::Unreachable, format!("{reached} {name}: {why}"));
         let told = if heard == Heard::Nothing { advise(told, &said, &caller) } else { told };
-        told.excerpt(said)
+        told.excerpt(in_words(&said))
     }
 }
 

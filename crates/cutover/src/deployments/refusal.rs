@@ -2,7 +2,7 @@
 
 use crate::error::CommandError;
 use cutover_targets::remote::destination::{Destination, Resolved};
-use cutover_targets::remote::host_key::{Confirmed, confirmed, is_changed, resolve};
+use cutover_targets::remote::host_key::{Confirmed, TRY_SSH, confirmed, is_changed, resolve, unanswered};
 use cutover_targets::remote::ssh::{Identity, Options};
 use std::path::Path;
 
@@ -32,7 +32,7 @@ pub(super) fn advise(told: CommandError, said: &str, caller: &Caller) -> Command
     } else if said.contains("Could not resolve hostname") {
         told.hint("nobody knows a machine of this name: see that `hosts` of the environment spells it as DNS or your ssh configuration does")
     } else {
-        told.hint("try `ssh` with the same host: what works there works here")
+        told.hint(unanswered(said).unwrap_or_else(|| TRY_SSH.to_owned()))
     }
 }
 
@@ -72,8 +72,10 @@ impl Caller {
         let who = said.lines().find(|line| line.contains("Permission denied")).unwrap_or_default().trim();
         let jump = if self.options.jump.is_empty() { String::new() } else { format!(" (it was: {who})") };
         let login = format!("{user} was tried, with {keys}{jump}");
+        // An administrator prepares the host, and does not deploy there.
+        let role = if self.prepares { "may log in there" } else { "is who deploys there" };
         let check = format!(
-            "see that {user} is who deploys there, and that their ~/.ssh/authorized_keys on {host} has the public half of that key; \
+            "see that {user} {role}, and that their ~/.ssh/authorized_keys on {host} has the public half of that key; \
              `ssh -v {user}@{host}` tells more"
         );
         let last = if self.prepares {
@@ -153,6 +155,10 @@ mod tests {
         );
         let preparing = hints(said, &caller(&options, true));
         assert!(!preparing.contains("cutover setup ENV") && preparing.contains("--as USER"), "{preparing}");
+        assert!(
+            preparing.contains("see that deploy may log in there") && !preparing.contains("deploys"),
+            "{preparing}"
+        );
     }
 
     #[test]

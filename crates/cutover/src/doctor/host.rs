@@ -3,7 +3,9 @@
 use super::Ward;
 use crate::bounded::Bounded;
 use crate::context::Context;
-use crate::deployments::{Place, Variables, ask_there, changed_key, open_service, ssh_options, supervisor};
+use crate::deployments::{
+    Place, Variables, ask_there, changed_key, is_asked_from_elsewhere, open_service, ssh_options, supervisor,
+};
 use crate::error::{CommandError, ErrorKind};
 use crate::exit::Exit;
 use cutover_core::config::{EnvironmentConfig, HostConfig, ServiceConfig};
@@ -127,6 +129,7 @@ fn own(context: &Context, place: &Place<'_>) -> Result<Vec<Finding>, CommandErro
         .map(|outdated| outdated.unit)
         .collect(),
         program: &supervisor.program,
+        is_asked_from_elsewhere: is_asked_from_elsewhere(),
         service: &service,
         targets: place.layouts().collect(),
     };

@@ -5,6 +5,7 @@ use super::unit::outdated;
 use super::{Finding, Patient, Verdict};
 use crate::host::{Layout, lock};
 use cutover_core::config::{HostConfig, ServiceConfig, SystemdScope};
+use cutover_core::moment::moment;
 use cutover_disk::{digest_of_file, free_space};
 use jiff::Timestamp;
 use rustix::fs::{Access, access};
@@ -15,7 +16,7 @@ const SETUP: &str = "`cutover setup ENV` sees to it";
 const PROGRAMS: &str = "/usr/local/lib/cutover";
 
 pub(super) fn examine(patient: &Patient<'_>) -> Vec<Finding> {
-    let mut findings = vec![user(), agent_dir(patient.program)];
+    let mut findings = vec![user(patient.is_asked_from_elsewhere), agent_dir(patient.program)];
     if Path::new("/run/systemd/system").is_dir() {
         let scope = if uses(patient, SystemdScope::User) { SystemdScope::User } else { SystemdScope::System };
         findings.push(journald());
@@ -34,9 +35,17 @@ fn uses(patient: &Patient<'_>, wanted: SystemdScope) -> bool {
     scopes.any(|scope| scope == wanted)
 }
 
-fn user() -> Finding {
-    if rustix::process::geteuid().is_root() {
-        let fix = "deploy as a user of its own: `[ssh] user = \"deploy\"`, then `cutover setup ENV`";
+fn user(comes_by_ssh: bool) -> Finding {
+    user_of(rustix::process::geteuid().is_root(), comes_by_ssh)
+}
+
+fn user_of(is_root: bool, comes_by_ssh: bool) -> Finding {
+    if is_root {
+        let fix = if comes_by_ssh {
+            "deploy as a user of its own: `[ssh] user = \"deploy\"`, then `cutover setup ENV`"
+        } else {
+            "run Cutover as a user of its own (`sudo -u deploy …`), to whom deploy_to belongs"
+        };
         return Finding::warning("user", "deployments run as root", fix);
     }
     Finding::fine("user", format!("deployments run as {}", own_name()))
@@ -95,7 +104,7 @@ fn directory(root: &Path) -> Finding {
 fn maintenance(layout: &Layout) -> Option<Finding> {
     match lock::maintenance(layout, Timestamp::now()) {
         Ok(held) => held.map(|held| {
-            let until = held.until.map_or_else(String::new, |until| format!(" until {until:.0}"));
+            let until = held.until.map_or_else(String::new, |until| format!(" until {}", moment(until)));
             let what = format!("{} holds the maintenance lock{until}: {}", held.by, held.reason);
             Finding::failed("lock", what, "wait for its end, or `cutover lock ENV release`")
         }),
@@ -152,4 +161,17 @@ fn boot(patient: &Patient<'_>, scope: SystemdScope) -> Finding {
         return Finding::warning("boot", what, "run `cutover setup ENV` with the version that you deploy with");
     }
     Finding::fine("boot", "what a power cut leaves is recovered at boot")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn root_is_advised_by_the_way_that_it_came() {
+        let fix = |comes_by_ssh| user_of(true, comes_by_ssh).fix.unwrap();
+        assert!(fix(true).contains("[ssh] user"));
+        assert!(fix(false).starts_with("run Cutover as a user of its own") && !fix(false).contains("ssh"));
+        assert_eq!(user_of(false, true).verdict, Verdict::Fine);
+    }
 }

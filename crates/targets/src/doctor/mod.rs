@@ -77,6 +77,8 @@ pub struct Patient<'a> {
     pub outdated: Vec<String>,
     /// Cutover itself.
     pub program: &'a Path,
+    /// Whether somebody asks from another machine, who came by ssh.
+    pub is_asked_from_elsewhere: bool,
     /// Opens a target's service.
     pub service: OpenService<'a>,
     /// The environment's targets on this host.

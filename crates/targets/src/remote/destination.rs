@@ -1,6 +1,7 @@
 //! Where a connection goes: a host as the config writes it, and what `ssh` makes of that.
 
 use super::ssh::{Options, cannot_run};
+use crate::setup::own_account;
 use cutover_child::Timed;
 use cutover_core::target::Failure;
 use std::io::Read;
@@ -119,10 +120,14 @@ fn resolved(answer: &str) -> Option<Resolved> {
     })
 }
 
-/// A path with the home directory for its `~`.
+/// A path with the home directory for its `~`: the one that the account has, for `ssh` does not ask `HOME`.
 fn at_home(path: &str) -> PathBuf {
-    let home = path.strip_prefix("~/").and_then(|rest| Some(std::env::home_dir()?.join(rest)));
-    home.unwrap_or_else(|| path.into())
+    at_home_of(own_account().map(|account| account.home).as_deref(), path)
+}
+
+fn at_home_of(home: Option<&Path>, path: &str) -> PathBuf {
+    let below = path.strip_prefix("~/").and_then(|rest| Some(home?.join(rest)));
+    below.unwrap_or_else(|| path.into())
 }
 
 #[cfg(test)]
@@ -150,6 +155,16 @@ mod tests {
         assert_eq!(args("web", &[]), "-l deploy -p 2222");
         assert_eq!(args("ada@web:22", &["a".into(), "b@c:1".into()]), "-l ada -p 22 -J a,b@c:1");
         assert_eq!(Destination::of("[::1]", &options).place(), "[::1]:2222");
+    }
+
+    #[test]
+    fn a_key_lies_in_the_home_that_the_account_has() {
+        let home = Some(Path::new("/home/ada"));
+        assert_eq!(at_home_of(home, "~/.ssh/id_rsa"), Path::new("/home/ada/.ssh/id_rsa"));
+        assert_eq!(at_home_of(home, "/key"), Path::new("/key"));
+        assert_eq!(at_home_of(None, "~/.ssh/id_rsa"), Path::new("~/.ssh/id_rsa"));
+        let own = own_account().unwrap().home;
+        assert_eq!(at_home("~/key"), own.join("key"), "whatever HOME says");
     }
 
     #[test]

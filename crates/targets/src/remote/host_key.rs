@@ -2,7 +2,7 @@
 
 use super::destination::{Destination, Resolved};
 use super::ssh::{Identity, Options, cannot_run};
-use super::way::{Way, is_way};
+use super::way::{PREFIX as WAY_PREFIX, Way, is_way};
 use cutover_child::Timed;
 use cutover_core::secret::SSH_KEY_VARIABLE;
 use cutover_core::target::Failure;
@@ -15,6 +15,10 @@ use std::time::{Duration, Instant};
 const LIMIT: Duration = Duration::from_secs(30);
 /// How much is read of what is said.
 const SAID_BYTES_MAX: u64 = 64 << 10;
+/// Where pins stand, for people.
+const PINS: &str = "[ssh.host_keys] of cutover.toml";
+/// What to do when nothing else is known.
+pub const TRY_SSH: &str = "try `ssh` with the same host: what works there works here";
 /// A connection that says who the other side is, and never who we are.
 const NAMELESS: [&str; 4] =
     ["ConnectTimeout=15", "BatchMode=yes", "PreferredAuthentications=none", "UpdateHostKeys=no"];
@@ -68,6 +72,40 @@ pub fn confirmed(said: &str) -> Option<Confirmed> {
     Some(if is_pinned { Confirmed::Pinned } else { Confirmed::In { file: file.to_owned(), line: line.to_owned() } })
 }
 
+/// What `ssh` says, with words for the file that pins are given to it in: that is gone by the time anybody looks for it, and so
+/// is its advice to change that file.
+pub fn in_words(said: &str) -> String {
+    let is_of_way = |word: &str| word.contains(WAY_PREFIX);
+    let is_advice = |line: &str| {
+        let words = line.trim();
+        (words.starts_with("ssh-keygen ") && is_of_way(words)) || words == "remove with:"
+    };
+    let about_pins = said.lines().any(is_of_way);
+    let lines = said.lines().filter(|line| !(about_pins && is_advice(line)));
+    let told = lines.map(|line| {
+        let words = line.split(' ').map(|word| if is_of_way(word) { PINS } else { word });
+        words.collect::<Vec<_>>().join(" ")
+    });
+    told.collect::<Vec<_>>().join("\n")
+}
+
+/// What to do about a host that did not answer, by what `ssh` says of it: `connect to host HOST port PORT: WHY` (OpenSSH's
+/// sshconnect.c). None where it says something else.
+pub fn unanswered(said: &str) -> Option<String> {
+    let (place, why) = said.lines().find_map(|line| line.split_once("connect to host ")?.1.split_once(": "))?;
+    let (host, port) = place.split_once(" port ")?;
+    let look = if why.contains("refused") {
+        format!(
+            "{host} is there, but nothing takes connections at port {port}: does sshd run there, and is that its port?"
+        )
+    } else {
+        format!(
+            "nothing answered for {host} at port {port}: is it switched on, is that its address, does a firewall let you in?"
+        )
+    };
+    Some(format!("{look} Both come from `hosts` and [ssh] of cutover.toml, and from your ssh configuration"))
+}
+
 /// What `ssh` makes of a host.
 pub fn resolve(host: &str, options: &Options) -> Result<Resolved, Failure> {
     let destination = Destination::of(host, options);
@@ -90,9 +128,10 @@ pub fn trust(host: &str, options: &Options) -> Result<Trust, Failure> {
                 .excerpt(&said)
                 .hint("see that `hosts` of the environment spells it as DNS or your ssh configuration does"))
         }
-        () => Err(Failure::new(format!("reach {}", destination.place()))
-            .excerpt(&said)
-            .hint("try `ssh` with the same host: what works there works here")),
+        () => {
+            let advice = unanswered(&said).unwrap_or_else(|| TRY_SSH.to_owned());
+            Err(Failure::new(format!("reach {}", destination.place())).excerpt(&in_words(&said)).hint(advice))
+        }
     }
 }
 
@@ -218,6 +257,33 @@ fn ask(program: &str, args: &[&str], input: &str) -> Result<String, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_that_only_ssh_was_given_is_told_in_words() {
+        let said = "Add correct host key in /root/.ssh/known_hosts to get rid of this message.\r\n\
+                    Offending ED25519 key in /dev/shm/cutover-way-aB3dE5/known_hosts:1\r\n  remove with:\r\n  \
+                    ssh-keygen -f '/dev/shm/cutover-way-aB3dE5/known_hosts' -R 'web'\r\nHost key for web has changed";
+        let told = "Add correct host key in /root/.ssh/known_hosts to get rid of this message.\n\
+                    Offending ED25519 key in [ssh.host_keys] of cutover.toml\nHost key for web has changed";
+        assert_eq!(in_words(said), told);
+        let own = "Offending key in /root/.ssh/known_hosts:2\n  remove with:\n  ssh-keygen -f '/root/.ssh/known_hosts' -R 'web'";
+        assert_eq!(in_words(own), own);
+    }
+
+    #[test]
+    fn a_host_that_does_not_answer_is_told_with_its_address_and_port() {
+        let told = |why: &str| unanswered(&format!("ssh: connect to host web.example.org port 2222: {why}"));
+        let refused = told("Connection refused").unwrap();
+        assert!(
+            refused.starts_with("web.example.org is there, but nothing takes connections at port 2222"),
+            "{refused}"
+        );
+        for why in ["Connection timed out", "No route to host", "Network is unreachable"] {
+            let silent = told(why).unwrap();
+            assert!(silent.starts_with("nothing answered for web.example.org at port 2222"), "{silent}");
+        }
+        assert_eq!(unanswered("kex_exchange_identification: Connection closed by remote host"), None);
+    }
 
     #[test]
     fn where_a_confirmed_key_stands_is_taken_from_what_ssh_says() {

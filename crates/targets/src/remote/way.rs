@@ -24,7 +24,7 @@ const USUAL_FILES: [&str; 2] = ["~/.ssh/config", "/etc/ssh/ssh_config"];
 const MEMORY: &str = "/dev/shm";
 
 /// How private directories begin, and the file in each that is locked while it is needed.
-const PREFIX: &str = "cutover-way-";
+pub(super) const PREFIX: &str = "cutover-way-";
 const LOCK: &str = "lock";
 /// For how long one counts as new.
 const NEW_FOR: Duration = Duration::from_secs(60);
