@@ -3,8 +3,10 @@
 mod support;
 
 use cutover_core::config::{CommandLine, HookConfig, MigrateConfig};
+use cutover_core::journal::Entry;
 use cutover_core::next::DeploymentOutcome::{Deployed, Failed, RolledBack, Stuck};
 use cutover_core::secret::Secret;
+use cutover_targets::host::transaction::Ended;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -26,6 +28,20 @@ fn hook(line: &str) -> HookConfig {
 fn migration(line: &str) -> MigrateConfig {
     let up = CommandLine::Shell(line.to_owned());
     MigrateConfig { up, down: None, compatible: true, timeout: Duration::from_secs(5) }
+}
+
+/// What the steps warned of.
+fn warnings(ended: &Ended) -> Vec<String> {
+    let applied = ended.records.iter().filter_map(|record| match &record.entry {
+        Entry::Applied { outcome, .. } => Some(outcome.warnings.clone()),
+        Entry::Started { .. }
+        | Entry::Failed { .. }
+        | Entry::Cancelled { .. }
+        | Entry::Restored { .. }
+        | Entry::RestoreFailed { .. }
+        | Entry::Resumed { .. } => None,
+    });
+    applied.flatten().collect()
 }
 
 #[test]
@@ -85,6 +101,31 @@ fn a_second_deployment_keeps_the_first_as_previous_and_shares_what_is_unchanged(
     let inode = |name| std::fs::metadata(place.path(name)).unwrap().ino();
     assert_eq!(inode("current/lib/same.txt"), inode("previous/lib/same.txt"));
     assert!(place.is_unchanged(&v(2)) && !place.is_unchanged(&v(1)));
+}
+
+#[test]
+fn a_previous_link_that_leads_nowhere_counts_as_none_and_is_back_when_a_deployment_fails() {
+    for (number, target) in ["/srv/old/releases/7", "./releases/7"].into_iter().enumerate() {
+        let mut place = Place::new();
+        std::os::unix::fs::symlink(target, place.path("previous")).unwrap();
+        place.config.verify.probes = vec![command_probe("test $(cat VERSION) != v2")];
+        let previous = || std::fs::read_link(place.path("previous")).unwrap().display().to_string();
+
+        // Without anything live the link is left alone; then a release takes its place.
+        let first = place.deploy(&v(1));
+        assert_eq!((first.outcome, previous().as_str()), (Deployed, target), "case {number}");
+        let said = warnings(&first);
+        assert!(
+            said.iter().any(|said| said.contains(&format!("previous leads to {target}, where nothing is"))),
+            "{said:?}"
+        );
+        let before = place.picture();
+        let failed = place.deploy(&v(2));
+        assert_eq!((failed.outcome, previous().as_str()), (RolledBack, target));
+        assert_eq!(place.picture()["previous"], before["previous"]);
+        place.deploy(&v(3));
+        assert_eq!(previous(), format!("releases/{}", first.plan.release));
+    }
 }
 
 #[test]

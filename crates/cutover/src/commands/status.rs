@@ -16,13 +16,12 @@ use cutover_core::mask::Masker;
 use cutover_core::target::Failure;
 use cutover_reporters::{bytes, one_line};
 use cutover_targets::host::lock::{self, Holder};
-use cutover_targets::host::{Layout, Release, linked, open_journals};
+use cutover_targets::host::{Layout, Release, linked, open_journals, previous_release};
 use cutover_targets::process::cwd_of;
 use cutover_targets::service::{self, ServiceState};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 /// Show what is live, whether it runs, and what is in the way
@@ -222,9 +221,9 @@ fn look(context: &Context, name: &EnvironmentName, config: &EnvironmentConfig) -
 impl TargetStatus {
     fn of(context: &Context, name: &TargetName, config: &HostConfig, layout: &Layout) -> Self {
         let mut faults = Vec::new();
-        let live = named(&layout.current(), &mut faults);
+        let live = named(linked(&layout.current()), &mut faults);
         let nothing_live = live.is_none() && faults.is_empty();
-        let previous = named(&layout.previous(), &mut faults);
+        let previous = named(previous_release(layout), &mut faults);
         faults.extend(journals_fault(layout));
         let maintenance = lock::maintenance(layout, context.now()).unwrap_or_else(|error| {
             faults.push(error.to_string());
@@ -256,8 +255,8 @@ impl TargetStatus {
 }
 
 /// The release that a link names. A link that names none is a fault, not an absent release.
-fn named(link: &Path, faults: &mut Vec<String>) -> Option<ReleaseId> {
-    linked(link).unwrap_or_else(|failure| {
+fn named(link: Result<Option<ReleaseId>, Failure>, faults: &mut Vec<String>) -> Option<ReleaseId> {
+    link.unwrap_or_else(|failure| {
         faults.push(told(failure));
         None
     })
@@ -371,6 +370,7 @@ fn service_text(state: &ServiceState) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
     use std::process::{Child, Command};
 
     /// A process that works in this directory, until it is dropped.

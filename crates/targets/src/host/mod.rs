@@ -30,7 +30,7 @@ pub use executor::{HostPlan, LocalHost, check_preflight};
 pub use follow::follow;
 pub use journal_file::{FileJournal, journal_name, read as read_journal};
 pub use layout::Layout;
-pub use release::{RELEASE_FILE, Release, ReleaseState, linked};
+pub use release::{RELEASE_FILE, Release, ReleaseState, linked, previous_release};
 pub use site::{Offer, SupervisorProgram};
 pub(crate) use steps::preflight::find_program;
 pub use steps::preflight::make_directories as prepare_directories;

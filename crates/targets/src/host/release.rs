@@ -10,7 +10,7 @@ use cutover_core::target::Failure;
 use cutover_disk::{DiskError, overwrite_in_place, read_bounded, write_atomic};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The file in a release that describes it. Artifacts may not have one of that name.
 pub const RELEASE_FILE: &str = "release.json";
@@ -113,7 +113,7 @@ impl Release {
             created_at: self.created_at,
             deployment: Some(self.deployment.clone()),
             current: is(&layout.current()),
-            previous: is(&layout.previous()),
+            previous: previous_release(layout).ok().flatten().as_ref() == Some(&self.id),
         }
     }
 
@@ -136,6 +136,19 @@ pub fn linked(link: &Path) -> Result<Option<ReleaseId>, Failure> {
         Err(error) => Err(Failure::new(format!("read link {}: {error}", link.display()))
             .hint("it must be a symbolic link into releases/; move whatever is there out of the way")),
     }
+}
+
+/// The release that `previous` names. A link that leads nowhere, as scripts of before leave it behind, names none.
+pub fn previous_release(layout: &Layout) -> Result<Option<ReleaseId>, Failure> {
+    let link = layout.previous();
+    if stray(&link).is_some() { Ok(None) } else { linked(&link) }
+}
+
+/// Where a link leads that names no release and leads to nothing.
+pub(crate) fn stray(link: &Path) -> Option<PathBuf> {
+    let target = std::fs::read_link(link).ok()?;
+    let leads_nowhere = std::fs::metadata(link).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound);
+    (leads_nowhere && release_of_link(link, &target).is_err()).then_some(target)
 }
 
 fn release_of_link(link: &Path, target: &Path) -> Result<ReleaseId, Failure> {

@@ -2,7 +2,7 @@
 
 use super::receive::size;
 use crate::host::action::Preflight;
-use crate::host::release::{RELEASE_FILE, Release, disk, io, linked};
+use crate::host::release::{RELEASE_FILE, Release, disk, io, linked, previous_release, stray};
 use crate::host::site::Site;
 use crate::service::{self, Service};
 use cutover_core::id::ReleaseId;
@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 /// Checks everything and reports everything that is wrong at once.
 pub(crate) fn apply(site: &Site<'_>, preflight: &Preflight) -> Result<Outcome, Failure> {
     let live = linked(&site.layout.current())?;
-    linked(&site.layout.previous())?;
+    previous_release(site.layout)?;
     let room = check_room(site, preflight)?;
     let service = preflight.service.as_ref().map(|config| service::open(config, &site.service_site()));
     let missing = missing_programs(preflight).chain(missing_files(site, preflight));
@@ -28,8 +28,16 @@ pub(crate) fn apply(site: &Site<'_>, preflight: &Preflight) -> Result<Outcome, F
     }
     let mut outcome = Outcome::unchanged(room);
     outcome.warnings.extend(preflight.remarks.iter().cloned());
+    outcome.warnings.extend(stray_warning(site));
     outcome.warnings.extend(clock_warning(site).into_iter().chain(log_warning(service.as_deref(), preflight)));
     Ok(outcome)
+}
+
+/// What somebody else's script left behind is no reason not to begin, but should be known.
+fn stray_warning(site: &Site<'_>) -> Option<String> {
+    let link = site.layout.previous();
+    let target = stray(&link)?;
+    Some(format!("{} leads to {}, where nothing is: it counts as none", link.display(), target.display()))
 }
 
 /// Two projects in one place would take each other's releases for their own, and go back to them.

@@ -2,7 +2,7 @@
 
 use crate::host::action::Retention;
 use crate::host::layout::Layout;
-use crate::host::release::{Release, ReleaseState, disk, io, linked};
+use crate::host::release::{Release, ReleaseState, disk, io, linked, previous_release};
 use crate::host::site::Site;
 use crate::host::steps::env_file;
 use cutover_core::id::ReleaseId;
@@ -51,7 +51,7 @@ pub(crate) fn apply(site: &Site<'_>, retention: &Retention) -> Result<Outcome, F
 /// Releases that are kept whatever the number says.
 fn protected(site: &Site<'_>, releases: &[Release]) -> Result<HashSet<ReleaseId>, Failure> {
     let mut protected: HashSet<ReleaseId> =
-        linked(&site.layout.current())?.into_iter().chain(linked(&site.layout.previous())?).collect();
+        linked(&site.layout.current())?.into_iter().chain(previous_release(site.layout)?).collect();
     protected.insert(site.release.clone());
     let last_good =
         releases.iter().rev().find(|release| release.state == ReleaseState::Good && release.id != *site.release);

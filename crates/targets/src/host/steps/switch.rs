@@ -1,7 +1,7 @@
 //! Switch: two atomic renames make the release `current` and the one before it `previous`.
 
 use crate::host::layout::Layout;
-use crate::host::release::{Release, ReleaseState, disk, io, linked};
+use crate::host::release::{Release, ReleaseState, disk, io, linked, previous_release, stray};
 use crate::host::site::Site;
 use cutover_core::id::ReleaseId;
 use cutover_core::target::{Before, Cause, Failure, FailureKind, Outcome};
@@ -14,6 +14,9 @@ use std::path::{Path, PathBuf};
 struct SwitchBefore {
     current: Option<ReleaseId>,
     previous: Option<ReleaseId>,
+    /// Where `previous` led when it named no release and led to nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stray: Option<PathBuf>,
     state: ReleaseState,
     reason: String,
 }
@@ -21,8 +24,9 @@ struct SwitchBefore {
 /// Reads where the links point and how far the release has come.
 pub(crate) fn capture(site: &Site<'_>) -> Result<Before, Failure> {
     let release = Release::read(site.layout, site.release)?;
-    let (current, previous) = (linked(&site.layout.current())?, linked(&site.layout.previous())?);
-    Before::encode(&SwitchBefore { current, previous, state: release.state, reason: release.reason })
+    let (current, previous) = (linked(&site.layout.current())?, previous_release(site.layout)?);
+    let stray = stray(&site.layout.previous());
+    Before::encode(&SwitchBefore { current, previous, stray, state: release.state, reason: release.reason })
 }
 
 /// Points `previous` to what is live and `current` to the release.
@@ -35,7 +39,7 @@ pub(crate) fn apply(site: &Site<'_>, before: &Before) -> Result<Outcome, Failure
     Release::mark(site.layout, site.release, ReleaseState::Live, "")?;
     match before.current.as_ref().filter(|current| *current != site.release) {
         Some(current) => point(&site.layout.previous(), Some(current))?,
-        None => point(&site.layout.previous(), before.previous.as_ref())?,
+        None => bring_back_previous(site.layout, &before)?,
     }
     point(&site.layout.current(), Some(site.release))?;
     Ok(Outcome::changed(match &before.current {
@@ -48,7 +52,7 @@ pub(crate) fn apply(site: &Site<'_>, before: &Before) -> Result<Outcome, Failure
 pub(crate) fn restore(site: &Site<'_>, before: &Before, cause: Cause) -> Result<String, Failure> {
     let before: SwitchBefore = before.decode()?;
     bring_back_current(site.layout, before.current.as_ref())?;
-    point(&site.layout.previous(), before.previous.as_ref())?;
+    bring_back_previous(site.layout, &before)?;
     let marked = match cause {
         Cause::Failed => Release::mark(
             site.layout,
@@ -73,7 +77,9 @@ pub(crate) fn restore(site: &Site<'_>, before: &Before, cause: Cause) -> Result<
 fn bring_back_current(layout: &Layout, to: Option<&ReleaseId>) -> Result<(), Failure> {
     let (current, previous) = (layout.current(), layout.previous());
     match point(&current, to) {
-        Err(failure) if failure.kind == FailureKind::NoSpace && to.is_some() && linked(&previous)?.as_ref() == to => {
+        Err(failure)
+            if failure.kind == FailureKind::NoSpace && to.is_some() && previous_release(layout)?.as_ref() == to =>
+        {
             std::fs::rename(&previous, &current).map_err(|e| io("replace", &current, &e))?;
             sync_dir(layout.root()).map_err(disk)
         }
@@ -81,9 +87,19 @@ fn bring_back_current(layout: &Layout, to: Option<&ReleaseId>) -> Result<(), Fai
     }
 }
 
+/// Points `previous` to where it pointed, be that nowhere.
+fn bring_back_previous(layout: &Layout, before: &SwitchBefore) -> Result<(), Failure> {
+    let link = layout.previous();
+    match &before.stray {
+        Some(target) if std::fs::read_link(&link).is_ok_and(|there| there == *target) => Ok(()),
+        Some(target) => replace_symlink(&link, target).map_err(disk),
+        None => point(&link, before.previous.as_ref()),
+    }
+}
+
 /// Points a link to a release, or removes it. Does nothing when it is so already: a restore must work on a full disk.
 fn point(link: &Path, to: Option<&ReleaseId>) -> Result<(), Failure> {
-    if linked(link)?.as_ref() == to {
+    if stray(link).is_none() && linked(link)?.as_ref() == to {
         return Ok(());
     }
     match to {
