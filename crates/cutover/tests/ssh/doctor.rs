@@ -48,7 +48,8 @@ const ILLNESSES: [Illness; 13] = [
         broken: "touch /etc/systemd/system/shop.service",
         code: 0,
         says: "systemd has not read it since",
-        put_right: "systemctl daemon-reload",
+        // What runs was started as the unit was before, and that is told, too.
+        put_right: "systemctl daemon-reload; systemctl restart shop.service",
     },
     Illness {
         broken: "chown root /opt/shop",

@@ -133,6 +133,7 @@ mod tests {
             });
             Some(text?.replace("ConditionPathIsSymbolicLink=", "ConditionPathExists="))
         };
-        assert_eq!(differing(&wish, Path::new(HOME), &earlier), ["shop.service"]);
+        let outdated = differing(&wish, Path::new(HOME), &earlier);
+        assert_eq!(outdated.iter().map(|outdated| outdated.unit.as_str()).collect::<Vec<_>>(), ["shop.service"]);
     }
 }
