@@ -5,6 +5,7 @@
 //! this crate and never on each other.
 
 pub mod artifact;
+pub mod check;
 pub mod config;
 pub mod engine;
 pub mod event;
