@@ -1,0 +1,169 @@
+//! JUnit's XML, which has no specification: each tool has its own habits, and Ant's and Jenkins' readers are what they agree on.
+//!
+//! - The root is `testsuites`, or a bare `testsuite`; suites may lie in each other (jest-junit, surefire's aggregates).
+//! - `tests=` is often wrong. Cases are counted here; a number that no way of counting explains is a warning.
+//! - A case with `failure` failed, with `error` alone errored, with `skipped` alone was skipped. googletest marks tests that
+//!   it was told to leave out by `status="notrun"` only.
+//! - pytest writes a second case of the same name when a test that failed errors in its teardown, too. It is one case, failed.
+//! - `flakyFailure`, `flakyError`, `rerunFailure` and `rerunError` tell of earlier attempts (surefire, nextest). Beside no
+//!   `failure` and no `error` the case passed in the end, and is flaky.
+//! - pytest counts lines from 0; all others that tell lines count from 1.
+//! - A failure's words are in its attribute `message`, or its text where there is none (jest-junit).
+
+mod case;
+mod suite;
+
+use super::bounded::Bounds;
+use super::xml::{Node, Tag, Xml};
+use super::{Fault, Format};
+use case::{Case, Said};
+use cutover_core::check::{CaseOutcome, Cases, FAILURES_MAX, Kept, WARNINGS_MAX};
+use std::collections::HashSet;
+use std::io::BufRead;
+use suite::Suite;
+
+/// The most failed cases among which a later one of the same name is looked for.
+pub const REMEMBERED_MAX: usize = 100_000;
+
+/// Reads a report.
+///
+/// Fails if it is no JUnit XML, goes beyond a bound, or has no cases.
+pub(super) fn read(input: impl BufRead, bounds: Bounds) -> Result<(Cases, Kept<String>), Fault> {
+    let mut xml = Xml::new(input, Format::Junit, bounds);
+    let mut reading = Reading::default();
+    loop {
+        match xml.next()? {
+            Node::Open(tag) => reading.open(&tag)?,
+            Node::Text(text) => reading.case.text(&text),
+            Node::Close => reading.close(),
+            Node::End => break,
+        }
+    }
+    if reading.cases.counts.total() == 0 {
+        return Err(Fault::Empty { what: "test cases" });
+    }
+    Ok((reading.cases, reading.warnings))
+}
+
+/// What an open element is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Element {
+    Suite,
+    Case,
+    /// What a case, or a suite as a whole, tells of itself.
+    Said,
+    Other,
+}
+
+#[derive(Default)]
+struct Reading {
+    open: Vec<Element>,
+    suites: Vec<Suite>,
+    /// The case that is read; kept between cases, so that one that passed allocates nothing.
+    case: Case,
+    /// Failed cases by the hash of their names.
+    failed: HashSet<u64>,
+    cases: Cases,
+    warnings: Kept<String>,
+}
+
+impl Reading {
+    fn open(&mut self, tag: &Tag<'_>) -> Result<(), Fault> {
+        let element = match (self.open.last(), tag.name()) {
+            (None | Some(Element::Suite), "testsuites" | "testsuite") => self.open_suite(tag)?,
+            (None, other) => {
+                return Err(tag.malformed(&format!("its root is `{other}`, not `testsuites` or `testsuite`")));
+            }
+            (Some(Element::Suite), "testcase") => self.open_case(tag)?,
+            (Some(Element::Case), name) => self.open_said(Said::of(name), tag)?,
+            // A suite that could not begin or end: counted as a case, for it must not pass unseen.
+            (Some(Element::Suite), name @ ("error" | "failure")) => {
+                self.case.begin();
+                self.open_said(Said::of(name), tag)?
+            }
+            (Some(Element::Suite | Element::Said | Element::Other), _) => Element::Other,
+        };
+        self.open.push(element);
+        Ok(())
+    }
+
+    fn open_suite(&mut self, tag: &Tag<'_>) -> Result<Element, Fault> {
+        self.suites.push(Suite::of(tag)?);
+        Ok(Element::Suite)
+    }
+
+    fn open_case(&mut self, tag: &Tag<'_>) -> Result<Element, Fault> {
+        self.case.begin();
+        self.case.describe(tag)?;
+        Ok(Element::Case)
+    }
+
+    fn open_said(&mut self, said: Option<Said>, tag: &Tag<'_>) -> Result<Element, Fault> {
+        let Some(said) = said else { return Ok(Element::Other) };
+        self.case.say(said, tag)?;
+        Ok(Element::Said)
+    }
+
+    fn close(&mut self) {
+        match self.open.pop() {
+            Some(Element::Suite) => self.close_suite(),
+            Some(Element::Case) => self.close_case(),
+            Some(Element::Said) => {
+                self.case.said();
+                if self.open.last() == Some(&Element::Suite) {
+                    self.close_case();
+                }
+            }
+            Some(Element::Other) | None => (),
+        }
+    }
+
+    fn close_suite(&mut self) {
+        let Some(suite) = self.suites.pop() else { return };
+        if let Some(above) = self.suites.last_mut() {
+            above.take_in(&suite);
+        }
+        if let Some(odd) = suite.odd() {
+            self.warnings.push(odd, WARNINGS_MAX);
+        }
+    }
+
+    fn close_case(&mut self) {
+        let outcome = self.case.outcome();
+        if outcome == CaseOutcome::Errored && self.failed.contains(&self.key()) {
+            // The teardown of a case that is counted already.
+            return;
+        }
+        self.cases.counts.add(outcome);
+        self.cases.seconds += self.case.seconds().unwrap_or(0.0);
+        if let Some(suite) = self.suites.last_mut() {
+            suite.count(outcome);
+        }
+        match outcome {
+            CaseOutcome::Failed => {
+                if self.failed.len() < REMEMBERED_MAX {
+                    self.failed.insert(self.key());
+                }
+                self.keep(outcome);
+            }
+            CaseOutcome::Errored | CaseOutcome::Flaky => self.keep(outcome),
+            CaseOutcome::Passed | CaseOutcome::Skipped => (),
+        }
+    }
+
+    fn key(&self) -> u64 {
+        self.case.key(self.suites.last().map_or("", Suite::name))
+    }
+
+    fn keep(&mut self, outcome: CaseOutcome) {
+        let kept = if outcome == CaseOutcome::Flaky { &mut self.cases.flaky } else { &mut self.cases.failures };
+        if kept.items.len() < FAILURES_MAX {
+            kept.items.push(self.case.failure(outcome, &self.suites));
+        } else {
+            kept.left_out_count += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
