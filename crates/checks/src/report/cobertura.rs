@@ -1,8 +1,8 @@
 //! Cobertura's XML, as coverage.py, gcovr and cargo-llvm-cov write it.
 //!
 //! Facts from `coverage-04.dtd` and those tools: a `class` has a `filename`, relative to one of the `source`s; its lines stand
-//! in `lines`, and those of methods a second time in `methods/method/lines`; one file may be in several classes. Branches are
-//! known by number only: `condition-coverage="50% (1/2)"`. Rates are not looked at: each tool computes them its own way.
+//! in `lines`, and those of methods a second time in `methods/method/lines`, where Istanbul also lists lines that it does not count;
+//! one file may be in several classes. Branches are known by number only: `condition-coverage="50% (1/2)"`. Rates are not looked at: each tool computes them its own way.
 
 use super::bounded::Bounds;
 use super::lines::{CoveredLines, FileLines, TooMuch, ran};
@@ -42,6 +42,7 @@ pub(super) fn read(input: impl BufRead, bounds: Bounds) -> Result<(Vec<String>, 
 enum Element {
     Class,
     Source,
+    Methods,
     Other,
 }
 
@@ -70,7 +71,8 @@ impl Reading {
                 self.path = Some(file_name(tag)?);
                 Element::Class
             }
-            "line" if self.path.is_some() => {
+            "methods" => Element::Methods,
+            "line" if self.path.is_some() && !self.open.contains(&Element::Methods) => {
                 self.line(tag)?;
                 Element::Other
             }
@@ -92,7 +94,7 @@ impl Reading {
                 Some(path) => self.files.add(path, std::mem::take(&mut self.file)),
                 None => Ok(()),
             },
-            (Some(Element::Source | Element::Other) | None, _) => Ok(()),
+            (Some(Element::Source | Element::Methods | Element::Other) | None, _) => Ok(()),
         }
     }
 
@@ -143,7 +145,7 @@ mod tests {
     fn lines_of_methods_and_of_other_classes_of_a_file_are_not_counted_twice() {
         let text = r#"<!DOCTYPE coverage SYSTEM 'x.dtd'><coverage line-rate="1"><sources><source> /src </source><source>lib</source></sources>
             <packages><package><classes>
-            <class filename="a.py"><methods><method><lines><line number="1" hits="1"/></lines></method></methods>
+            <class filename="a.py"><methods><method><lines><line number="1" hits="1"/><line number="9" hits="1"/></lines></method></methods>
             <lines><line number="1" hits="1"/><line number="2" hits="0" branch="true" condition-coverage="50% (1/2)"/></lines></class>
             <class filename="a.py"><lines><line number="2" hits="3"/><line number="3" hits="0"/></lines></class>
             </classes></package></packages></coverage>"#;

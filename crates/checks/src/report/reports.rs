@@ -50,7 +50,9 @@ impl<'a> Reports<'a> {
         let bounds = Bounds::default();
         match format {
             Format::Junit => {
-                let (cases, odd) = junit::read(input, bounds)?;
+                let (mut cases, odd) = junit::read(input, bounds)?;
+                let kept = cases.failures.items.iter_mut().chain(&mut cases.flaky.items);
+                kept.for_each(|case| self.locate(&mut case.file));
                 self.warnings.left_out_count += odd.left_out_count;
                 for odd in odd.items {
                     self.warnings.push(format!("report `{name}`: {odd}"), WARNINGS_MAX);
@@ -66,10 +68,16 @@ impl<'a> Reports<'a> {
             Format::CoveragePy => self.absorb(coverage_py::read(input, bounds)?, &[]),
             Format::Istanbul => self.absorb(istanbul::read(input, bounds)?, &[]),
             Format::Sarif => {
-                self.findings.get_or_insert_default().merge(sarif::read(input, bounds)?);
+                let mut findings = sarif::read(input, bounds)?;
+                findings.list.items.iter_mut().for_each(|finding| self.locate(&mut finding.file));
+                self.findings.get_or_insert_default().merge(findings);
                 Ok(())
             }
         }
+    }
+
+    fn locate(&self, file: &mut Option<String>) {
+        *file = file.take().map(|file| self.tree.locate(&file, &[]));
     }
 
     /// Coverage of several reports is united: a line that one of them covers is covered.

@@ -9,9 +9,6 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 /// How much of a text is looked at for a message, in bytes: more than is kept, since colours are taken out.
 const TEXT_BYTES_MAX: usize = 4 * MESSAGE_BYTES_MAX;
 
-/// The name of the suite of a report of pytest. Its configuration may change it, which costs an exact line.
-const PYTEST: &str = "pytest";
-
 /// What an element in a case tells of it. The later in this order, the more it decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Said {
@@ -133,7 +130,7 @@ impl Case {
     pub(super) fn failure(&self, outcome: CaseOutcome, suites: &[Suite]) -> CaseFailure {
         let suite = suites.last();
         let suite_name = suite.map_or("", Suite::name);
-        let first_line = u32::from(suite_name == PYTEST);
+        let first_line = u32::from(suite.is_some_and(Suite::is_pytest));
         let file = if self.file.is_empty() { suite.map_or("", Suite::file) } else { &self.file };
         CaseFailure {
             suite: excerpt(if self.class.is_empty() { suite_name } else { &self.class }, NAME_BYTES_MAX),

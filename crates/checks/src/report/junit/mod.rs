@@ -5,8 +5,13 @@
 //! - A case with `failure` failed, with `error` alone errored, with `skipped` alone was skipped. googletest marks tests that
 //!   it was told to leave out by `status="notrun"` only.
 //! - pytest writes a second case of the same name when a test that failed errors in its teardown, too. It is one case, failed.
+//!   jest-junit does the like for a suite that could not be loaded: an error, and then a failure. It is one case, errored.
 //! - `flakyFailure`, `flakyError`, `rerunFailure` and `rerunError` tell of earlier attempts (surefire, nextest). Beside no
 //!   `failure` and no `error` the case passed in the end, and is flaky.
+//! - pytest's plugin for repeating failed tests writes a case for each attempt, and shows those before the last as passed. They
+//!   are one case, as the last of them ended; if it passed, it is flaky. pytest's names are unique, so nothing else repeats one.
+//! - jest-junit leaves suites out that could not be loaded, unless it is told otherwise, and shows a test that is still to be
+//!   written as one that passed. vitest has a case named as the file for a suite that could not be loaded or taken down.
 //! - pytest counts lines from 0; all others that tell lines count from 1.
 //! - A failure's words are in its attribute `message`, or its text where there is none (jest-junit).
 
@@ -18,11 +23,11 @@ use super::xml::{Node, Tag, Xml};
 use super::{Fault, Format};
 use case::{Case, Said};
 use cutover_core::check::{CaseOutcome, Cases, FAILURES_MAX, Kept, WARNINGS_MAX};
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::io::BufRead;
 use suite::Suite;
 
-/// The most failed cases among which a later one of the same name is looked for.
+/// The most cases that failed or errored among which a later one of the same name is looked for.
 pub const REMEMBERED_MAX: usize = 100_000;
 
 /// Reads a report.
@@ -61,8 +66,10 @@ struct Reading {
     suites: Vec<Suite>,
     /// The case that is read; kept between cases, so that one that passed allocates nothing.
     case: Case,
-    /// Failed cases by the hash of their names.
-    failed: HashSet<u64>,
+    /// Cases that failed or errored, by the hash of their names.
+    bad: HashMap<u64, CaseOutcome>,
+    /// The case before, if pytest wrote it and it passed.
+    passed_before: Option<(u64, CaseOutcome)>,
     cases: Cases,
     warnings: Kept<String>,
 }
@@ -88,7 +95,8 @@ impl Reading {
     }
 
     fn open_suite(&mut self, tag: &Tag<'_>) -> Result<Element, Fault> {
-        self.suites.push(Suite::of(tag)?);
+        let suite = Suite::of(tag, self.suites.last())?;
+        self.suites.push(suite);
         Ok(Element::Suite)
     }
 
@@ -129,9 +137,8 @@ impl Reading {
     }
 
     fn close_case(&mut self) {
-        let outcome = self.case.outcome();
-        if outcome == CaseOutcome::Errored && self.failed.contains(&self.key()) {
-            // The teardown of a case that is counted already.
+        let outcome = self.take_back_attempt(self.case.outcome());
+        if matches!(outcome, CaseOutcome::Failed | CaseOutcome::Errored) && self.is_told_again(outcome) {
             return;
         }
         self.cases.counts.add(outcome);
@@ -140,15 +147,39 @@ impl Reading {
             suite.count(outcome);
         }
         match outcome {
-            CaseOutcome::Failed => {
-                if self.failed.len() < REMEMBERED_MAX {
-                    self.failed.insert(self.key());
-                }
-                self.keep(outcome);
-            }
-            CaseOutcome::Errored | CaseOutcome::Flaky => self.keep(outcome),
+            CaseOutcome::Failed | CaseOutcome::Errored | CaseOutcome::Flaky => self.keep(outcome),
             CaseOutcome::Passed | CaseOutcome::Skipped => (),
         }
+    }
+
+    /// Whether a case is counted already: once as failed, and now as errored, or the other way round.
+    fn is_told_again(&mut self, outcome: CaseOutcome) -> bool {
+        let key = self.key();
+        if self.bad.len() < REMEMBERED_MAX {
+            return *self.bad.entry(key).or_insert(outcome) != outcome;
+        }
+        self.bad.get(&key).is_some_and(|before| *before != outcome)
+    }
+
+    /// Takes back the case before if it was an attempt of this one. Returns how this one ended in that light.
+    fn take_back_attempt(&mut self, outcome: CaseOutcome) -> CaseOutcome {
+        if !self.suites.last().is_some_and(Suite::is_pytest) {
+            return outcome;
+        }
+        let key = self.key();
+        let attempt = self.passed_before.take().filter(|(before, _)| *before == key);
+        if let Some((_, before)) = attempt {
+            self.cases.counts.remove(before);
+            self.suites.last_mut().into_iter().for_each(Suite::take_back);
+            if before == CaseOutcome::Flaky {
+                self.cases.flaky.take_back();
+            }
+        }
+        let outcome = if attempt.is_some() && outcome == CaseOutcome::Passed { CaseOutcome::Flaky } else { outcome };
+        if matches!(outcome, CaseOutcome::Passed | CaseOutcome::Flaky) {
+            self.passed_before = Some((key, outcome));
+        }
+        outcome
     }
 
     fn key(&self) -> u64 {

@@ -136,3 +136,15 @@ fn what_is_no_junit_or_no_whole_document_is_malformed() {
         assert!(matches!(read, Err(Fault::Malformed { .. } | Fault::Empty { .. })), "{text}: {read:?}");
     }
 }
+
+#[test]
+fn attempts_that_pytest_repeats_are_one_case_and_flaky_if_the_last_passed() {
+    let text = r#"<testcase name="a"/><testcase name="a"/><testcase name="a"/>
+        <testcase name="b"/><testcase name="b"><failure/></testcase><testcase name="c"/><testcase name="d"/>"#;
+    let (cases, warnings) = read_ok(&format!(r#"<testsuite name="pytest" tests="4">{text}</testsuite>"#));
+    assert_eq!(cases.counts, counts(3, 1, 0, 0, 1));
+    assert_eq!(warnings, [""; 0]);
+    assert_eq!(cases.flaky.total(), 1);
+    let (cases, _) = read_ok(&format!(r#"<testsuite name="vitest">{text}</testsuite>"#));
+    assert_eq!(cases.counts, counts(6, 1, 0, 0, 0));
+}

@@ -1,0 +1,2 @@
+afterAll(() => { throw new Error("teardown broke"); });
+test("passes before its teardown breaks", () => {});
