@@ -12,7 +12,8 @@ use std::marker::PhantomData;
 /// The most items of one list, or of one object, that are held at once.
 pub const ITEMS_MAX: usize = 1_000_000;
 
-/// Reads one document by a seed. Depth is bounded by the JSON reader: 128.
+/// Reads one document by a seed. What is passed over may be of any depth: the JSON reader needs a byte for each level there, and no
+/// recursion. Anything else is as deep as the seed's types, or 128.
 pub(super) fn read<'de, S: DeserializeSeed<'de>>(
     input: impl BufRead,
     format: Format,
@@ -216,5 +217,37 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Pairs<T> {
         })
         .deserialize(input)?;
         Ok(Self(pairs))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_ignored(text: &str) -> Result<(), Fault> {
+        let bounds = Bounds { report_bytes: 1 << 20, piece_bytes: 1 << 16 };
+        read(text.as_bytes(), Format::Sarif, bounds, PhantomData::<IgnoredAny>).map(|_| ())
+    }
+
+    #[test]
+    fn a_piece_is_bounded_and_the_number_of_pieces_is_not() {
+        let strings = format!("[{}1]", r#""a \\\" b","#.repeat(20_000));
+        assert!(strings.len() > 3 << 16);
+        read_ignored(&strings).unwrap();
+        for long in [format!(r#"["{}"]"#, "x".repeat(3 << 16)), format!("[{}1]", "1,".repeat(3 << 15))] {
+            assert!(matches!(read_ignored(&long), Err(Fault::Refused { .. })));
+        }
+        assert!(matches!(read_ignored(&strings.repeat(5)), Err(Fault::Malformed { .. })));
+        let large = format!("[{}1]", r#""a","#.repeat(300_000));
+        assert!(matches!(read_ignored(&large), Err(Fault::Refused { .. })));
+    }
+
+    #[test]
+    fn depth_costs_no_recursion() {
+        // A recursion for each level would end the program here.
+        let deep = "[".repeat(1 << 15) + &"]".repeat(1 << 15);
+        read_ignored(&deep[..]).unwrap_or_else(|fault| panic!("{fault}"));
+        let value = read(deep.as_bytes(), Format::Sarif, Bounds::default(), PhantomData::<serde_json::Value>);
+        assert!(value.unwrap_err().to_string().contains("recursion limit"));
     }
 }

@@ -197,6 +197,7 @@ mod tests {
     fn what_was_covered_once_is_covered_in_the_union() {
         let mut one = FileLines::default();
         one.line(1, true).unwrap();
+        one.line(1, false).unwrap();
         one.line(2, false).unwrap();
         one.branches(2, Counted { covered: 1, total: 2 }).unwrap();
         let mut other = FileLines::default();

@@ -115,3 +115,62 @@ impl<'a> Reports<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TREE: Tree<'_> = Tree { top: "/top", is_file: &|path| path == "src/a.py" };
+
+    fn changed(files: &[(&str, &[u32])]) -> ChangedLines {
+        files.iter().map(|(path, lines)| ((*path).to_owned(), lines.iter().copied().collect())).collect()
+    }
+
+    #[test]
+    fn of_a_change_only_lines_count_that_are_known_as_code() {
+        let mut reports = Reports::new(TREE);
+        let lcov = "SF:/top/src/a.py\nDA:1,1\nDA:2,0\nDA:4,1\nend_of_record\n";
+        reports.read("a.info", lcov.as_bytes()).unwrap();
+        let files: [(&str, &[u32]); 3] = [("src/a.py", &[2, 3, 4]), ("README.md", &[1]), ("src/b.py", &[])];
+        let patch = reports.patch(&changed(&files)).unwrap();
+        assert_eq!(patch, PatchCoverage { lines: Counted { covered: 1, total: 2 }, unknown_file_count: 2 });
+        assert_eq!(reports.report(None).patch, None);
+        assert_eq!(reports.report(Some(&changed(&files))).patch, Some(patch));
+    }
+
+    #[test]
+    fn without_lines_the_coverage_of_a_change_is_unknown() {
+        let mut reports = Reports::new(TREE);
+        let change = changed(&[("src/a.py", &[1])]);
+        assert_eq!(reports.patch(&change), None);
+        let summary = r#"{"/top/src/a.py": {"statements": {}, "lines": {"total": 2, "covered": 1}}}"#;
+        reports.read("coverage-summary.json", summary.as_bytes()).unwrap();
+        assert_eq!(reports.patch(&change), None);
+        assert_eq!(reports.report(None).coverage.unwrap().lines, Counted { covered: 1, total: 2 });
+    }
+
+    #[test]
+    fn files_are_named_from_the_trees_top_whatever_the_report_calls_them() {
+        let mut reports = Reports::new(TREE);
+        let cobertura = r#"<coverage><sources><source>/top/src</source></sources>
+            <class filename="a.py"><lines><line number="1" hits="0"/></lines></class></coverage>"#;
+        reports.read("coverage.xml", cobertura.as_bytes()).unwrap();
+        reports.read("a.info", "SF:src/a.py\nDA:1,1\nend_of_record\n".as_bytes()).unwrap();
+        let coverage = reports.report(None).coverage.unwrap();
+        assert_eq!((coverage.lines, coverage.files.total()), (Counted { covered: 1, total: 1 }, 1));
+        assert_eq!(coverage.files.items[0].path, "src/a.py");
+    }
+
+    #[test]
+    fn faults_and_warnings_name_their_report() {
+        let mut reports = Reports::new(TREE);
+        let fault = reports.read("out/junit.xml", "<testsuites/>".as_bytes()).unwrap_err();
+        let words = "report `out/junit.xml`: there are no test cases in it: see whether the command that wrote it ran what it should";
+        assert_eq!(fault.to_string(), words);
+        let fault = reports.read("a.txt", "hello".as_bytes()).unwrap_err();
+        assert!(matches!(fault.fault, Fault::Unknown));
+        reports.read("b.xml", "<testsuite name='s' tests='2'><testcase name='a'/></testsuite>".as_bytes()).unwrap();
+        let warnings = reports.report(None).warnings.items;
+        assert_eq!(warnings, [r#"report `b.xml`: suite "s" says that it has 2 tests, and has 1"#]);
+    }
+}

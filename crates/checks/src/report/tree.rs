@@ -50,7 +50,7 @@ mod tests {
 
     #[test]
     fn a_file_is_found_from_its_sources_from_the_top_and_by_its_absolute_path() {
-        let is_file = |path: &str| matches!(path, "src/pkg/a.py" | "b.py" | "lib/a.py");
+        let is_file = |path: &str| matches!(path, "src/pkg/a.py" | "pkg/a.py" | "b.py" | "lib/a.py");
         let tree = Tree { top: "/build/repo", is_file: &is_file };
         let sources = ["/build/repo/src".to_owned(), "lib".to_owned(), "/elsewhere".to_owned()];
         let located = |path| tree.locate(path, &sources);
