@@ -234,7 +234,7 @@ mod tests {
         let strings = format!("[{}1]", r#""a \\\" b","#.repeat(20_000));
         assert!(strings.len() > 3 << 16);
         read_ignored(&strings).unwrap();
-        for long in [format!(r#"["{}"]"#, "x".repeat(3 << 16)), format!("[{}1]", "1,".repeat(3 << 15))] {
+        for long in [format!(r#"["{}"]"#, r#"x\""#.repeat(1 << 16)), format!("[{}1]", "1,".repeat(3 << 15))] {
             assert!(matches!(read_ignored(&long), Err(Fault::Refused { .. })));
         }
         assert!(matches!(read_ignored(&strings.repeat(5)), Err(Fault::Malformed { .. })));

@@ -152,6 +152,12 @@ mod tests {
     }
 
     #[test]
+    fn a_record_ends_where_the_next_begins() {
+        let coverage = read_text("SF:a\nDA:1,1\nSF:b\nDA:1,0\nend_of_record\n").unwrap().coverage();
+        assert_eq!((coverage.lines, coverage.files.total()), (Counted { covered: 1, total: 2 }, 2));
+    }
+
+    #[test]
     fn mistakes_are_told_with_their_line() {
         let faults = [
             ("SF:a\nDA:1,1\n", "line 2"),
