@@ -1,12 +1,13 @@
 //! Deciding by numbers: pure, all gates at once, each with its number and its limit in words.
 //!
-//! A gate whose number is unknown fails. Nothing passes because there was nothing to see, with one exception that its words
-//! tell: a change without a line that is known as code has no lines to cover.
+//! A gate whose number is unknown fails. Nothing passes because there was nothing to see, with one exception that its
+//! words tell: a change without a line that is known as code has no lines to cover.
 
 use cutover_core::check::{Counted, Finding, Findings, Gate, Judgement, Report, Severity, Verdict};
 use std::fmt;
 
-/// A share in percent, as the config gives it; exact to a millionth of a percent, so that no comparison depends on rounding.
+/// A share in percent, as the config gives it; exact to a millionth of a percent, so that no comparison depends on
+/// rounding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Percent(u64);
 
@@ -116,7 +117,7 @@ fn severity_max(max: Severity, report: &Report) -> Judgement {
     let Some(findings) = &report.findings else { return unknown(gate, max, "no report of findings was read") };
     if findings.failed_run_count > 0 {
         let runs = counted(findings.failed_run_count, "scan");
-        return unknown(gate, max, &format!("{runs} did not come to a good end, as the report itself says"));
+        return unknown(gate, max, &format!("{runs} failed or looked at nothing, as the report itself says"));
     }
     let total = counted(findings.counts.total(), "finding");
     match (findings.counts.above(max), findings.counts.worst()) {

@@ -1,7 +1,7 @@
 //! The judge of Cutover: reads what tests, coverage and scanners report, and decides whether a change may go on.
 //!
-//! Reports come from commands that may be anything, so nothing in them is believed that can be counted, and all of it is
-//! bounded. [`report`] reads, [`gate`] decides; both are free of disk, network and clock.
+//! Reports come from commands that may be anything, so nothing in them is believed that can be counted, and all of it
+//! is bounded. [`report`] reads, [`gate`] decides; both are free of disk, network and clock.
 
 #![forbid(unsafe_code)]
 

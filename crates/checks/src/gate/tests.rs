@@ -119,7 +119,7 @@ fn a_scan_that_failed_passes_nothing() {
     let limits = Limits { severity_max: Some(Severity::Critical), ..Limits::default() };
     let findings = Findings { failed_run_count: 1, counts: SeverityCounts::default(), ..Findings::default() };
     let (verdict, words) = only(limits, &Report { findings: Some(findings), ..Report::default() });
-    assert!(verdict == Verdict::Failed && words.contains("1 scan did not come to a good end"), "{words}");
+    assert!(verdict == Verdict::Failed && words.contains("1 scan failed or looked at nothing"), "{words}");
 }
 
 #[test]

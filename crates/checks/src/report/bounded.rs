@@ -5,7 +5,8 @@ use std::io::{self, BufRead, Read};
 /// The largest report that is read, in bytes.
 pub const REPORT_BYTES_MAX: u64 = 2 << 30;
 
-/// The longest piece of a report that must be held whole: a text, a tag, a string, in bytes. What a test printed is one text.
+/// The longest piece of a report that must be held whole: a text, a tag, a string, in bytes. What a test printed is one
+/// text.
 pub const PIECE_BYTES_MAX: u64 = 16 << 20;
 
 /// Bounds of one report.

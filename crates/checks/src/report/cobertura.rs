@@ -1,8 +1,9 @@
 //! Cobertura's XML, as coverage.py, gcovr and cargo-llvm-cov write it.
 //!
-//! Facts from `coverage-04.dtd` and those tools: a `class` has a `filename`, relative to one of the `source`s; its lines stand
-//! in `lines`, and those of methods a second time in `methods/method/lines`, where Istanbul also lists lines that it does not count;
-//! one file may be in several classes. Branches are known by number only: `condition-coverage="50% (1/2)"`. Rates are not looked at: each tool computes them its own way.
+//! Facts from `coverage-04.dtd` and those tools: a `class` has a `filename`, relative to one of the `source`s; its
+//! lines stand in `lines`, and those of methods a second time in `methods/method/lines`, where Istanbul also lists
+//! lines that it does not count; one file may be in several classes. Branches are known by number only:
+//! `condition-coverage="50% (1/2)"`. Rates are not looked at: each tool computes them its own way.
 
 use super::bounded::Bounds;
 use super::lines::{CoveredLines, FileLines, TooMuch, ran};

@@ -1,8 +1,9 @@
 //! coverage.py's own JSON (`coverage json`).
 //!
-//! Facts from coverage.py's `jsonreport.py`: `files` has for each path `executed_lines`, `missing_lines` (lines left out by
-//! `excluded_lines` are in neither), and with `--branch` also `executed_branches` and `missing_branches` as pairs of lines, the
-//! second negative where a function is left. `percent_covered` counts branches in and is not looked at.
+//! Facts from coverage.py's `jsonreport.py`: `files` has for each path `executed_lines`, `missing_lines` (lines left
+//! out by `excluded_lines` are in neither), and with `--branch` also `executed_branches` and `missing_branches` as
+//! pairs of lines, the second negative where a function is left. `percent_covered` counts branches in and is not looked
+//! at.
 
 use super::bounded::Bounds;
 use super::json::{self, Entries, Items, Only};

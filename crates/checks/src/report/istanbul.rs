@@ -1,8 +1,9 @@
 //! Istanbul's JSON, as jest, nyc, c8 and vitest write it: `coverage-final.json`, and `coverage-summary.json`.
 //!
-//! Facts from `istanbul-lib-coverage`: in the full map each file has `statementMap` with places and `s` with counts by the same
-//! ids; a line is covered as often as the most executed statement that begins in it. `branchMap` and `b` are alike, with a count
-//! for each of a branch's ways. The summary has counts only; its `total` repeats all files, and its `pct` may be `"Unknown"`.
+//! Facts from `istanbul-lib-coverage`: in the full map each file has `statementMap` with places and `s` with counts by
+//! the same ids; a line is covered as often as the most executed statement that begins in it. `branchMap` and `b` are
+//! alike, with a count for each of a branch's ways. The summary has counts only; its `total` repeats all files, and its
+//! `pct` may be `"Unknown"`.
 
 use super::bounded::Bounds;
 use super::json::{self, Entries, Items, Pairs};

@@ -12,8 +12,8 @@ use std::marker::PhantomData;
 /// The most items of one list, or of one object, that are held at once.
 pub const ITEMS_MAX: usize = 1_000_000;
 
-/// Reads one document by a seed. What is passed over may be of any depth: the JSON reader needs a byte for each level there, and no
-/// recursion. Anything else is as deep as the seed's types, or 128.
+/// Reads one document by a seed. What is passed over may be of any depth: the JSON reader needs a byte for each level
+/// there, and no recursion. Anything else is as deep as the seed's types, or 128.
 pub(super) fn read<'de, S: DeserializeSeed<'de>>(
     input: impl BufRead,
     format: Format,

@@ -1,9 +1,9 @@
 //! LCOV's lines, as `geninfo`, c8, Istanbul, coverage.py and cargo-llvm-cov write them.
 //!
-//! Facts from `geninfo(1)`: a record begins with `SF:path` and ends with `end_of_record`; the same file may have several,
-//! one for each test (`TN:`). `DA:line,count[,checksum]`; `BRDA:line,[e]block,branch,taken`, where `taken` is `-` for what was
-//! never reached and `branch` may be an expression with commas. Functions (`FN:` has two fields, or three since LCOV 2) and
-//! totals (`LF:`, `LH:`) are not looked at.
+//! Facts from `geninfo(1)`: a record begins with `SF:path` and ends with `end_of_record`; the same file may have
+//! several, one for each test (`TN:`). `DA:line,count[,checksum]`; `BRDA:line,[e]block,branch,taken`, where `taken` is
+//! `-` for what was never reached and `branch` may be an expression with commas. Functions (`FN:` has two fields, or
+//! three since LCOV 2) and totals (`LF:`, `LH:`) are not looked at.
 
 use super::bounded::{Bounded, Bounds};
 use super::lines::{CoveredLines, FileLines, TooMuch, ran};

@@ -1,4 +1,5 @@
-//! Which lines and branches tests ran through, file by file: what readers of coverage fill, and numbers are counted from.
+//! Which lines and branches tests ran through, file by file: what readers of coverage fill, and numbers are counted
+//! from.
 
 use cutover_core::check::{COVERED_FILES_MAX, Counted, Coverage, FileCoverage, Kept};
 use std::collections::BTreeMap;

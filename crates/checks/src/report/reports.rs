@@ -11,7 +11,8 @@ use std::io::{BufRead, BufReader, Read};
 /// What is read at once, in bytes.
 const BUFFER_BYTES: usize = 64 << 10;
 
-/// Lines that a change adds or alters: for each path from the repository's top, line numbers from 1 as they are after it.
+/// Lines that a change adds or alters: for each path from the repository's top, line numbers from 1 as they are after
+/// it.
 pub type ChangedLines = BTreeMap<String, BTreeSet<u32>>;
 
 /// What was read of reports so far.
@@ -31,8 +32,8 @@ impl<'a> Reports<'a> {
 
     /// Reads one more report, in the format that its beginning has, and tells which that is.
     ///
-    /// `name` stands in errors and warnings. A report in which nothing is found has a fault, too ([`Fault::Empty`]). After a fault
-    /// all numbers here are too small, and not to be judged.
+    /// `name` stands in errors and warnings. A report in which nothing is found has a fault, too ([`Fault::Empty`]).
+    /// After a fault all numbers here are too small, and not to be judged.
     pub fn read(&mut self, name: &str, input: impl Read) -> Result<Format, ReportError> {
         self.read_any(name, input).map_err(|fault| ReportError { report: name.to_owned(), fault })
     }

@@ -10,8 +10,8 @@ pub struct Tree<'a> {
 }
 
 impl Tree<'_> {
-    /// The path from the tree's top of a file as a tool wrote it: absolute, relative to one of its sources, or to the top. What is
-    /// not found in the tree keeps its name.
+    /// The path from the tree's top of a file as a tool wrote it: absolute, relative to one of its sources, or to the
+    /// top. What is not found in the tree keeps its name.
     pub(super) fn locate(&self, path: &str, sources: &[String]) -> String {
         let path = path.replace('\\', "/");
         if path.starts_with('/') {

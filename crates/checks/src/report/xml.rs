@@ -1,8 +1,8 @@
 //! XML as reports use it, and nothing beyond that.
 //!
-//! A document type that only names a DTD (gcovr and cargo-llvm-cov write one) is passed over and never fetched; one that
-//! declares anything itself is refused, and so is every reference to an entity that XML itself does not know. Nothing
-//! can therefore become longer than it is in the file.
+//! A document type that only names a DTD (gcovr and cargo-llvm-cov write one) is passed over and never fetched; one
+//! that declares anything itself is refused, and so is every reference to an entity that XML itself does not know.
+//! Nothing can therefore become longer than it is in the file.
 
 use super::bounded::{Bounded, Bounds};
 use super::{Fault, Format, Place};

@@ -29,8 +29,8 @@ impl Counted {
         self.total = self.total.saturating_add(other.total);
     }
 
-    /// The share in hundredths of a percent, rounded down, so that what is below a limit never looks as if it reached it;
-    /// None where there is nothing to be covered.
+    /// The share in hundredths of a percent, rounded down, so that what is below a limit never looks as if it reached
+    /// it; None where there is nothing to be covered.
     pub fn basis_points(&self) -> Option<u64> {
         let share = (u128::from(self.covered) * 10_000).checked_div(u128::from(self.total))?;
         u64::try_from(share).ok()

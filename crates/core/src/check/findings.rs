@@ -145,7 +145,8 @@ pub struct Findings {
     pub counts: SeverityCounts,
     /// Results that were left out because somebody suppressed them.
     pub suppressed_count: u64,
-    /// Runs of scanners that say of themselves that they did not come to a good end. What they would have found is unknown.
+    /// Runs of scanners that did not come to a good end, by their own words, or looked at nothing. What they would have
+    /// found is unknown.
     pub failed_run_count: u64,
     /// The findings, at most [`FINDINGS_MAX`].
     pub list: Kept<Finding>,

@@ -9,8 +9,8 @@ pub const NAME_BYTES_MAX: usize = 512;
 /// Stands where words were cut.
 const CUT: &str = "…";
 
-/// Words of a report as they may be kept and shown: without control characters (newlines and tabs stay), without the escape
-/// sequences that colour a terminal, trimmed, and at most `bytes_max` bytes.
+/// Words of a report as they may be kept and shown: without control characters (newlines and tabs stay), without the
+/// escape sequences that colour a terminal, trimmed, and at most `bytes_max` bytes.
 pub fn excerpt(words: &str, bytes_max: usize) -> String {
     let mut kept = String::new();
     let mut rest = words.trim().chars();

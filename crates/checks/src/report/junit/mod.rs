@@ -1,17 +1,21 @@
-//! JUnit's XML, which has no specification: each tool has its own habits, and Ant's and Jenkins' readers are what they agree on.
+//! JUnit's XML, which has no specification: each tool has its own habits, and Ant's and Jenkins' readers are what they
+//! agree on.
 //!
 //! - The root is `testsuites`, or a bare `testsuite`; suites may lie in each other (jest-junit, surefire's aggregates).
 //! - `tests=` is often wrong. Cases are counted here; a number that no way of counting explains is a warning.
-//! - A case with `failure` failed, with `error` alone errored, with `skipped` alone was skipped. googletest marks tests that
-//!   it was told to leave out by `status="notrun"` only.
-//! - pytest writes a second case of the same name when a test that failed errors in its teardown, too. It is one case, failed.
-//!   jest-junit does the like for a suite that could not be loaded: an error, and then a failure. It is one case, errored.
-//! - `flakyFailure`, `flakyError`, `rerunFailure` and `rerunError` tell of earlier attempts (surefire, nextest). Beside no
-//!   `failure` and no `error` the case passed in the end, and is flaky.
-//! - pytest's plugin for repeating failed tests writes a case for each attempt, and shows those before the last as passed. They
-//!   are one case, as the last of them ended; if it passed, it is flaky. pytest's names are unique, so nothing else repeats one.
-//! - jest-junit leaves suites out that could not be loaded, unless it is told otherwise, and shows a test that is still to be
-//!   written as one that passed. vitest has a case named as the file for a suite that could not be loaded or taken down.
+//! - A case with `failure` failed, with `error` alone errored, with `skipped` alone was skipped. googletest marks tests
+//!   that it was told to leave out by `status="notrun"` only.
+//! - pytest writes a second case of the same name when a test that failed errors in its teardown, too. It is one case,
+//!   failed. jest-junit does the like for a suite that could not be loaded: an error, and then a failure. It is one
+//!   case, errored.
+//! - `flakyFailure`, `flakyError`, `rerunFailure` and `rerunError` tell of earlier attempts (surefire, nextest). Beside
+//!   no `failure` and no `error` the case passed in the end, and is flaky.
+//! - pytest's plugin for repeating failed tests writes a case for each attempt, and shows those before the last as
+//!   passed. They are one case, as the last of them ended; if it passed, it is flaky. pytest's names are unique, so
+//!   nothing else repeats one.
+//! - jest-junit leaves suites out that could not be loaded, unless it is told otherwise, and shows a test that is still
+//!   to be written as one that passed. vitest has a case named as the file for a suite that could not be loaded or
+//!   taken down.
 //! - pytest counts lines from 0; all others that tell lines count from 1.
 //! - A failure's words are in its attribute `message`, or its text where there is none (jest-junit).
 

@@ -4,7 +4,8 @@ use super::super::Fault;
 use super::super::xml::Tag;
 use cutover_core::check::{CaseOutcome, NAME_BYTES_MAX, excerpt};
 
-/// The names of the suites of a report of pytest. Configuration may change the inner one; the outer one came with pytest 8.1.
+/// The names of the suites of a report of pytest. Configuration may change the inner one; newer versions name
+/// the outer one, too.
 const PYTEST: [&str; 2] = ["pytest", "pytest tests"];
 
 /// What a suite says of itself, and what was counted in it.

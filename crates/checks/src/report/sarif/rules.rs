@@ -153,7 +153,7 @@ impl Rules {
         (wanted.id.is_empty() || within(&wanted.id, &rule.id)).then_some((component, index))
     }
 
-    /// 3.52.4: a result may name a part of a rule, as in `CA1000/1`.
+    /// Ids are hierarchical: a result may name a part of a rule, as in `CA1000/1`.
     fn find_by_id(&self, id: &str) -> Option<At> {
         let above = id.rsplit_once('/').map(|(above, _)| above);
         [Some(id), above].into_iter().flatten().find_map(|id| self.by_id.get(id)).copied()

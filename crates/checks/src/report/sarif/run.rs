@@ -54,7 +54,7 @@ impl<'de> Visitor<'de> for RunSeed<'_, '_> {
         let rules = Rules::of(tool, overrides.collect());
         let mut all = self.all.borrow_mut();
         all.findings.merge(results.into_inner().judged(&rules));
-        all.findings.failed_run_count += u64::from(failed);
+        all.findings.failed_run_count += u64::from(failed || !looked);
         all.looked_count += u64::from(looked);
         Ok(())
     }

@@ -78,6 +78,8 @@ fn a_clean_run_is_no_fault_and_one_that_did_not_look_is() {
 fn a_run_that_failed_is_told() {
     let findings = run(r#""invocations": [{"executionSuccessful": false}], "results": []"#);
     assert_eq!(findings.failed_run_count, 1);
+    let findings = read_text(r#"{"runs": [{"results": []}, {"results": null}]}"#).unwrap();
+    assert_eq!(findings.failed_run_count, 1);
 }
 
 #[test]
