@@ -97,7 +97,7 @@ fn changed(sample: &[u8], changes: &[Change]) -> Vec<u8> {
 }
 
 fn read(bytes: &[u8]) -> Result<Report, Fault> {
-    let mut reports = Reports::new(Tree { top: "/work/project", is_file: &|_| false });
+    let mut reports = Reports::new(Tree { top: "/src/project", is_file: &|_| false });
     reports.read("sample", bytes).map_err(|error| error.fault)?;
     Ok(reports.report(None))
 }

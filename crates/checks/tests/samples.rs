@@ -13,7 +13,7 @@ fn samples() -> PathBuf {
 }
 
 /// Where the samples were made, as they have it.
-const TREE: Tree<'_> = Tree { top: "/work/project", is_file: &|_| false };
+const TREE: Tree<'_> = Tree { top: "/src/project", is_file: &|_| false };
 
 fn read(sample: &str) -> (Format, Report) {
     let mut reports = Reports::new(TREE);
