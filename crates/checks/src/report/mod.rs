@@ -20,7 +20,7 @@ pub use cobertura::SOURCES_MAX;
 pub use detect::{BEGINNING_BYTES, detect};
 pub use fault::{Fault, Place, ReportError};
 pub use json::ITEMS_MAX;
-pub use junit::REMEMBERED_MAX;
+pub use junit::{PASSED_MAX, REMEMBERED_MAX};
 pub use lcov::LINE_BYTES_MAX;
 pub use lines::{BRANCHES_OF_LINE_MAX, FILES_MAX, LINES_MAX, PATH_BYTES_MAX};
 pub use reports::{ChangedLines, Reports};

@@ -52,18 +52,6 @@ impl CaseCounts {
         }
     }
 
-    /// Takes back one case that was counted so.
-    pub fn remove(&mut self, outcome: CaseOutcome) {
-        let counts = match outcome {
-            CaseOutcome::Passed => [Some(&mut self.passed), None],
-            CaseOutcome::Flaky => [Some(&mut self.passed), Some(&mut self.flaky)],
-            CaseOutcome::Failed => [Some(&mut self.failed), None],
-            CaseOutcome::Errored => [Some(&mut self.errored), None],
-            CaseOutcome::Skipped => [Some(&mut self.skipped), None],
-        };
-        counts.into_iter().flatten().for_each(|count| *count = count.saturating_sub(1));
-    }
-
     /// Adds the counts of another report.
     pub fn merge(&mut self, other: Self) {
         self.passed += other.passed;

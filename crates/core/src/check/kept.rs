@@ -22,14 +22,6 @@ impl<T> Kept<T> {
         }
     }
 
-    /// Takes the item back that came last.
-    pub fn take_back(&mut self) {
-        match self.left_out_count.checked_sub(1) {
-            Some(fewer) => self.left_out_count = fewer,
-            None => drop(self.items.pop()),
-        }
-    }
-
     /// Takes over another list, as if its items had been pushed one by one.
     pub fn append(&mut self, other: Self, items_max: usize) {
         for item in other.items {
@@ -69,9 +61,6 @@ mod tests {
         for number in 0..5 {
             one.push(number, 3);
         }
-        let mut shorter = one.clone();
-        (0..3).for_each(|_| shorter.take_back());
-        assert_eq!(shorter, Kept { items: vec![0, 1], left_out_count: 0 });
         let mut both = Kept { items: vec![9, 9], left_out_count: 1 };
         both.append(one.clone(), 3);
         assert_eq!((one.items.as_slice(), one.left_out_count), ([0, 1, 2].as_slice(), 2));

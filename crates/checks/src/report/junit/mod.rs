@@ -19,17 +19,21 @@
 //! - pytest counts lines from 0; all others that tell lines count from 1.
 //! - A failure's words are in its attribute `message`, or its text where there is none (jest-junit).
 
+mod attempts;
 mod case;
 mod suite;
 
 use super::bounded::Bounds;
 use super::xml::{Node, Tag, Xml};
 use super::{Fault, Format};
+use attempts::{Attempts, Light};
 use case::{Case, Said};
 use cutover_core::check::{CaseOutcome, Cases, FAILURES_MAX, Kept, WARNINGS_MAX};
 use std::collections::HashMap;
 use std::io::BufRead;
 use suite::Suite;
+
+pub use attempts::PASSED_MAX;
 
 /// The most cases that failed or errored among which a later one of the same name is looked for.
 pub const REMEMBERED_MAX: usize = 100_000;
@@ -48,10 +52,12 @@ pub(super) fn read(input: impl BufRead, bounds: Bounds) -> Result<(Cases, Kept<S
             Node::End => break,
         }
     }
-    if reading.cases.counts.total() == 0 {
+    let Reading { mut cases, attempts, warnings, .. } = reading;
+    if cases.counts.total() == 0 {
         return Err(Fault::Empty { what: "test cases" });
     }
-    Ok((reading.cases, reading.warnings))
+    attempts.count(&mut cases.counts, &mut cases.flaky);
+    Ok((cases, warnings))
 }
 
 /// What an open element is.
@@ -72,8 +78,7 @@ struct Reading {
     case: Case,
     /// Cases that failed or errored, by the hash of their names.
     bad: HashMap<u64, CaseOutcome>,
-    /// The case before, if pytest wrote it and it passed.
-    passed_before: Option<(u64, CaseOutcome)>,
+    attempts: Attempts,
     cases: Cases,
     warnings: Kept<String>,
 }
@@ -141,12 +146,15 @@ impl Reading {
     }
 
     fn close_case(&mut self) {
-        let outcome = self.take_back_attempt(self.case.outcome());
+        let outcome = self.case.outcome();
+        self.cases.seconds += self.case.seconds().unwrap_or(0.0);
+        if self.is_repeated(outcome) {
+            return;
+        }
         if matches!(outcome, CaseOutcome::Failed | CaseOutcome::Errored) && self.is_told_again(outcome) {
             return;
         }
         self.cases.counts.add(outcome);
-        self.cases.seconds += self.case.seconds().unwrap_or(0.0);
         if let Some(suite) = self.suites.last_mut() {
             suite.count(outcome);
         }
@@ -165,25 +173,21 @@ impl Reading {
         self.bad.get(&key).is_some_and(|before| *before != outcome)
     }
 
-    /// Takes back the case before if it was an attempt of this one. Returns how this one ended in that light.
-    fn take_back_attempt(&mut self, outcome: CaseOutcome) -> CaseOutcome {
+    /// Whether a case is an attempt of one that is counted already, and stays so. If not, that one is taken back.
+    fn is_repeated(&mut self, outcome: CaseOutcome) -> bool {
         if !self.suites.last().is_some_and(Suite::is_pytest) {
-            return outcome;
+            return false;
         }
-        let key = self.key();
-        let attempt = self.passed_before.take().filter(|(before, _)| *before == key);
-        if let Some((_, before)) = attempt {
-            self.cases.counts.remove(before);
-            self.suites.last_mut().into_iter().for_each(Suite::take_back);
-            if before == CaseOutcome::Flaky {
-                self.cases.flaky.take_back();
+        let (key, case, suites) = (self.key(), &self.case, &self.suites);
+        match self.attempts.take(key, outcome, || case.failure(CaseOutcome::Flaky, suites)) {
+            Light::New => false,
+            Light::Repeated => true,
+            Light::Corrects => {
+                self.cases.counts.passed = self.cases.counts.passed.saturating_sub(1);
+                self.suites.last_mut().into_iter().for_each(Suite::take_back);
+                false
             }
         }
-        let outcome = if attempt.is_some() && outcome == CaseOutcome::Passed { CaseOutcome::Flaky } else { outcome };
-        if matches!(outcome, CaseOutcome::Passed | CaseOutcome::Flaky) {
-            self.passed_before = Some((key, outcome));
-        }
-        outcome
     }
 
     fn key(&self) -> u64 {

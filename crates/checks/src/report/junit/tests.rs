@@ -139,12 +139,22 @@ fn what_is_no_junit_or_no_whole_document_is_malformed() {
 
 #[test]
 fn attempts_that_pytest_repeats_are_one_case_and_flaky_if_the_last_passed() {
-    let text = r#"<testcase name="a"/><testcase name="a"/><testcase name="a"/>
-        <testcase name="b"/><testcase name="b"><failure/></testcase><testcase name="c"/><testcase name="d"/>"#;
+    // Others stand between where tests run side by side.
+    let text = r#"<testcase name="a"/><testcase name="b"/><testcase name="a"/><testcase name="b"/><testcase name="c"/>
+        <testcase name="b"><failure/></testcase><testcase name="a"/><testcase name="d"/><testcase name="d"/>"#;
     let (cases, warnings) = read_ok(&format!(r#"<testsuite name="pytest" tests="4">{text}</testsuite>"#));
-    assert_eq!(cases.counts, counts(3, 1, 0, 0, 1));
+    assert_eq!(cases.counts, counts(3, 1, 0, 0, 2));
     assert_eq!(warnings, [""; 0]);
-    assert_eq!(cases.flaky.total(), 1);
+    let flaky: Vec<_> = cases.flaky.items.iter().map(|case| (case.name.as_str(), case.outcome)).collect();
+    assert_eq!(flaky, [("a", CaseOutcome::Flaky), ("d", CaseOutcome::Flaky)]);
     let (cases, _) = read_ok(&format!(r#"<testsuite name="vitest">{text}</testsuite>"#));
-    assert_eq!(cases.counts, counts(6, 1, 0, 0, 0));
+    assert_eq!(cases.counts, counts(8, 1, 0, 0, 0));
+}
+
+#[test]
+fn repeated_cases_beyond_the_bound_are_counted() {
+    let cases: String = (0..FAILURES_MAX + 3).map(|number| format!("<testcase name='{number}'/>").repeat(2)).collect();
+    let (cases, _) = read_ok(&format!("<testsuite name='pytest'>{cases}</testsuite>"));
+    assert_eq!((cases.counts.flaky, cases.counts.passed), (FAILURES_MAX as u64 + 3, FAILURES_MAX as u64 + 3));
+    assert_eq!((cases.flaky.items.len(), cases.flaky.left_out_count), (FAILURES_MAX, 3));
 }
