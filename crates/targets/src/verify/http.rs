@@ -2,31 +2,19 @@
 
 use super::observe::{Observation, timed_out};
 use super::owner::is_local;
-use cutover_disk::read_bounded;
+use super::trust::root_certs;
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use ureq::http::{HeaderMap, Uri};
-use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Proxy};
 
 /// How much of a body is read and searched, in bytes.
 const SEARCHED_BYTES_MAX: u64 = 64 * 1024;
 /// The longest header value or location that is told, in characters.
 const VALUE_LENGTH_MAX: usize = 200;
-
-/// Where machines keep whom they trust: Debian and Ubuntu, Fedora, SUSE, Alpine.
-const CERTIFICATE_FILES: [&str; 4] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-];
-/// The most that is read of it, in bytes.
-const CERTIFICATE_BYTES_MAX: u64 = 8 << 20;
 
 /// What the answer must be like.
 pub(super) struct Expected {
@@ -53,7 +41,13 @@ pub(super) fn observe(url: &str, expected: &Expected, redirects: u32, limit: Dur
     };
     let began = Instant::now();
     let local = local_addresses(&uri);
-    let agent = agent(redirects, limit.saturating_sub(began.elapsed()), local.is_empty());
+    // What is asked without TLS, and sends nobody on, needs none of them.
+    let needs_certs = uri.scheme_str() == Some("https") || redirects > 0;
+    let certs = match if needs_certs { root_certs() } else { Ok(RootCerts::WebPki) } {
+        Ok(certs) => certs,
+        Err(why) => return seen.fault(why),
+    };
+    let agent = agent(redirects, limit.saturating_sub(began.elapsed()), local.is_empty(), certs);
     let answer = get(&agent, &uri);
     let mut seen = Observation { latency: Some(began.elapsed()), ..seen };
     match answer {
@@ -84,7 +78,7 @@ fn get(agent: &Agent, uri: &Uri) -> Result<Answer, ureq::Error> {
     Ok(Answer { status: response.status().as_u16(), headers: response.headers().clone(), body, body_is_cut })
 }
 
-fn agent(redirects: u32, limit: Duration, may_use_proxy: bool) -> Agent {
+fn agent(redirects: u32, limit: Duration, may_use_proxy: bool, certs: RootCerts) -> Agent {
     let proxy = if may_use_proxy { Proxy::try_from_env() } else { None };
     Agent::config_builder()
         .timeout_global(Some(limit.max(Duration::from_millis(1))))
@@ -93,29 +87,9 @@ fn agent(redirects: u32, limit: Duration, may_use_proxy: bool) -> Agent {
         .http_status_as_error(false)
         .proxy(proxy)
         .user_agent("cutover")
-        .tls_config(TlsConfig::builder().root_certs(root_certs()).build())
+        .tls_config(TlsConfig::builder().root_certs(certs).build())
         .build()
         .new_agent()
-}
-
-/// Whom a server's certificate may come from: those that this machine trusts, which an authority of one's own can be
-/// among; where it has no such list, those that Mozilla trusts. Read once.
-fn root_certs() -> RootCerts {
-    static KNOWN: OnceLock<RootCerts> = OnceLock::new();
-    let read = || {
-        let named = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
-        let mut files = named.into_iter().chain(CERTIFICATE_FILES.map(PathBuf::from));
-        files.find_map(|file| certificates(&file)).unwrap_or(RootCerts::WebPki)
-    };
-    KNOWN.get_or_init(read).clone()
-}
-
-/// The certificates of a file; None when it has none.
-fn certificates(file: &Path) -> Option<RootCerts> {
-    let text = read_bounded(file, CERTIFICATE_BYTES_MAX).ok()?;
-    let certificate = |item| if let Ok(PemItem::Certificate(certificate)) = item { Some(certificate) } else { None };
-    let found: Vec<_> = parse_pem(&text).filter_map(certificate).collect();
-    (!found.is_empty()).then(|| RootCerts::Specific(Arc::new(found)))
 }
 
 /// The addresses of the URL's host, when they are this machine's own.

@@ -5,6 +5,7 @@ mod http;
 mod observe;
 mod owner;
 mod tcp;
+mod trust;
 mod watch;
 
 use crate::service::{LogMark, Service};
