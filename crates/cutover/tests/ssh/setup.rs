@@ -263,6 +263,27 @@ fn a_deployment_that_a_power_cut_ended_is_brought_to_its_end_by_the_boot_alone()
 }
 
 #[test]
+fn a_removal_leaves_cutover_where_a_unit_of_somebody_else_runs_it() {
+    let Some(world) = World::bare("a_removal_leaves_cutover_where_a_unit_of_somebody_else_runs_it", CONFIG) else { return };
+    set_up(&world);
+    let (unit, program) = ("/etc/systemd/system/own.service", "/usr/local/lib/cutover/shop-production/cutover");
+    world.host.shell("root", &format!("printf '[Service]\nExecStart={program} agent exec -- ./serve\n' >{unit}"));
+    let there = || world.host.shell("root", &format!("test -x {program} && echo yes || echo no"));
+
+    let told = world.run(&["setup", "production", "--remove", "--dry-run", "--data"]);
+    let kept = world.run(&["setup", "production", "--remove", "--data"]);
+
+    assert!(told.stdout.contains(&format!("program {program} stays, because {unit} runs it")), "{told:?}");
+    assert!(kept.code == 0 && there() == "yes", "{kept:?}");
+    assert!(kept.stdout.contains(&format!("{unit} runs {program}")), "{kept:?}");
+    assert!([&told, &kept].iter().all(|ran| !ran.stdout.contains("with --data")), "{told:?} {kept:?}");
+    // Once nobody needs it, the same command takes it back.
+    world.host.shell("root", &format!("rm {unit}"));
+    let gone = world.run(&["setup", "production", "--remove", "--data"]);
+    assert!(gone.code == 0 && there() == "no", "{gone:?}");
+}
+
+#[test]
 fn a_unit_that_the_config_asks_for_otherwise_is_told_of_until_setup_has_written_it() {
     let Some(world) = World::bare("a_unit_that_the_config_asks_for_otherwise_is_told_of", CONFIG) else { return };
     set_up(&world);

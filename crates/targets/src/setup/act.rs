@@ -6,10 +6,12 @@ use super::look::{Old, Trust, has_line};
 use super::parts::{FileKind, Part};
 use super::place::{Owner, Place};
 use super::plan::Made;
+use super::users::unit_that_runs;
 use crate::tool;
 use cutover_child::Leftovers;
 use cutover_core::config::SystemdScope;
 use cutover_core::target::Failure;
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -125,9 +127,11 @@ fn take_back_part(made: &Made, with_data: bool) -> Result<Option<String>, Troubl
         (Part::User { .. } | Part::Member { .. } | Part::Linger { .. }, _) => Ok(None),
         (Part::Directory { path, .. }, before) => Ok(take_back_directory(path, before.as_ref(), with_data)?),
         (Part::Line { path, line, .. }, before) => remove_line(path, line, before.as_ref()).map(|()| None),
-        (Part::File { path, .. } | Part::Program { path } | Part::Link { path, .. }, before) => {
-            restore(path, before.as_ref())
-        }
+        (Part::Program { path }, before) => match unit_that_runs(path, &BTreeSet::new()) {
+            Some(unit) => Ok(Some(format!("{} runs {}", unit.display(), path.display()))),
+            None => restore(path, before.as_ref()),
+        },
+        (Part::File { path, .. } | Part::Link { path, .. }, before) => restore(path, before.as_ref()),
     }
 }
 

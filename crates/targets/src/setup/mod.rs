@@ -17,6 +17,7 @@ mod plan;
 mod receipt;
 mod stays;
 mod unit;
+mod users;
 mod work;
 
 pub use account::{OwnAccount, own_account};

@@ -4,6 +4,7 @@ use super::look::has_line;
 use super::parts::Part;
 use super::place::Place;
 use super::plan::{Change, Made};
+use super::users::unit_that_runs;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -52,7 +53,15 @@ impl<'c> Walk<'c> {
                 }
                 self.gone.insert(path.clone());
             }
-            Part::File { path, .. } | Part::Program { path } | Part::Link { path, .. } if made.before.is_none() => {
+            Part::Program { path } => {
+                if let Some(unit) = unit_that_runs(path, &self.gone) {
+                    return Some(format!("{} runs it", unit.display()));
+                }
+                if made.before.is_none() {
+                    self.gone.insert(path.clone());
+                }
+            }
+            Part::File { path, .. } | Part::Link { path, .. } if made.before.is_none() => {
                 self.gone.insert(path.clone());
             }
             Part::Line { path, .. } if made.before.is_none() && self.is_only_ours(path) => {
@@ -62,7 +71,6 @@ impl<'c> Walk<'c> {
             | Part::Member { .. }
             | Part::Directory { .. }
             | Part::File { .. }
-            | Part::Program { .. }
             | Part::Line { .. }
             | Part::Link { .. }
             | Part::Linger { .. } => {}

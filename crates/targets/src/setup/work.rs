@@ -39,10 +39,9 @@ impl Work<'_> {
     /// What would be done, without what would stay after all.
     pub(super) fn foretold(&self, mut changes: Vec<Change>) -> Report {
         let stays = stays(&changes, self.with_data);
-        let directories = |change: &Change| matches!(change.made().part, Part::Directory { .. });
         let is_left =
             |change: &Change| matches!(change, Change::TakeBack(_)) && stays.contains_key(&change.made().part.name());
-        let keeps_data = changes.iter().any(|change| directories(change) && is_left(change));
+        let keeps_data = changes.iter().any(|change| is_for_data(&change.made().part, &changes) && is_left(change));
         changes.retain(|change| !is_left(change));
         let mut report = self.told(changes);
         report.left.extend(stays.iter().map(|(name, why)| format!("{name} stays, because {why}")));
@@ -65,7 +64,7 @@ impl Work<'_> {
         // Before anything else, as long as their managers are there.
         report.stopped =
             running.map(|unit| self.stop(&unit)).filter_map(Result::transpose).collect::<Result<_, _>>()?;
-        let (mut owners_of_data, mut stays) = (BTreeSet::new(), BTreeSet::new());
+        let (mut owners_of_data, mut stays, mut keeps_data) = (BTreeSet::new(), BTreeSet::new(), false);
         for change in &report.changes {
             match change {
                 Change::Make(made) => self.make(made)?,
@@ -75,8 +74,12 @@ impl Work<'_> {
                     let left = self.take_back(change, made, &owners_of_data)?;
                     let is_directory = matches!(made.part, Part::Directory { .. });
                     let is_owner = matches!(&made.part, Part::User { name, .. } if owners_of_data.contains(name));
+                    let is_program = matches!(made.part, Part::Program { .. });
+                    keeps_data |= left.is_some() && is_for_data(&made.part, &report.changes);
                     if left.is_some() && (is_directory || is_owner) {
                         owners_of_data.insert(made.part.user().to_owned());
+                    }
+                    if left.is_some() && (is_directory || is_owner || is_program) {
                         stays.insert(made.part.name());
                     }
                     report.left.extend(left);
@@ -85,7 +88,7 @@ impl Work<'_> {
         }
         // What is there as it was has not been taken back.
         report.changes.retain(|change| !stays.contains(&change.made().part.name()));
-        report.keeps_data = !owners_of_data.is_empty();
+        report.keeps_data = keeps_data;
         self.settle()
     }
 
@@ -147,6 +150,14 @@ impl Work<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether it is a directory that may hold what deployments made; those around Cutover's own program hold nothing else.
+fn is_for_data(part: &Part, changes: &[Change]) -> bool {
+    let Part::Directory { path, .. } = part else { return false };
+    !changes
+        .iter()
+        .any(|change| matches!(&change.made().part, Part::Program { path: program } if program.starts_with(path)))
 }
 
 /// Whether somebody has taken back by hand what a program would; programs fail at what is not there.
