@@ -92,6 +92,13 @@ impl SeverityCounts {
         }
     }
 
+    /// Adds other counts.
+    pub fn merge(&mut self, other: Self) {
+        for severity in Severity::ALL {
+            self.add(severity, other.of(severity));
+        }
+    }
+
     /// How many have this severity.
     pub fn of(&self, severity: Severity) -> u64 {
         match severity {
@@ -155,9 +162,7 @@ pub struct Findings {
 impl Findings {
     /// Adds the findings of another report.
     pub fn merge(&mut self, other: Self) {
-        for severity in Severity::ALL {
-            self.counts.add(severity, other.counts.of(severity));
-        }
+        self.counts.merge(other.counts);
         self.suppressed_count += other.suppressed_count;
         self.failed_run_count += other.failed_run_count;
         self.list.append(other.list, FINDINGS_MAX);

@@ -8,6 +8,7 @@ mod coverage;
 mod findings;
 mod gate;
 mod kept;
+pub mod run;
 mod words;
 
 pub use cases::{CaseCounts, CaseFailure, CaseOutcome, Cases, FAILURES_MAX};
