@@ -41,7 +41,7 @@ impl<'a> Output<'a> {
             line_count: 0,
             excerpt: String::new(),
             excerpt_bytes_max,
-            log: log.and_then(Log::open),
+            log: log.and_then(|path| Log::open(path, LOG_BYTES_MAX)),
             progress,
         }
     }
@@ -63,6 +63,7 @@ impl<'a> Output<'a> {
         if !self.line.is_empty() {
             self.end_line();
         }
+        self.log.take().into_iter().for_each(Log::finish);
         tail(&self.excerpt, self.excerpt_bytes_max).to_owned()
     }
 
@@ -104,18 +105,54 @@ impl<'a> Output<'a> {
 struct Log {
     file: File,
     room_bytes: usize,
+    left_out_bytes: u64,
 }
 
 impl Log {
-    fn open(path: &Path) -> Option<Self> {
+    fn open(path: &Path, room_bytes: usize) -> Option<Self> {
         let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path).ok()?;
-        Some(Self { file, room_bytes: LOG_BYTES_MAX })
+        Some(Self { file, room_bytes, left_out_bytes: 0 })
     }
 
     fn append(&mut self, bytes: &[u8]) {
-        let bytes = &bytes[..bytes.len().min(self.room_bytes)];
+        let (bytes, left_out) = bytes.split_at(bytes.len().min(self.room_bytes));
         self.room_bytes -= bytes.len();
+        self.left_out_bytes += left_out.len() as u64;
         // Tried again at the next chunk: there may be room by then.
         let _ = self.file.write_all(bytes);
+    }
+
+    /// Says how much was cut, so that nobody takes the log's end for the command's.
+    fn finish(mut self) {
+        if self.left_out_bytes > 0 {
+            let _ = writeln!(self.file, "\n[{} bytes more are left out]", self.left_out_bytes);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_log_says_how_much_it_leaves_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        let mut log = Log::open(&path, 8).unwrap();
+        log.append(b"01234");
+        log.append(b"56789");
+        log.append(b"more");
+        log.finish();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "01234567\n[6 bytes more are left out]\n");
+    }
+
+    #[test]
+    fn a_log_with_room_has_what_was_said_and_no_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        let mut log = Log::open(&path, 5).unwrap();
+        log.append(b"01234");
+        log.finish();
+        assert_eq!(std::fs::read(&path).unwrap(), b"01234");
     }
 }
