@@ -351,4 +351,5 @@ fn an_observer_that_panics_ends_the_run_and_is_heard() {
     let jobs = [bench.job("loud", "echo said; sleep 1000"), bench.job("long", "sleep 1000")];
     let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| bench.run(&jobs)));
     assert_eq!(ran.unwrap_err().downcast_ref::<&str>(), Some(&"no more"));
+    assert!(bench.told().contains(&"long cancelled".to_owned()));
 }
