@@ -268,7 +268,7 @@ fn who_asks_to_stop_ends_all_with_their_descendants() {
             bench.cancel.cancel_because("SIGINT")
         }
     };
-    let script = "setsid sh -c 'echo $$ > far; echo ready; exec sleep 1000' & sleep 1000 & echo $! > near; wait";
+    let script = "sleep 1000 & echo $! > near; setsid sh -c 'echo $$ > far; echo ready; exec sleep 1000' & wait";
     let long = Job { retries: 3, expected: Some(Duration::from_secs(9)), ..bench.job("long", script) };
     let run = bench.run(&[bench.job("other", "touch ran"), long]);
     let stopped = || Some(Why::Stopped("SIGINT".to_owned()));
