@@ -264,7 +264,9 @@ fn a_deployment_that_a_power_cut_ended_is_brought_to_its_end_by_the_boot_alone()
 
 #[test]
 fn a_removal_leaves_cutover_where_a_unit_of_somebody_else_runs_it() {
-    let Some(world) = World::bare("a_removal_leaves_cutover_where_a_unit_of_somebody_else_runs_it", CONFIG) else { return };
+    let Some(world) = World::bare("a_removal_leaves_cutover_where_a_unit_of_somebody_else_runs_it", CONFIG) else {
+        return;
+    };
     set_up(&world);
     let (unit, program) = ("/etc/systemd/system/own.service", "/usr/local/lib/cutover/shop-production/cutover");
     world.host.shell("root", &format!("printf '[Service]\nExecStart={program} agent exec -- ./serve\n' >{unit}"));
