@@ -47,7 +47,12 @@ pub(crate) struct Inquiry<'a> {
 pub(crate) fn goes_elsewhere(context: &Context, environment: &str) -> Result<bool, CommandError> {
     let (name, config) = context.environment(environment)?;
     let places = Place::all(name, config)?;
-    Ok(places.len() > 1 || !places.iter().all(Place::is_here))
+    Ok(!places.is_empty() && !is_only_here(&places))
+}
+
+/// Whether all of an environment is this machine: then who asks answers by itself.
+fn is_only_here(all: &[Place<'_>]) -> bool {
+    matches!(all, [place] if place.is_here())
 }
 
 /// Has a command line answered where the environment is; None when that is here. Gives the exit code, the worst of several.
@@ -66,8 +71,7 @@ pub(crate) fn ask(
     let is_wanted =
         |place: &&Place<'_>| inquiry.hosts.is_empty() || inquiry.hosts.iter().any(|host| host == place.host);
     let places: Vec<&Place<'_>> = all.iter().filter(is_wanted).collect();
-    let is_ours = matches!(places.as_slice(), [place] if place.is_here() && hosts.len() == 1);
-    if is_ours {
+    if is_only_here(&all) {
         return Ok(None);
     }
     (inquiry.leaves)();

@@ -17,9 +17,10 @@ pub(super) fn unit_that_runs(program: &Path, gone: &BTreeSet<PathBuf>) -> Option
 }
 
 fn find(directory: &Path, program: &Path, gone: &BTreeSet<PathBuf>) -> Option<PathBuf> {
-    let drop_ins = entries(directory).into_iter().filter(|path| path.extension().is_some_and(|end| end == "d"));
-    let all = entries(directory).into_iter().chain(drop_ins.flat_map(|dropped| entries(&dropped)));
-    let mut files = all.filter(|path| !gone.contains(path) && !path.is_dir());
+    let units = entries(directory);
+    let dropped =
+        units.iter().filter(|path| path.extension().is_some_and(|end| end == "d")).flat_map(|path| entries(path));
+    let mut files = units.iter().cloned().chain(dropped).filter(|path| !gone.contains(path) && !path.is_dir());
     files.find(|file| names(file, program))
 }
 

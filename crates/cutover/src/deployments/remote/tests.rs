@@ -68,6 +68,21 @@ fn host_config() -> cutover_core::config::HostConfig {
     host
 }
 
+/// What is asked of a host, without an artifact, by somebody who hears nothing of it.
+fn errand<'a>(order: &'a Order, cancel: &'a Cancel) -> Errand<'a> {
+    Errand {
+        order,
+        variables: None,
+        artifact: None,
+        ahead: None,
+        observer: &Nobody,
+        voice: Voice::Cancel(cancel),
+        ended: &|_| {},
+        untold: &|_| {},
+        hosts: &[],
+    }
+}
+
 #[test]
 fn a_host_that_stops_listening_after_it_asked_for_contents_is_hung_up_on() {
     let (large, order, never) = (Large::new(), order(), Cancel::new());
@@ -77,17 +92,7 @@ fn a_host_that_stops_listening_after_it_asked_for_contents_is_hung_up_on() {
     said.send(Kind::Lacking, &Lacking { size: ChunkSize::fitting(0), contents }.pack()).unwrap();
     let refusal = CommandError::new(ErrorKind::Locked, "somebody else is at work");
     said.send_json(Kind::Refused, &refusal).unwrap();
-    let errand = Errand {
-        order: &order,
-        variables: None,
-        artifact: Some((&manifest, &large)),
-        ahead: None,
-        observer: &Nobody,
-        voice: Voice::Cancel(&never),
-        ended: &|_| {},
-        hosts: &[],
-        untold: &|_| {},
-    };
+    let errand = Errand { artifact: Some((&manifest, &large)), ..errand(&order, &never) };
     // Nobody reads what is sent, until the client hangs up.
     let (unread, to_host) = pipe().unwrap();
 
@@ -102,17 +107,7 @@ fn a_host_cannot_say_that_nobody_reads_us_any_more() {
     let said = Sender::new(Vec::new());
     let refusal = CommandError::new(ErrorKind::OutputClosed, "nothing to see here");
     said.send_json(Kind::Refused, &refusal).unwrap();
-    let errand = Errand {
-        order: &order,
-        variables: None,
-        artifact: None,
-        ahead: None,
-        observer: &Nobody,
-        voice: Voice::Cancel(&never),
-        ended: &|_| {},
-        hosts: &[],
-        untold: &|_| {},
-    };
+    let errand = errand(&order, &never);
     let said = said.into_inner();
 
     let heard = hear(&mut said.as_slice(), &errand, Instant::now(), &|_| {});
@@ -164,17 +159,7 @@ fn a_host_that_says_nothing_any_more_is_let_go_of() {
     let (order, never) = (order(), Cancel::new());
     let (said, _silent) = pipe().unwrap();
     let mut said = Patient::new(said, Patience::new(POLL));
-    let errand = Errand {
-        order: &order,
-        variables: None,
-        artifact: None,
-        ahead: None,
-        observer: &Nobody,
-        voice: Voice::Cancel(&never),
-        ended: &|_| {},
-        untold: &|_| {},
-        hosts: &[],
-    };
+    let errand = errand(&order, &never);
 
     let heard = converse(io::sink(), &mut said, &errand, || {});
 
