@@ -2,7 +2,7 @@
 
 use super::agents::PREFIX;
 use super::refusal::{Caller, advise};
-use super::remote::{Ears, Trouble, Undone};
+use super::remote::{Ears, Mouth, Trouble, Undone};
 use crate::error::{CommandError, ErrorKind};
 use cutover_targets::remote::bootstrap::{Agent, Greeting, greeting, preamble};
 use cutover_targets::remote::host_key::in_words;
@@ -10,18 +10,18 @@ use cutover_targets::remote::ssh::Connection;
 use rustix::io::ioctl_fionread;
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::process::{ChildStdin, ExitStatus};
+use std::process::ExitStatus;
 
 /// Where `ssh` is told what the host shall hear, and how much of that has been said.
 pub(super) struct Launch<'f> {
-    pipe: ChildStdin,
+    pipe: Mouth,
     flight: &'f [u8],
     /// Whether all of it was said, and no shell passes over it.
     is_aloft: bool,
 }
 
 impl<'f> Launch<'f> {
-    pub(super) fn new(pipe: ChildStdin, flight: &'f [u8]) -> Self {
+    pub(super) fn new(pipe: Mouth, flight: &'f [u8]) -> Self {
         Self { pipe, flight, is_aloft: false }
     }
 
@@ -55,7 +55,7 @@ impl<'f> Launch<'f> {
     }
 
     /// Where what follows is said.
-    pub(super) fn into_pipe(self) -> ChildStdin {
+    pub(super) fn into_pipe(self) -> Mouth {
         self.pipe
     }
 
@@ -142,7 +142,7 @@ impl Loss {
     }
 }
 
-fn upload(pipe: &mut ChildStdin, agents: &[Agent], system: &str, machine: &str) -> Result<(), Trouble> {
+fn upload(pipe: &mut Mouth, agents: &[Agent], system: &str, machine: &str) -> Result<(), Trouble> {
     let fitting = agents.iter().find(|agent| agent.machine == machine).filter(|_| system == "Linux");
     let agent = fitting.ok_or_else(|| Trouble::Refused(no_agent(agents, system, machine)))?;
     let mut file = File::open(&agent.path)?.take(agent.bytes);
@@ -163,5 +163,33 @@ fn no_agent(agents: &[Agent], system: &str, machine: &str) -> CommandError {
             told.hint(format!("put the cutover binary for {machine} at {}", path.display()))
         }
         None => told.hint("hosts must run Linux"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+    use super::*;
+    use cutover_targets::remote::patience::{Patience, Patient, Weighed};
+    use std::io::BufReader;
+    use std::process::{Command, Stdio};
+    use std::time::Duration;
+
+    #[test]
+    fn a_host_that_never_reads_what_it_is_told_is_let_go_of() {
+        let mut host = Command::new("sleep").arg("1000").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let patience = Patience::new(Duration::from_millis(50));
+        let stdin = host.stdin.take().unwrap();
+        rustix::pipe::fcntl_setpipe_size(&stdin, 4096).unwrap();
+        let mouth = Weighed::new(stdin, patience.clone()).unwrap();
+        let mut ears = BufReader::new(Patient::new(host.stdout.take().unwrap(), patience));
+        let flight = vec![0; 1 << 20];
+
+        let gone = Launch::new(mouth, &flight).go(&mut ears, &[]);
+
+        assert!(matches!(gone, Err(Trouble::Lost(why)) if why.starts_with("it has taken nothing for")));
+        host.kill().unwrap();
+        host.wait().unwrap();
     }
 }

@@ -1,6 +1,7 @@
 //! A host that is another machine: the order goes there, and what happens comes back.
 
 mod ended;
+mod pulse;
 
 use super::afar::RECALLED_COUNT_MAX;
 use super::launch::{Launch, Loss};
@@ -25,6 +26,7 @@ use cutover_targets::remote::patience::{Patience, Patient, Weighed};
 use cutover_targets::remote::ssh::{Connection, Options};
 use cutover_targets::setup;
 use ended::LeftOut;
+pub(super) use pulse::Pulse;
 use serde::de::DeserializeOwned;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -46,14 +48,11 @@ const PASSED_BYTES: usize = 64 << 10;
 const PASSING_BYTES_MAX: usize = 64 << 10;
 /// The most bytes of events that are remembered, of one host: plans, journal entries, probes.
 const KEPT_BYTES_MAX: usize = 64 << 20;
-/// How often a host is told that its coordinator is there, and asked whether it is; more often where a lease is short.
-const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// How long a host may say nothing at first. Whoever logs in may have to type a passphrase: sshd waits two minutes for that.
 const GREETING_MAX: Duration = Duration::from_secs(300);
-/// How long a host at work may say nothing, and how often one that is not of several is asked for a sign of life.
+/// How long a host at work may say nothing: it is asked again and again whether it is there.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
-const LIFE: Duration = Duration::from_secs(10);
 /// How long a host may take to look at something: it says nothing meanwhile.
 const LOOK_MAX: Duration = Duration::from_secs(600);
 
@@ -66,13 +65,14 @@ pub(crate) struct Host {
     caller: Caller,
     agents: Vec<Agent>,
     connection: Connection,
-    stdin: ChildStdin,
+    stdin: Mouth,
     stdout: Ears,
     patience: Patience,
 }
 
-/// Where a host is heard.
+/// Where a host is heard, and where it is spoken to.
 pub(super) type Ears = BufReader<Patient<ChildStdout>>;
+pub(super) type Mouth = Weighed<ChildStdin>;
 
 /// What is to be done on a host, and with what.
 pub(crate) struct Errand<'a> {
@@ -171,10 +171,13 @@ impl From<serde_json::Error> for Trouble {
 impl Host {
     /// Begins the connection.
     pub(crate) fn connect(name: &str, options: &Options, agents: Vec<Agent>) -> Result<Self, CommandError> {
+        let patience = Patience::new(GREETING_MAX);
         let opened = Connection::open(name, options, &command(&agents));
         let opened = opened.and_then(|mut connection| {
-            let pipes = connection.pipes().map_err(|error| Failure::new(format!("talk to ssh: {error}")))?;
-            Ok((connection, pipes))
+            let pipes = connection.pipes().and_then(|(stdin, stdout)| {
+                Ok((Weighed::new(stdin, patience.clone())?, Patient::new(stdout, patience.clone())))
+            });
+            Ok((connection, pipes.map_err(|error| Failure::new(format!("talk to ssh: {error}")))?))
         });
         let (connection, (stdin, stdout)) = opened.map_err(|failure| {
             let told = CommandError::new(ErrorKind::Unreachable, format!("cannot begin to reach {name}"));
@@ -182,9 +185,7 @@ impl Host {
             failure.hint.into_iter().fold(told, CommandError::hint)
         })?;
         let caller = Caller::new(name, options);
-        let patience = Patience::new(GREETING_MAX);
-        let stdout = BufReader::new(Patient::new(stdout, patience.clone()));
-        Ok(Self { caller, agents, connection, stdin, stdout, patience })
+        Ok(Self { caller, agents, connection, stdin, stdout: BufReader::new(stdout), patience })
     }
 
     /// Has the errand done; gives how it ended, or None when there was nothing to do.
@@ -199,9 +200,8 @@ impl Host {
             Err(Trouble::Lost(why)) => return Err(launch.lost(caller, connection, &why).order()),
         }
         patience.set(SILENCE_MAX);
-        patience.sent(flight.len());
-        let pipe = Weighed::new(launch.into_pipe(), patience);
-        match converse(pipe, &mut stdout, errand, || connection.end()) {
+        let pulse = Pulse::of(errand, patience);
+        match converse(launch.into_pipe(), &mut stdout, errand, &pulse, || connection.end()) {
             Ok(outcome) => Ok(outcome),
             Err(Trouble::Refused(error)) => Err(error.into()),
             Err(Trouble::Lost(why)) => Err(Loss::at_work(caller, connection, &why).order()),
@@ -223,7 +223,6 @@ impl Host {
         let seen = unless_cancelled(&mut connection, || {
             launch.go(&mut stdout, &agents)?;
             patience.set(LOOK_MAX);
-            patience.sent(flight.len());
             view(&mut stdout)
         });
         match seen {
@@ -274,7 +273,7 @@ pub(super) struct Hearing<'a> {
 }
 
 /// Gives a sign of life again and again, until nobody wants one any more.
-pub(super) fn breathe(mut pipe: ChildStdin) {
+pub(super) fn breathe(mut pipe: impl Write + Send + 'static) {
     // It ends with its pipe, or with this process.
     std::thread::spawn(move || {
         while pipe.write_all(b"\n").is_ok() {
@@ -393,15 +392,15 @@ fn converse<W: Write + Send>(
     to: W,
     from: &mut impl Read,
     errand: &Errand<'_>,
+    pulse: &Pulse,
     hang_up: impl FnOnce(),
 ) -> Result<Option<DeploymentOutcome>, Trouble> {
-    let (sender, over, began) = (Sender::new(to), AtomicBool::new(false), Instant::now());
-    let (voice, heartbeat) = (errand.voice, heartbeat(errand.order));
+    let (sender, over, voice) = (Sender::new(to), AtomicBool::new(false), errand.voice);
     std::thread::scope(|scope| {
-        let speaker = scope.spawn(|| speak(&sender, voice, (began, heartbeat), &over));
+        let speaker = scope.spawn(|| speak(&sender, voice, pulse, &over));
         let (sender, artifact, talking) = (&sender, errand.artifact, RefCell::new(Vec::new()));
         let ask = |lacking| talking.borrow_mut().push(scope.spawn(move || provide(sender, artifact, lacking)));
-        let heard = hear(from, errand, began, &ask);
+        let heard = hear(from, errand, pulse, &ask);
         over.store(true, Ordering::SeqCst);
         // Nobody waits for its next look.
         speaker.thread().unpark();
@@ -426,16 +425,15 @@ fn fall_silent(talking: &[ScopedJoinHandle<'_, ()>]) -> bool {
     true
 }
 
-/// Hears the agent out, which is asked by the milliseconds since `began` whether it is there; `ask` is told which contents
-/// the host lacks.
+/// Hears the agent out; `ask` is told which contents the host lacks.
 pub(super) fn hear(
     from: &mut impl Read,
     errand: &Errand<'_>,
-    began: Instant,
+    pulse: &Pulse,
     ask: &dyn Fn(Lacking),
 ) -> Result<Option<DeploymentOutcome>, Trouble> {
     let mut left_out = LeftOut::default();
-    let heard = hear_out(from, errand, began, ask, &mut left_out);
+    let heard = hear_out(from, errand, pulse, ask, &mut left_out);
     // Also of a host that did not finish: what was left out until then is not told again.
     left_out.sentences(&errand.order.host).iter().for_each(|sentence| (errand.untold)(sentence));
     heard
@@ -444,7 +442,7 @@ pub(super) fn hear(
 fn hear_out(
     from: &mut impl Read,
     errand: &Errand<'_>,
-    began: Instant,
+    pulse: &Pulse,
     ask: &dyn Fn(Lacking),
     left_out: &mut LeftOut,
 ) -> Result<Option<DeploymentOutcome>, Trouble> {
@@ -467,7 +465,7 @@ fn hear_out(
             Kind::Refused => return Err(Trouble::Refused(serde_json::from_slice(&payload)?)),
             Kind::Done => return Ok(serde_json::from_slice::<Answer>(&payload)?.outcome),
             Kind::Gate => pass_on(errand.voice, at_gate(&payload)?),
-            Kind::Present => pass_on(errand.voice, present(&payload, began)?),
+            Kind::Present => pass_on(errand.voice, present(&payload, pulse)?),
             kind => return Err(Trouble::Lost(format!("it sent {kind:?} out of turn"))),
         }
     }
@@ -552,10 +550,10 @@ fn at_gate(payload: &[u8]) -> Result<Says, Trouble> {
     Ok(Says::AtGate(gate, artifact))
 }
 
-fn present(payload: &[u8], began: Instant) -> Result<Says, Trouble> {
+fn present(payload: &[u8], pulse: &Pulse) -> Result<Says, Trouble> {
     let Present { asked_ms, gate } = serde_json::from_slice(payload)?;
-    let asked_at = began.checked_add(Duration::from_millis(asked_ms)).filter(|at| *at <= Instant::now());
-    let asked_at = asked_at.ok_or_else(|| Trouble::Lost("it answered what was not asked".to_owned()))?;
+    let asked_at =
+        pulse.answered(asked_ms).ok_or_else(|| Trouble::Lost("it answered what was not asked".to_owned()))?;
     Ok(Says::Present { asked_at, gate })
 }
 
@@ -566,50 +564,32 @@ fn pass_on(voice: Voice<'_>, says: Says) {
 }
 
 /// Passes on what the host is told, until it is over. What cannot be sent is noticed by whoever reads.
-fn speak<W: Write>(sender: &Sender<W>, voice: Voice<'_>, beat: (Instant, Duration), over: &AtomicBool) {
+fn speak<W: Write>(sender: &Sender<W>, voice: Voice<'_>, pulse: &Pulse, over: &AtomicBool) {
     match voice {
-        Voice::Cancel(cancel) => pass_on_cancel(sender, cancel, (beat.0, LIFE), over),
-        Voice::Coordinator { words, .. } => pass_on_words(sender, words, beat, over),
+        Voice::Cancel(cancel) => pass_on_cancel(sender, cancel, pulse, over),
+        Voice::Coordinator { words, .. } => pass_on_words(sender, words, pulse, over),
     }
 }
 
-fn heartbeat(order: &Order) -> Duration {
-    order.part.as_ref().map_or(HEARTBEAT, |part| HEARTBEAT.min(part.lease / 4))
-}
-
-fn pass_on_cancel<W: Write>(sender: &Sender<W>, cancel: &Cancel, beat: (Instant, Duration), over: &AtomicBool) {
-    let (mut is_told, mut asked_at) = (false, beat.0);
+fn pass_on_cancel<W: Write>(sender: &Sender<W>, cancel: &Cancel, pulse: &Pulse, over: &AtomicBool) {
+    let (mut is_told, mut asked_at) = (false, Instant::now());
     while !over.load(Ordering::SeqCst) {
         if cancel.is_cancelled() && !is_told {
             is_told = true;
             let _sent = sender.send(Kind::Cancel, &[]);
         }
-        ask_for_life(sender, beat, &mut asked_at);
+        pulse.ask(sender, &mut asked_at);
         std::thread::park_timeout(POLL);
     }
 }
 
-/// Asks a host whether it is there, when that was not done for a while: it would else say nothing for as long as it works.
-fn ask_for_life<W: Write>(sender: &Sender<W>, (began, interval): (Instant, Duration), asked_at: &mut Instant) {
-    if asked_at.elapsed() >= interval {
-        *asked_at = Instant::now();
-        // A connection that broke is noticed by whoever reads from it.
-        let _sent = sender.send_json(Kind::Alive, &began.elapsed().as_millis());
-    }
-}
-
-fn pass_on_words<W: Write>(
-    sender: &Sender<W>,
-    words: &Mutex<Receiver<Told>>,
-    (began, heartbeat): (Instant, Duration),
-    over: &AtomicBool,
-) {
-    let mut asked_at = began;
+fn pass_on_words<W: Write>(sender: &Sender<W>, words: &Mutex<Receiver<Told>>, pulse: &Pulse, over: &AtomicBool) {
+    let mut asked_at = Instant::now();
     each_word(words, over, |word| {
         let _sent = match word {
             Some(Told::Go(gate)) => sender.send_json(Kind::Go, &gate),
             Some(Told::Stop { why }) => sender.send(Kind::Cancel, beginning(&why)),
-            None => return ask_for_life(sender, (began, heartbeat), &mut asked_at),
+            None => return pulse.ask(sender, &mut asked_at),
         };
     });
 }

@@ -1,11 +1,13 @@
-//! Hearing a host that may fall silent: it is not awaited for ever.
+//! Speaking with a host that may fall silent or stop listening: it is not awaited for ever.
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
+use std::collections::VecDeque;
 use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
-use std::sync::Arc;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// How long is waited at once. Only such spans are counted: a process that was stopped itself has not waited meanwhile.
@@ -15,32 +17,76 @@ const SPAN: Duration = Duration::from_millis(500);
 const SLOWEST_BYTES: u64 = 4096;
 const UNDER_WAY_BYTES_MAX: u64 = 8 << 20;
 
-/// For how long a host may be silent; shared by who hears it and who speaks to it.
+/// For how long a host may be silent or deaf; shared by who hears it and who speaks to it.
 #[derive(Debug, Clone)]
-pub struct Patience(Arc<AtomicU64>, Arc<AtomicU64>);
+pub struct Patience(Arc<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    limit_ms: AtomicU64,
+    /// How many bytes were sent, and how many of them have arrived for certain.
+    sent: AtomicU64,
+    arrived: AtomicU64,
+    /// Questions that are not answered yet, and what had been sent before each.
+    asked: Mutex<VecDeque<(u64, u64)>>,
+}
 
 impl Patience {
     /// Waits for so long.
     pub fn new(limit: Duration) -> Self {
-        let patience = Self(Arc::default(), Arc::default());
+        let patience = Self(Arc::default());
         patience.set(limit);
         patience
     }
 
     /// From now on waits for so long.
     pub fn set(&self, limit: Duration) {
-        self.0.store(u64::try_from(limit.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.0.limit_ms.store(u64::try_from(limit.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    /// So many bytes more are under way.
-    pub fn sent(&self, bytes: usize) {
-        self.1.fetch_add(bytes as u64, Ordering::Relaxed);
+    /// A question is about to be sent; questions have rising numbers.
+    pub fn ask(&self, question: u64) {
+        let sent = self.0.sent.load(Ordering::Relaxed);
+        self.0.asked.lock().unwrap_or_else(PoisonError::into_inner).push_back((question, sent));
+    }
+
+    /// A question was answered, so that all that was sent before it has arrived.
+    pub fn answered(&self, question: u64) {
+        let mut asked = self.0.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let answered = asked.partition_point(|(earlier, _)| *earlier <= question);
+        if let Some((_, sent)) = asked.drain(..answered).next_back() {
+            self.0.arrived.store(sent, Ordering::Relaxed);
+        }
     }
 
     fn limit(&self) -> Duration {
-        let under_way = self.1.load(Ordering::Relaxed).min(UNDER_WAY_BYTES_MAX);
-        Duration::from_millis(self.0.load(Ordering::Relaxed))
+        let (sent, arrived) = (self.0.sent.load(Ordering::Relaxed), self.0.arrived.load(Ordering::Relaxed));
+        let under_way = sent.saturating_sub(arrived).min(UNDER_WAY_BYTES_MAX);
+        Duration::from_millis(self.0.limit_ms.load(Ordering::Relaxed))
             .saturating_add(Duration::from_secs(under_way / SLOWEST_BYTES))
+    }
+
+    /// Waits until the host's end is ready; `what` says what it did not do.
+    fn ready(&self, end: BorrowedFd<'_>, flags: PollFlags, what: &str) -> io::Result<()> {
+        let mut waited = Duration::ZERO;
+        loop {
+            let limit = self.limit();
+            let span = SPAN.min(limit.saturating_sub(waited));
+            if span.is_zero() {
+                return Err(io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    format!("it has {what} for {} s", limit.as_secs()),
+                ));
+            }
+            let mut fds = [PollFd::from_borrowed_fd(end, flags)];
+            match poll(&mut fds, Timespec::try_from(span).ok().as_ref()) {
+                Ok(0) => waited += span,
+                // Also an end and an error are something to hear of.
+                Ok(_) => return Ok(()),
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 }
 
@@ -60,55 +106,71 @@ impl<R> Patient<R> {
 
 impl<R: Read + AsFd> Read for Patient<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut silent = Duration::ZERO;
+        self.patience.ready(self.pipe.as_fd(), PollFlags::IN, "said nothing")?;
+        self.pipe.read(buffer)
+    }
+}
+
+/// What is said to a host, weighed: the more there is under way, the later it answers. A host that takes nothing of it for
+/// too long is an error, and is told nothing any more: it would miss the middle.
+#[derive(Debug)]
+pub struct Weighed<W> {
+    pipe: W,
+    patience: Patience,
+    is_given_up: bool,
+}
+
+impl<W: AsFd> Weighed<W> {
+    /// Speaks to this, which nobody else writes to.
+    pub fn new(pipe: W, patience: Patience) -> io::Result<Self> {
+        fcntl_setfl(&pipe, fcntl_getfl(&pipe)? | OFlags::NONBLOCK)?;
+        Ok(Self { pipe, patience, is_given_up: false })
+    }
+}
+
+impl<W: AsFd> AsFd for Weighed<W> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.pipe.as_fd()
+    }
+}
+
+impl<W: Write + AsFd> Write for Weighed<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.is_given_up {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
         loop {
-            let limit = self.patience.limit();
-            let span = SPAN.min(limit.saturating_sub(silent));
-            if span.is_zero() {
-                let why = format!("it has said nothing for {} s", limit.as_secs());
-                return Err(io::Error::new(io::ErrorKind::TimedOut, why));
-            }
-            let mut fds = [PollFd::new(&self.pipe, PollFlags::IN)];
-            match poll(&mut fds, Timespec::try_from(span).ok().as_ref()) {
-                Ok(0) => silent += span,
-                // Also an end and an error are something to read.
-                Ok(_) => return self.pipe.read(buffer),
-                Err(Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
+            match self.pipe.write(bytes) {
+                Ok(count) => {
+                    self.patience.0.sent.fetch_add(count as u64, Ordering::Relaxed);
+                    return Ok(count);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let ready = self.patience.ready(self.pipe.as_fd(), PollFlags::OUT, "taken nothing");
+                    self.is_given_up = ready.is_err();
+                    ready?;
+                }
+                Err(error) => return Err(error),
             }
         }
     }
-}
-
-/// What is said to a host, weighed: the more there is under way, the later it answers.
-#[derive(Debug)]
-pub struct Weighed<W> {
-    to: W,
-    patience: Patience,
-}
-
-impl<W> Weighed<W> {
-    /// Speaks to this.
-    pub fn new(to: W, patience: Patience) -> Self {
-        Self { to, patience }
-    }
-}
-
-impl<W: Write> Write for Weighed<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = self.to.write(bytes)?;
-        self.patience.sent(count);
-        Ok(count)
-    }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.to.flush()
+        self.pipe.flush()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    /// A host that takes all that it is told.
+    fn greedy(patience: &Patience) -> Weighed<std::fs::File> {
+        let sink = std::fs::OpenOptions::new().write(true).open("/dev/null").unwrap();
+        Weighed::new(sink, patience.clone()).unwrap()
+    }
 
     #[test]
     fn a_host_that_falls_silent_is_not_awaited_for_ever() {
@@ -124,14 +186,67 @@ mod tests {
     }
 
     #[test]
+    fn a_host_that_does_not_listen_is_not_spoken_to_for_ever_nor_from_the_middle_on() {
+        let (mut host, pipe) = io::pipe().unwrap();
+        rustix::pipe::fcntl_setpipe_size(&pipe, 4096).unwrap();
+        let mut told = Weighed::new(pipe, Patience::new(Duration::from_millis(50))).unwrap();
+
+        let error = told.write_all(&[7; 1 << 20]).unwrap_err();
+
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!(error.to_string().starts_with("it has taken nothing for"), "{error}");
+        host.read_exact(&mut [0; 4096]).unwrap();
+        assert_eq!(told.write(b"hi").unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    #[test]
+    fn a_host_that_listens_late_hears_all_of_it() {
+        let (mut host, pipe) = io::pipe().unwrap();
+        let mut told = Weighed::new(pipe, Patience::new(MINUTE)).unwrap();
+        let listener = std::thread::spawn(move || {
+            // Until the pipe is full and who speaks has to wait.
+            while rustix::io::ioctl_fionread(&host).unwrap() < 4096 {
+                std::thread::yield_now();
+            }
+            let mut heard = Vec::new();
+            host.read_to_end(&mut heard).unwrap();
+            heard
+        });
+
+        told.write_all(&[7; 1 << 20]).unwrap();
+        drop(told);
+
+        assert_eq!(listener.join().unwrap(), [7; 1 << 20]);
+    }
+
+    #[test]
     fn an_answer_may_come_as_late_as_what_it_comes_behind_and_no_later() {
-        let minute = Duration::from_secs(60);
-        let patience = Patience::new(minute);
-        let mut host = Weighed::new(io::sink(), patience.clone());
-        assert_eq!(patience.limit(), minute);
+        let patience = Patience::new(MINUTE);
+        let mut host = greedy(&patience);
+        assert_eq!(patience.limit(), MINUTE);
         host.write_all(&[0; 40_960]).unwrap();
-        assert_eq!(patience.limit(), minute + Duration::from_secs(10));
+        assert_eq!(patience.limit(), MINUTE + Duration::from_secs(10));
         host.write_all(&vec![0; 100 << 20]).unwrap();
-        assert_eq!(patience.limit(), minute + Duration::from_secs(2048));
+        assert_eq!(patience.limit(), MINUTE + Duration::from_secs(2048));
+    }
+
+    #[test]
+    fn what_was_sent_before_a_question_that_is_answered_is_not_under_way_any_more() {
+        let patience = Patience::new(MINUTE);
+        let mut host = greedy(&patience);
+        for question in [1, 2, 3] {
+            host.write_all(&[0; 40_960]).unwrap();
+            patience.ask(question);
+        }
+        host.write_all(&[0; 40_960]).unwrap();
+        let awaited = |question: u64| {
+            patience.answered(question);
+            patience.limit() - MINUTE
+        };
+
+        assert_eq!(awaited(0), Duration::from_secs(40), "nobody asked that");
+        assert_eq!(awaited(2), Duration::from_secs(20));
+        assert_eq!(awaited(1), Duration::from_secs(20), "an old answer takes nothing back");
+        assert_eq!(awaited(3), Duration::from_secs(10));
     }
 }

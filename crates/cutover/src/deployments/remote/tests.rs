@@ -83,6 +83,11 @@ fn errand<'a>(order: &'a Order, cancel: &'a Cancel) -> Errand<'a> {
     }
 }
 
+/// A host that is asked now and then, and awaited.
+fn pulse() -> Pulse {
+    Pulse::new(Duration::from_secs(1), Patience::new(Duration::MAX))
+}
+
 #[test]
 fn a_host_that_stops_listening_after_it_asked_for_contents_is_hung_up_on() {
     let (large, order, never) = (Large::new(), order(), Cancel::new());
@@ -96,7 +101,7 @@ fn a_host_that_stops_listening_after_it_asked_for_contents_is_hung_up_on() {
     // Nobody reads what is sent, until the client hangs up.
     let (unread, to_host) = pipe().unwrap();
 
-    let heard = converse(to_host, &mut said.into_inner().as_slice(), &errand, || drop(unread));
+    let heard = converse(to_host, &mut said.into_inner().as_slice(), &errand, &pulse(), || drop(unread));
 
     assert!(matches!(heard, Err(Trouble::Refused(error)) if error.message() == "somebody else is at work"));
 }
@@ -110,7 +115,7 @@ fn a_host_cannot_say_that_nobody_reads_us_any_more() {
     let errand = errand(&order, &never);
     let said = said.into_inner();
 
-    let heard = hear(&mut said.as_slice(), &errand, Instant::now(), &|_| {});
+    let heard = hear(&mut said.as_slice(), &errand, &pulse(), &|_| {});
 
     assert!(matches!(heard, Err(Trouble::Lost(why)) if why.contains("it was not understood")));
     assert!(matches!(view::<u32>(&mut said.as_slice()), Err(Trouble::Lost(_))));
@@ -124,7 +129,7 @@ fn whoever_is_told_to_stop_hears_it_however_long_the_reason_is() {
         drop(tell);
         let sender = Sender::new(Vec::new());
 
-        pass_on_words(&sender, &Mutex::new(words), (Instant::now(), HEARTBEAT), &AtomicBool::new(false));
+        pass_on_words(&sender, &Mutex::new(words), &pulse(), &AtomicBool::new(false));
 
         let said = sender.into_inner();
         let (kind, heard) = receive(&mut said.as_slice()).unwrap().expect("nothing was said");
@@ -138,11 +143,11 @@ fn a_host_that_works_in_silence_is_asked_for_a_sign_of_life_also_once_it_was_tol
     let (cancel, over) = (Cancel::new(), AtomicBool::new(false));
     cancel.cancel();
     let (from_client, to_host) = pipe().unwrap();
-    let sender = Sender::new(to_host);
+    let (sender, often) = (Sender::new(to_host), Pulse::new(BRIEFLY, Patience::new(Duration::MAX)));
     let mut heard = Vec::new();
 
     std::thread::scope(|scope| {
-        let speaker = scope.spawn(|| pass_on_cancel(&sender, &cancel, (Instant::now(), BRIEFLY), &over));
+        let speaker = scope.spawn(|| pass_on_cancel(&sender, &cancel, &often, &over));
         let mut from_client = from_client;
         for _ in 0..3 {
             heard.push(receive(&mut from_client).unwrap().unwrap().0);
@@ -161,7 +166,26 @@ fn a_host_that_says_nothing_any_more_is_let_go_of() {
     let mut said = Patient::new(said, Patience::new(POLL));
     let errand = errand(&order, &never);
 
-    let heard = converse(io::sink(), &mut said, &errand, || {});
+    let heard = converse(io::sink(), &mut said, &errand, &pulse(), || {});
 
     assert!(matches!(heard, Err(Trouble::Lost(why)) if why.starts_with("it has said nothing for")));
+}
+
+#[test]
+fn a_host_that_has_answered_is_not_awaited_for_what_it_has_heard_by_then() {
+    let (order, never) = (order(), Cancel::new());
+    let patience = Patience::new(POLL);
+    let nowhere = std::fs::OpenOptions::new().write(true).open("/dev/null").unwrap();
+    Weighed::new(nowhere, patience.clone()).unwrap().write_all(&[0; 1 << 20]).unwrap();
+    let (pulse, to_host) = (Pulse::new(Duration::ZERO, patience.clone()), Sender::new(Vec::new()));
+    pulse.ask(&to_host, &mut Instant::now());
+    let (_, question) = receive(&mut to_host.into_inner().as_slice()).unwrap().unwrap();
+    let (said, host) = pipe().unwrap();
+    let host = Sender::new(host);
+    let asked_ms = serde_json::from_slice(&question).unwrap();
+    host.send_json(Kind::Present, &Present { asked_ms, gate: None }).unwrap();
+
+    let heard = hear(&mut Patient::new(said, patience), &errand(&order, &never), &pulse, &|_| {});
+
+    assert!(matches!(heard, Err(Trouble::Lost(why)) if why == "it has said nothing for 0 s"));
 }

@@ -1,9 +1,10 @@
 //! What a client takes of deployments that came to their end, and what an agent tells of them.
 
 use super::*;
-use crate::deployments::remote::{Errand, Trouble, Voice, hear};
+use crate::deployments::remote::{Errand, Pulse, Trouble, Voice, hear};
 use cutover_core::event::{Event, Nobody, Observer};
 use cutover_targets::remote::frame::{ENDED_BYTES_MAX, ENDED_SUM_BYTES_MAX};
+use cutover_targets::remote::patience::Patience;
 use std::sync::Mutex;
 
 /// A deployment that an agent carried out, and what was asked of it.
@@ -34,7 +35,8 @@ fn heard(
     let (variables, artifact, ahead, voice) = (None, None, None, Voice::Cancel(&never));
     let hosts = &[order.host.clone(), "web2".to_owned()];
     let errand = Errand { order, variables, artifact, ahead, observer, voice, ended, hosts, untold };
-    let heard = hear(&mut sender.into_inner().as_slice(), &errand, Instant::now(), &|_| {});
+    let pulse = Pulse::of(&errand, Patience::new(Duration::MAX));
+    let heard = hear(&mut sender.into_inner().as_slice(), &errand, &pulse, &|_| {});
     heard.err().map(|trouble| match trouble {
         Trouble::Lost(why) => why,
         Trouble::Refused(error) => error.message().to_owned(),

@@ -3,9 +3,10 @@
 //! `CUTOVER_FUZZ_SECONDS` makes these longer.
 
 use super::*;
-use crate::deployments::remote::{Errand, Voice, hear};
+use crate::deployments::remote::{Errand, Pulse, Voice, hear};
 use cutover_core::event::Observer;
 use cutover_core::record::summarize;
+use cutover_targets::remote::patience::Patience;
 use cutover_testkit::fuzz::fuzz;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -261,7 +262,8 @@ fn a_client_comes_to_no_harm_by_what_an_agent_says() {
             untold: &|_| {},
         };
         let ask = |lacking| drop(content::send(&Sender::new(io::sink()), &manifest, &second, lacking));
-        let _heard = hear(&mut frames.concat().as_slice(), &errand, Instant::now(), &ask);
+        let pulse = Pulse::of(&errand, Patience::new(Duration::MAX));
+        let _heard = hear(&mut frames.concat().as_slice(), &errand, &pulse, &ask);
         prop_assert_eq!(panic_count.load(Ordering::SeqCst), 0);
         Ok(())
     });
