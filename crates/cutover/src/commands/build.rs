@@ -13,7 +13,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-/// Packs a commit into an artifact and prints its id.
+/// Pack a commit into an artifact and print its id.
 ///
 /// An artifact is what one commit builds to: the files that `include` and `exclude` of `[artifact]`
 /// choose, after the `build` command ran in a clean checkout, when there is one. It is packed once

@@ -15,7 +15,7 @@ use cutover_core::record::DeploymentRow;
 use cutover_core::store::{Filter, Page, Standing, Store};
 use jiff::Timestamp;
 
-/// Lists past deployments, newest first.
+/// List past deployments, newest first.
 ///
 /// Shows every attempt, how it ended, how long it took, who asked for it, what it brought and what stopped
 /// it. For a named environment its hosts are asked first, so that other people's deployments are there too;

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 /// The config is not secret: it is committed.
 const CONFIG_MODE: u32 = 0o644;
 
-/// Looks at the repository and writes a commented cutover.toml.
+/// Look at the repository and write a commented cutover.toml.
 ///
 /// Reads what is there (pyproject.toml, requirements, package.json, Cargo.toml, Dockerfile, unit
 /// files, example env files, workflows), says what it found, and writes a config that works as it

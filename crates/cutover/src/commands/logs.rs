@@ -21,7 +21,7 @@ use std::path::Path;
 /// How much of a kept log's end is shown, in bytes.
 const LOG_BYTES_MAX: u64 = 64 << 10;
 
-/// Tells the whole story of one deployment.
+/// Tell the whole story of one deployment.
 ///
 /// Who asked for it and why, each step with its time and what it did, what failed and what the log
 /// said, what was taken back, every probe, and where the kept log files lie. DEPLOYMENT is an id

@@ -14,7 +14,7 @@ use cutover_core::record::DeploymentRow;
 use cutover_core::store::{Filter, Store};
 use std::ops::ControlFlow;
 
-/// Measures how deployments go: frequency, lead time, failures, recovery.
+/// Measure how deployments go: frequency, lead time, failures, recovery.
 ///
 /// The four DORA metrics and a few more, from what this machine remembers. Each figure says on how
 /// many samples (n) it rests; under five there is "not enough data", which is more than a number

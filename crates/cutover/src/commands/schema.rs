@@ -6,7 +6,7 @@ use crate::exit::Exit;
 use clap::Args;
 use cutover_core::config::{json_schema, reference};
 
-/// Prints the JSON Schema of cutover.toml, for editors.
+/// Print the JSON Schema of cutover.toml, for editors.
 ///
 /// Editors that know JSON Schema complete keys and mark mistakes while you type. Where the editor
 /// uses taplo, as Even Better TOML does, let the first line of cutover.toml be

@@ -14,7 +14,7 @@ use crate::exit::Exit;
 use clap::Args;
 use std::path::PathBuf;
 
-/// Deploys a real sample service on this machine; its broken third version goes back by itself.
+/// Deploy a real sample service on this machine; its broken third version goes back by itself.
 ///
 /// Makes a folder with a git repository, commits three versions of a small Python web service, and
 /// deploys each the way you would: with `cutover deploy local`. Versions one and two go live in

@@ -8,6 +8,7 @@ use crate::context::Context;
 use crate::error::CommandError;
 use cutover_core::event::Nobody;
 use cutover_core::id::DeploymentId;
+use cutover_core::plan::Plan;
 use cutover_core::store::{Filter, Store, StoreError};
 use cutover_core::target::Cancel;
 use cutover_targets::host::transaction::Ended;
@@ -39,12 +40,12 @@ pub(super) fn catch_up(context: &Context, session: &Session<'_>) -> Result<(), C
     Ok(())
 }
 
-/// The last deployments that nobody needs to tell anything about: they ended, on as many hosts as there are.
+/// The last deployments that nobody needs to tell anything about: they ended, on as many hosts as made them and are there.
 fn known(store: &dyn Store, filter: &Filter, host_count: usize) -> Result<BTreeSet<DeploymentId>, StoreError> {
     let mut known = BTreeSet::new();
     for row in store.history(filter, RECALLED_COUNT_MAX)?.rows {
-        let is_whole = host_count == 1 || store.plan(&row.deployment)?.hosts().len() >= host_count;
-        if row.outcome.is_some() && is_whole {
+        let is_whole = |plan: Plan| plan.hosts().len() >= plan.fleet.len().max(1).min(host_count);
+        if row.outcome.is_some() && is_whole(store.plan(&row.deployment)?) {
             known.insert(row.deployment);
         }
     }

@@ -80,7 +80,7 @@ impl<'a> Hands<'a> {
             voice: job.voice,
             ended: job.ended,
             hosts: &self.hosts,
-            untold: &|sentence| self.output.warn(sentence),
+            remark: &|sentence| self.output.warn(sentence),
         })
     }
 

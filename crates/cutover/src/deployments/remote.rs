@@ -25,7 +25,7 @@ use cutover_targets::remote::lacking::Lacking;
 use cutover_targets::remote::patience::{Patience, Patient, Weighed};
 use cutover_targets::remote::ssh::{Connection, Options};
 use cutover_targets::setup;
-use ended::LeftOut;
+use ended::Remarks;
 pub(super) use pulse::Pulse;
 use serde::de::DeserializeOwned;
 use std::cell::RefCell;
@@ -92,8 +92,8 @@ pub(crate) struct Errand<'a> {
     pub(crate) ended: &'a dyn Fn(&Ended),
     /// The environment's hosts as the config names them now.
     pub(crate) hosts: &'a [String],
-    /// Told in a sentence what the host knows of deployments and is not kept here.
-    pub(crate) untold: &'a dyn Fn(&str),
+    /// Told in a sentence what the user shall know of what the host tells of deployments.
+    pub(crate) remark: &'a dyn Fn(&str),
 }
 
 /// What a host is told while it is at work.
@@ -432,10 +432,10 @@ pub(super) fn hear(
     pulse: &Pulse,
     ask: &dyn Fn(Lacking),
 ) -> Result<Option<DeploymentOutcome>, Trouble> {
-    let mut left_out = LeftOut::default();
-    let heard = hear_out(from, errand, pulse, ask, &mut left_out);
+    let mut remarks = Remarks::default();
+    let heard = hear_out(from, errand, pulse, ask, &mut remarks);
     // Also of a host that did not finish: what was left out until then is not told again.
-    left_out.sentences(&errand.order.host).iter().for_each(|sentence| (errand.untold)(sentence));
+    remarks.sentences(&errand.order.host).iter().for_each(|sentence| (errand.remark)(sentence));
     heard
 }
 
@@ -444,7 +444,7 @@ fn hear_out(
     errand: &Errand<'_>,
     pulse: &Pulse,
     ask: &dyn Fn(Lacking),
-    left_out: &mut LeftOut,
+    remarks: &mut Remarks,
 ) -> Result<Option<DeploymentOutcome>, Trouble> {
     let mut allowance = Allowance::of(errand.order);
     while let Some((kind, payload)) = receive(from)? {
@@ -456,11 +456,11 @@ fn hear_out(
             }
             Kind::Ended => {
                 allowance.end(payload.len())?;
-                ended::take(errand, &payload, left_out)?;
+                ended::take(errand, &payload, remarks)?;
             }
             Kind::Untold => {
                 allowance.end(payload.len())?;
-                left_out.large(&payload)?;
+                remarks.large(&payload)?;
             }
             Kind::Refused => return Err(Trouble::Refused(serde_json::from_slice(&payload)?)),
             Kind::Done => return Ok(serde_json::from_slice::<Answer>(&payload)?.outcome),

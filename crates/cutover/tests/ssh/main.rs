@@ -13,5 +13,6 @@ mod follow;
 mod host;
 mod keys;
 mod looks;
+mod renamed;
 mod setup;
 mod world;

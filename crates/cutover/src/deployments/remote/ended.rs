@@ -1,4 +1,4 @@
-//! What a host tells of deployments that came to their end: what of it is kept here, and what the user is told that is not.
+//! What a host tells of deployments that came to their end: what of it is kept here, and what the user is told of it.
 
 use super::{Errand, Trouble};
 use crate::deployments::letter::Untold;
@@ -14,21 +14,22 @@ enum Whose {
     /// Its own, under the name that it has now.
     Own,
     /// Its own, under a name that no host of the environment has any more.
-    Renamed,
+    Renamed(String),
     /// One that names this other host of the environment.
     Another(String),
     /// None that was asked about.
     Nobodys,
 }
 
-/// What a host knows and is not kept here.
+/// What the user is told of it: what is not kept here, and what is kept under another name.
 #[derive(Default)]
-pub(super) struct LeftOut {
+pub(super) struct Remarks {
     large: BTreeSet<DeploymentId>,
     of_others: BTreeMap<String, BTreeSet<DeploymentId>>,
+    of_earlier_names: BTreeMap<String, BTreeSet<DeploymentId>>,
 }
 
-impl LeftOut {
+impl Remarks {
     /// A deployment is too large to be told of.
     pub(super) fn large(&mut self, payload: &[u8]) -> Result<(), Trouble> {
         let Untold { deployment } = serde_json::from_slice(payload)?;
@@ -36,7 +37,7 @@ impl LeftOut {
         Ok(())
     }
 
-    /// What the user is told of it.
+    /// In sentences.
     pub(super) fn sentences(&self, host: &str) -> Vec<String> {
         let large = (!self.large.is_empty()).then(|| {
             let (which, mib) = (named(&self.large), ENDED_BYTES_MAX >> 20);
@@ -52,7 +53,13 @@ impl LeftOut {
                 named(which)
             )
         });
-        large.into_iter().chain(of_others).collect()
+        let renamed = self.of_earlier_names.iter().map(|(name, which)| {
+            format!(
+                "{host} tells of {} as {name}, a name that no host of this environment has now; the history has it so",
+                named(which)
+            )
+        });
+        large.into_iter().chain(of_others).chain(renamed).collect()
     }
 }
 
@@ -66,20 +73,23 @@ fn named(which: &BTreeSet<DeploymentId>) -> String {
 }
 
 /// Takes the end of a deployment. What is not of what was asked for is passed over.
-pub(super) fn take(errand: &Errand<'_>, payload: &[u8], left_out: &mut LeftOut) -> Result<(), Trouble> {
-    let mut ended: Ended = serde_json::from_slice(payload)?;
+///
+/// What a host did under another name stays under it: that is how it is known here already, and how the other hosts of the
+/// deployment name this one.
+pub(super) fn take(errand: &Errand<'_>, payload: &[u8], remarks: &mut Remarks) -> Result<(), Trouble> {
+    let ended: Ended = serde_json::from_slice(payload)?;
     if !is_of(&ended, errand.order) {
         return Ok(());
     }
+    let deployment = ended.plan.deployment.clone();
     match whose(&ended, errand) {
         Whose::Own => (errand.ended)(&ended),
-        Whose::Renamed => {
-            // Recorded as this host's and not as the name says: that name may have been a machine's that is gone.
-            ended.plan.steps.iter_mut().for_each(|step| step.host.clone_from(&errand.order.host));
+        Whose::Renamed(name) => {
+            remarks.of_earlier_names.entry(name).or_default().insert(deployment);
             (errand.ended)(&ended);
         }
         Whose::Another(host) => {
-            left_out.of_others.entry(host).or_default().insert(ended.plan.deployment);
+            remarks.of_others.entry(host).or_default().insert(deployment);
         }
         Whose::Nobodys => {}
     }
@@ -117,5 +127,6 @@ fn whose(ended: &Ended, errand: &Errand<'_>) -> Whose {
     if *host == errand.order.host {
         return Whose::Own;
     }
-    if errand.hosts.contains(host) { Whose::Another(host.clone()) } else { Whose::Renamed }
+    let whose = if errand.hosts.contains(host) { Whose::Another } else { Whose::Renamed };
+    whose(host.clone())
 }

@@ -78,7 +78,7 @@ fn errand<'a>(order: &'a Order, cancel: &'a Cancel) -> Errand<'a> {
         observer: &Nobody,
         voice: Voice::Cancel(cancel),
         ended: &|_| {},
-        untold: &|_| {},
+        remark: &|_| {},
         hosts: &[],
     }
 }

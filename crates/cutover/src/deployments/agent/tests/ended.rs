@@ -27,14 +27,14 @@ fn heard(
     messages: &[(Kind, Vec<u8>)],
     observer: &dyn Observer,
     ended: &dyn Fn(&Ended),
-    untold: &dyn Fn(&str),
+    remark: &dyn Fn(&str),
 ) -> Option<String> {
     let (sender, never) = (Sender::new(Vec::new()), Cancel::new());
     messages.iter().for_each(|(kind, payload)| sender.send(*kind, payload).unwrap());
     sender.send_json(Kind::Done, &Answer { outcome: None }).unwrap();
     let (variables, artifact, ahead, voice) = (None, None, None, Voice::Cancel(&never));
     let hosts = &[order.host.clone(), "web2".to_owned()];
-    let errand = Errand { order, variables, artifact, ahead, observer, voice, ended, hosts, untold };
+    let errand = Errand { order, variables, artifact, ahead, observer, voice, ended, hosts, remark };
     let pulse = Pulse::of(&errand, Patience::new(Duration::MAX));
     let heard = hear(&mut sender.into_inner().as_slice(), &errand, &pulse, &|_| {});
     heard.err().map(|trouble| match trouble {
@@ -67,14 +67,15 @@ fn naming(ended: &Ended, host: &str) -> (Kind, Vec<u8>) {
 }
 
 #[test]
-fn what_a_host_did_under_an_earlier_name_is_kept_as_its_own() {
+fn what_a_host_did_under_an_earlier_name_is_kept_under_it_and_the_user_is_told() {
     let (order, ended) = deployed();
 
     let (kept, told) = kept_and_told(&order, &[naming(&ended, "10.0.0.1")]);
 
     let hosts: Vec<&str> = kept.iter().flat_map(|ended| &ended.plan.steps).map(|step| step.host.as_str()).collect();
-    assert!(!hosts.is_empty() && hosts.iter().all(|host| *host == order.host), "{hosts:?}");
-    assert_eq!((kept.len(), told), (1, Vec::new()));
+    assert!(!hosts.is_empty() && hosts.iter().all(|host| *host == "10.0.0.1"), "{hosts:?}");
+    let named = [ended.plan.deployment.as_str(), "web1 tells of", "as 10.0.0.1,"];
+    assert!(told.len() == 1 && named.iter().all(|part| told[0].contains(part)), "{told:?}");
 }
 
 #[test]

@@ -259,7 +259,7 @@ fn a_client_comes_to_no_harm_by_what_an_agent_says() {
             voice: Voice::Cancel(&never),
             ended: &ended,
             hosts: &[],
-            untold: &|_| {},
+            remark: &|_| {},
         };
         let ask = |lacking| drop(content::send(&Sender::new(io::sink()), &manifest, &second, lacking));
         let pulse = Pulse::of(&errand, Patience::new(Duration::MAX));
