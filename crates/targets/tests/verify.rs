@@ -234,6 +234,21 @@ fn a_probe_that_hangs_cannot_exceed_the_whole() {
 }
 
 #[test]
+fn a_last_attempt_without_time_is_neither_a_reason_nor_a_success() {
+    let command = |name: &str, line: &str| {
+        let kind = ProbeKind::Command { run: CommandLine::Shell(line.into()), timeout: Duration::from_secs(5) };
+        ProbeConfig { name: name.to_owned(), ..probe(kind) }
+    };
+    // Given a probe that always passes, but not in the moment that is left in the end.
+    let mut case = Case::shell("exec sleep 1000", vec![command("slow", "sleep 0.1"), command("wrong", "exit 3")]);
+    case.config.within = Duration::from_secs(1);
+
+    let failure = case.unhealthy("probe wrong: exit code 3");
+
+    assert!(failure.probes[0].healthy && !failure.probes[1].healthy, "{:?}", failure.probes);
+}
+
+#[test]
 fn a_port_that_a_foreigner_answers_on_is_not_healthy_and_the_foreigner_is_named() {
     let port = free_port();
     let foreigner = Foreigner::new(port);

@@ -94,8 +94,8 @@ impl Verifier<'_> {
                 self.look()?;
                 looked_at = Some(Instant::now());
             }
-            self.attempt(deadline)?;
-            if self.probe_fault().is_none() && self.is_running_on()? {
+            let is_whole = self.attempt(deadline)?;
+            if is_whole && self.probe_fault().is_none() && self.is_running_on()? {
                 return Ok(());
             }
             let left = deadline.saturating_duration_since(Instant::now());
@@ -143,28 +143,30 @@ impl Verifier<'_> {
 
     fn soak_attempt(&mut self, soak: Duration) -> Result<(), Failure> {
         let no_deadline = Instant::now() + Duration::from_secs(24 * 3600);
-        self.attempt(no_deadline)?;
+        let _always_whole = self.attempt(no_deadline)?;
         match self.probe_fault() {
             None => Ok(()),
             Some(why) => Err(self.unhealthy(&format!("did not stay healthy for {soak:?}: {why}"))),
         }
     }
 
-    /// Makes every probe once, each within its own time and what is left of the whole.
-    fn attempt(&mut self, deadline: Instant) -> Result<(), Failure> {
+    /// Makes every probe once, each within its own time and what is left of the whole. False when that was too little: such an
+    /// attempt says less than the one before it, whose results stay.
+    fn attempt(&mut self, deadline: Instant) -> Result<bool, Failure> {
         self.attempt_count = self.attempt_count.saturating_add(1);
         let mut results = Vec::with_capacity(self.asked.config.probes.len());
-        for (at, probe) in self.asked.config.probes.iter().enumerate() {
+        for probe in &self.asked.config.probes {
             let seen = observe::observe(probe, self.asked, &self.watch, deadline, self.progress);
             self.stop_when_cancelled()?;
-            // A last attempt that had no time to end says less than the one before it.
-            let better = self.results.get(at).filter(|before| seen.is_cut_short && !before.healthy).cloned();
-            let result = better.unwrap_or_else(|| seen.result(probe, self.attempt_count, self.asked.masker));
+            if seen.is_cut_short && !self.results.is_empty() {
+                return Ok(false);
+            }
+            let result = seen.result(probe, self.attempt_count, self.asked.masker);
             self.progress.probed(&result);
             results.push(result);
         }
         self.results = results;
-        Ok(())
+        Ok(true)
     }
 
     /// What is wrong with the first probe that does not pass.
