@@ -82,6 +82,10 @@ id!(
     TargetName
 );
 id!(
+    /// The name of a check, the key under `[checks]`.
+    CheckName
+);
+id!(
     /// The name of an environment, the key under `[environments]`.
     EnvironmentName
 );

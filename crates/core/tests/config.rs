@@ -226,3 +226,47 @@ fn variables_that_reach_no_service_are_warned_of_and_what_to_do_depends_on_the_s
     ];
     insta::assert_snapshot!(told(&text.concat()));
 }
+
+/// A config with these checks, and how it is judged.
+fn checks(text: &str) -> String {
+    told(&format!("name = \"shop\"\n{text}"))
+}
+
+#[test]
+fn a_check_says_what_it_needs_and_what_its_reports_must_say() {
+    let config = Config::parse(EVERYTHING).unwrap();
+    let check = |name: &str| config.checks.iter().find(|(key, _)| key.as_str() == name).unwrap().1;
+
+    let tests = check("tests");
+    assert_eq!(tests.needs.iter().map(|need| need.as_str()).collect::<Vec<_>>(), ["lint"]);
+    assert_eq!(tests.reports.junit, ["backend/junit.xml"]);
+    assert_eq!(tests.limits.coverage_min.unwrap().to_string(), "66.5 %");
+    assert_eq!((tests.limits.tests_min, tests.limits.severity_max), (Some(600), None));
+    let lint = check("lint");
+    assert!(lint.needs.is_empty() && lint.directory.is_none() && lint.reports.junit.is_empty());
+    assert_eq!((lint.retries, lint.timeout), (0, std::time::Duration::from_secs(15 * 60)));
+}
+
+#[test]
+fn a_gate_without_its_report_and_a_need_that_leads_nowhere_or_round_are_mistakes() {
+    insta::assert_snapshot!(checks(
+        "[checks.a]\nrun = \"true\"\nneeds = [\"b\", \"lnt\"]\ntests_min = 1\n\
+         [checks.b]\nrun = \"true\"\nneeds = \"c\"\ncoverage_min = 101\nreports = { junit = \"j.xml\", coverage = [] }\n\
+         [checks.c]\nrun = []\nneeds = [\"a\"]\nseverity_max = \"hight\"\ncache = { key = \"lock\", paths = \"/etc\" }\n\
+         [checks.lint]\nrun = \"true\"\nreports.sarif = \"../out.sarif\"\n\
+         [checks.alone]\nrun = \"true\"\nneeds = \"alone\"\n"
+    ));
+}
+
+#[test]
+fn needs_that_lead_to_a_cycle_and_from_one_are_no_cycle() {
+    let check = |name: &str, needs: &str| format!("[checks.{name}]\nrun = \"true\"\nneeds = [{needs}]\n");
+    let diamond = [("a", "'b', 'c'"), ("b", "'d'"), ("c", "'d'")].map(|(name, needs)| check(name, needs)).concat();
+    assert_eq!(checks(&format!("{diamond}[checks.d]\nrun = \"true\"\n")), "");
+
+    let around = [("before", "'one'"), ("one", "'two'"), ("two", "'one', 'after'")];
+    let around = around.map(|(name, needs)| check(name, needs)).concat();
+    let told = checks(&format!("{around}[checks.after]\nrun = \"true\"\n"));
+    assert_eq!(told.matches("in turn").count(), 1, "{told}");
+    assert!(told.contains("`checks.two` needs `one`, which needs it in turn"), "{told}");
+}

@@ -23,8 +23,8 @@ fn fault(schema: &Value, value: &Value) -> Option<String> {
             "$schema" | "title" | "description" | "default" | "examples" | "pattern" | "propertyNames" => None,
             "type" => (!is_type(value, says.as_str().unwrap())).then(|| format!("is no {says}")),
             "enum" => (!says.as_array().unwrap().contains(value)).then(|| "is none of the words".to_owned()),
-            "minimum" => value.as_u64().and_then(|n| (n < says.as_u64().unwrap()).then(|| "is too small".to_owned())),
-            "maximum" => value.as_u64().and_then(|n| (n > says.as_u64().unwrap()).then(|| "is too large".to_owned())),
+            "minimum" => value.as_f64().and_then(|n| (n < says.as_f64().unwrap()).then(|| "is too small".to_owned())),
+            "maximum" => value.as_f64().and_then(|n| (n > says.as_f64().unwrap()).then(|| "is too large".to_owned())),
             "minItems" => count(value).filter(|n| *n < says.as_u64().unwrap()).map(|_| "has too few".to_owned()),
             "maxItems" | "maxProperties" => {
                 count(value).filter(|n| *n > says.as_u64().unwrap()).map(|_| "has too many".to_owned())
@@ -67,6 +67,7 @@ fn is_type(value: &Value, name: &str) -> bool {
     match name {
         "string" => value.is_string(),
         "integer" => value.is_u64() || value.is_i64(),
+        "number" => value.is_number(),
         "boolean" => value.is_boolean(),
         "array" => value.is_array(),
         "object" => value.is_object(),
@@ -94,7 +95,8 @@ fn value_to_json(value: &DeValue<'_>) -> Value {
             let entry = |(key, item): (&Spanned<_>, &Spanned<_>)| (key_text(key), value_to_json(item.get_ref()));
             Value::Object(table.iter().map(entry).collect())
         }
-        DeValue::Float(_) | DeValue::Datetime(_) => Value::Null,
+        DeValue::Float(float) => float.as_str().parse().map_or(Value::Null, |number: f64| json!(number)),
+        DeValue::Datetime(_) => Value::Null,
     }
 }
 
@@ -130,7 +132,7 @@ fn examples(schema: &Value) -> Vec<Value> {
     match schema["type"].as_str().unwrap() {
         "array" => examples(&schema["items"]).into_iter().map(|item| json!([item])).collect(),
         "object" => tables(schema),
-        "string" | "integer" | "boolean" => schema["examples"].as_array().unwrap().clone(),
+        "string" | "integer" | "number" | "boolean" => schema["examples"].as_array().unwrap().clone(),
         unknown => panic!("the test does not know the type {unknown}"),
     }
 }
@@ -165,8 +167,18 @@ fn needed(schema: &Value, beside: &str) -> Map<String, Value> {
     keys.into_iter().map(|key| (key.to_owned(), examples(&schema["properties"][key])[0].clone())).collect()
 }
 
-/// Changes a generated file so that what no schema can say fits too: its targets, and a service for its probes.
+/// Changes a generated file so that what no schema can say fits too: its targets, a service for its probes, what checks
+/// need and what they are judged by.
 fn completed(mut file: Value) -> Value {
+    if let Some(checks) = file.get_mut("checks").and_then(Value::as_object_mut) {
+        let check = checks.remove("tests").unwrap();
+        checks.insert("judged".to_owned(), check);
+        checks.insert("tests".to_owned(), json!({ "run": "true" }));
+        let judged = &mut checks["judged"];
+        if judged.get("reports").is_none() {
+            judged["reports"] = json!({ "junit": "j.xml", "coverage": "c.xml", "sarif": "s.sarif" });
+        }
+    }
     if file.get("environments").is_some() {
         file["targets"] = json!({ "app": { "host": {
             "deploy_to": "/opt/app", "service": { "unit": "app.service" } } } });

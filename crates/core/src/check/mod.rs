@@ -8,6 +8,7 @@ mod coverage;
 mod findings;
 mod gate;
 mod kept;
+mod limits;
 pub mod run;
 mod words;
 
@@ -16,6 +17,7 @@ pub use coverage::{COVERED_FILES_MAX, Counted, Coverage, FileCoverage, PatchCove
 pub use findings::{FINDINGS_MAX, Finding, Findings, Severity, SeverityCounts};
 pub use gate::{Gate, Judgement, Verdict};
 pub use kept::Kept;
+pub use limits::{Limits, Percent};
 pub use words::{MESSAGE_BYTES_MAX, NAME_BYTES_MAX, excerpt};
 
 use serde::{Deserialize, Serialize};

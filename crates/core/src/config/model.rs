@@ -1,6 +1,7 @@
 //! What a sound `cutover.toml` says.
 
-use crate::id::{EnvironmentName, ProjectName, TargetName};
+use crate::check::Limits;
+use crate::id::{CheckName, EnvironmentName, ProjectName, TargetName};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -13,6 +14,8 @@ pub struct Config {
     pub name: ProjectName,
     /// How a commit becomes an artifact.
     pub artifact: ArtifactConfig,
+    /// What judges a change.
+    pub checks: BTreeMap<CheckName, CheckConfig>,
     /// The targets as written, before an environment overrides them.
     pub targets: BTreeMap<TargetName, TargetConfig>,
     /// How hosts are reached.
@@ -36,6 +39,51 @@ pub struct ArtifactConfig {
     pub keep: u32,
     /// How long artifacts are kept locally; 30 days by default.
     pub keep_for: Duration,
+}
+
+/// `[checks.NAME]`: a command whose result judges a change.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CheckConfig {
+    /// What is run.
+    pub run: CommandLine,
+    /// Checks that must have passed before; never itself, not through others either.
+    pub needs: Vec<CheckName>,
+    /// Where it runs, relative to the repository's top; there by default.
+    pub directory: Option<PathBuf>,
+    /// Variables on top of those that Cutover itself has.
+    pub env: BTreeMap<String, String>,
+    /// Glob patterns of what it judges; `["**"]` by default.
+    pub paths: Vec<String>,
+    /// How long it may take; 15 minutes by default.
+    pub timeout: Duration,
+    /// How often it is repeated when it fails; 0 by default.
+    pub retries: u32,
+    /// What a CI keeps between runs.
+    pub cache: Option<CacheConfig>,
+    /// The reports that it writes.
+    pub reports: ReportsConfig,
+    /// What its reports are compared with.
+    pub limits: Limits,
+}
+
+/// `[checks.NAME.cache]`: what a CI keeps between runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CacheConfig {
+    /// Glob patterns of the files that decide whether what is kept still fits.
+    pub key: Vec<String>,
+    /// What is kept: relative to the repository's top, or beginning with `~/`.
+    pub paths: Vec<PathBuf>,
+}
+
+/// `[checks.NAME.reports]`: glob patterns of what a check writes, inside the repository.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ReportsConfig {
+    /// Test cases.
+    pub junit: Vec<String>,
+    /// Coverage.
+    pub coverage: Vec<String>,
+    /// Findings of scanners.
+    pub sarif: Vec<String>,
 }
 
 /// A command: a string is given to `sh -c` as the user wrote it, a list is run as it stands.

@@ -2,7 +2,8 @@
 
 use super::kind::TextKind;
 use super::sink::{Fault, guess};
-use crate::id::{EnvironmentName, InvalidId, ProjectName, TargetName};
+use crate::check::Severity;
+use crate::id::{CheckName, EnvironmentName, InvalidId, ProjectName, TargetName};
 
 /// The longest free text in bytes.
 const TEXT_LENGTH_MAX: usize = 32 << 10;
@@ -29,6 +30,7 @@ macro_rules! id_kind {
 
 id_kind!(Project for ProjectName, "a project name", "app");
 id_kind!(Target for TargetName, "a target name", "app");
+id_kind!(Check for CheckName, "a check's name", "tests");
 id_kind!(Environment for EnvironmentName, "an environment name", "production");
 
 fn id_fault(_: InvalidId) -> Fault {
@@ -230,6 +232,12 @@ choice!(
     /// What a host does whose coordinator is gone.
     Losing for super::OnLostCoordinator, "a policy":
     "restore" => super::OnLostCoordinator::Restore, "keep" => super::OnLostCoordinator::Keep
+);
+choice!(
+    /// How bad a finding may be.
+    Severe for Severity, "a severity":
+    "none" => Severity::None, "low" => Severity::Low, "medium" => Severity::Medium,
+    "high" => Severity::High, "critical" => Severity::Critical
 );
 choice!(
     /// What is done about hosts that cannot be reached.

@@ -78,7 +78,7 @@ fn form(schema: &Value) -> String {
     }
     match schema["type"].as_str() {
         Some("array") => format!("a list, each {}", form(&schema["items"])),
-        Some("integer") => format!("{} to {}", schema["minimum"], schema["maximum"]),
+        Some("integer" | "number") => format!("{} to {}", schema["minimum"], schema["maximum"]),
         Some("boolean") => "true or false".to_owned(),
         Some(_) | None => "a table".to_owned(),
     }

@@ -1,23 +1,25 @@
 //! The keys of `cutover.toml` outside of a host: the file itself, artifact, ssh, environments.
 
+use super::check::CheckTable;
 use super::command::Command;
 use super::environment::{EnvironmentParts, Overrides, Secrets};
 use super::host::HostTable;
 use super::host_keys::{HostKey, HostPlace};
 use super::kind::{ListOf, MapOf, OneOrMore, Whole};
-use super::names::{AnyText, Environment, Project, Target, UserName, VariableName, Word};
+use super::names::{AnyText, Check, Environment, Project, Target, UserName, VariableName, Word};
 use super::places::{GlobPattern, Host, Jumps, LocalFile};
 use super::rollout::RolloutTable;
 use super::table::table;
 use super::units::{Limit, Time};
-use super::{ArtifactConfig, HostConfig, SshConfig, TargetConfig};
-use crate::id::{EnvironmentName, ProjectName, TargetName};
+use super::{ArtifactConfig, CheckConfig, HostConfig, SshConfig, TargetConfig};
+use crate::id::{CheckName, EnvironmentName, ProjectName, TargetName};
 use std::collections::BTreeMap;
 
 /// The whole file, its environments not yet merged with their targets.
 pub(super) struct FileParts {
     pub(super) name: ProjectName,
     pub(super) artifact: ArtifactConfig,
+    pub(super) checks: BTreeMap<CheckName, CheckConfig>,
     pub(super) targets: BTreeMap<TargetName, TargetConfig>,
     pub(super) ssh: SshConfig,
     pub(super) environments: BTreeMap<EnvironmentName, EnvironmentParts>,
@@ -30,6 +32,8 @@ table! {
         name: Project, required;
         /// How a commit becomes an artifact.
         artifact: ArtifactTable, default "{}";
+        /// Commands whose results judge a change, by name.
+        checks: MapOf<Check, CheckTable>, default "{}";
         /// What serves a release, by name.
         targets: MapOf<Target, TargetTable>, default "{}";
         /// How the OpenSSH client is called.
@@ -37,6 +41,7 @@ table! {
         /// Where releases go, by name: production, staging, …
         environments: MapOf<Environment, EnvironmentTable>, default "{}";
     }
+    check super::check::check_needs,
 }
 
 table! {
