@@ -20,6 +20,9 @@ pub enum ArtifactError {
     /// A revision that the repository does not have, or that is not a commit.
     #[error("revision {0:?} is not a commit of this repository")]
     UnknownRevision(String),
+    /// A branch whose history meets that of `HEAD` nowhere, as far as it is here.
+    #[error("{0} and HEAD have no commit in common here")]
+    NothingInCommon(String),
     /// A pattern that cannot be understood.
     #[error("pattern {pattern:?}: {detail}")]
     Pattern {
@@ -164,6 +167,9 @@ impl ArtifactError {
             Self::PathNotUtf8(_) => Some("rename the file, or leave out its directory with `exclude` in [artifact]"),
             Self::UnknownRevision(_) => {
                 Some("fetch it first; a shallow clone (as CI makes by default) lacks older commits")
+            }
+            Self::NothingInCommon(_) => {
+                Some("fetch all of the history: a shallow clone (as CI makes by default) lacks older commits")
             }
             Self::NotFound(_) => Some("`cutover build` packs one; it may also have been pruned"),
             Self::Damaged { .. } => Some("pack the commit again with `cutover build`"),

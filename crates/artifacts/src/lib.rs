@@ -4,6 +4,7 @@
 //! It is packed once and deployed many times; its id is the digest of its manifest.
 
 mod cache;
+mod changes;
 mod entries;
 mod error;
 mod export;
@@ -17,6 +18,7 @@ mod record;
 mod store;
 mod uncommitted;
 
+pub use changes::{Changes, changes};
 pub use error::{ArtifactError, BuildError, ImportError};
 pub use filter::Filter;
 pub use pack::{PackObserver, PackRequest, PackSource};

@@ -1,10 +1,12 @@
 //! Reading a repository with the user's own `git`.
 
 mod command;
+mod diff;
 mod loose;
 mod objects;
 mod tree;
 
+pub(crate) use diff::{LINES_MAX, Lines, read_patch};
 pub(crate) use loose::read_loose;
 pub(crate) use objects::{Object, read_objects};
 pub(crate) use tree::{Oid, TreeEntry, TreeKind, utf8};
@@ -13,7 +15,7 @@ use crate::error::ArtifactError;
 use crate::record::CommitInfo;
 use command::{Git, failed};
 use jiff::Timestamp;
-use std::io::BufRead;
+use std::io::{BufRead, BufReader};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
@@ -21,6 +23,9 @@ use std::path::{Path, PathBuf};
 const REVISION_LENGTH_MAX: usize = 500;
 /// The most output of a command that answers in a few lines.
 const ANSWER_BYTES_MAX: u64 = 1 << 20;
+
+/// What the user's own configuration must not change about a comparison.
+const DIFF: &[&str] = &["--no-renames", "--no-ext-diff", "--no-relative", "--ignore-submodules=none"];
 
 /// A git repository, bare or with a work tree.
 #[derive(Debug, Clone)]
@@ -78,6 +83,57 @@ impl Repository {
     /// Every file, link and submodule of a commit, in the order of their paths.
     pub(crate) fn tree(&self, hash: &str) -> Result<Vec<TreeEntry>, ArtifactError> {
         self.git.records(&["ls-tree", "-r", "-z", "--full-tree", hash], tree::parse)
+    }
+
+    /// The newest commit that both have; None where they share none that is here.
+    pub(crate) fn merge_base(&self, one: &str, other: &str) -> Result<Option<String>, ArtifactError> {
+        let answer = self.git.answer(&["merge-base", one, other], ANSWER_BYTES_MAX)?;
+        match (answer.exit_code, last_line(&answer.stdout)) {
+            (Some(0), Some(hash)) if is_hash(hash) => Ok(Some(hash.to_owned())),
+            (Some(1), None) => Ok(None),
+            (Some(_) | None, _) => Err(answer.failure("merge-base")),
+        }
+    }
+
+    /// The commit before this one, the first where there are several.
+    pub(crate) fn parent(&self, hash: &str) -> Result<Option<String>, ArtifactError> {
+        match self.resolve(&format!("{hash}^1")) {
+            Ok(parent) => Ok(Some(parent)),
+            Err(ArtifactError::UnknownRevision(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The paths in which the work tree differs from a commit, without new files; to be called on the top directory.
+    pub(crate) fn changed_paths(&self, hash: &str) -> Result<Vec<Vec<u8>>, ArtifactError> {
+        self.git.records(&[&["diff", "--name-only", "-z"], DIFF, &[hash, "--"]].concat(), |path| Ok(path.to_vec()))
+    }
+
+    /// The lines in which it does; `read` takes them from the patch.
+    pub(crate) fn changed_lines(
+        &self,
+        hash: &str,
+        read: fn(&mut dyn BufRead) -> std::io::Result<Lines>,
+    ) -> Result<Lines, ArtifactError> {
+        let form = [
+            "diff",
+            "-U0",
+            "--inter-hunk-context=0",
+            "--no-color",
+            "--no-textconv",
+            "--src-prefix=a/",
+            "--dst-prefix=b/",
+        ];
+        let mut running = self.git.start(&[&form, DIFF, &[hash, "--"]].concat(), std::process::Stdio::null())?;
+        let mut reader = BufReader::with_capacity(command::BUFFER_BYTES, running.stdout()?);
+        let lines = read(&mut reader).map_err(|error| failed("diff", &error))?;
+        running.succeed()?;
+        Ok(lines)
+    }
+
+    /// The files that are neither tracked nor ignored; to be called on the top directory.
+    pub(crate) fn untracked(&self) -> Result<Vec<Vec<u8>>, ArtifactError> {
+        self.git.records(&["ls-files", "-z", "--others", "--exclude-standard"], |path| Ok(path.to_vec()))
     }
 
     /// The top directory of the work tree.
