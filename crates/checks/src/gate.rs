@@ -3,13 +3,16 @@
 //! A gate whose number is unknown fails. Nothing passes because there was nothing to see, with one exception that its
 //! words tell: a change without a line that is known as code has no lines to cover.
 
-use cutover_core::check::{Counted, Finding, Findings, Gate, Judgement, Limits, Percent, Report, Severity, Verdict};
+use cutover_core::check::{
+    CaseCounts, Counted, Finding, Findings, Gate, Judgement, Limits, Percent, Report, Severity, Verdict,
+};
 use std::fmt;
 
-/// Judges a report by all limits that are set, in the order of [`Limits`].
+/// Judges a report: its tests must pass where it has any, and all limits that are set must be kept, in the order of [`Limits`].
 pub fn judge(limits: &Limits, report: &Report) -> Vec<Judgement> {
     let lines = report.coverage.as_ref().map(|coverage| coverage.lines);
     let judged = [
+        report.cases.as_ref().map(|cases| tests_pass(cases.counts)),
         limits.tests_min.map(|min| tests_min(min, report)),
         limits.coverage_min.map(|min| coverage(Gate::CoverageMin, min, lines)),
         limits.coverage_wanted.map(|wanted| coverage(Gate::CoverageWanted, wanted, lines)),
@@ -18,6 +21,14 @@ pub fn judge(limits: &Limits, report: &Report) -> Vec<Judgement> {
         limits.flaky_max.map(|max| flaky_max(max, report)),
     ];
     judged.into_iter().flatten().collect()
+}
+
+fn tests_pass(counts: CaseCounts) -> Judgement {
+    let (gate, ran, bad) = (Gate::TestsPass, counted(counts.ran(), "test"), counts.failed + counts.errored);
+    match bad {
+        0 => passed(gate, format!("{ran} ran, and none failed")),
+        bad => failed(gate, format!("{bad} of {ran} failed")),
+    }
 }
 
 fn tests_min(min: u64, report: &Report) -> Judgement {

@@ -277,6 +277,7 @@ impl From<ArtifactError> for CommandError {
     fn from(error: ArtifactError) -> Self {
         let kind = match &error {
             ArtifactError::UnknownRevision(_)
+            | ArtifactError::NothingInCommon(_)
             | ArtifactError::NotFound(_)
             | ArtifactError::Ambiguous { .. }
             | ArtifactError::InvalidId(_) => ErrorKind::Usage,

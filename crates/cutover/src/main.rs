@@ -1,6 +1,7 @@
 //! From git push to healthy in production, and back by itself when it is not.
 
 mod bounded;
+mod checks;
 mod cli;
 mod commands;
 mod context;

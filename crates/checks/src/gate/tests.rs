@@ -5,9 +5,10 @@ fn percent(number: f64) -> Percent {
     Percent::new(number).unwrap()
 }
 
-/// The only judgement of a report by these limits.
+/// The only judgement of a report by these limits, besides that of failed cases.
 fn only(limits: Limits, report: &Report) -> (Verdict, String) {
-    let judged = judge(&limits, report);
+    let mut judged = judge(&limits, report);
+    judged.retain(|one| one.gate != Gate::TestsPass);
     let [Judgement { verdict, words, .. }] = judged.as_slice() else { panic!("{judged:?}") };
     (*verdict, words.clone())
 }
@@ -35,6 +36,19 @@ fn with_findings(severities: &[Severity]) -> Report {
         findings.list.push(finding, 100);
     }
     Report { findings: Some(findings), ..Report::default() }
+}
+
+#[test]
+fn a_failed_case_fails_without_any_limit() {
+    let all = |passed, failed, errored| {
+        let counts = CaseCounts { passed, failed, errored, ..CaseCounts::default() };
+        judge(&Limits::default(), &with_cases(counts))
+            .into_iter()
+            .map(|one| (one.verdict, one.words))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(all(3, 1, 1), [(Verdict::Failed, "2 of 5 tests failed".to_owned())]);
+    assert_eq!(all(3, 0, 0), [(Verdict::Passed, "3 tests ran, and none failed".to_owned())]);
 }
 
 #[test]

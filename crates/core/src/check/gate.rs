@@ -3,10 +3,12 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// One comparison of a number of a report with a limit. Serialized as the config's key.
+/// One comparison of a number of a report with a limit. Serialized as the config's key, where it has one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Gate {
+    /// That no case failed. It has no key: whoever asks for a report of tests wants that, also of a command that ends with 0.
+    TestsPass,
     /// How many cases must have run.
     TestsMin,
     /// Which share of the lines must be covered.
@@ -25,6 +27,7 @@ impl Gate {
     /// The config's key for it.
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::TestsPass => "tests_pass",
             Self::TestsMin => "tests_min",
             Self::CoverageMin => "coverage_min",
             Self::CoverageWanted => "coverage_wanted",

@@ -60,7 +60,7 @@ table! {
         needs: OneOrMore<Check>, optional;
         /// Where it runs, inside the repository.
         directory: ReleasePath, optional;
-        /// Variables on top of those that Cutover itself has.
+        /// Variables on top of those that Cutover itself has; the secrets of environments are not among those.
         env: MapOf<VariableName, AnyText>, default "{}";
         /// Glob patterns: the check is left out, and said to be, where a change touches none of these.
         paths: ListOf<GlobPattern>, default "['**']";

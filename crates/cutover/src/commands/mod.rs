@@ -5,6 +5,7 @@ mod agent;
 mod app;
 mod build;
 mod catch_up;
+mod check;
 mod deploy;
 mod env;
 mod exec;
@@ -47,6 +48,7 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     Setup(SetupArgs),
     Doctor(DoctorArgs),
+    Check(check::CheckArgs),
     Plan(plan::PlanArgs),
     Deploy(deploy::DeployArgs),
     Rollback(rollback::RollbackArgs),
@@ -96,6 +98,7 @@ impl Command {
             Self::Init(_)
             | Self::Demo(_)
             | Self::Doctor(_)
+            | Self::Check(_)
             | Self::Status(_)
             | Self::Agent(_)
             | Self::Supervise(_)
@@ -118,6 +121,7 @@ impl Command {
             | Self::Demo(_)
             | Self::Setup(_)
             | Self::Doctor(_)
+            | Self::Check(_)
             | Self::Plan(_)
             | Self::Deploy(_)
             | Self::Rollback(_)
@@ -170,6 +174,7 @@ impl Command {
             Self::Demo(args) => args.run(context),
             Self::Setup(args) => args.run(context),
             Self::Doctor(args) => args.run(context),
+            Self::Check(args) => args.run(context),
             Self::Plan(args) => args.run(context),
             Self::Deploy(args) => args.run(context),
             Self::Rollback(args) => args.run(context),

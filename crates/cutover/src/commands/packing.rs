@@ -139,7 +139,7 @@ fn remembered(project: &Project, artifact: &Artifact) -> record::ArtifactRecord 
 
 /// Masks the secrets that a build command may see: those in our own environment and in files. No
 /// command is run for the others: a build does not need them.
-fn known_secrets(project: &Project) -> Masker {
+pub(super) fn known_secrets(project: &Project) -> Masker {
     let sources = project.config.environments.values().flat_map(|environment| &environment.secrets);
     let known: Vec<(&str, Secret)> =
         sources.filter_map(|(name, source)| Some((name.as_str(), value(project, source)?))).collect();

@@ -3,6 +3,7 @@
 
 mod app;
 mod build;
+mod check;
 #[path = "../shared/clean.rs"]
 mod clean;
 mod config;

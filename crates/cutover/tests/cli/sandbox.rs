@@ -148,6 +148,11 @@ impl Sandbox {
         self.git(&["commit", "--quiet", "--message", message]);
     }
 
+    /// Begins a branch.
+    pub(crate) fn branch(&self, name: &str) {
+        self.git(&["switch", "--quiet", "--create", name]);
+    }
+
     fn git(&self, args: &[&str]) {
         let status = self.command("git").args(args).status().unwrap();
         assert!(status.success(), "git {args:?}");

@@ -1,0 +1,12 @@
+//! Judging a change: what the config's checks say of the work tree, by their exit codes and by their reports.
+
+mod files;
+mod jobs;
+mod judge;
+mod teller;
+mod words;
+
+pub(crate) use jobs::{Wanted, choose, left_out};
+pub(crate) use judge::ReportJudge;
+pub(crate) use teller::Teller;
+pub(crate) use words::summary;
