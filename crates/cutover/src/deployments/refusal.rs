@@ -71,12 +71,18 @@ impl Caller {
         // Others on the way can refuse, too; `ssh` says who did.
         let who = said.lines().find(|line| line.contains("Permission denied")).unwrap_or_default().trim();
         let jump = if self.options.jump.is_empty() { String::new() } else { format!(" (it was: {who})") };
-        let login = format!("{user} was tried, with {keys}{jump}");
+        let tried = keys.as_deref().unwrap_or("no key: none of the files that ssh looks for is there");
+        let login = format!("{user} was tried, with {tried}{jump}");
+        if keys.is_none() {
+            let name = "name the key that logs in: identity = \"~/.ssh/KEY\" in [ssh], or give it to your ssh-agent";
+            return vec![login, name.to_owned()];
+        }
         // An administrator prepares the host, and does not deploy there.
         let role = if self.prepares { "may log in there" } else { "is who deploys there" };
         let check = format!(
             "see that {user} {role}, and that their ~/.ssh/authorized_keys on {host} has the public half of that key; \
-             `ssh -v {user}@{host}` tells more"
+             `{} -v {user}@{host}` tells more",
+            self.ssh()
         );
         let last = if self.prepares {
             "setup needs somebody who can log in already: root, or --as USER who may use sudo"
@@ -86,23 +92,34 @@ impl Caller {
         vec![login, check, last.to_owned()]
     }
 
-    /// The keys that `ssh` tries.
-    fn keys(&self, resolved: Option<&Resolved>) -> String {
+    /// `ssh` as it goes the same way.
+    fn ssh(&self) -> String {
+        let config = self.options.config_file.iter().map(|file| format!(" -F {}", file.display()));
+        let key = match &self.options.identity {
+            Some(Identity::File(file)) => Some(format!(" -i {}", file.display())),
+            Some(Identity::Key(_)) | None => None,
+        };
+        let jump = (!self.options.jump.is_empty()).then(|| format!(" -J {}", self.options.jump.join(",")));
+        "ssh".to_owned() + &config.chain(key).chain(jump).collect::<String>()
+    }
+
+    /// The keys that `ssh` tries; None where there is none.
+    fn keys(&self, resolved: Option<&Resolved>) -> Option<String> {
         match (&self.options.identity, resolved) {
-            _ if self.brings_key => "the key in CUTOVER_SSH_KEY".to_owned(),
-            (Some(Identity::File(file)), _) => shown(file),
+            _ if self.brings_key => Some("the key in CUTOVER_SSH_KEY".to_owned()),
+            (Some(Identity::File(file)), _) => Some(shown(file)),
             (None, Some(resolved)) => found(resolved, std::env::var_os("SSH_AUTH_SOCK").is_some()),
-            (Some(Identity::Key(_)) | None, _) => "the keys that your ssh finds".to_owned(),
+            (Some(Identity::Key(_)) | None, _) => Some("the keys that your ssh finds".to_owned()),
         }
     }
 }
 
 /// The files that are there, and what an agent may have.
-fn found(resolved: &Resolved, has_agent: bool) -> String {
+fn found(resolved: &Resolved, has_agent: bool) -> Option<String> {
     let there = resolved.identity_files.iter().filter(|file| file.is_file()).map(|file| shown(file));
     let agent = (has_agent && !resolved.identities_only).then(|| "the keys of your ssh-agent".to_owned());
     let all: Vec<String> = there.chain(agent).collect();
-    if all.is_empty() { "no key: none of the files that ssh looks for is there".to_owned() } else { all.join(", ") }
+    (!all.is_empty()).then(|| all.join(", "))
 }
 
 fn shown(file: &Path) -> String {
@@ -148,6 +165,8 @@ mod tests {
         let told = hints(said, &caller(&options, false));
         assert!(told.starts_with(&format!("deploy was tried, with the key {}\n", file.path().display())), "{told}");
         assert!(told.contains("~/.ssh/authorized_keys on web.example.org"), "{told}");
+        let by_hand = format!("`ssh -i {} -v deploy@web.example.org`", file.path().display());
+        assert!(told.contains(&by_hand), "it goes the same way: {told}");
         assert!(told.contains("`cutover setup ENV` lets your key in"), "{told}");
         let secret = Options { identity: Some(Identity::Key(Secret::new("made-up"))), ..Options::default() };
         assert!(
@@ -166,8 +185,9 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let files = vec![file.path().to_owned(), "/nonexistent/id_rsa".into()];
         let resolved = Resolved { identity_files: files, ..Resolved::default() };
-        assert_eq!(found(&resolved, true), format!("the key {}, the keys of your ssh-agent", file.path().display()));
+        let both = format!("the key {}, the keys of your ssh-agent", file.path().display());
+        assert_eq!(found(&resolved, true), Some(both));
         let only = Resolved { identities_only: true, ..Resolved::default() };
-        assert_eq!(found(&only, true), "no key: none of the files that ssh looks for is there");
+        assert_eq!(found(&only, true), None);
     }
 }

@@ -83,7 +83,7 @@ pub(super) fn environment(
             }
         }
         Err(error) => {
-            let fix = "secrets come from where `secrets` of the environment says";
+            let fix = "`secrets` of the environment says where each comes from: a variable of yours to set, a file or a command";
             vec![Finding::failed("secrets", error.to_string(), fix)]
         }
     };

@@ -28,9 +28,9 @@ impl From<VariablesError> for CommandError {
         if error.cancelled {
             return Self::of(ErrorKind::Failed, &error).state(NOTHING_CHANGED);
         }
-        Self::of(ErrorKind::Config, &error)
-            .state(NOTHING_CHANGED)
-            .hint("secrets come from where `secrets` of the environment says")
+        Self::of(ErrorKind::Config, &error).state(NOTHING_CHANGED).hint(
+            "`secrets` of the environment says where each comes from: a variable of yours to set, a file or a command",
+        )
     }
 }
 

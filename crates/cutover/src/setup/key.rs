@@ -21,7 +21,8 @@ pub(super) fn find(file: Option<&Path>, machine: &Machine, options: &Options) ->
             Ok(Some(key.clone()))
         }
         [] => Err(unclear("there is no public key that could let deployments in")
-            .hint("make one with `ssh-keygen -t ed25519`, or name it: --key ~/.ssh/id_ed25519.pub")),
+            .hint("make one with `ssh-keygen -t ed25519`, or name it: identity = \"~/.ssh/KEY\" in [ssh] is the key that logs in")
+            .hint("--key FILE.pub lets another one in for deployments; setup itself logs in with those that ssh finds")),
         keys => {
             let list: Vec<&str> = keys.iter().map(|key| key.splitn(3, ' ').nth(2).unwrap_or(key)).collect();
             Err(unclear(&format!("it is not clear which key deployments use; there are: {}", list.join(", ")))

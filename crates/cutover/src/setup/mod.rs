@@ -86,26 +86,21 @@ impl SetupArgs {
         teller.conclude()
     }
 
-    /// What is to be done on a host, once its key is known to be right.
+    /// What is to be done on a host, once its key is known to be right. That is asked last: what is wrong here is told before
+    /// anything is pinned.
     fn job(&self, context: &Context, place: &Place<'_>, options: &mut Options) -> Result<Job, CommandError> {
-        let machine = Machine::of(place);
-        let pinned = match &machine {
+        let job = self.job_there(context, place, options)?;
+        let pinned = match &job.machine {
             Machine::Here => None,
             Machine::There(host) => pin::ensure(context, self, host, options)?,
         };
         let has_pinned = pinned.is_some() && !self.dry_run && !self.remove;
-        let job = self.job_there(context, place, machine, options).map(|job| Job { pinned, has_pinned, ..job });
-        job.map_err(|error| if has_pinned { error.besides(PINNED) } else { error })
+        Ok(Job { pinned, has_pinned, ..job })
     }
 
-    /// The same, once there is nothing to be asked about its key.
-    fn job_there(
-        &self,
-        context: &Context,
-        place: &Place<'_>,
-        machine: Machine,
-        options: &Options,
-    ) -> Result<Job, CommandError> {
+    /// The same, before anything is asked about its key.
+    fn job_there(&self, context: &Context, place: &Place<'_>, options: &Options) -> Result<Job, CommandError> {
+        let machine = Machine::of(place);
         let login = Login::find(&machine, &self.admin, options)?;
         let key = if self.remove { None } else { key::find(self.key.as_deref(), &machine, options)? };
         let wish = Wish {

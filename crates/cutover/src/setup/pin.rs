@@ -28,7 +28,11 @@ pub(super) fn ensure(
     let is_pinned = options.host_keys.contains_key(&place);
     let trusted = trust(host, options).map_err(unreached)?;
     match trusted {
-        Trust::Changed(stands) => return Err(changed(&place, stands.as_ref())),
+        Trust::Changed(stands) => {
+            // Whoever compares needs it; it may not be told any more.
+            let seen = shown(host, options).ok().map(|key| key.fingerprint);
+            return Err(changed(&place, seen.as_deref(), stands.as_ref()));
+        }
         Trust::Known if is_pinned || args.remove => return Ok(None),
         Trust::Known | Trust::Unknown => {}
     }
@@ -39,8 +43,8 @@ pub(super) fn ensure(
     options.host_keys.insert(place.clone(), vec![key.line.clone()]);
     match trust(host, options).map_err(unreached)? {
         Trust::Known => {}
-        Trust::Changed(stands) => return Err(changed(&place, stands.as_ref())),
-        Trust::Unknown => return Err(changed(&place, None)),
+        Trust::Changed(stands) => return Err(changed(&place, None, stands.as_ref())),
+        Trust::Unknown => return Err(changed(&place, None, None)),
     }
     if !args.dry_run && !args.remove {
         write(context, &place, &key)?;
@@ -67,9 +71,13 @@ fn confirm(
     let kind = key.line.split(' ').next().unwrap_or_default();
     let known = if *trusted == Trust::Known { ", which your ssh knows already" } else { "" };
     if io::stdin().is_terminal() && !context.output.json {
+        let question = match args.dry_run || args.remove {
+            true => "Is it right? It is not pinned now.",
+            false => "Is it right, and shall it be pinned in cutover.toml?",
+        };
         context.output.error(&format!(
             "{place} shows this key{known}:\n  {} ({kind})\nOn the host itself `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` says \
-             it too.\nIs it right, and shall it be pinned in cutover.toml? yes or no: ",
+             it too.\n{question} yes or no: ",
             key.fingerprint
         ))?;
         return answered(place, trusted);
@@ -104,10 +112,11 @@ fn answered(place: &str, trusted: &Trust) -> Result<bool, CommandError> {
     }
 }
 
-fn changed(place: &str, stands: Option<&Confirmed>) -> CommandError {
-    let told =
-        CommandError::new(ErrorKind::Unreachable, format!("{place} shows another key than the one that is known"))
-            .state("nothing was changed, and no key of yours was shown to it");
+fn changed(place: &str, seen: Option<&str>, stands: Option<&Confirmed>) -> CommandError {
+    let seen = seen.map(|fingerprint| format!(": {fingerprint}")).unwrap_or_default();
+    let what = format!("{place} shows another key than the one that is known{seen}");
+    let told = CommandError::new(ErrorKind::Unreachable, what);
+    let told = told.state("nothing was changed, and no key of yours was shown to it");
     changed_key(place, stands).into_iter().fold(told, CommandError::hint)
 }
 
