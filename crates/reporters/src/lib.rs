@@ -7,6 +7,7 @@
 //! To add a reporter: implement [`Reporter`], tell every kind of event or say why not, return the
 //! first error, and hand it to the tee in the binary.
 
+pub mod checks;
 mod json;
 mod reporter;
 mod tee;

@@ -1,11 +1,13 @@
 //! Judging a change: what the config's checks say of the work tree, by their exit codes and by their reports.
 
+mod actions;
 mod files;
 mod jobs;
 mod judge;
 mod teller;
 mod words;
 
+pub(crate) use actions::Actions;
 pub(crate) use jobs::{Wanted, choose, left_out};
 pub(crate) use judge::ReportJudge;
 pub(crate) use teller::Teller;

@@ -5,6 +5,7 @@ use crate::output::Output;
 use cutover_checks::run::Observer;
 use cutover_core::check::run::CheckRun;
 use cutover_core::config::CommandLine;
+use cutover_reporters::checks::words::{ended, ordinal};
 use cutover_reporters::log_text;
 use std::collections::BTreeMap;
 
@@ -39,7 +40,7 @@ impl Observer for Teller<'_> {
 
     fn attempt(&self, check: &str, number: u32) {
         if number > 1 {
-            self.line(check, &format!("↻ again, for the {} time", words::ordinal(number)));
+            self.line(check, &format!("↻ again, for the {} time", ordinal(number)));
         }
     }
 
@@ -48,6 +49,6 @@ impl Observer for Teller<'_> {
     }
 
     fn ended(&self, check: &CheckRun) {
-        self.line(&check.name, &words::ended(check));
+        self.line(&check.name, &ended(check));
     }
 }

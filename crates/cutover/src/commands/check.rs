@@ -1,7 +1,7 @@
 //! `cutover check`
 
 use super::packing::known_secrets;
-use crate::checks::{ReportJudge, Teller, Wanted, choose, left_out, summary};
+use crate::checks::{Actions, ReportJudge, Teller, Wanted, choose, left_out, summary};
 use crate::context::{Context, Project};
 use crate::deployments::{CANCEL, watch_signals};
 use crate::error::{CommandError, ErrorKind};
@@ -37,6 +37,9 @@ const BASE_VARIABLES: [&str; 2] = ["GITHUB_BASE_REF", "CI_MERGE_REQUEST_TARGET_B
 /// with uncommitted and new files. Whoever is on that branch already has all checks run.
 ///
 /// Checks have the variables that Cutover has, without the secrets of environments, and their own.
+///
+/// In GitHub Actions failures are also annotated where they stand in the code, the step has a summary
+/// and the outputs `conclusion`, `failed`, `passed` and `skipped`.
 ///
 /// With --json: {"v":1,"run":{"conclusion":…,"totals":{…},"checks":[…]}} in the end; what checks say
 /// goes to the standard error.
@@ -90,11 +93,14 @@ impl CheckArgs {
         let commands = wanted.iter().map(|(name, config)| (name.as_str(), &config.run)).collect();
         let teller = Teller::new(&context.output, commands);
         let judge = ReportJudge::new(top, checks, changes.as_ref().map(|changes| &changes.lines));
-        let run = run(&jobs, &settings, &teller, &judge, &CANCEL)
-            .map_err(|error| CommandError::new(ErrorKind::Failed, "cannot run the checks").because(&error))?;
+        let actions = Actions::here();
+        actions.iter().for_each(|actions| actions.begin(&context.output));
+        let ran = run(&jobs, &settings, &teller, &judge, &CANCEL);
+        let told = ran.as_ref().map_or(Ok(()), |run| tell(context, run));
+        actions.iter().for_each(|actions| actions.end(&context.output, ran.as_ref().ok()));
+        let run = ran.map_err(|error| CommandError::new(ErrorKind::Failed, "cannot run the checks").because(&error))?;
         keep(context, &kept, &run);
-        tell(context, &run)?;
-        Ok(exit(run.conclusion))
+        told.map(|()| exit(run.conclusion))
     }
 
     /// What the change touches. Where that cannot be found out, nothing is left out.

@@ -144,6 +144,32 @@ fn a_check_has_the_variables_of_its_caller_without_secrets_and_says_none_either(
 }
 
 #[test]
+fn in_a_job_of_github_failures_are_annotated_summed_up_and_put_out_and_checks_give_no_commands() {
+    let sandbox = checks(
+        "[checks.unit]\nrun = \"cp tests.xml results.xml; echo '##[set-output name=conclusion]success'\"\nreports = { junit = \"results.xml\" }\n",
+    );
+    sandbox.write("tests.xml", FAILED);
+    let path = |name: &str| sandbox.path().join(name).display().to_string();
+    let (summary, outputs) = (path("summary.md"), path("outputs"));
+    std::fs::write(&outputs, "before=1\n").unwrap();
+    let variables = [("GITHUB_ACTIONS", "true"), ("GITHUB_STEP_SUMMARY", &*summary), ("GITHUB_OUTPUT", &*outputs)];
+
+    let ran = sandbox.run_with(&["check"], &variables);
+
+    assert_eq!(ran.code, 5, "{}", ran.told());
+    let lines: Vec<&str> = ran.stdout.lines().collect();
+    let place = |wanted: &str| lines.iter().position(|line| line.starts_with(wanted)).unwrap_or(usize::MAX);
+    let token = lines[0].strip_prefix("::stop-commands::").unwrap();
+    assert!(token.len() > 32, "{}", ran.told());
+    let (said, resumed) = (place("unit | ##[set-output"), place(&format!("::{token}::")));
+    assert!(said < resumed && resumed < place("::error file=shop.py,line=7,title=unit"), "{}", ran.told());
+    let summary = std::fs::read_to_string(summary).unwrap();
+    assert!(summary.starts_with("### ✗ The checks failed") && summary.contains("shop::counts"), "{summary}");
+    let outputs = std::fs::read_to_string(outputs).unwrap();
+    assert_eq!(outputs, "before=1\nconclusion=failure\nfailed=1\npassed=0\nskipped=0\n");
+}
+
+#[test]
 fn what_cannot_be_checked_is_said_before_anything_runs() {
     let none = Sandbox::new().run(&["check"]);
     assert_eq!(none.code, 2, "{}", none.told());
