@@ -81,8 +81,9 @@ impl Caller {
         let role = if self.prepares { "may log in there" } else { "is who deploys there" };
         let check = format!(
             "see that {user} {role}, and that their ~/.ssh/authorized_keys on {host} has the public half of that key; \
-             `{} -v {user}@{host}` tells more",
-            self.ssh()
+             `{} -v {user}@{}` tells more",
+            self.ssh(),
+            Destination::parse(&self.name).host
         );
         let last = if self.prepares {
             "setup needs somebody who can log in already: root, or --as USER who may use sudo"
@@ -94,13 +95,14 @@ impl Caller {
 
     /// `ssh` as it goes the same way.
     fn ssh(&self) -> String {
-        let config = self.options.config_file.iter().map(|file| format!(" -F {}", file.display()));
+        let config = self.options.config_file.iter().map(|file| format!(" -F {}", quoted(file)));
         let key = match &self.options.identity {
-            Some(Identity::File(file)) => Some(format!(" -i {}", file.display())),
+            Some(Identity::File(file)) => Some(format!(" -i {}", quoted(file))),
             Some(Identity::Key(_)) | None => None,
         };
         let jump = (!self.options.jump.is_empty()).then(|| format!(" -J {}", self.options.jump.join(",")));
-        "ssh".to_owned() + &config.chain(key).chain(jump).collect::<String>()
+        let port = Destination::of(&self.name, &self.options).port.map(|port| format!(" -p {port}"));
+        "ssh".to_owned() + &config.chain(key).chain(jump).chain(port).collect::<String>()
     }
 
     /// The keys that `ssh` tries; None where there is none.
@@ -120,6 +122,13 @@ fn found(resolved: &Resolved, has_agent: bool) -> Option<String> {
     let agent = (has_agent && !resolved.identities_only).then(|| "the keys of your ssh-agent".to_owned());
     let all: Vec<String> = there.chain(agent).collect();
     (!all.is_empty()).then(|| all.join(", "))
+}
+
+/// A path as a shell takes it.
+fn quoted(file: &Path) -> String {
+    let text = file.display().to_string();
+    let is_plain = text.chars().all(|c| c.is_ascii_alphanumeric() || "/._-~+".contains(c));
+    if is_plain { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 fn shown(file: &Path) -> String {
@@ -167,6 +176,11 @@ mod tests {
         assert!(told.contains("~/.ssh/authorized_keys on web.example.org"), "{told}");
         let by_hand = format!("`ssh -i {} -v deploy@web.example.org`", file.path().display());
         assert!(told.contains(&by_hand), "it goes the same way: {told}");
+        let config = tempfile::Builder::new().prefix("my ssh").tempfile().unwrap();
+        let config_file = Some(config.path().to_owned());
+        let told = hints(said, &caller(&Options { config_file, port: Some(2222), ..options.clone() }, false));
+        let (config, key) = (config.path().display(), file.path().display());
+        assert!(told.contains(&format!("`ssh -F '{config}' -i {key} -p 2222 -v deploy@web.example.org`")), "{told}");
         assert!(told.contains("`cutover setup ENV` lets your key in"), "{told}");
         let secret = Options { identity: Some(Identity::Key(Secret::new("made-up"))), ..Options::default() };
         assert!(

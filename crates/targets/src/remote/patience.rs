@@ -6,7 +6,7 @@ use rustix::io::Errno;
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -27,6 +27,8 @@ struct State {
     /// How many bytes were sent, and how many of them have arrived for certain.
     sent: AtomicU64,
     arrived: AtomicU64,
+    /// Whether it takes nothing of what it is told, so that it need not be heard out either.
+    is_deaf: AtomicBool,
     /// Questions that are not answered yet, and what had been sent before each.
     asked: Mutex<VecDeque<(u64, u64)>>,
 }
@@ -106,6 +108,9 @@ impl<R> Patient<R> {
 
 impl<R: Read + AsFd> Read for Patient<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.patience.0.is_deaf.load(Ordering::Relaxed) {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "it takes nothing of what it is told"));
+        }
         self.patience.ready(self.pipe.as_fd(), PollFlags::IN, "said nothing")?;
         self.pipe.read(buffer)
     }
@@ -117,14 +122,13 @@ impl<R: Read + AsFd> Read for Patient<R> {
 pub struct Weighed<W> {
     pipe: W,
     patience: Patience,
-    is_given_up: bool,
 }
 
 impl<W: AsFd> Weighed<W> {
     /// Speaks to this, which nobody else writes to.
     pub fn new(pipe: W, patience: Patience) -> io::Result<Self> {
         fcntl_setfl(&pipe, fcntl_getfl(&pipe)? | OFlags::NONBLOCK)?;
-        Ok(Self { pipe, patience, is_given_up: false })
+        Ok(Self { pipe, patience })
     }
 }
 
@@ -136,7 +140,8 @@ impl<W: AsFd> AsFd for Weighed<W> {
 
 impl<W: Write + AsFd> Write for Weighed<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.is_given_up {
+        let is_deaf = &self.patience.0.is_deaf;
+        if is_deaf.load(Ordering::Relaxed) {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
         loop {
@@ -147,7 +152,7 @@ impl<W: Write + AsFd> Write for Weighed<W> {
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     let ready = self.patience.ready(self.pipe.as_fd(), PollFlags::OUT, "taken nothing");
-                    self.is_given_up = ready.is_err();
+                    is_deaf.store(ready.is_err(), Ordering::Relaxed);
                     ready?;
                 }
                 Err(error) => return Err(error),
@@ -197,6 +202,22 @@ mod tests {
         assert!(error.to_string().starts_with("it has taken nothing for"), "{error}");
         host.read_exact(&mut [0; 4096]).unwrap();
         assert_eq!(told.write(b"hi").unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    #[test]
+    fn a_host_that_does_not_listen_is_not_heard_out_however_much_it_says() {
+        let (_host, pipe) = io::pipe().unwrap();
+        rustix::pipe::fcntl_setpipe_size(&pipe, 4096).unwrap();
+        let (said, mut chatty) = io::pipe().unwrap();
+        let patience = Patience::new(Duration::from_millis(50));
+        let mut heard = Patient::new(said, patience.clone());
+        chatty.write_all(b"hello").unwrap();
+        assert_eq!(heard.read(&mut [0; 2]).unwrap(), 2);
+
+        Weighed::new(pipe, patience).unwrap().write_all(&[7; 1 << 20]).unwrap_err();
+
+        let error = heard.read(&mut [0; 2]).unwrap_err();
+        assert_eq!(error.to_string(), "it takes nothing of what it is told");
     }
 
     #[test]

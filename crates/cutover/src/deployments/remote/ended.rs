@@ -27,6 +27,8 @@ pub(super) struct Remarks {
     large: BTreeSet<DeploymentId>,
     of_others: BTreeMap<String, BTreeSet<DeploymentId>>,
     of_earlier_names: BTreeMap<String, BTreeSet<DeploymentId>>,
+    /// Under which name the host told of each: it has part in each once.
+    names: BTreeMap<DeploymentId, String>,
 }
 
 impl Remarks {
@@ -48,8 +50,8 @@ impl Remarks {
         });
         let of_others = self.of_others.iter().map(|(other, which)| {
             format!(
-                "what {host} tells of {} was left out: it names {other}, which is another host of this environment, and a \
-                 host speaks for itself alone",
+                "what {host} tells of {} was left out: it names {other}, which is another host, and a host speaks for itself \
+                 alone",
                 named(which)
             )
         });
@@ -82,7 +84,7 @@ pub(super) fn take(errand: &Errand<'_>, payload: &[u8], remarks: &mut Remarks) -
         return Ok(());
     }
     let deployment = ended.plan.deployment.clone();
-    match whose(&ended, errand) {
+    match once(whose(&ended, errand), &ended, remarks) {
         Whose::Own => (errand.ended)(&ended),
         Whose::Renamed(name) => {
             remarks.of_earlier_names.entry(name).or_default().insert(deployment);
@@ -96,6 +98,21 @@ pub(super) fn take(errand: &Errand<'_>, payload: &[u8], remarks: &mut Remarks) -
     Ok(())
 }
 
+/// The same, but another's where the host told of this deployment already under another name.
+fn once(whose: Whose, ended: &Ended, remarks: &mut Remarks) -> Whose {
+    let Some(host) = ended.plan.steps.first().map(|step| step.host.clone()) else { return whose };
+    let told = remarks.names.entry(ended.plan.deployment.clone()).or_insert_with(|| host.clone());
+    if *told == host { whose } else { Whose::Another(host) }
+}
+
+/// The longest name of a host, in bytes: what DNS allows, a user and a port.
+const HOST_LENGTH_MAX: usize = 400;
+
+/// Whether a text can be the name of a host in a config: it is shown and kept.
+fn is_host(name: &str) -> bool {
+    (1..=HOST_LENGTH_MAX).contains(&name.len()) && name.chars().all(|c| c.is_ascii_graphic())
+}
+
 /// Whether a deployment is one of the order's environment, about a target of it. What no journal could have held is none.
 fn is_of(ended: &Ended, order: &Order) -> bool {
     let plan = &ended.plan;
@@ -105,6 +122,7 @@ fn is_of(ended: &Ended, order: &Order) -> bool {
         && plan.project == order.project
         && plan.environment == order.environment
         && plan.steps.iter().any(|step| order.targets.contains_key(&step.target))
+        && plan.steps.iter().map(|step| &step.host).chain(&plan.fleet).all(|host| is_host(host))
         && is_in_fleet(plan, order)
         && ended.records.iter().all(|record| record.host.is_none())
 }

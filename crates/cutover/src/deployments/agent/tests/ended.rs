@@ -79,6 +79,23 @@ fn what_a_host_did_under_an_earlier_name_is_kept_under_it_and_the_user_is_told()
 }
 
 #[test]
+fn a_host_has_part_in_a_deployment_once_whatever_names_it_gives() {
+    let (order, ended) = deployed();
+    let told_by = |hosts: &[&str]| {
+        let messages: Vec<_> = hosts.iter().map(|host| naming(&ended, host)).collect();
+        kept_and_told(&order, &messages)
+    };
+
+    let (kept, told) = told_by(&["10.0.0.1", "10.0.0.2", "10.0.0.1"]);
+
+    assert_eq!(kept.len(), 2, "the same one again is no other one");
+    assert!(kept.iter().all(|ended| ended.plan.steps[0].host == "10.0.0.1"), "{kept:?}");
+    assert!(told.iter().any(|sentence| sentence.contains("names 10.0.0.2")), "{told:?}");
+    // Nor any that is none.
+    assert_eq!(told_by(&["\u{1b}]0;x", "", "a b", &"x".repeat(401)]).0.len(), 0);
+}
+
+#[test]
 fn what_a_host_tells_of_another_one_is_left_out_and_the_user_is_told() {
     let (order, ended) = deployed();
 
