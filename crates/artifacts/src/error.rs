@@ -23,6 +23,9 @@ pub enum ArtifactError {
     /// A branch whose history meets that of `HEAD` nowhere, as far as it is here.
     #[error("{0} and HEAD have no commit in common here")]
     NothingInCommon(String),
+    /// A clone that ends with `HEAD`.
+    #[error("the commit before HEAD is not here: the clone is shallow")]
+    Shallow,
     /// A pattern that cannot be understood.
     #[error("pattern {pattern:?}: {detail}")]
     Pattern {
@@ -168,7 +171,7 @@ impl ArtifactError {
             Self::UnknownRevision(_) => {
                 Some("fetch it first; a shallow clone (as CI makes by default) lacks older commits")
             }
-            Self::NothingInCommon(_) => {
+            Self::Shallow | Self::NothingInCommon(_) => {
                 Some("fetch all of the history: a shallow clone (as CI makes by default) lacks older commits")
             }
             Self::NotFound(_) => Some("`cutover build` packs one; it may also have been pruned"),

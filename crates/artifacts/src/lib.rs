@@ -18,7 +18,7 @@ mod record;
 mod store;
 mod uncommitted;
 
-pub use changes::{Changes, changes};
+pub use changes::{Changes, changes, work_tree_top};
 pub use error::{ArtifactError, BuildError, ImportError};
 pub use filter::Filter;
 pub use pack::{PackObserver, PackRequest, PackSource};

@@ -40,7 +40,8 @@ fn a_branch_differs_by_commits_by_what_is_not_committed_and_by_new_files() {
 
     assert_eq!((found.base.as_str(), found.is_merged), ("main", false));
     assert_eq!(paths(&found), ["gone.py", "kept.py", "neu ä.py"]);
-    let lines: Vec<_> = found.lines.iter().map(|(path, lines)| (path.as_str(), lines.clone())).collect();
+    let lines = found.lines.unwrap();
+    let lines: Vec<_> = lines.iter().map(|(path, lines)| (path.as_str(), lines.clone())).collect();
     assert_eq!(lines, [("kept.py", BTreeSet::from([2, 4, 5])), ("neu ä.py", BTreeSet::from([1, 2]))]);
 }
 
@@ -50,14 +51,18 @@ fn on_the_branch_itself_the_last_commit_is_compared_with_the_one_before() {
     bed.write("a", "1\n");
     bed.commit("begin");
     bed.git(&["branch", "-M", "main"]);
-    assert_eq!(paths(&found(&bed, None)), Vec::<&str>::new(), "there is none before the first one");
+    assert_eq!(paths(&found(&bed, None)), ["a"], "before the first one there is nothing");
     bed.write("b", "1\n");
     bed.commit("more");
 
-    let found = found(&bed, Some("main"));
+    bed.write("c", "1\n");
 
-    assert!(found.is_merged);
-    assert_eq!(paths(&found), ["b"]);
+    let last = found(&bed, None);
+    assert!(last.is_merged);
+    assert_eq!(paths(&last), ["b", "c"]);
+    // Whoever names a base gets what differs from it.
+    let named = found(&bed, Some("HEAD"));
+    assert_eq!((paths(&named), named.is_merged), (vec!["c"], false));
 }
 
 #[test]
@@ -100,9 +105,39 @@ fn what_a_user_configured_for_their_eyes_changes_nothing() {
         ("diff.interHunkContext", "9"),
     ] {
         bed.git(&["config", key, value]);
-        let found = changes(&bed.repository.join("dir"), None).unwrap().unwrap();
+        let found = changes(&bed.repository, None).unwrap().unwrap();
         assert_eq!(paths(&found), ["dir/a.py", "dir/b.py", "far.py"], "{key}");
-        assert_eq!(found.lines["dir/b.py"], BTreeSet::from([1, 2]), "{key}");
-        assert_eq!(found.lines["far.py"], BTreeSet::from([1, 4]), "{key}");
+        let lines = found.lines.as_ref().unwrap();
+        assert_eq!(lines["dir/b.py"], BTreeSet::from([1, 2]), "{key}");
+        assert_eq!(lines["far.py"], BTreeSet::from([1, 4]), "{key}");
     }
+}
+
+#[test]
+fn of_a_clone_without_its_past_it_is_not_known_what_changed() {
+    let bed = bed();
+    for version in ["1", "2"] {
+        bed.write("a", version);
+        bed.commit(version);
+    }
+    let (from, shallow) = (format!("file://{}", bed.repository.display()), bed.dir.path().join("shallow"));
+    bed.git(&["clone", "--quiet", "--depth", "1", &from, shallow.to_str().unwrap()]);
+
+    assert!(matches!(changes(&shallow, None), Err(ArtifactError::Shallow)));
+}
+
+#[test]
+fn a_new_file_that_is_no_text_has_no_lines_and_an_endless_line_is_not_held() {
+    let bed = bed();
+    bed.write("a", "1\n");
+    bed.commit("begin");
+    bed.write("core", [&b"x\n\0"[..], &vec![b'\n'; 1000]].concat());
+    // Sparse: it takes no room on the disk, and would take all of it in memory.
+    let sparse = std::fs::File::create(bed.repository.join("sparse")).unwrap();
+    sparse.set_len(64 << 30).unwrap();
+
+    let found = found(&bed, Some("HEAD"));
+
+    assert_eq!(paths(&found), ["core", "sparse"]);
+    assert_eq!(found.lines.unwrap().len(), 0);
 }

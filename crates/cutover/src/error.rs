@@ -278,6 +278,7 @@ impl From<ArtifactError> for CommandError {
         let kind = match &error {
             ArtifactError::UnknownRevision(_)
             | ArtifactError::NothingInCommon(_)
+            | ArtifactError::Shallow
             | ArtifactError::NotFound(_)
             | ArtifactError::Ambiguous { .. }
             | ArtifactError::InvalidId(_) => ErrorKind::Usage,

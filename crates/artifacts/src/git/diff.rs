@@ -18,8 +18,8 @@ pub(crate) type Lines = BTreeMap<String, BTreeSet<u32>>;
 /// Reads a patch that was made without context (`-U0`) and with the prefixes `a/` and `b/`.
 ///
 /// Its form is git-diff's: `+++ b/PATH` or `+++ "b/PATH"` for each file, `@@ -A,B +C,D @@` for each place. A path that is no
-/// text is left out: no report names it.
-pub(crate) fn read_patch(reader: &mut dyn BufRead) -> io::Result<Lines> {
+/// text is left out: no report names it. None where there are more than [`LINES_MAX`].
+pub(crate) fn read_patch(reader: &mut dyn BufRead) -> io::Result<Option<Lines>> {
     let (mut lines, mut path, mut count) = (Lines::new(), None, 0);
     while let Some(line) = read_part(reader, b'\n', HEADER_LENGTH_MAX)? {
         if let Some(name) = line.strip_prefix(b"+++ ") {
@@ -29,14 +29,14 @@ pub(crate) fn read_patch(reader: &mut dyn BufRead) -> io::Result<Lines> {
             skip(reader, old, new)?;
             count += new as usize;
             if count > LINES_MAX {
-                return Err(invalid("more changed lines than can be told apart"));
+                return Ok(None);
             }
             if let Some(path) = path.as_ref().filter(|_| new > 0) {
                 lines.entry(String::clone(path)).or_default().extend(start..start.saturating_add(new));
             }
         }
     }
-    Ok(lines)
+    Ok(Some(lines))
 }
 
 /// A place in a patch: so many lines of before, and so many of now from this one on.
@@ -140,7 +140,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn read(patch: &str) -> io::Result<Lines> {
-        read_patch(&mut patch.as_bytes())
+        Ok(read_patch(&mut patch.as_bytes())?.unwrap_or_default())
     }
 
     fn lines(of: &[(&str, &[u32])]) -> Lines {
@@ -171,7 +171,7 @@ mod tests {
         assert!(read("+++ b/a\n@@ -1 +1 @@\n-x\n").is_err());
         assert!(read("+++ b/a\n@@ -1 +x @@\n").is_err());
         let many = format!("+++ b/a\n@@ -0,0 +1,{} @@\n{}", LINES_MAX + 1, "+\n".repeat(LINES_MAX + 1));
-        assert!(read(&many).is_err());
+        assert_eq!(read_patch(&mut many.as_bytes()).unwrap(), None);
         // Content has no bound of its own.
         let long = format!("+++ b/a\n@@ -0,0 +1 @@\n+{}\n", "x".repeat(1 << 20));
         assert_eq!(read(&long).unwrap(), lines(&[("a", &[1])]));

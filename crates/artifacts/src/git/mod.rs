@@ -104,17 +104,29 @@ impl Repository {
         }
     }
 
+    /// Whether older commits were not fetched.
+    pub(crate) fn is_shallow(&self) -> Result<bool, ArtifactError> {
+        let answer = self.git.answer(&["rev-parse", "--is-shallow-repository"], ANSWER_BYTES_MAX)?;
+        Ok(answer.into_text("rev-parse")?.trim() == "true")
+    }
+
+    /// The tree without anything in it.
+    pub(crate) fn empty_tree(&self) -> Result<String, ArtifactError> {
+        let answer = self.git.answer(&["hash-object", "-t", "tree", "/dev/null"], ANSWER_BYTES_MAX)?;
+        Ok(answer.into_text("hash-object")?.trim().to_owned())
+    }
+
     /// The paths in which the work tree differs from a commit, without new files; to be called on the top directory.
     pub(crate) fn changed_paths(&self, hash: &str) -> Result<Vec<Vec<u8>>, ArtifactError> {
         self.git.records(&[&["diff", "--name-only", "-z"], DIFF, &[hash, "--"]].concat(), |path| Ok(path.to_vec()))
     }
 
-    /// The lines in which it does; `read` takes them from the patch.
+    /// The lines in which it does; `read` takes them from the patch. None where they are too many.
     pub(crate) fn changed_lines(
         &self,
         hash: &str,
-        read: fn(&mut dyn BufRead) -> std::io::Result<Lines>,
-    ) -> Result<Lines, ArtifactError> {
+        read: fn(&mut dyn BufRead) -> std::io::Result<Option<Lines>>,
+    ) -> Result<Option<Lines>, ArtifactError> {
         let form = [
             "diff",
             "-U0",
@@ -127,7 +139,9 @@ impl Repository {
         let mut running = self.git.start(&[&form, DIFF, &[hash, "--"]].concat(), std::process::Stdio::null())?;
         let mut reader = BufReader::with_capacity(command::BUFFER_BYTES, running.stdout()?);
         let lines = read(&mut reader).map_err(|error| failed("diff", &error))?;
-        running.succeed()?;
+        if lines.is_some() {
+            running.succeed()?;
+        }
         Ok(lines)
     }
 

@@ -89,7 +89,7 @@ pub struct Judged {
 
 /// Reads what checks reported, and decides by it. It is asked from several threads at once.
 pub trait Judge: Sync {
-    /// Comes before each attempt, to remove reports of an earlier one, which would speak for this one. An error is a failure.
+    /// Comes before each attempt, so that reports of an earlier one do not speak for this one. An error is a failure.
     fn prepare(&self, check: &str) -> Result<(), String>;
     /// Comes once for each check that ran to its end: after the attempt that succeeded, or the last of those that failed.
     fn judge(&self, check: &str) -> Judged;

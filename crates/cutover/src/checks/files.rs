@@ -6,6 +6,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// How many files and directories are looked at for one pattern, and how deep.
 const ENTRY_COUNT_MAX: usize = 1_000_000;
@@ -18,11 +19,27 @@ pub(super) struct Stamp {
     changed_at: (i64, i64),
 }
 
+/// How long a file system's clock may stand still.
+pub(super) const TICK_MAX: Duration = Duration::from_millis(20);
+
+impl Stamp {
+    /// Whether it was written so lately that the next writing might leave the same stamp.
+    pub(super) fn is_fresh(&self) -> bool {
+        let (seconds, nanoseconds) = self.changed_at;
+        let at =
+            Duration::new(u64::try_from(seconds).unwrap_or_default(), u32::try_from(nanoseconds).unwrap_or_default());
+        SystemTime::now().duration_since(UNIX_EPOCH).is_ok_and(|now| now.saturating_sub(at) < TICK_MAX)
+    }
+}
+
 /// The regular files that a pattern matches, by their paths from the top. No link is followed.
 pub(super) fn matching(top: &Path, pattern: &str) -> Result<BTreeMap<String, Stamp>, String> {
     let filter = Filter::new(&[pattern.to_owned()], &[]).map_err(|error| error.to_string())?;
     let mut walk = Walk { top, filter, found: BTreeMap::new(), left: ENTRY_COUNT_MAX };
-    walk.enter(&literal_prefix(pattern), 0).map_err(|(path, error)| format!("cannot read {path}: {error}"))?;
+    let prefix = literal_prefix(pattern);
+    if !leads_through_link(top, &prefix) {
+        walk.enter(&prefix, 0).map_err(|(path, error)| format!("cannot read {path}: {error}"))?;
+    }
     Ok(walk.found)
 }
 
@@ -31,6 +48,12 @@ fn literal_prefix(pattern: &str) -> String {
     let bare = pattern.strip_prefix("./").or(pattern.strip_prefix('/')).unwrap_or(pattern).trim_end_matches('/');
     let literal = bare.split('/').take_while(|part| !part.contains(['*', '?', '[', '{', '\\']));
     literal.collect::<Vec<_>>().join("/")
+}
+
+/// Whether a directory on the way is a link: what lies behind it is not of this work tree.
+fn leads_through_link(top: &Path, path: &str) -> bool {
+    let ends = path.match_indices('/').map(|(at, _)| &path[..at]);
+    ends.into_iter().any(|part| top.join(part).symlink_metadata().is_ok_and(|metadata| metadata.is_symlink()))
 }
 
 struct Walk<'a> {
@@ -53,8 +76,11 @@ impl Walk<'_> {
             let changed_at = (metadata.ctime(), metadata.ctime_nsec());
             self.found.insert(path.to_owned(), Stamp { inode: metadata.ino(), changed_at });
         }
-        if !metadata.is_dir() || depth == DEPTH_MAX {
+        if !metadata.is_dir() {
             return Ok(());
+        }
+        if depth == DEPTH_MAX {
+            return Err(told(io::Error::other("there are too many levels of directories")));
         }
         let entries = match fs::read_dir(self.top.join(path)) {
             Err(error) if is_absent(&error) => return Ok(()),
@@ -100,6 +126,9 @@ mod tests {
         assert_eq!(names(dir.path(), "**/*.xml"), ["c.xml", "reports/a.xml", "reports/deep/b.xml"]);
         assert_eq!(names(dir.path(), "reports/"), ["reports/a.xml", "reports/deep/b.xml", "reports/e.txt"]);
         assert_eq!(names(dir.path(), "./c.xml"), ["c.xml"]);
+        assert!(
+            names(dir.path(), "reports/link/*.xml").is_empty() && names(dir.path(), "reports/link/f.xml").is_empty()
+        );
         assert!(names(dir.path(), "c.xml/x").is_empty() && names(dir.path(), "gone/*.xml").is_empty());
     }
 
@@ -110,9 +139,10 @@ mod tests {
         fs::write(&file, "x").unwrap();
         let before = matching(dir.path(), "a.xml").unwrap();
         assert_eq!(matching(dir.path(), "a.xml").unwrap(), before);
-        // The clock of a file system stands still for some milliseconds.
-        while matching(dir.path(), "a.xml").unwrap() == before {
-            fs::write(&file, "x").unwrap();
+        while before["a.xml"].is_fresh() {
+            std::thread::yield_now();
         }
+        fs::write(&file, "x").unwrap();
+        assert_ne!(matching(dir.path(), "a.xml").unwrap(), before);
     }
 }

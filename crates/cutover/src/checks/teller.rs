@@ -6,7 +6,7 @@ use cutover_checks::run::Observer;
 use cutover_core::check::run::CheckRun;
 use cutover_core::config::CommandLine;
 use cutover_reporters::checks::words::{ended, ordinal};
-use cutover_reporters::log_text;
+use cutover_reporters::{log_text, one_line};
 use std::collections::BTreeMap;
 
 /// Tells each line as it comes, with the check's name in front. Where machines read the standard output, it is told on the
@@ -49,6 +49,6 @@ impl Observer for Teller<'_> {
     }
 
     fn ended(&self, check: &CheckRun) {
-        self.line(&check.name, &ended(check));
+        self.line(&check.name, &one_line(&ended(check)));
     }
 }

@@ -7,22 +7,21 @@ use crate::deployments::{CANCEL, watch_signals};
 use crate::error::{CommandError, ErrorKind};
 use crate::exit::Exit;
 use clap::Args;
-use cutover_artifacts::{Changes, changes};
+use cutover_artifacts::{Changes, changes, work_tree_top};
 use cutover_checks::run::{Job, Settings, run};
 use cutover_core::check::run::{Conclusion, Run};
 use cutover_core::config::{CheckConfig, SecretSource};
 use cutover_core::id::CheckName;
 use cutover_core::secret::{SSH_KEY_VARIABLE, Secret};
+use cutover_disk::{read_bounded, write_unsynced};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::io::Read;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The largest record of an earlier run that is read, in bytes.
-const RECORD_BYTES_MAX: u64 = 64 << 20;
+/// The largest record of earlier times that is read, in bytes.
+const TIMES_BYTES_MAX: u64 = 1 << 20;
 /// Where a CI says which branch a change shall be merged into: GitHub Actions and GitLab CI.
 const BASE_VARIABLES: [&str; 2] = ["GITHUB_BASE_REF", "CI_MERGE_REQUEST_TARGET_BRANCH_NAME"];
 
@@ -78,10 +77,12 @@ impl CheckArgs {
         let project = context.project()?;
         let checks = &project.config.checks;
         let wanted = choose(checks, &self.names)?;
-        let changes = self.changes(context, project)?;
-        let top = changes.as_ref().map_or(project.dir.as_path(), |changes| changes.top.as_path());
+        // Outside of any repository checks run, too.
+        let top = work_tree_top(&project.dir).unwrap_or_else(|_| project.dir.clone());
+        let changes = self.changes(context, &top)?;
         let kept = project.data_dir.join("checks");
-        let known = Known { top, changes: changes.as_ref(), inherited: inherited(project), earlier: earlier(&kept) };
+        let known =
+            Known { top: &top, changes: changes.as_ref(), inherited: inherited(project), earlier: earlier(&kept) };
         let jobs = self.jobs(&wanted, &known)?;
         let settings = Settings {
             concurrency: self.jobs.unwrap_or_else(processors),
@@ -92,21 +93,22 @@ impl CheckArgs {
         watch_signals().map_err(|error| CommandError::new(ErrorKind::Failed, "watch for signals").because(&error))?;
         let commands = wanted.iter().map(|(name, config)| (name.as_str(), &config.run)).collect();
         let teller = Teller::new(&context.output, commands);
-        let judge = ReportJudge::new(top, checks, changes.as_ref().map(|changes| &changes.lines));
+        let changed = changes.as_ref().and_then(|changes| changes.lines.as_ref());
+        let judge = ReportJudge::new(&top, checks, changed, &settings.masker);
         let actions = Actions::here();
         actions.iter().for_each(|actions| actions.begin(&context.output));
         let ran = run(&jobs, &settings, &teller, &judge, &CANCEL);
         let told = ran.as_ref().map_or(Ok(()), |run| tell(context, run));
         actions.iter().for_each(|actions| actions.end(&context.output, ran.as_ref().ok()));
         let run = ran.map_err(|error| CommandError::new(ErrorKind::Failed, "cannot run the checks").because(&error))?;
-        keep(context, &kept, &run);
+        keep(context, &kept, known.earlier, &run);
         told.map(|()| exit(run.conclusion))
     }
 
     /// What the change touches. Where that cannot be found out, nothing is left out.
-    fn changes(&self, context: &Context, project: &Project) -> Result<Option<Changes>, CommandError> {
+    fn changes(&self, context: &Context, top: &Path) -> Result<Option<Changes>, CommandError> {
         let named = self.base.clone().or_else(named_by_ci);
-        match (changes(&project.dir, named.as_deref()), &self.base) {
+        match (changes(top, named.as_deref()), &self.base) {
             (Ok(found), _) => Ok(found),
             (Err(error), Some(_)) => Err(error.into()),
             (Err(error), None) => {
@@ -173,24 +175,27 @@ fn processors() -> NonZeroUsize {
     std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
-fn record_file(kept: &Path) -> PathBuf {
-    kept.join("last.json")
+fn times_file(kept: &Path) -> PathBuf {
+    kept.join("times.json")
 }
 
 /// How long each check took the last time that it passed. Whoever has no record starts in any order.
 fn earlier(kept: &Path) -> BTreeMap<String, Duration> {
-    let mut text = String::new();
-    let read = fs::File::open(record_file(kept)).and_then(|file| file.take(RECORD_BYTES_MAX).read_to_string(&mut text));
-    let run = read.ok().and_then(|_| serde_json::from_str::<Run>(&text).ok());
-    let passed =
-        run.into_iter().flat_map(|run| run.checks).filter(|check| check.conclusion == Some(Conclusion::Success));
-    passed.filter_map(|check| Some((check.name.clone(), Duration::try_from_secs_f64(check.seconds()).ok()?))).collect()
+    let read = read_bounded(&times_file(kept), TIMES_BYTES_MAX).ok();
+    read.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
 }
 
-/// Keeps the record for the next run. What cannot be kept stops nothing.
-fn keep(context: &Context, kept: &Path, run: &Run) {
-    let written = serde_json::to_vec(run).map_err(std::io::Error::from);
-    if let Err(error) = written.and_then(|bytes| fs::write(record_file(kept), bytes)) {
+/// Keeps the record, and the times for the next run. What cannot be kept stops nothing.
+fn keep(context: &Context, kept: &Path, mut times: BTreeMap<String, Duration>, run: &Run) {
+    let passed = run.checks.iter().filter(|check| check.conclusion == Some(Conclusion::Success));
+    let took =
+        passed.filter_map(|check| Some((check.name.clone(), Duration::try_from_secs_f64(check.seconds()).ok()?)));
+    times.extend(took);
+    let write = || -> Result<(), Box<dyn std::error::Error>> {
+        write_unsynced(&times_file(kept), &serde_json::to_vec(&times)?, 0o600)?;
+        Ok(write_unsynced(&kept.join("last.json"), &serde_json::to_vec(run)?, 0o600)?)
+    };
+    if let Err(error) = write() {
         context.output.warn(&format!("the record of the checks was not kept: {error}"));
     }
 }
@@ -207,6 +212,8 @@ fn tell(context: &Context, run: &Run) -> Result<(), CommandError> {
 fn exit(conclusion: Conclusion) -> Exit {
     match conclusion {
         Conclusion::Success | Conclusion::Skipped => Exit::Done,
-        Conclusion::Failure | Conclusion::Cancelled => Exit::ChecksFailed,
+        Conclusion::Failure => Exit::ChecksFailed,
+        // Somebody asked it to stop: nothing is known of the change.
+        Conclusion::Cancelled => Exit::Failed,
     }
 }

@@ -125,16 +125,18 @@ fn a_check_has_the_variables_of_its_caller_without_secrets_and_says_none_either(
     let sandbox = Sandbox::new();
     sandbox.host("", "secrets = [\"TOKEN\"]");
     let config = std::fs::read_to_string(sandbox.repo().join("cutover.toml")).unwrap();
+    let leaky = "[checks.leaky]\nrun = \"cp tests.xml results.xml; exit 1\"\nreports = { junit = \"results.xml\" }\n";
     let talk = "[checks.talk]\nrun = \"echo token=$TOKEN. copy=$COPY. port=$PORT. own=$OWN.; echo $COPY >&2; exit 1\"\nenv = { OWN = \"x\" }\n";
-    sandbox.write("cutover.toml", &format!("{config}\n{talk}"));
+    sandbox.write("cutover.toml", &format!("{config}\n{talk}\n{leaky}"));
     let secret = format!("made-up-{}", std::process::id());
+    sandbox.write("tests.xml", &FAILED.replace("assert 1 == 2", &format!("assert 1 == {secret}")));
 
     for args in [&["check"][..], &["check", "--json"]] {
         // Somebody hands it over all the same.
         let ran = sandbox.run_with(args, &[("TOKEN", &secret), ("COPY", &secret), ("PORT", "5432")]);
         assert_eq!(ran.code, 5, "{}", ran.told());
         assert!(ran.told().contains("token=. copy=***. port=5432. own=x."), "{}", ran.told());
-        assert!(!ran.told().contains(&secret), "{}", ran.told());
+        assert!(ran.told().contains("assert 1 == ***") && !ran.told().contains(&secret), "{}", ran.told());
     }
 
     let kept = sandbox.data_dir().join("checks");
@@ -167,6 +169,20 @@ fn in_a_job_of_github_failures_are_annotated_summed_up_and_put_out_and_checks_gi
     assert!(summary.starts_with("### ✗ The checks failed") && summary.contains("shop::counts"), "{summary}");
     let outputs = std::fs::read_to_string(outputs).unwrap();
     assert_eq!(outputs, "before=1\nconclusion=failure\nfailed=1\npassed=0\nskipped=0\n");
+}
+
+#[test]
+fn where_checks_run_is_the_repositorys_top_whether_or_not_it_is_known_what_changed() {
+    let sandbox = Sandbox::new();
+    let config = sandbox.config();
+    let place = "[checks.place]\nrun = \"cp service/tests.xml results.xml\"\nreports = { junit = \"results.xml\" }\n";
+    sandbox.write("service/cutover.toml", &format!("{config}\n{place}"));
+    sandbox.write("service/tests.xml", PASSED);
+    let known = sandbox.run(&["-C", "service", "check"]);
+    sandbox.rename_branch("trunk");
+    let unknown = sandbox.run(&["-C", "service", "check"]);
+
+    assert_eq!((known.code, unknown.code), (0, 0), "{}{}", known.told(), unknown.told());
 }
 
 #[test]

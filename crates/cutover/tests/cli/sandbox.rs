@@ -153,6 +153,11 @@ impl Sandbox {
         self.git(&["switch", "--quiet", "--create", name]);
     }
 
+    /// Calls the branch otherwise.
+    pub(crate) fn rename_branch(&self, name: &str) {
+        self.git(&["branch", "--move", name]);
+    }
+
     fn git(&self, args: &[&str]) {
         let status = self.command("git").args(args).status().unwrap();
         assert!(status.success(), "git {args:?}");
