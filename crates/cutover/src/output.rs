@@ -51,6 +51,11 @@ impl Output {
         write_all(io::stdout().lock(), json_line(value)?.as_bytes())
     }
 
+    /// Writes text for people at once: to the standard error where machines read the standard output.
+    pub(crate) fn aside(&self, text: &str) -> Result<(), CommandError> {
+        if self.json { self.error(text) } else { self.text(text) }
+    }
+
     /// Writes text to the standard error at once.
     pub(crate) fn error(&self, text: &str) -> Result<(), CommandError> {
         write_all(io::stderr().lock(), text.as_bytes())

@@ -40,7 +40,7 @@ impl Actions {
 /// Runners read both; where machines read the standard output, it is theirs alone. What cannot be told stops nothing.
 fn print(output: &Output, lines: &[String]) {
     let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
-    let _told = if output.json { output.error(&text) } else { output.text(&text) };
+    let _told = output.aside(&text);
 }
 
 fn append(output: &Output, variable: &str, text: &str) {

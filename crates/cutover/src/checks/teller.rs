@@ -27,7 +27,7 @@ impl<'a> Teller<'a> {
     fn line(&self, check: &str, text: &str) {
         let line = format!("{check:width$} | {text}\n", width = self.width);
         // Who does not want to hear it any more does not stop what runs.
-        let _told = if self.output.json { self.output.error(&line) } else { self.output.text(&line) };
+        let _told = self.output.aside(&line);
     }
 }
 

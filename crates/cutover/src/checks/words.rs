@@ -4,7 +4,7 @@ use crate::output::Paint;
 use cutover_core::check::run::{CheckRun, Conclusion, Run};
 use cutover_core::check::{Judgement, Verdict};
 use cutover_core::config::CommandLine;
-use cutover_reporters::checks::words::{case, ended, finding, judged, rank, some, total};
+use cutover_reporters::checks::words::{case, ended, finding, judged, ranked, some, total};
 use cutover_reporters::one_line;
 
 /// How many failed cases and how many findings of one check are shown; the record has more.
@@ -21,10 +21,8 @@ pub(super) fn command(command: &CommandLine) -> String {
 /// What became of all, those that failed first and with their reasons.
 pub(crate) fn summary(run: &Run, paint: Paint, is_verbose: bool) -> String {
     let width = run.checks.iter().map(|check| check.name.len()).max().unwrap_or_default();
-    let mut checks: Vec<&CheckRun> = run.checks.iter().collect();
-    checks.sort_by_key(|check| rank(check));
     let mut text = String::from("\n");
-    for check in checks {
+    for check in ranked(run) {
         let name = format!("{:width$}", check.name);
         let ended = ended(check);
         let ended = match check.conclusion {

@@ -3,7 +3,7 @@
 //! The limits are GitHub's: it shows 10 annotations of a kind for each step and hides the rest without a word, and drops a
 //! summary of more than 1 MiB whole ("Workflow commands for GitHub Actions").
 
-use super::words::{case, ended, finding, judged, rank, total};
+use super::words::{case, ended, finding, judged, ranked, total};
 use crate::one_line;
 use cutover_core::check::run::{CheckRun, Conclusion, Run};
 use cutover_core::check::{CaseFailure, Finding, Report, Verdict};
@@ -70,12 +70,16 @@ fn of_finding<'a>(check: &CheckRun, finding: &'a Finding) -> Annotation<'a> {
 fn warnings(run: &Run) -> Vec<Annotation<'_>> {
     let of_check = |check: &CheckRun| {
         let flaky = check.flaky.then(|| ended(check));
-        let odd = check.report.iter().flat_map(|report| report.warnings.items.clone());
-        let all: Vec<String> = verdicts(check, Verdict::Warned).into_iter().chain(flaky).chain(odd).collect();
+        let all: Vec<String> = verdicts(check, Verdict::Warned).into_iter().chain(flaky).chain(odd(check)).collect();
         let title = format!("check {}", check.name);
         all.into_iter().map(move |message| Annotation { title: title.clone(), file: None, line: None, message })
     };
     run.checks.iter().flat_map(of_check).collect()
+}
+
+/// What its reports have that is odd.
+fn odd(check: &CheckRun) -> impl Iterator<Item = String> {
+    check.report.iter().flat_map(|report| report.warnings.items.clone())
 }
 
 fn verdicts(check: &CheckRun, verdict: Verdict) -> Vec<String> {
@@ -132,8 +136,7 @@ pub fn outputs(run: &Run) -> String {
 /// away where nothing failed.
 pub fn summary(run: &Run) -> String {
     let mut text = format!("### {}\n\n", markup(&total(run)));
-    let mut checks: Vec<&CheckRun> = run.checks.iter().collect();
-    checks.sort_by_key(|check| rank(check));
+    let checks = ranked(run);
     let is_fine = run.conclusion == Conclusion::Success;
     let table = table(&checks);
     text += &if is_fine { format!("<details><summary>All checks</summary>\n\n{table}\n</details>\n") } else { table };
@@ -160,14 +163,12 @@ fn table(checks: &[&CheckRun]) -> String {
 }
 
 fn warned(check: &CheckRun) -> Vec<String> {
-    let odd = check.report.iter().flat_map(|report| report.warnings.items.clone());
-    verdicts(check, Verdict::Warned).into_iter().chain(odd).collect()
+    verdicts(check, Verdict::Warned).into_iter().chain(odd(check)).collect()
 }
 
 fn section(check: &CheckRun) -> String {
     let judgements = check.judgements.iter().filter(|judgement| judgement.verdict != Verdict::Passed).map(judged);
-    let odd = check.report.iter().flat_map(|report| report.warnings.items.clone());
-    let points = check.faults.iter().cloned().chain(judgements).chain(odd);
+    let points = check.faults.iter().cloned().chain(judgements).chain(odd(check));
     let points: String = points.map(|point| format!("- {}\n", markup(&point))).collect();
     let report = check.report.as_ref().filter(|_| check.conclusion == Some(Conclusion::Failure));
     let cases = report.and_then(|report| report.cases.as_ref());

@@ -42,8 +42,14 @@ pub fn total(run: &Run) -> String {
     format!("{verdict} in {}: {counts}{tests}", seconds(run.seconds))
 }
 
-/// Those that failed come first, those that were left out last.
-pub fn rank(check: &CheckRun) -> u8 {
+/// The checks, those that failed first and those that were left out last.
+pub fn ranked(run: &Run) -> Vec<&CheckRun> {
+    let mut checks: Vec<&CheckRun> = run.checks.iter().collect();
+    checks.sort_by_key(|check| rank(check));
+    checks
+}
+
+fn rank(check: &CheckRun) -> u8 {
     match check.conclusion {
         Some(Conclusion::Failure) => 0,
         Some(Conclusion::Cancelled) | None => 1,
