@@ -182,6 +182,7 @@ fn completed(mut file: Value) -> Value {
     if file.get("environments").is_some() {
         file["targets"] = json!({ "app": { "host": {
             "deploy_to": "/opt/app", "service": { "unit": "app.service" } } } });
+        file["checks"] = json!({ "tests": { "run": "true" } });
     }
     let targets = file.get_mut("targets").and_then(Value::as_object_mut).into_iter().flatten();
     for (_, target) in targets {

@@ -377,6 +377,8 @@ pub struct EnvironmentConfig {
     pub hosts: BTreeMap<TargetName, Vec<String>>,
     /// How a release spreads over several hosts.
     pub rollout: RolloutConfig,
+    /// Checks that a commit must have passed before it is deployed here.
+    pub required_checks: Vec<CheckName>,
     /// This environment's targets: those that `hosts` names, with its overrides merged in.
     pub targets: BTreeMap<TargetName, TargetConfig>,
 }

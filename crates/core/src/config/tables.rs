@@ -41,7 +41,7 @@ table! {
         /// Where releases go, by name: production, staging, …
         environments: MapOf<Environment, EnvironmentTable>, default "{}";
     }
-    check super::check::check_needs,
+    check super::check::check_names,
 }
 
 table! {
@@ -113,6 +113,8 @@ table! {
         hosts: MapOf<Target, OneOrMore<Host>>, default "{}";
         /// How a release spreads over several hosts.
         rollout: RolloutTable, default "{}";
+        /// Checks that a commit must have passed before it is deployed here.
+        required_checks: OneOrMore<Check>, optional;
         /// What differs here from the targets above; merged key by key, lists are replaced.
         targets: Overrides, default "{}";
     }

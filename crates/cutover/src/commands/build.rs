@@ -2,6 +2,7 @@
 
 use super::packing::pack;
 use super::words;
+use crate::checks::{KnownChecks, read_run};
 use crate::context::Context;
 use crate::error::{CommandError, ErrorKind};
 use crate::exit::Exit;
@@ -28,6 +29,7 @@ use std::path::{Path, PathBuf};
   cutover build                         HEAD, whatever the work tree looks like
   cutover build --commit v1.4.2         a tag, a branch or a hash
   cutover build --dirty                 with uncommitted changes; marked as such
+  cutover build --checks checks.json    with what `cutover check --json` said of it elsewhere
   cutover build --output shop.cutover   also as one file; on another machine:
   cutover deploy staging --artifact ./shop.cutover
   cutover deploy staging --artifact \"$(cutover build)\"")]
@@ -44,6 +46,10 @@ pub(crate) struct BuildArgs {
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 
+    /// Also take in what checks said elsewhere: what `cutover check --json` printed for this very commit
+    #[arg(long, value_name = "FILE", conflicts_with = "dirty")]
+    checks: Option<PathBuf>,
+
     /// Pack and build even if this commit was packed before in the same way
     #[arg(long)]
     again: bool,
@@ -51,7 +57,15 @@ pub(crate) struct BuildArgs {
 
 impl BuildArgs {
     pub(super) fn run(&self, context: &Context) -> Result<Exit, CommandError> {
+        let judged = self.checks.as_deref().map(|path| take_checks(context, path)).transpose()?;
         let artifact = pack(context, &self.source(), self.again)?;
+        if let Some(judged) = judged.filter(|judged| *judged != artifact.record.commit) {
+            let [judged, packed] = [&judged, &artifact.record.commit].map(|commit| words::commit(commit, false));
+            let wrong = format!("the checks were run on commit {judged}, and this is {packed}");
+            return Err(
+                CommandError::new(ErrorKind::Usage, wrong).hint("`cutover check --json` writes them on that commit")
+            );
+        }
         if let Some(path) = &self.output {
             export(&context.artifacts()?, &artifact, path)?;
         }
@@ -75,6 +89,19 @@ impl BuildArgs {
         output.error(&format!("packed {commit} {subject}: {} files, {size}\n", about.file_count))?;
         output.text(&format!("{}\n", artifact.id))
     }
+}
+
+/// Keeps what checks said elsewhere; gives the commit that they judged.
+fn take_checks(context: &Context, path: &Path) -> Result<String, CommandError> {
+    let run = read_run(path)?;
+    let known = KnownChecks::of(&context.project()?.data_dir);
+    known
+        .note(&run)
+        .map_err(|error| CommandError::new(ErrorKind::Failed, "keep what the checks said").because(&error))?;
+    run.commit.ok_or_else(|| {
+        let why = format!("{} is about no commit: the work tree had changes that were not committed", path.display());
+        CommandError::new(ErrorKind::Usage, why).hint("run the checks where nothing but the commit is checked out")
+    })
 }
 
 /// Writes the artifact beside the file first, so that the file is never half an artifact.

@@ -19,7 +19,9 @@ mod metrics;
 mod packing;
 mod plan;
 mod previews;
+mod promote;
 mod releases;
+mod required;
 mod resume;
 mod rollback;
 mod schema;
@@ -51,6 +53,7 @@ pub(crate) enum Command {
     Check(check::CheckArgs),
     Plan(plan::PlanArgs),
     Deploy(deploy::DeployArgs),
+    Promote(promote::PromoteArgs),
     Rollback(rollback::RollbackArgs),
     Resume(resume::ResumeArgs),
     Status(status::StatusArgs),
@@ -89,6 +92,7 @@ impl Command {
             Self::Setup(args) => Some(&args.environment),
             Self::Plan(args) => Some(&args.environment),
             Self::Deploy(args) => Some(&args.environment),
+            Self::Promote(args) => Some(&args.to),
             Self::Rollback(args) => Some(&args.environment),
             Self::Resume(args) => Some(&args.environment),
             Self::Releases(args) => Some(&args.environment),
@@ -124,6 +128,7 @@ impl Command {
             | Self::Check(_)
             | Self::Plan(_)
             | Self::Deploy(_)
+            | Self::Promote(_)
             | Self::Rollback(_)
             | Self::Resume(_)
             | Self::Env(_)
@@ -177,6 +182,7 @@ impl Command {
             Self::Check(args) => args.run(context),
             Self::Plan(args) => args.run(context),
             Self::Deploy(args) => args.run(context),
+            Self::Promote(args) => args.run(context),
             Self::Rollback(args) => args.run(context),
             Self::Resume(args) => args.run(context),
             Self::Status(args) => args.run(context),

@@ -17,6 +17,8 @@ mod in_the_way;
 mod init;
 mod limits;
 mod memory;
+mod promote;
+mod required;
 mod resume;
 mod rollback;
 mod sandbox;
