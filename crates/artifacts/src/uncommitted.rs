@@ -30,15 +30,19 @@ pub fn uncommitted(directory: &Path, file_name: &str) -> Result<Uncommitted, Art
     Ok(found)
 }
 
-/// The commit whose tree lies in the work tree that a directory is in, with nothing beside it but what is ignored. None where
-/// anything differs, and before the first commit.
-pub fn commit_in_work_tree(directory: &Path) -> Result<Option<String>, ArtifactError> {
+/// The commit whose tree lies in the work tree that a directory is in, with nothing beside it but what is ignored, and perhaps one
+/// file that is not to count. None where anything differs, and before the first commit.
+pub fn commit_in_work_tree(directory: &Path, beside: Option<&Path>) -> Result<Option<String>, ArtifactError> {
     let repository = Repository::at(directory);
     let head = match repository.resolve("HEAD") {
         Err(ArtifactError::UnknownRevision(_)) => return Ok(None),
         found => found?,
     };
-    Ok((!repository.differs(&[":/"])?).then_some(head))
+    let top = repository.top()?;
+    let beside = beside.and_then(|file| file.strip_prefix(&top).ok());
+    let beside = beside.map(|file| format!(":(top,exclude,literal){}", file.display()));
+    let pathspecs: Vec<&str> = [":/"].into_iter().chain(beside.as_deref()).collect();
+    Ok((!repository.differs(&pathspecs)?).then_some(head))
 }
 
 /// Whether this commit is checked out, and no file of it is changed. Files beside it count for nothing.

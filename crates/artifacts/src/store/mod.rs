@@ -139,10 +139,11 @@ impl ArtifactStore {
     /// Notes what checks said of an artifact's commit, beside what was known of it.
     pub fn note_checks(&self, mut artifact: Artifact, checks: &CommitChecks) -> Result<Artifact, ArtifactError> {
         let _lock = self.lock_shared()?;
-        let mut all = artifact.record.checks.clone();
-        all.merge(checks.clone());
-        if all != artifact.record.checks {
-            artifact.record.checks = all;
+        // Others may have noted something since it was read.
+        artifact.record = self.record(&artifact.id)?;
+        let known = artifact.record.checks.clone();
+        artifact.record.checks.merge(checks.clone());
+        if artifact.record.checks != known {
             self.write_record(&artifact.record)?;
         }
         Ok(artifact)

@@ -2,10 +2,10 @@
 
 use crate::error::{CommandError, ErrorKind};
 use cutover_core::check::CommitChecks;
-use cutover_core::check::run::Run;
+use cutover_core::check::run::{RUN_VERSION, Run};
 use cutover_disk::{DiskError, read_bounded, write_unsynced};
 use serde::Deserialize;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -40,6 +40,8 @@ impl KnownChecks {
             return Ok(());
         };
         fs::create_dir_all(&self.dir).map_err(|error| DiskError::new("make directory", &self.dir, error))?;
+        // Else one that read before another wrote would put back what a check said earlier.
+        let _alone = self.lock()?;
         let mut known = self.get(commit);
         known.merge(CommitChecks::of(run));
         let json =
@@ -49,20 +51,27 @@ impl KnownChecks {
         Ok(())
     }
 
+    /// Ends when the file is closed, however that happens.
+    fn lock(&self) -> Result<File, DiskError> {
+        let path = self.dir.join("lock");
+        let failed = |error| DiskError::new("lock", &path, error);
+        let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+        file.lock().map_err(failed)?;
+        Ok(file)
+    }
+
     /// The file of a commit; None of what is no hash, which may come from a file that others wrote.
     fn path(&self, commit: &str) -> Option<PathBuf> {
-        let is_hash = matches!(commit.len(), 40 | 64) && commit.bytes().all(|b| b.is_ascii_hexdigit());
+        let is_hash = matches!(commit.len(), 40 | 64) && commit.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
         is_hash.then(|| self.dir.join(format!("{commit}.json")))
     }
 
     /// What cannot be removed stays: it takes little room.
     fn forget_oldest(&self) {
         let Ok(entries) = fs::read_dir(&self.dir) else { return };
-        let mut files: Vec<(SystemTime, PathBuf)> = entries
-            .filter_map(|entry| {
-                entry.ok().and_then(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
-            })
-            .collect();
+        let aged = |entry: fs::DirEntry| Some((entry.metadata().ok()?.modified().ok()?, entry.path()));
+        let mut files: Vec<(SystemTime, PathBuf)> = entries.filter_map(Result::ok).filter_map(aged).collect();
+        files.retain(|(_, path)| path.extension().is_some());
         files.sort();
         let excess = files.len().saturating_sub(COMMIT_COUNT_MAX);
         files.iter().take(excess).for_each(|(_, path)| drop(fs::remove_file(path)));
@@ -72,8 +81,12 @@ impl KnownChecks {
 /// What `cutover check --json` prints.
 #[derive(Deserialize)]
 struct Printed {
+    v: u32,
     run: Run,
 }
+
+/// The version of that which is read.
+const PRINTED_VERSION: u32 = 1;
 
 /// Reads the record of a run that `cutover check --json` wrote, perhaps on another machine.
 pub(crate) fn read_run(path: &Path) -> Result<Run, CommandError> {
@@ -84,6 +97,10 @@ pub(crate) fn read_run(path: &Path) -> Result<Run, CommandError> {
     };
     let bytes = read_bounded(path, RUN_BYTES_MAX).map_err(|error| failed(&error))?;
     let printed: Printed = serde_json::from_slice(&bytes).map_err(|error| failed(&error))?;
+    if (printed.v, printed.run.version) != (PRINTED_VERSION, RUN_VERSION) {
+        let why = format!("the record of checks {} was written by another version of Cutover", path.display());
+        return Err(CommandError::new(ErrorKind::Usage, why).hint("write it with this one"));
+    }
     Ok(printed.run)
 }
 

@@ -1,6 +1,6 @@
 //! `cutover build`
 
-use super::packing::pack;
+use super::packing::{pack, with_checks};
 use super::words;
 use crate::checks::{KnownChecks, read_run};
 use crate::context::Context;
@@ -8,6 +8,7 @@ use crate::error::{CommandError, ErrorKind};
 use crate::exit::Exit;
 use clap::Args;
 use cutover_artifacts::{Artifact, ArtifactStore, PackSource};
+use cutover_core::check::run::Run;
 use cutover_reporters::{bytes, one_line};
 use serde_json::json;
 use std::fs::{self, File};
@@ -57,15 +58,12 @@ pub(crate) struct BuildArgs {
 
 impl BuildArgs {
     pub(super) fn run(&self, context: &Context) -> Result<Exit, CommandError> {
-        let judged = self.checks.as_deref().map(|path| take_checks(context, path)).transpose()?;
+        let run = self.checks.as_deref().map(judged).transpose()?;
         let artifact = pack(context, &self.source(), self.again)?;
-        if let Some(judged) = judged.filter(|judged| *judged != artifact.record.commit) {
-            let [judged, packed] = [&judged, &artifact.record.commit].map(|commit| words::commit(commit, false));
-            let wrong = format!("the checks were run on commit {judged}, and this is {packed}");
-            return Err(
-                CommandError::new(ErrorKind::Usage, wrong).hint("`cutover check --json` writes them on that commit")
-            );
-        }
+        let artifact = match run {
+            Some((commit, run)) => with_run(context, artifact, &commit, &run)?,
+            None => artifact,
+        };
         if let Some(path) = &self.output {
             export(&context.artifacts()?, &artifact, path)?;
         }
@@ -91,17 +89,33 @@ impl BuildArgs {
     }
 }
 
-/// Keeps what checks said elsewhere; gives the commit that they judged.
-fn take_checks(context: &Context, path: &Path) -> Result<String, CommandError> {
+/// What checks said elsewhere, with the commit that they judged.
+fn judged(path: &Path) -> Result<(String, Run), CommandError> {
     let run = read_run(path)?;
-    let known = KnownChecks::of(&context.project()?.data_dir);
-    known
-        .note(&run)
-        .map_err(|error| CommandError::new(ErrorKind::Failed, "keep what the checks said").because(&error))?;
-    run.commit.ok_or_else(|| {
-        let why = format!("{} is about no commit: the work tree had changes that were not committed", path.display());
-        CommandError::new(ErrorKind::Usage, why).hint("run the checks where nothing but the commit is checked out")
-    })
+    match run.commit.clone() {
+        Some(commit) => Ok((commit, run)),
+        None => {
+            let why =
+                format!("{} is about no commit: the work tree had changes that were not committed", path.display());
+            let hint = "run the checks where nothing but the commit is checked out";
+            Err(CommandError::new(ErrorKind::Usage, why).hint(hint))
+        }
+    }
+}
+
+/// The artifact with what checks said of its commit elsewhere, which is kept here, too.
+fn with_run(context: &Context, artifact: Artifact, commit: &str, run: &Run) -> Result<Artifact, CommandError> {
+    if commit != artifact.record.commit {
+        let [judged, packed] = [commit, &artifact.record.commit].map(|commit| words::commit(commit, false));
+        let wrong = format!("the checks were run on commit {judged}, and this is {packed}");
+        return Err(
+            CommandError::new(ErrorKind::Usage, wrong).hint("`cutover check --json` writes them on that commit")
+        );
+    }
+    let project = context.project()?;
+    let noted = KnownChecks::of(&project.data_dir).note(run);
+    noted.map_err(|error| CommandError::new(ErrorKind::Failed, "keep what the checks said").because(&error))?;
+    with_checks(project, &context.artifacts()?, artifact)
 }
 
 /// Writes the artifact beside the file first, so that the file is never half an artifact.

@@ -100,7 +100,7 @@ impl CheckArgs {
         let judge = ReportJudge::new(&top, checks, changed, &settings.masker);
         let actions = Actions::here();
         // Outside of any repository no commit is judged.
-        let commit = commit_in_work_tree(&top).ok().flatten();
+        let commit = commit_in_work_tree(&top, output_file().as_deref()).ok().flatten();
         actions.iter().for_each(|actions| actions.begin(&context.output));
         let ran = run(&jobs, &settings, &teller, &judge, &CANCEL).map(|run| of_commit(run, commit, &top));
         let told = ran.as_ref().map_or(Ok(()), |run| tell(context, run));
@@ -143,6 +143,11 @@ impl CheckArgs {
         };
         wanted.iter().map(job).collect()
     }
+}
+
+/// The file that our output goes to, if it is one: `cutover check --json > checks.json` makes it before anything is looked at.
+fn output_file() -> Option<PathBuf> {
+    std::fs::read_link("/proc/self/fd/1").ok().filter(|path| path.is_file())
 }
 
 /// Says which commit a run judged, where that is still what lies there: somebody may have gone on working, and a check may mend

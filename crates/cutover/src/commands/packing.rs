@@ -52,7 +52,11 @@ pub(super) fn pack(context: &Context, source: &PackSource, again: bool) -> Resul
 }
 
 /// The artifact with what checks said of its commit here, which it carries to wherever it is deployed from.
-fn with_checks(project: &Project, artifacts: &ArtifactStore, artifact: Artifact) -> Result<Artifact, CommandError> {
+pub(super) fn with_checks(
+    project: &Project,
+    artifacts: &ArtifactStore,
+    artifact: Artifact,
+) -> Result<Artifact, CommandError> {
     if artifact.record.dirty {
         return Ok(artifact);
     }

@@ -60,7 +60,7 @@ fn what_was_not_found_good_is_not_promoted() {
     assert!(!sandbox.path().join("srv/current").exists());
     let id = staging_release(&sandbox).file_name().unwrap().to_str().unwrap().to_owned();
     assert_snapshot!(refused.stderr.replace(&id, "RELEASE"), @r"
-    error: staging has verified nothing that could be promoted: api: release RELEASE was not found good: it is live, unverified
+    error: staging has verified nothing that could be promoted: api on localhost: release RELEASE was not found good: it is live, unverified
       state: nothing was deployed
       hint: `cutover status staging` shows what is live there
     ");

@@ -111,9 +111,10 @@ fn elsewhere(sandbox: &Sandbox, args: &[&str]) -> Ran {
 #[test]
 fn what_checks_said_goes_along_with_the_artifact_to_another_machine() {
     let sandbox = demanding();
-    let checked = sandbox.run(&["check", "--json"]);
-    let (record, artifact) = (sandbox.path().join("checks.json"), sandbox.path().join("shop.cutover"));
-    std::fs::write(&record, &checked.stdout).unwrap();
+    let (record, artifact) = (sandbox.repo().join("checks.json"), sandbox.path().join("shop.cutover"));
+    // As a shell does it: the file is there before the checks begin.
+    let output = std::fs::File::create(&record).unwrap();
+    assert!(sandbox.cutover(&["check", "--json"]).stdout(output).status().unwrap().success());
     let (record, artifact) = (record.to_str().unwrap(), artifact.to_str().unwrap());
 
     let without = elsewhere(&sandbox, &["deploy", "production"]);
