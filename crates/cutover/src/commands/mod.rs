@@ -30,6 +30,7 @@ mod supervise;
 mod table;
 pub(crate) mod words;
 mod work_tree;
+mod workflows;
 
 use crate::context::Context;
 use crate::demo::DemoArgs;
@@ -67,6 +68,7 @@ pub(crate) enum Command {
     Logs(logs::LogsArgs),
     Metrics(metrics::MetricsArgs),
     Schema(schema::SchemaArgs),
+    Workflows(workflows::WorkflowsArgs),
 }
 
 impl Command {
@@ -106,7 +108,8 @@ impl Command {
             | Self::History(_)
             | Self::Logs(_)
             | Self::Metrics(_)
-            | Self::Schema(_) => None,
+            | Self::Schema(_)
+            | Self::Workflows(_) => None,
         }
     }
 
@@ -133,7 +136,8 @@ impl Command {
             | Self::History(_)
             | Self::Logs(_)
             | Self::Metrics(_)
-            | Self::Schema(_) => None,
+            | Self::Schema(_)
+            | Self::Workflows(_) => None,
         }
     }
 
@@ -191,6 +195,7 @@ impl Command {
             Self::Logs(args) => args.run(context),
             Self::Metrics(args) => args.run(context),
             Self::Schema(args) => args.run(context),
+            Self::Workflows(args) => args.run(context),
         }
     }
 }

@@ -24,3 +24,4 @@ mod status;
 mod unprobed;
 mod unreached;
 mod unreadable;
+mod workflows;

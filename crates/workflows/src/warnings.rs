@@ -1,0 +1,40 @@
+//! What will probably not work in a CI as it stands.
+
+use cutover_core::config::{Config, EnvironmentConfig, SecretSource};
+
+/// What is true of every CI.
+pub(crate) fn common(config: &Config) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if config.checks.is_empty() {
+        warnings
+            .push("there are no checks in cutover.toml, so nothing judges a change before it is deployed".to_owned());
+    }
+    if config.workflows.download.is_none() {
+        warnings
+            .push("url and sha256 are not set under [workflows], so Cutover must be on the runner already".to_owned());
+    }
+    let knows_hosts = !config.ssh.host_keys.is_empty() || config.ssh.config_file.is_some();
+    for (name, environment) in &config.environments {
+        if is_remote(environment) && !knows_hosts {
+            let why = "their keys are not in [ssh.host_keys], and a runner knows none";
+            warnings.push(format!("hosts of {name} cannot be reached: {why}; `cutover setup {name}` pins them"));
+        }
+        for secret in files(environment) {
+            warnings.push(format!("the secret {secret} of {name} comes from a file that a runner does not have"));
+        }
+    }
+    warnings
+}
+
+/// Whether a host of it is another machine.
+pub(crate) fn is_remote(environment: &EnvironmentConfig) -> bool {
+    environment.hosts.values().flatten().any(|host| host != "localhost")
+}
+
+/// The secrets that come from files: in a repository they would be none.
+fn files(environment: &EnvironmentConfig) -> impl Iterator<Item = &str> {
+    environment.secrets.iter().filter_map(|(name, source)| match source {
+        SecretSource::File(_) => Some(name.as_str()),
+        SecretSource::Variable(_) | SecretSource::Command(_) => None,
+    })
+}
