@@ -39,5 +39,16 @@ if [ -n "$missing" ]; then
 fi
 "#;
 
+/// Fails where GitHub lets anybody's deployment into `ENVIRONMENT`.
+pub(crate) const APPROVAL: &str = r#"url="$GITHUB_API_URL/repos/$GITHUB_REPOSITORY/environments/$ENVIRONMENT"
+if ! curl --fail --silent --show-error --retry 3 --max-time 60 --header "Authorization: Bearer $GITHUB_TOKEN" \
+  --header "Accept: application/vnd.github+json" "$url" |
+  jq --exit-status 'any(.protection_rules[]?; .type == "required_reviewers")' >/dev/null; then
+  echo "cutover.toml wants an approval for $ENVIRONMENT, and GitHub asks nobody. Name required reviewers"
+  echo "in the repository's settings: Environments, $ENVIRONMENT. Nothing was deployed."
+  exit 1
+fi
+"#;
+
 /// Runs the checks and keeps their record.
 pub(crate) const CHECK: &str = "cutover check --json > \"$RECORD\"\n";

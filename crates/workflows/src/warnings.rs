@@ -19,9 +19,16 @@ pub(crate) fn common(config: &Config) -> Vec<String> {
             let why = "their keys are not in [ssh.host_keys], and a runner knows none";
             warnings.push(format!("hosts of {name} cannot be reached: {why}; `cutover setup {name}` pins them"));
         }
-        for secret in files(environment) {
-            warnings.push(format!("the secret {secret} of {name} comes from a file that a runner does not have"));
-        }
+        warnings.extend(environment.secrets.iter().filter_map(|(secret, source)| {
+            let from = match source {
+                SecretSource::Variable(_) => return None,
+                SecretSource::File(_) => "a file that a runner does not have",
+                SecretSource::Command(_) => {
+                    "a command, which finds on a runner what the repository and the runner have"
+                }
+            };
+            Some(format!("the secret {secret} of {name} comes from {from}"))
+        }));
     }
     warnings
 }
@@ -29,12 +36,4 @@ pub(crate) fn common(config: &Config) -> Vec<String> {
 /// Whether a host of it is another machine.
 pub(crate) fn is_remote(environment: &EnvironmentConfig) -> bool {
     environment.hosts.values().flatten().any(|host| host != "localhost")
-}
-
-/// The secrets that come from files: in a repository they would be none.
-fn files(environment: &EnvironmentConfig) -> impl Iterator<Item = &str> {
-    environment.secrets.iter().filter_map(|(name, source)| match source {
-        SecretSource::File(_) => Some(name.as_str()),
-        SecretSource::Variable(_) | SecretSource::Command(_) => None,
-    })
 }

@@ -1,6 +1,6 @@
 //! What people start.
 
-use crate::api::serve;
+use crate::api::serve_kept;
 use crate::project::Project;
 use serde_json::{Value, json};
 
@@ -20,8 +20,7 @@ fn an_artifact_that_was_built_before_is_deployed_by_its_id() {
     project.commit("2");
     project.push();
     // A fork's run says that it has it, too.
-    let answer = json!({ "artifacts": [kept(99, 2), kept(built.number, 1)] });
-    project.runner.variable("GITHUB_API_URL", &serve(&id, answer.to_string()));
+    project.runner.variable("GITHUB_API_URL", &serve_kept(&id, &[kept(99, 2), kept(built.number, 1)]));
     let inputs =
         json!({ "environment": "production", "artifact": id, "reason": "Version 2 sells \"nothing\" $(date)" });
 
@@ -45,8 +44,7 @@ fn what_lies_under_the_name_of_an_artifact_and_is_another_is_not_deployed() {
     let place =
         |number: u64, id: &str| project.path(&format!("artifacts/{number}/cutover-artifact-{id}/artifact.cutover"));
     std::fs::copy(place(second.number, other), place(first.number, id)).unwrap();
-    let answer = json!({ "artifacts": [kept(first.number, 1)] });
-    project.runner.variable("GITHUB_API_URL", &serve(id, answer.to_string()));
+    project.runner.variable("GITHUB_API_URL", &serve_kept(id, &[kept(first.number, 1)]));
     let inputs = json!({ "environment": "production", "artifact": id, "reason": "back" });
 
     let run = project.runner.run(DEPLOY, &project.runner.dispatch("main", inputs));
@@ -58,7 +56,7 @@ fn what_lies_under_the_name_of_an_artifact_and_is_another_is_not_deployed() {
 #[test]
 fn an_artifact_that_nobody_kept_is_told_of() {
     let mut project = Project::new("");
-    project.runner.variable("GITHUB_API_URL", &serve("00", json!({ "artifacts": [] }).to_string()));
+    project.runner.variable("GITHUB_API_URL", &serve_kept("00ff", &[]));
     let inputs = json!({ "environment": "production", "artifact": "00ff", "reason": "try" });
 
     let run = project.runner.run(DEPLOY, &project.runner.dispatch("main", inputs));

@@ -1,5 +1,6 @@
 //! What is pushed to the branch of an environment.
 
+use crate::api::serve;
 use crate::project::Project;
 use serde_json::json;
 use std::fs;
@@ -180,6 +181,24 @@ fn production_waits_until_staging_is_healthy_and_gets_the_same_artifact() {
     assert_eq!(project.serving().as_deref(), Some("3"));
     let artifact = |environment: &str| project.history(environment).last().unwrap()["artifact"].clone();
     assert_eq!(artifact("staging"), artifact("production"));
+}
+
+#[test]
+fn where_an_approval_is_wanted_and_github_asks_nobody_nothing_is_deployed() {
+    let mut project = Project::new("approval = [\"production\"]");
+    let rules = |rules: serde_json::Value| serve("environments/production", &json!({ "protection_rules": rules }));
+    project.runner.variable("GITHUB_API_URL", &rules(json!([{ "type": "wait_timer" }])));
+
+    let run = project.push();
+
+    let job = &run.jobs["deploy-production"];
+    assert!(job.result == "failure" && job.log.contains("GitHub asks nobody"), "{}", run.log());
+    assert_eq!(project.serving(), None);
+    assert_eq!(job.permissions, json!({ "actions": "read", "contents": "read" }));
+
+    project.runner.variable("GITHUB_API_URL", &rules(json!([{ "type": "required_reviewers", "reviewers": [{}] }])));
+    let run = project.push();
+    assert_eq!(run.jobs["deploy-production"].result, "success", "{}", run.log());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A job on a machine of its own.
 
 use super::expression::Scope;
-use super::run::{Execution, RunJob, filled};
+use super::run::{Execution, RunJob, filled, with_defaults};
 use crate::yaml;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -125,9 +125,10 @@ impl<'a> Machine<'a> {
         assert_eq!(definition["runs"]["using"], "composite");
         let steps = definition["runs"]["steps"].as_array().expect("an action has steps").clone();
         assert!(steps.iter().all(|step| step["run"].is_null() || step["shell"] == "bash"), "an action says its shells");
-        let outer = self.directory.take();
+        let inputs = with_defaults(&definition["inputs"], &self.given(step));
+        let outer = (self.directory.take(), std::mem::replace(&mut self.contexts["inputs"], inputs));
         self.steps(&steps);
-        self.directory = outer;
+        (self.directory, self.contexts["inputs"]) = outer;
         self.told.result == "success"
     }
 

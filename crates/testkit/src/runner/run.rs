@@ -213,7 +213,8 @@ pub(super) fn filled(scope: &Scope<'_>, table: &Value) -> Value {
     table.as_object().into_iter().flatten().map(|(key, value)| (key.clone(), fill(value))).collect::<Map<_, _>>().into()
 }
 
-fn with_defaults(declared: &Value, given: &Value) -> Value {
+/// What is given, and what is said to be given where nothing is.
+pub(super) fn with_defaults(declared: &Value, given: &Value) -> Value {
     let declared = declared.as_object().cloned().unwrap_or_default();
     for (name, _) in given.as_object().into_iter().flatten() {
         assert!(declared.contains_key(name), "the workflow has no input {name}");

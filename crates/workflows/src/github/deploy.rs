@@ -66,11 +66,12 @@ pub(super) fn deployment(place: &Place<'_>, reason: String, script: &str) -> Ste
 
 /// A job that deploys the artifact with the id of this expression by this step.
 pub(super) fn job(project: &Project<'_>, place: &Place<'_>, id: &str, deploy: Step) -> Job {
-    let mut all: Vec<Step> = place.see_secrets(project, &place.secrets()).into_iter().collect();
+    let seen = [place.see_approval(project), place.see_secrets(project, &place.secrets())];
+    let mut all: Vec<Step> = seen.into_iter().flatten().collect();
     all.extend([checkout(None, false), install(), download(id), deploy]);
     Job {
         name: format!("deploy to {}", place.name),
-        permissions: vec!["contents: read"],
+        permissions: place.rights(project),
         environment: Some(place.name.to_string()),
         work: steps(project, all),
         ..Job::default()

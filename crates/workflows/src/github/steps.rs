@@ -53,13 +53,13 @@ pub(super) fn languages(project: &Project<'_>) -> Vec<Step> {
     python.into_iter().chain(node).map(step).collect()
 }
 
-/// Keeps files for people and for later jobs.
-pub(super) fn upload(project: &Project<'_>, name: String, path: String) -> Step {
+/// Keeps files for people and for later jobs; where there are none it is an `error`, or something to `ignore`.
+pub(super) fn upload(project: &Project<'_>, name: String, path: String, missing: &str) -> Step {
     let with = vec![
         ("name", Yaml::text(name)),
         ("path", Yaml::text(path)),
         ("retention-days", Yaml::Number(project.config.workflows.retention_days.into())),
-        ("if-no-files-found", Yaml::text("error")),
+        ("if-no-files-found", Yaml::text(missing)),
         // A run that is repeated replaces what it left.
         ("overwrite", Yaml::Switch(true)),
     ];
@@ -79,7 +79,7 @@ pub(super) fn build(project: &Project<'_>, reference: Option<&str>) -> Job {
         run: Some(run),
         ..Step::default()
     };
-    let keep = upload(project, artifact_name("steps.build.outputs.id"), format!("{PACKED}/{PACKED_FILE}"));
+    let keep = upload(project, artifact_name("steps.build.outputs.id"), format!("{PACKED}/{PACKED_FILE}"), "error");
     // A version made from tags may be wanted by the build's command.
     let mut all = vec![checkout(reference, true), install()];
     all.extend(languages(project));
@@ -128,6 +128,25 @@ impl Place<'_> {
     /// The variable that names the environment to scripts.
     pub(super) fn named(&self) -> (String, String) {
         ("ENVIRONMENT".to_owned(), self.name.to_string())
+    }
+
+    /// Sees that somebody was asked, where the config wants that: GitHub asks nobody where its settings name nobody.
+    pub(super) fn see_approval(&self, project: &Project<'_>) -> Option<Step> {
+        let token = ("GITHUB_TOKEN".to_owned(), expression("github.token"));
+        project.config.workflows.approval.contains(self.name).then(|| Step {
+            name: "See that somebody was asked",
+            env: vec![self.named(), token],
+            directory: project.directory.map(|_| "."),
+            run: Some(scripts::APPROVAL.to_owned()),
+            ..Step::default()
+        })
+    }
+
+    /// What a job may that deploys here.
+    pub(super) fn rights(&self, project: &Project<'_>) -> Vec<&'static str> {
+        // Who is asked, GitHub counts among what concerns actions.
+        let asks = project.config.workflows.approval.contains(self.name);
+        asks.then_some("actions: read").into_iter().chain(["contents: read"]).collect()
     }
 
     /// Sees that these secrets have values, before anything else; None where there are none.
