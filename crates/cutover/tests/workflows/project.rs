@@ -30,7 +30,7 @@ while True:
 "#;
 
 /// A check that fails where the repository says so, and waits where somebody holds the gate.
-const CHECK: &str = "test ! -e broken && if [ -p gate ]; then cat gate; fi";
+const CHECK: &str = "test ! -e broken && if [ -p gate ]; then cat gate || test ! -e gate; fi";
 
 /// A project.
 pub(crate) struct Project {
@@ -196,6 +196,16 @@ impl Gate {
         let gate = fs::OpenOptions::new().write(true).open(&self.path).unwrap();
         fs::remove_file(&self.path).unwrap();
         drop(gate);
+    }
+}
+
+impl Drop for Gate {
+    /// A test that fails lets everybody go, else it would wait for them.
+    fn drop(&mut self) {
+        if let Ok(gate) = fs::OpenOptions::new().read(true).write(true).open(&self.path) {
+            let _removed = fs::remove_file(&self.path);
+            drop(gate);
+        }
     }
 }
 

@@ -6,6 +6,8 @@ use serde_json::json;
 use std::fs;
 use std::thread;
 
+const DEPLOY: &str = ".github/workflows/cutover-deploy.yml";
+
 #[test]
 fn what_is_pushed_is_judged_packed_once_and_deployed_and_serves() {
     let project = Project::new("");
@@ -94,6 +96,33 @@ fn pushes_queue_and_all_are_deployed_in_their_order() {
         project.history("production").iter().map(|deployment| deployment["subject"].clone()).collect();
     assert_eq!(subjects, ["Version 1", "Version 2", "Version 3"]);
     assert_eq!(project.serving().as_deref(), Some("3"));
+}
+
+#[test]
+fn where_people_choose_a_push_is_judged_while_another_still_is_and_does_not_end_it() {
+    // Given a run that may wait for a person, so that no other waits for it,
+    let mut project = Project::new("approval = [\"production\"]");
+    let rules = json!({ "protection_rules": [{ "type": "required_reviewers" }] });
+    project.runner.variable("GITHUB_API_URL", &serve("environments/production", &rules));
+    let first = project.runner.push("main");
+    let held = project.hold_checks();
+    let runner = &project.runner;
+    let runs = thread::scope(|scope| {
+        let one = scope.spawn(move || runner.run(DEPLOY, &first));
+        runner.await_line("cutover-checks-1", 1);
+        // when another push comes,
+        project.commit("2");
+        let second = runner.push("main");
+        let two = scope.spawn(move || runner.run(DEPLOY, &second));
+        runner.await_line("cutover-checks-2", 1);
+        held.open();
+        [one, two].map(|run| run.join().unwrap())
+    });
+    // then both are judged.
+    for run in runs {
+        assert_eq!(run.jobs["checks/checks"].result, "success", "{}", run.log());
+        assert_eq!(run.jobs["deploy-production"].result, "success", "{}", run.log());
+    }
 }
 
 #[test]

@@ -2,6 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How long anything that should happen is waited for.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Who holds each group, and who waits for it, in order.
 #[derive(Default)]
@@ -68,9 +72,11 @@ impl Groups {
 
     /// Waits until so many are in the line of a group, the one that holds it included.
     pub(super) fn await_line(&self, group: &str, count: usize) {
-        let mut lines = self.lines();
-        while lines.get(&group.to_lowercase()).map_or(0, Vec::len) < count {
-            lines = self.moved.wait(lines).unwrap_or_else(PoisonError::into_inner);
-        }
+        let group = group.to_lowercase();
+        let is_short = |lines: &mut HashMap<String, Vec<Member>>| lines.get(&group).map_or(0, Vec::len) < count;
+        let waited = self.moved.wait_timeout_while(self.lines(), PATIENCE, is_short);
+        let (lines, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+        drop(lines);
+        assert!(!timeout.timed_out(), "there were never {count} in the line of {group}");
     }
 }
