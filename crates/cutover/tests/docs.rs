@@ -98,9 +98,11 @@ fn every_example_is_sound() {
         let checked = Config::check(&fs::read_to_string(&path).unwrap());
         assert!(checked.diagnostics.is_empty(), "{}: {:#?}", path.display(), checked.diagnostics);
     }
-    for text in blocks(&read("README.md"), "toml") {
-        let checked = Config::check(&text);
-        assert!(checked.diagnostics.is_empty(), "README.md: {:#?}", checked.diagnostics);
+    for page in ["README.md", "docs/workflows.md"] {
+        for text in blocks(&read(page), "toml") {
+            let checked = Config::check(&text);
+            assert!(checked.diagnostics.is_empty(), "{page}: {:#?}", checked.diagnostics);
+        }
     }
 }
 

@@ -32,9 +32,15 @@ cutover check --json > "$record" || status=$?
 cp "$record" "$CI_PROJECT_DIR/cutover-checks.json"
 exit "$status"
 "#;
-const BUILD: &str = "mkdir -p \"$CI_PROJECT_DIR/cutover-artifact\"\ncutover build --output \"$CI_PROJECT_DIR/cutover-artifact/artifact.cutover\"\n";
-const DEPLOY: &str = "cutover deploy --artifact \"$CI_PROJECT_DIR/cutover-artifact/artifact.cutover\" --wait \\\n  --reason=\"$CI_PIPELINE_URL\" -- \"$CI_ENVIRONMENT_NAME\"\n";
-const ROLLBACK: &str = "cutover rollback --wait --reason=\"${REASON:-$CI_PIPELINE_URL}\" -- \\\n  \"$CI_ENVIRONMENT_NAME\" ${RELEASE:+\"$RELEASE\"}\n";
+const BUILD: &str = r#"mkdir -p "$CI_PROJECT_DIR/cutover-artifact"
+cutover build --output "$CI_PROJECT_DIR/cutover-artifact/artifact.cutover"
+"#;
+const DEPLOY: &str = r#"cutover deploy --artifact "$CI_PROJECT_DIR/cutover-artifact/artifact.cutover" --wait \
+  --reason="$CI_PIPELINE_URL" -- "$CI_ENVIRONMENT_NAME"
+"#;
+const ROLLBACK: &str = r#"cutover rollback --wait --reason="${REASON:-$CI_PIPELINE_URL}" -- \
+  "$CI_ENVIRONMENT_NAME" ${RELEASE:+"$RELEASE"}
+"#;
 
 /// Makes the pipeline that a config asks for.
 pub fn gitlab(project: &Project<'_>) -> Rendered {

@@ -13,6 +13,11 @@ pub(crate) fn common(config: &Config) -> Vec<String> {
         warnings
             .push("url and sha256 are not set under [workflows], so Cutover must be on the runner already".to_owned());
     }
+    let nowhere = config.workflows.pull_requests.iter().chain(&config.workflows.approval).filter(|name| {
+        let environment = config.environments.get(*name);
+        environment.is_none_or(|environment| environment.targets.is_empty())
+    });
+    warnings.extend(nowhere.map(|name| format!("nothing is deployed to {name}: it has no hosts")));
     let knows_hosts = !config.ssh.host_keys.is_empty() || config.ssh.config_file.is_some();
     for (name, environment) in &config.environments {
         if is_remote(environment) && !knows_hosts {

@@ -102,6 +102,19 @@ fn only_what_the_config_asks_for_is_rendered() {
 }
 
 #[test]
+fn pull_requests_are_judged_where_the_environment_for_them_has_no_hosts() {
+    let text = "name = \"x\"\n[checks.a]\nrun = \"true\"\n[environments.test]\n[workflows]\npull_requests = \"test\"\n";
+    let found = rendered(text, github);
+    let checks = yaml(&found.files[1].text);
+    assert!(checks["on"].as_object().is_some_and(|on| on.contains_key("pull_request")), "{}", found.files[1].text);
+    assert!(
+        found.warnings.contains(&"nothing is deployed to test: it has no hosts".to_owned()),
+        "{:?}",
+        found.warnings
+    );
+}
+
+#[test]
 fn every_file_is_marked_and_the_same_each_time() {
     for text in [SMALL, LARGE, HOSTILE, BARE] {
         let files = all(text);

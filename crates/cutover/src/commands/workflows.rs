@@ -24,7 +24,7 @@ const FILE_MODE: u32 = 0o644;
 /// For GitHub Actions, files under .github: checks of every push and pull request; what is pushed to
 /// the branch of an environment is judged, packed once and deployed there; pull requests to the
 /// environment that is meant for them; deployments and rollbacks that people start. With --gitlab one
-/// .gitlab-ci.yml with the same jobs. [workflows] in cutover.toml says how.
+/// .gitlab-ci.yml with the same jobs. The table `workflows` in cutover.toml says how.
 ///
 /// They are yours to commit, and made anew after cutover.toml changed: --check fails when they are
 /// not what it says now. A file that Cutover did not write is never replaced.

@@ -1,8 +1,8 @@
 //! The workflow that judges changes.
 
-use super::expression;
 use super::model::{Concurrency, Job, Manner, Step, Uses, Workflow};
 use super::steps::{checkout, install, languages, steps, upload};
+use super::{channel, expression};
 use crate::actions::CACHE;
 use crate::expression::{branch_pattern, literal, string};
 use crate::yaml::Yaml;
@@ -37,7 +37,7 @@ fn triggers(config: &Config) -> Yaml {
         true => Yaml::table([("branches", Yaml::texts(["**"]))]),
         false => Yaml::table([("branches-ignore", Yaml::texts(elsewhere))]),
     };
-    let own = config.workflows.pull_requests.is_none().then_some(("pull_request", Yaml::Nothing));
+    let own = channel(config).is_none().then_some(("pull_request", Yaml::Nothing));
     let text = |description: &str| {
         Yaml::table([
             ("description", Yaml::text(description)),

@@ -103,6 +103,12 @@ fn places<'a>(config: &'a Config, prefix: &str) -> Vec<Place<'a>> {
     deployable().zip(jobs).map(place).collect()
 }
 
+/// The environment that pull requests are deployed to, if they can be.
+fn channel(config: &Config) -> Option<Place<'_>> {
+    let name = config.workflows.pull_requests.as_ref()?;
+    places(config, "deploy").into_iter().find(|place| place.name == name)
+}
+
 impl Place<'_> {
     /// The one queue of this environment, for every workflow.
     fn queue(&self) -> Concurrency {

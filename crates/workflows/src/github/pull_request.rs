@@ -3,7 +3,7 @@
 use super::deploy::{deployment, job, judged};
 use super::model::{Concurrency, Job, Manner, Workflow};
 use super::steps::build;
-use super::{expression, places};
+use super::{channel, expression};
 use crate::Project;
 use crate::yaml::Yaml;
 
@@ -12,8 +12,7 @@ const OWN: &str = "github.event.pull_request.head.repo.full_name == github.repos
 
 /// Pull requests: judged, and those of the repository itself deployed. None where no environment is meant for them.
 pub(super) fn workflow(project: &Project<'_>) -> Option<Workflow> {
-    let name = project.config.workflows.pull_requests.as_ref()?;
-    let place = places(project.config, "deploy").into_iter().find(|place| place.name == name)?;
+    let place = channel(project.config)?;
     let (mut jobs, needs) = judged(project);
     let condition = Some(OWN.to_owned());
     jobs.push(("build".to_owned(), Job { needs, condition: condition.clone(), ..build(project, None) }));
