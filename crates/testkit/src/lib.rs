@@ -11,8 +11,10 @@ pub mod fuzz;
 pub mod journal;
 pub mod observer;
 pub mod plan;
+pub mod runner;
 pub mod story;
 pub mod target;
+mod yaml;
 
 pub use clock::FrozenClock;
 pub use fuse::{Crash, Fuse, Survived, surviving};
@@ -22,3 +24,4 @@ pub use observer::{NullObserver, RecordingObserver};
 pub use plan::{name, plan, step};
 pub use story::{Story, Told, minute};
 pub use target::{FakeTarget, Fault, Slots, Verb, World};
+pub use yaml::yaml;

@@ -32,6 +32,7 @@ mod supervise;
 mod table;
 pub(crate) mod words;
 mod work_tree;
+mod workflows;
 
 use crate::context::Context;
 use crate::demo::DemoArgs;
@@ -70,6 +71,7 @@ pub(crate) enum Command {
     Logs(logs::LogsArgs),
     Metrics(metrics::MetricsArgs),
     Schema(schema::SchemaArgs),
+    Workflows(workflows::WorkflowsArgs),
 }
 
 impl Command {
@@ -110,7 +112,8 @@ impl Command {
             | Self::History(_)
             | Self::Logs(_)
             | Self::Metrics(_)
-            | Self::Schema(_) => None,
+            | Self::Schema(_)
+            | Self::Workflows(_) => None,
         }
     }
 
@@ -138,7 +141,8 @@ impl Command {
             | Self::History(_)
             | Self::Logs(_)
             | Self::Metrics(_)
-            | Self::Schema(_) => None,
+            | Self::Schema(_)
+            | Self::Workflows(_) => None,
         }
     }
 
@@ -197,6 +201,7 @@ impl Command {
             Self::Logs(args) => args.run(context),
             Self::Metrics(args) => args.run(context),
             Self::Schema(args) => args.run(context),
+            Self::Workflows(args) => args.run(context),
         }
     }
 }

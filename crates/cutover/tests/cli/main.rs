@@ -26,3 +26,4 @@ mod status;
 mod unprobed;
 mod unreached;
 mod unreadable;
+mod workflows;
