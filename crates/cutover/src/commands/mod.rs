@@ -10,6 +10,7 @@ mod deploy;
 mod env;
 mod exec;
 mod follow;
+mod github;
 mod history;
 mod init;
 mod lock;
@@ -49,6 +50,8 @@ pub(crate) enum Command {
     Setup(SetupArgs),
     Doctor(DoctorArgs),
     Check(check::CheckArgs),
+    #[command(name = "github")]
+    GitHub(github::GitHubArgs),
     Plan(plan::PlanArgs),
     Deploy(deploy::DeployArgs),
     Rollback(rollback::RollbackArgs),
@@ -99,6 +102,7 @@ impl Command {
             | Self::Demo(_)
             | Self::Doctor(_)
             | Self::Check(_)
+            | Self::GitHub(_)
             | Self::Status(_)
             | Self::Agent(_)
             | Self::Supervise(_)
@@ -122,6 +126,7 @@ impl Command {
             | Self::Setup(_)
             | Self::Doctor(_)
             | Self::Check(_)
+            | Self::GitHub(_)
             | Self::Plan(_)
             | Self::Deploy(_)
             | Self::Rollback(_)
@@ -175,6 +180,7 @@ impl Command {
             Self::Setup(args) => args.run(context),
             Self::Doctor(args) => args.run(context),
             Self::Check(args) => args.run(context),
+            Self::GitHub(args) => args.run(context),
             Self::Plan(args) => args.run(context),
             Self::Deploy(args) => args.run(context),
             Self::Rollback(args) => args.run(context),

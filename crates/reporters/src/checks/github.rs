@@ -229,7 +229,7 @@ fn blocks<T>(
         if text.len() + block.len() <= bytes_max {
             text += &block;
         } else {
-            hidden += 1;
+            hidden = hidden.saturating_add(1);
         }
     }
     if hidden > 0 {

@@ -8,6 +8,7 @@ use crate::checks::github::{Annotation, Room, errors, summary_within, warnings};
 use crate::checks::words::total;
 use crate::markdown::{beginning, within};
 use crate::one_line;
+use cutover_core::check::Counted;
 use cutover_core::check::run::{Conclusion, Run};
 use serde_json::{Value, json};
 
@@ -23,6 +24,8 @@ const TITLE_BYTES_MAX: usize = 255;
 const MESSAGE_BYTES_MAX: usize = 8 << 10;
 /// The room of a summary.
 const ROOM: Room = Room { bytes_max: 60_000, section_bytes_max: 12_000 };
+/// Begins the mark in a summary that says how many lines are covered, for whoever is compared with that commit.
+const LINES: &str = "\n<!-- cutover:lines ";
 const WRITE: &str = "checks: write";
 
 /// A check run that is begun.
@@ -48,7 +51,10 @@ impl Told {
         annotations.truncate(ANNOTATION_COUNT_MAX);
         let hidden =
             if hidden == 0 { String::new() } else { format!("{hidden} more places are not marked in the code.\n\n") };
-        let summary = within(&format!("{above}{hidden}{}", summary_within(run, ROOM)), SUMMARY_BYTES_MAX);
+        let lines =
+            run.totals.lines.map(|lines| format!("{LINES}{}/{} -->\n", lines.covered, lines.total)).unwrap_or_default();
+        let summary = within(&format!("{above}{hidden}{}", summary_within(run, ROOM)), SUMMARY_BYTES_MAX - lines.len());
+        let summary = format!("{summary}{lines}");
         Self { conclusion: run.conclusion, title: total(run), summary, annotations }
     }
 
@@ -101,6 +107,22 @@ fn find(client: &Client, commit: &CommitId, name: &str, key: &str) -> Result<Opt
         let runs = page.get("check_runs")?.as_array()?;
         runs.iter().find(|run| text(run, "external_id") == Some(key)).cloned()
     })
+}
+
+/// How many lines were covered at a commit, as the last check run of this name there says; None where none does.
+pub fn lines_of(client: &Client, commit: &CommitId, name: &str) -> Result<Option<Counted>, Fault> {
+    let path = format!("commits/{commit}/check-runs?check_name={}&status=completed&per_page=1", query(name));
+    let list = Call::get(client.path(&path), "look for the coverage before", "checks: read");
+    let page = client.send(&list)?.body;
+    let summary = page.pointer("/check_runs/0/output/summary").and_then(Value::as_str);
+    Ok(summary.and_then(lines_in))
+}
+
+/// The mark stands last: what checks say has no comments in it.
+fn lines_in(summary: &str) -> Option<Counted> {
+    let (_, mark) = summary.rsplit_once(LINES.trim_start())?;
+    let (covered, total) = mark.trim_end().strip_suffix(" -->")?.split_once('/')?;
+    Some(Counted { covered: covered.parse().ok()?, total: total.parse().ok()? })
 }
 
 /// Ends a check run: the result first, with as many annotations as one request takes, then the others.

@@ -6,6 +6,7 @@ use super::fault::Fault;
 use super::wire::{Call, number, text};
 use crate::checks::github::{Room, summary_within};
 use crate::markdown::within;
+use cutover_core::check::Counted;
 use cutover_core::check::run::Run;
 use serde_json::{Value, json};
 
@@ -60,9 +61,11 @@ impl Section {
         Self { name: plain(name), text }
     }
 
-    /// What checks said, with some words of ours above it, and a link to their logs.
-    pub fn checks(run: &Run, above: &str, url: &str) -> Self {
-        Self::new(CHECKS, &format!("{above}{}\n[Logs]({url})\n", summary_within(run, ROOM)))
+    /// What checks said, with some words of ours above it, and a link to their logs. `names` says which checks, where it is
+    /// not all of them.
+    pub fn checks(names: &str, run: &Run, above: &str, url: &str) -> Self {
+        let name = if names.is_empty() { CHECKS.to_owned() } else { format!("{CHECKS} {names}") };
+        Self::new(&name, &format!("{above}{}\n[Logs]({url})\n", summary_within(run, ROOM)))
     }
 }
 
@@ -74,6 +77,23 @@ fn plain(name: &str) -> String {
 
 fn marker(project: &str) -> String {
     format!("<!-- cutover:comment {} -->", plain(project))
+}
+
+/// The coverage of lines in one sentence, with what it was before where that is known; nothing where it is not known.
+pub fn coverage(run: &Run, before: Option<Counted>) -> String {
+    let Some(now) = run.totals.lines.and_then(|lines| lines.basis_points()) else { return String::new() };
+    let patches = run.checks.iter().filter_map(|check| check.report.as_ref()?.patch.as_ref());
+    let patch = patches.map(|patch| patch.lines).next().and_then(|lines| lines.basis_points());
+    let patch = patch.map(|patch| format!("; {} % of those that this change touches", percent(patch)));
+    let change = before.and_then(|before| before.basis_points()).map(|before| {
+        let sign = if now < before { '−' } else { '+' };
+        format!(" ({sign}{} points)", percent(now.abs_diff(before)))
+    });
+    format!("Coverage: {} % of lines{}{}\n\n", percent(now), change.unwrap_or_default(), patch.unwrap_or_default())
+}
+
+fn percent(basis_points: u64) -> String {
+    format!("{}.{:02}", basis_points / 100, basis_points % 100)
 }
 
 /// Keeps a section in the comment, and all the others as they are. Nothing is written when nothing is new.
@@ -131,7 +151,7 @@ fn sections(body: &str) -> Vec<Section> {
 
 /// The comment with these sections, checks first. The last ones are left out where there is no room, and said to be.
 fn composed(project: &str, mut sections: Vec<Section>) -> String {
-    sections.sort_by(|one, other| (one.name != CHECKS, &one.name).cmp(&(other.name != CHECKS, &other.name)));
+    sections.sort_by_cached_key(|section| (!section.name.starts_with(CHECKS), section.name.clone()));
     let mut body = format!("{}\n", marker(project));
     let left_out = "\nThere is no room for more in this comment.\n";
     for Section { name, text } in &sections {
@@ -168,6 +188,18 @@ mod tests {
         assert_eq!(body.matches("<!--").count(), 3, "{body}");
         let name = Section::new("deploy --><b>", "x").name;
         assert_eq!(name, "deploy --__b_");
+    }
+
+    #[test]
+    fn coverage_is_told_with_its_change_where_that_is_known() {
+        let lines = |covered| Counted { covered, total: 1_000 };
+        let mut run = Run::new(jiff::Timestamp::UNIX_EPOCH, 1.0, Vec::new());
+        assert_eq!(coverage(&run, Some(lines(1))), "");
+        run.totals.lines = Some(lines(832));
+        assert_eq!(coverage(&run, None), "Coverage: 83.20 % of lines\n\n");
+        assert_eq!(coverage(&run, Some(lines(821))), "Coverage: 83.20 % of lines (+1.10 points)\n\n");
+        assert_eq!(coverage(&run, Some(lines(900))), "Coverage: 83.20 % of lines (−6.80 points)\n\n");
+        assert_eq!(coverage(&run, Some(lines(832))), "Coverage: 83.20 % of lines (+0.00 points)\n\n");
     }
 
     #[test]

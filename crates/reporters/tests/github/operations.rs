@@ -1,6 +1,7 @@
 //! What is written, within GitHub's limits.
 
 use crate::support::{World, client, commit, run};
+use cutover_core::check::Counted;
 use cutover_core::check::run::Conclusion;
 use cutover_core::secret::Secret;
 use cutover_reporters::github::check_run::{self, Told};
@@ -86,13 +87,32 @@ fn a_passed_run_has_no_annotations_and_another_conclusion_can_be_forced() {
 }
 
 #[test]
+fn the_coverage_of_a_commit_is_read_where_its_check_run_says_it() {
+    let world = World::new();
+    let lines = Some(Counted { covered: 832, total: 1_000 });
+    let told = |name: &str, lines| {
+        let mut run = run(0, "");
+        run.totals.lines = lines;
+        let id = check_run::begin(&world.client, &commit("b"), name, name, "https://run").unwrap();
+        check_run::complete(&world.client, &id, &Told::new(&run, "")).unwrap();
+    };
+    told("cutover: shop", lines);
+    told("cutover: other", None);
+
+    let of = |name: &str| check_run::lines_of(&world.client, &commit("b"), name).unwrap();
+    assert_eq!(of("cutover: shop"), lines);
+    assert_eq!(of("cutover: other"), None);
+    assert_eq!(of("nobody"), None);
+}
+
+#[test]
 fn a_comment_is_made_once_and_changed_only_when_something_is_new() {
     let world = World::new();
-    let checks = Section::checks(&run(1, "assert 1 == 2"), "", "https://run");
+    let checks = Section::checks("", &run(1, "assert 1 == 2"), "", "https://run");
 
     assert_eq!(comment::keep(&world.client, place("shop"), &checks).unwrap(), Kept::Made);
     assert_eq!(comment::keep(&world.another(), place("shop"), &checks).unwrap(), Kept::Unchanged);
-    let fine = Section::checks(&run(0, ""), "", "https://run");
+    let fine = Section::checks("", &run(0, ""), "", "https://run");
     assert_eq!(comment::keep(&world.another(), place("shop"), &fine).unwrap(), Kept::Changed);
 
     let comments = world.github.comments(7);
@@ -106,7 +126,7 @@ fn a_comment_is_made_once_and_changed_only_when_something_is_new() {
 fn each_writer_keeps_what_the_others_said() {
     let world = World::new();
     comment::keep(&world.client, place("shop"), &Section::new("deploy staging", "staging: old")).unwrap();
-    comment::keep(&world.client, place("shop"), &Section::checks(&run(0, ""), "", "https://run")).unwrap();
+    comment::keep(&world.client, place("shop"), &Section::checks("", &run(0, ""), "", "https://run")).unwrap();
     comment::keep(&world.client, place("shop"), &Section::new("deploy staging", "staging: new")).unwrap();
     comment::keep(&world.client, place("shop"), &Section::new("deploy production", "production: live")).unwrap();
     comment::keep(&world.client, place("other"), &Section::new("deploy staging", "another project")).unwrap();
@@ -139,7 +159,7 @@ fn a_long_comment_is_within_what_github_takes() {
         let section = Section::new(&format!("deploy env-{number}"), &"ä".repeat(40_000));
         comment::keep(&world.client, place("shop"), &section).unwrap();
     }
-    let checks = Section::checks(&run(900, &"long\n".repeat(400)), "", "https://run");
+    let checks = Section::checks("", &run(900, &"long\n".repeat(400)), "", "https://run");
     comment::keep(&world.client, place("shop"), &checks).unwrap();
     let body = &world.github.comments(7)[0].1;
     assert!(body.contains("no room for more") && body.contains("✗ The checks failed"), "{}", body.len());
@@ -149,7 +169,7 @@ fn a_long_comment_is_within_what_github_takes() {
 fn nothing_that_a_check_says_calls_anybody_or_leads_anywhere() {
     let world = World::new();
     let hostile = "@everyone #1 https://evil.example\n\n[x](https://evil.example) <img src=x> <!-- cutover:end -->";
-    let checks = Section::checks(&run(2, hostile), "", "https://run");
+    let checks = Section::checks("", &run(2, hostile), "", "https://run");
     comment::keep(&world.client, place("shop"), &checks).unwrap();
     let id = check_run::begin(&world.client, &commit("a"), "Cutover", "k", "https://run").unwrap();
     check_run::complete(&world.client, &id, &Told::new(&run(2, hostile), "")).unwrap();
