@@ -92,3 +92,102 @@ pub(super) fn deployment_status(id: u64, deployment: &Value, asked: &Value) -> V
         "created_at": WHEN, "updated_at": WHEN, "performed_via_github_app": null,
     })
 }
+
+/// Parts of a repository that have an address of their own, as their fields are called without `_url`.
+const PLACES: [&str; 37] = [
+    "archive",
+    "assignees",
+    "blobs",
+    "branches",
+    "collaborators",
+    "comments",
+    "commits",
+    "compare",
+    "contents",
+    "contributors",
+    "deployments",
+    "downloads",
+    "events",
+    "forks",
+    "git_commits",
+    "git_refs",
+    "git_tags",
+    "hooks",
+    "issue_comment",
+    "issue_events",
+    "issues",
+    "keys",
+    "labels",
+    "languages",
+    "merges",
+    "milestones",
+    "notifications",
+    "pulls",
+    "releases",
+    "stargazers",
+    "statuses",
+    "subscribers",
+    "subscription",
+    "tags",
+    "teams",
+    "trees",
+    "svn",
+];
+
+fn repository(owner: &str) -> Value {
+    let (web, api) = (format!("https://github.com/{owner}/app"), format!("https://api.github.com/repos/{owner}/app"));
+    let mut repository = json!({
+        "id": 1, "node_id": "R_1", "name": "app", "full_name": format!("{owner}/app"), "owner": user(owner),
+        "html_url": web, "url": api, "clone_url": format!("{web}.git"), "git_url": format!("{web}.git"),
+        "ssh_url": format!("git@github.com:{owner}/app.git"), "default_branch": "main",
+        "description": null, "homepage": null, "language": null, "mirror_url": null, "license": null,
+        "pushed_at": WHEN, "created_at": WHEN, "updated_at": WHEN,
+    });
+    for place in PLACES {
+        repository[format!("{place}_url")] = format!("{api}/{place}").into();
+    }
+    for name in
+        ["private", "has_downloads", "has_issues", "has_projects", "has_wiki", "has_pages", "archived", "disabled"]
+    {
+        repository[name] = false.into();
+    }
+    repository["fork"] = (owner != "shop").into();
+    for name in [
+        "forks",
+        "forks_count",
+        "open_issues",
+        "open_issues_count",
+        "size",
+        "stargazers_count",
+        "watchers",
+        "watchers_count",
+    ] {
+        repository[name] = 0.into();
+    }
+    repository
+}
+
+/// An open pull request from a branch of this owner's repository.
+pub(super) fn pull(number: u64, owner: &str, branch: &str, sha: &str) -> Value {
+    let api = format!("{API}/pulls/{number}");
+    let link = |place: &str| json!({ "href": format!("{api}{place}") });
+    let side = |owner: &str, branch: &str, sha: &str| {
+        json!({ "label": format!("{owner}:{branch}"), "ref": branch, "sha": sha, "user": user(owner),
+            "repo": repository(owner) })
+    };
+    json!({
+        "id": number, "node_id": format!("PR_{number}"), "number": number, "state": "open", "locked": false,
+        "title": "Sell more", "body": null, "user": user(owner), "author_association": "NONE", "auto_merge": null,
+        "assignee": null, "milestone": null, "labels": [], "created_at": WHEN, "updated_at": WHEN, "closed_at": null,
+        "merged_at": null, "merge_commit_sha": null, "url": api, "html_url": format!("{WEB}/pull/{number}"),
+        "diff_url": format!("{WEB}/pull/{number}.diff"), "patch_url": format!("{WEB}/pull/{number}.patch"),
+        "issue_url": format!("{API}/issues/{number}"), "comments_url": format!("{API}/issues/{number}/comments"),
+        "commits_url": format!("{api}/commits"), "statuses_url": format!("{API}/statuses/{sha}"),
+        "review_comment_url": format!("{API}/pulls/comments/1"), "review_comments_url": format!("{api}/comments"),
+        "head": side(owner, branch, sha), "base": side("shop", "main", &"b".repeat(40)),
+        "_links": {
+            "self": link(""), "html": link(""), "issue": link(""), "comments": link("/comments"), "commits": link("/commits"),
+            "statuses": link("/statuses"), "review_comments": link("/comments"), "review_comment": link("/comments/1"),
+        },
+    })
+}

@@ -315,7 +315,12 @@ fn decoded(value: &str) -> String {
     while let Some(byte) = rest.next() {
         let hex =
             |rest: &mut dyn Iterator<Item = u8>| char::from(rest.next().unwrap_or(b'0')).to_digit(16).unwrap_or(0);
-        bytes.push(if byte == b'%' { (hex(&mut rest) * 16 + hex(&mut rest)) as u8 } else { byte });
+        bytes.push(match byte {
+            b'%' => (hex(&mut rest) * 16 + hex(&mut rest)) as u8,
+            // As forms write it, and some clients do.
+            b'+' => b' ',
+            byte => byte,
+        });
     }
     String::from_utf8_lossy(&bytes).into_owned()
 }

@@ -1,7 +1,7 @@
 //! What the fake remembers.
 
-use super::objects::{comment, user};
-use serde_json::{Value, json};
+use super::objects::{comment, pull};
+use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// Whom the token speaks for.
@@ -80,10 +80,7 @@ impl State {
     }
 
     pub(super) fn open_pull(&mut self, number: u64, owner: &str, branch: &str, sha: &str) {
-        self.pulls.push(json!({
-            "number": number, "state": "open",
-            "head": { "sha": sha, "ref": branch, "label": format!("{owner}:{branch}"), "user": user(owner) },
-        }));
+        self.pulls.push(pull(number, owner, branch, sha));
     }
 
     pub(super) fn deployments_told(&self) -> Vec<(String, String, Vec<String>)> {
