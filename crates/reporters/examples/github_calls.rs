@@ -22,6 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let access = Access {
         api: std::env::var("GITHUB_API_URL")?,
         token: Secret::new("a token that no one knows"),
+        login: None,
         repository: "shop/app".parse()?,
         certs: RootCerts::WebPki,
     };

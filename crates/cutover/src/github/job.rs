@@ -92,6 +92,7 @@ impl Job {
         let access = Access {
             api: self.api.clone(),
             token: self.token.clone(),
+            login: variable("CUTOVER_GITHUB_LOGIN"),
             repository: self.repository.clone(),
             certs: root_certs()?,
         };

@@ -88,7 +88,7 @@ pub fn begin(client: &Client, commit: &CommitId, name: &str, key: &str, url: &st
         "status": "in_progress",
         "external_id": key,
         "details_url": url,
-        "started_at": client.now().to_string(),
+        "started_at": client.now(),
     });
     let post = Call::post(client.path("check-runs"), body, "make a check run", WRITE);
     let made = client.create(&post, || find(client, commit, name, key))?;
@@ -134,7 +134,7 @@ pub fn complete(client: &Client, id: &CheckRunId, told: &Told) -> Result<(), Fau
         if sent == 0 {
             body["status"] = "completed".into();
             body["conclusion"] = told.conclusion.as_str().into();
-            body["completed_at"] = client.now().to_string().into();
+            body["completed_at"] = client.now().into();
         }
         update(client, id, body, sent + batch.len())?;
         sent += batch.len();

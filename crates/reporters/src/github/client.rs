@@ -34,6 +34,8 @@ pub struct Access {
     pub api: String,
     /// Who speaks.
     pub token: Secret,
+    /// Whom GitHub takes the token for, where that is known: an app's token cannot ask.
+    pub login: Option<String>,
     /// The repository.
     pub repository: Repository,
     /// Whom GitHub's certificate may come from.
@@ -58,6 +60,7 @@ pub struct Client {
     agent: Agent,
     base: String,
     repository: Repository,
+    login: Option<String>,
     authorization: Secret,
     masker: Masker,
     pace: Box<dyn Pace>,
@@ -114,8 +117,9 @@ impl Client {
             .new_agent();
         let masker = Masker::new([("the token", &access.token)]);
         let authorization = Secret::new(format!("Bearer {}", access.token.expose()));
+        let Access { repository, login, .. } = access;
         let survived = Mutex::default();
-        Ok(Self { agent, base, repository: access.repository, authorization, masker, pace, patience, survived })
+        Ok(Self { agent, base, repository, login, authorization, masker, pace, patience, survived })
     }
 
     /// What it has lived through so far.
@@ -123,9 +127,14 @@ impl Client {
         *self.survived.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The time now.
-    pub(super) fn now(&self) -> Timestamp {
-        self.pace.now()
+    /// Whom GitHub takes it for, where that was said.
+    pub(super) fn login(&self) -> Option<&str> {
+        self.login.as_deref()
+    }
+
+    /// The time now, as GitHub writes times.
+    pub(super) fn now(&self) -> String {
+        self.pace.now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
     }
 
     /// A path of the repository.

@@ -71,8 +71,12 @@ impl fmt::Display for CommitId {
     }
 }
 
-/// Whom GitHub takes us for. A job's own token may not ask that, and speaks as `github-actions[bot]`.
+/// Whom GitHub takes us for. A job's own token may not ask that, and speaks as
+/// `github-actions[bot]`; so it is said beforehand of the tokens of other apps, which may not ask either.
 pub fn login(client: &Client) -> Result<String, Fault> {
+    if let Some(login) = client.login() {
+        return Ok(login.to_owned());
+    }
     match client.send(&Call::get("/user".to_owned(), "ask who it belongs to", "none")) {
         Ok(answer) => Ok(text(&answer.body, "login").unwrap_or(ACTIONS_LOGIN).to_owned()),
         Err(Fault::Refused { status: 403 | 404, .. }) => Ok(ACTIONS_LOGIN.to_owned()),

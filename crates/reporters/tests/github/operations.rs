@@ -260,8 +260,17 @@ fn a_wrong_token_is_said_to_be_one_and_stands_in_no_message() {
 }
 
 #[test]
-fn a_job_s_token_speaks_for_the_actions_bot() {
+fn a_job_s_token_speaks_for_the_actions_bot_unless_it_is_said_for_whom() {
     assert_eq!(login(&World::new().client).unwrap(), US);
+    let access = Access {
+        api: "https://api.github.com".to_owned(),
+        token: Secret::new("x".repeat(20)),
+        login: Some("my-app[bot]".to_owned()),
+        repository: "shop/app".parse().unwrap(),
+        certs: RootCerts::WebPki,
+    };
+    let told = Client::new(access, Box::new(RealPace), Patience::default()).unwrap();
+    assert_eq!(login(&told).unwrap(), "my-app[bot]", "nobody is asked");
 }
 
 #[test]
@@ -278,7 +287,8 @@ fn a_pull_request_is_found_by_its_head_alone() {
 fn no_token_goes_anywhere_in_clear() {
     let client = |api: &str| {
         let (api, repository) = (api.to_owned(), "shop/app".parse().unwrap());
-        let access = Access { api, token: Secret::new("x".repeat(20)), repository, certs: RootCerts::WebPki };
+        let (token, login) = (Secret::new("x".repeat(20)), None);
+        let access = Access { api, token, login, repository, certs: RootCerts::WebPki };
         Client::new(access, Box::new(RealPace), Patience::default()).map(drop)
     };
     for sound in

@@ -77,6 +77,7 @@ pub(crate) fn client(api: &str, token: &str, slept: &Arc<Slept>, patience: Patie
     let access = Access {
         api: api.to_owned(),
         token: Secret::new(token),
+        login: None,
         repository: "shop/app".parse().unwrap(),
         certs: RootCerts::WebPki,
     };
