@@ -81,6 +81,7 @@ fn neutral(text: &str, other: impl Fn(char, &mut String)) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::{prop_assert, prop_assert_eq, proptest};
 
     /// What a browser would show, with the invisible.
     fn shown(markdown: &str) -> String {
@@ -104,6 +105,32 @@ mod tests {
             assert!(!safe.contains(['<', '>']), "{safe}");
         }
         assert!(!markup(hostile).contains(['[', ']', '|', '`', '!']), "{}", markup(hostile));
+    }
+
+    #[test]
+    fn whatever_is_said_is_shown_and_begins_nothing() {
+        let text =
+            "(@|#|gh-|GH-|www\\.|WWW\\.|http|://|mailto:|xmpp:|<|>|&|&#64;|`|!\\[|\\]\\(|[a-zA-Z0-9ä.]| |\\n\\n){0,40}";
+        proptest!(|(said in text)| {
+            for safe in [markup(&said), escaped(&said)] {
+                let shown = shown(&safe);
+                prop_assert!(!safe.contains(['<', '>']), "{}", safe);
+                let lower = shown.to_ascii_lowercase();
+                prop_assert!(!lower.contains("://"), "{}", shown);
+                for begin in ["www.", "mailto:", "xmpp:"] {
+                    // What a word ends with is not how one begins.
+                    let is_alone = |at: usize| !shown[..at].ends_with(char::is_alphanumeric);
+                    let goes_on = |at: usize| !shown[at + begin.len()..].starts_with('\u{200b}');
+                    let begins = |(at, _): (usize, &str)| is_alone(at) && goes_on(at);
+                    prop_assert!(!lower.match_indices(begin).any(begins), "{}", shown);
+                }
+                for sign in ['@', '#'] {
+                    prop_assert!(!shown.split(sign).skip(1).any(|rest| !rest.starts_with('\u{200b}')), "{}", shown);
+                }
+            }
+            let kept = shown(&markup(&said)).replace('\u{200b}', "");
+            prop_assert_eq!(kept, one_line(&said));
+        });
     }
 
     #[test]

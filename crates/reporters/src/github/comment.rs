@@ -168,6 +168,7 @@ fn composed(project: &str, mut sections: Vec<Section>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::{prop_assert_eq, proptest};
 
     #[test]
     fn what_is_written_is_read_again_and_checks_stand_first() {
@@ -188,6 +189,18 @@ mod tests {
         assert_eq!(body.matches("<!--").count(), 3, "{body}");
         let name = Section::new("deploy --><b>", "x").name;
         assert_eq!(name, "deploy --__b_");
+    }
+
+    #[test]
+    fn whatever_a_section_says_it_is_read_as_it_was_written_and_leaves_the_others_as_they_are() {
+        let text = "(<!-- cutover:(section checks|end|comment shop)|-->|<|!|--|\\r|\\n| |[a-zä😀]){0,40}";
+        proptest!(|(one in text, other in text, name in "[ -~]{0,30}")| {
+            let all = vec![Section::new(CHECKS, &one), Section::new(&format!("deploy {name}"), &other)];
+            let body = composed("shop", all);
+            let read = sections(&body);
+            prop_assert_eq!(read.len(), 2);
+            prop_assert_eq!(composed("shop", read), body.replace("\r\n", "\n"));
+        });
     }
 
     #[test]
