@@ -190,6 +190,26 @@ fn an_answer_that_was_cut_makes_no_second_check_run() {
     assert_eq!(job.github.check_runs()[0]["conclusion"], "success");
 }
 
+#[test]
+fn neither_ssh_nor_git_has_the_token() {
+    let sandbox = Sandbox::new();
+    sandbox.write("cutover.toml", &sandbox.config().replace("localhost", "nowhere"));
+    sandbox.commit("Go far");
+    let seen = sandbox.path().join("seen").display().to_string();
+    sandbox.script("ssh", &format!("env >> {seen}-ssh; exit 255"));
+    sandbox.script("git", &format!("env >> {seen}-git; PATH=${{PATH#*:}} exec git \"$@\""));
+    let path = format!("{}:{}", sandbox.bin().display(), std::env::var("PATH").unwrap());
+    let job = Job::of(sandbox, "push", &json!({}));
+
+    let ran = job.run_with(&["deploy", "production"], &[("PATH", &path)]);
+
+    assert_eq!(ran.code, 7, "{}", ran.told());
+    for program in ["ssh", "git"] {
+        let seen = std::fs::read_to_string(format!("{seen}-{program}")).unwrap();
+        assert!(seen.contains("GITHUB_ACTIONS=true") && !seen.contains(&job.token), "{program}: {seen}");
+    }
+}
+
 fn deployable() -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.host("", "url = \"https://shop.example\"");
