@@ -5,6 +5,10 @@ use std::fmt;
 /// The variable with a private key for `ssh`. It is for Cutover alone: no program that it starts has it in its environment.
 pub const SSH_KEY_VARIABLE: &str = "CUTOVER_SSH_KEY";
 
+/// The variable with the token that a job of GitHub Actions speaks with. What Cutover starts does not have it either: whoever
+/// wants it in a check names it otherwise on purpose.
+pub const GITHUB_TOKEN_VARIABLE: &str = "GITHUB_TOKEN";
+
 /// A value that must never be shown. It prints `***` and has no `Serialize`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);

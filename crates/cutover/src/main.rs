@@ -11,6 +11,7 @@ mod diagnostics;
 mod doctor;
 mod error;
 mod exit;
+mod github;
 mod init;
 mod limits;
 mod output;

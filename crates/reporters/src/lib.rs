@@ -8,7 +8,9 @@
 //! first error, and hand it to the tee in the binary.
 
 pub mod checks;
+pub mod github;
 mod json;
+mod markdown;
 mod reporter;
 mod tee;
 mod terminal;

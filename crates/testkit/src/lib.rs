@@ -8,6 +8,7 @@ pub mod clock;
 pub mod conformance;
 pub mod fuse;
 pub mod fuzz;
+pub mod github;
 pub mod journal;
 pub mod observer;
 pub mod plan;

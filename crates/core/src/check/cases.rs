@@ -54,21 +54,22 @@ impl CaseCounts {
 
     /// Adds the counts of another report.
     pub fn merge(&mut self, other: Self) {
-        self.passed += other.passed;
-        self.failed += other.failed;
-        self.errored += other.errored;
-        self.skipped += other.skipped;
-        self.flaky += other.flaky;
+        // A record may claim any number.
+        self.passed = self.passed.saturating_add(other.passed);
+        self.failed = self.failed.saturating_add(other.failed);
+        self.errored = self.errored.saturating_add(other.errored);
+        self.skipped = self.skipped.saturating_add(other.skipped);
+        self.flaky = self.flaky.saturating_add(other.flaky);
     }
 
     /// All cases.
     pub fn total(&self) -> u64 {
-        self.ran() + self.skipped
+        self.ran().saturating_add(self.skipped)
     }
 
     /// Cases that were not skipped.
     pub fn ran(&self) -> u64 {
-        self.passed + self.failed + self.errored
+        self.passed.saturating_add(self.failed).saturating_add(self.errored)
     }
 }
 

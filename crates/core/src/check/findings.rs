@@ -83,13 +83,15 @@ pub struct SeverityCounts {
 impl SeverityCounts {
     /// Counts `count` more findings.
     pub fn add(&mut self, severity: Severity, count: u64) {
-        match severity {
-            Severity::None => self.none += count,
-            Severity::Low => self.low += count,
-            Severity::Medium => self.medium += count,
-            Severity::High => self.high += count,
-            Severity::Critical => self.critical += count,
-        }
+        let known = match severity {
+            Severity::None => &mut self.none,
+            Severity::Low => &mut self.low,
+            Severity::Medium => &mut self.medium,
+            Severity::High => &mut self.high,
+            Severity::Critical => &mut self.critical,
+        };
+        // A record may claim any number.
+        *known = known.saturating_add(count);
     }
 
     /// Adds other counts.
@@ -117,12 +119,15 @@ impl SeverityCounts {
 
     /// How many are worse than a severity.
     pub fn above(&self, severity: Severity) -> u64 {
-        Severity::ALL.into_iter().filter(|worse| *worse > severity).map(|worse| self.of(worse)).sum()
+        Severity::ALL
+            .into_iter()
+            .filter(|worse| *worse > severity)
+            .fold(0, |sum, worse| sum.saturating_add(self.of(worse)))
     }
 
     /// All findings.
     pub fn total(&self) -> u64 {
-        Severity::ALL.into_iter().map(|severity| self.of(severity)).sum()
+        Severity::ALL.into_iter().fold(0, |sum, severity| sum.saturating_add(self.of(severity)))
     }
 }
 

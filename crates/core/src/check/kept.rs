@@ -27,7 +27,7 @@ impl<T> Kept<T> {
         for item in other.items {
             self.push(item, items_max);
         }
-        self.left_out_count += other.left_out_count;
+        self.left_out_count = self.left_out_count.saturating_add(other.left_out_count);
     }
 
     /// Whether there was nothing at all.
@@ -37,7 +37,7 @@ impl<T> Kept<T> {
 
     /// How many items there were, kept or not.
     pub fn total(&self) -> u64 {
-        self.items.len() as u64 + self.left_out_count
+        self.left_out_count.saturating_add(self.items.len() as u64)
     }
 }
 

@@ -22,6 +22,7 @@ pub const TARGET_COUNT_MAX: usize = 100;
 /// An environment before its targets are merged.
 pub(super) struct EnvironmentParts {
     pub(super) branch: Option<String>,
+    pub(super) url: Option<String>,
     pub(super) env: BTreeMap<String, String>,
     pub(super) secrets: BTreeMap<String, SecretSource>,
     pub(super) hosts: BTreeMap<TargetName, Vec<String>>,
@@ -33,9 +34,9 @@ pub(super) struct EnvironmentParts {
 impl EnvironmentParts {
     /// The environment with its merged targets.
     pub(super) fn with(self, targets: BTreeMap<TargetName, TargetConfig>) -> EnvironmentConfig {
-        let Self { branch, env, secrets, hosts, rollout, required_checks, targets: () } = self;
+        let Self { branch, url, env, secrets, hosts, rollout, required_checks, targets: () } = self;
         let required_checks = required_checks.unwrap_or_default();
-        EnvironmentConfig { branch, env, secrets, hosts, rollout, required_checks, targets }
+        EnvironmentConfig { branch, url, env, secrets, hosts, rollout, required_checks, targets }
     }
 }
 

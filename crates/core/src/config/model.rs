@@ -371,6 +371,8 @@ pub struct SshConfig {
 pub struct EnvironmentConfig {
     /// Branch that deploys here by itself.
     pub branch: Option<String>,
+    /// Where people see what is deployed here.
+    pub url: Option<String>,
     /// Plain variables.
     pub env: BTreeMap<String, String>,
     /// Secret variables and where their values come from.

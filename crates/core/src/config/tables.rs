@@ -7,7 +7,7 @@ use super::host::HostTable;
 use super::host_keys::{HostKey, HostPlace};
 use super::kind::{ListOf, MapOf, OneOrMore, Whole};
 use super::names::{AnyText, Check, Environment, Project, Target, UserName, VariableName, Word};
-use super::places::{GlobPattern, Host, Jumps, LocalFile};
+use super::places::{GlobPattern, Host, Jumps, LocalFile, Url};
 use super::rollout::RolloutTable;
 use super::sink::Sink;
 use super::table::{Reader, table};
@@ -116,6 +116,8 @@ table! {
     EnvironmentTable for EnvironmentParts = EnvironmentParts {
         /// Branch that deploys here by itself.
         branch: Word, optional;
+        /// Where people see what is deployed here: GitHub links to it.
+        url: Url, optional;
         /// Plain variables.
         env: MapOf<VariableName, AnyText>, default "{}";
         /// Secret variables: their names, or a table of where each value comes from.

@@ -27,11 +27,14 @@ impl Actions {
         print(output, &[self.silence[0].clone()]);
     }
 
-    /// The checks are over, and all that they said was told; None where they could not begin.
-    pub(crate) fn end(&self, output: &Output, run: Option<&Run>) {
+    /// The checks are over, and all that they said was told; None where they could not begin. What a check run marks in the
+    /// code is not marked a second time.
+    pub(crate) fn end(&self, output: &Output, run: Option<&Run>, is_marked: bool) {
         print(output, &[self.silence[1].clone()]);
         let Some(run) = run else { return };
-        print(output, &annotations(run));
+        if !is_marked {
+            print(output, &annotations(run));
+        }
         append(output, "GITHUB_STEP_SUMMARY", &summary(run));
         append(output, "GITHUB_OUTPUT", &outputs(run));
     }

@@ -6,13 +6,14 @@ use crate::context::{Context, Project};
 use crate::deployments::{CANCEL, watch_signals};
 use crate::error::{CommandError, ErrorKind};
 use crate::exit::Exit;
+use crate::github::{self, ChecksTeller};
 use clap::Args;
 use cutover_artifacts::{Changes, changes, commit_in_work_tree, is_commit_unchanged, work_tree_top};
 use cutover_checks::run::{Job, Settings, run};
 use cutover_core::check::run::{Conclusion, Run};
 use cutover_core::config::{CheckConfig, SecretSource};
 use cutover_core::id::CheckName;
-use cutover_core::secret::{SSH_KEY_VARIABLE, Secret};
+use cutover_core::secret::{GITHUB_TOKEN_VARIABLE, SSH_KEY_VARIABLE, Secret};
 use cutover_disk::{read_bounded, write_unsynced};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,7 +42,9 @@ const BASE_VARIABLES: [&str; 2] = ["GITHUB_BASE_REF", "CI_MERGE_REQUEST_TARGET_B
 /// (`required_checks`). Nothing is kept where the work tree has uncommitted changes.
 ///
 /// In GitHub Actions failures are also annotated where they stand in the code, the step has a summary
-/// and the outputs `conclusion`, `failed`, `passed` and `skipped`.
+/// and the outputs `conclusion`, `failed`, `passed` and `skipped`. With GITHUB_TOKEN in its environment
+/// it makes a check run (or a commit status, where that is all the token may), and keeps a comment on
+/// the pull request. Checks do not have that variable: give them the token by another name, if at all.
 ///
 /// With --json: {"v":1,"run":{"conclusion":…,"totals":{…},"checks":[…]}} in the end; what checks say
 /// goes to the standard error.
@@ -101,10 +104,12 @@ impl CheckArgs {
         let actions = Actions::here();
         // Outside of any repository no commit is judged.
         let commit = commit_in_work_tree(&top, output_file().as_deref()).ok().flatten();
+        let teller_there = ChecksTeller::begin(&context.output, project.config.name.as_str(), &self.names);
         actions.iter().for_each(|actions| actions.begin(&context.output));
         let ran = run(&jobs, &settings, &teller, &judge, &CANCEL).map(|run| of_commit(run, commit, &top));
         let told = ran.as_ref().map_or(Ok(()), |run| tell(context, run));
-        actions.iter().for_each(|actions| actions.end(&context.output, ran.as_ref().ok()));
+        let is_marked = teller_there.is_some_and(|there| there.end(&context.output, ran.as_ref().ok()));
+        actions.iter().for_each(|actions| actions.end(&context.output, ran.as_ref().ok(), is_marked));
         let run = ran.map_err(|error| CommandError::new(ErrorKind::Failed, "cannot run the checks").because(&error))?;
         keep(context, &project.data_dir, known.earlier, &run);
         told.map(|()| exit(run.conclusion))
@@ -166,7 +171,7 @@ struct Known<'a> {
 }
 
 /// The variables of this process, as whoever calls a tool by hand has them: those of a CI and of its services are among them.
-/// The secrets of environments are not: they are for services.
+/// The secrets of environments are not: they are for services. Nor is the token with which a job speaks to GitHub.
 fn inherited(project: &Project) -> BTreeMap<String, Secret> {
     let environments = project.config.environments.values();
     let sources = environments.flat_map(|environment| environment.secrets.values());
@@ -176,6 +181,7 @@ fn inherited(project: &Project) -> BTreeMap<String, Secret> {
             SecretSource::File(_) | SecretSource::Command(_) => None,
         })
         .chain([SSH_KEY_VARIABLE])
+        .chain(github::token().map(|_| GITHUB_TOKEN_VARIABLE))
         .collect();
     let all =
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));

@@ -10,6 +10,7 @@ mod deploy;
 mod env;
 mod exec;
 mod follow;
+mod github;
 mod history;
 mod init;
 mod lock;
@@ -52,6 +53,8 @@ pub(crate) enum Command {
     Setup(SetupArgs),
     Doctor(DoctorArgs),
     Check(check::CheckArgs),
+    #[command(name = "github")]
+    GitHub(github::GitHubArgs),
     Plan(plan::PlanArgs),
     Deploy(deploy::DeployArgs),
     Promote(promote::PromoteArgs),
@@ -105,6 +108,7 @@ impl Command {
             | Self::Demo(_)
             | Self::Doctor(_)
             | Self::Check(_)
+            | Self::GitHub(_)
             | Self::Status(_)
             | Self::Agent(_)
             | Self::Supervise(_)
@@ -129,6 +133,7 @@ impl Command {
             | Self::Setup(_)
             | Self::Doctor(_)
             | Self::Check(_)
+            | Self::GitHub(_)
             | Self::Plan(_)
             | Self::Deploy(_)
             | Self::Promote(_)
@@ -184,6 +189,7 @@ impl Command {
             Self::Setup(args) => args.run(context),
             Self::Doctor(args) => args.run(context),
             Self::Check(args) => args.run(context),
+            Self::GitHub(args) => args.run(context),
             Self::Plan(args) => args.run(context),
             Self::Deploy(args) => args.run(context),
             Self::Promote(args) => args.run(context),

@@ -4,13 +4,14 @@ use crate::checks::KnownChecks;
 use crate::context::{Context, Project};
 use crate::deployments::{CANCEL, watch_signals};
 use crate::error::{CommandError, ErrorKind};
+use crate::github;
 use crate::output::Output;
 use cutover_artifacts::{Artifact, ArtifactError, ArtifactStore, PackObserver, PackRequest, PackSource, Retention};
 use cutover_core::artifact::Digest;
 use cutover_core::config::SecretSource;
 use cutover_core::mask::Masker;
 use cutover_core::record;
-use cutover_core::secret::Secret;
+use cutover_core::secret::{GITHUB_TOKEN_VARIABLE, Secret};
 use cutover_core::store::{Scope, Store};
 use cutover_reporters::one_line;
 use std::collections::{HashSet, VecDeque};
@@ -158,7 +159,9 @@ pub(super) fn known_secrets(project: &Project) -> Masker {
     let sources = project.config.environments.values().flat_map(|environment| &environment.secrets);
     let known: Vec<(&str, Secret)> =
         sources.filter_map(|(name, source)| Some((name.as_str(), value(project, source)?))).collect();
-    Masker::new(known.iter().map(|(name, secret)| (*name, secret)))
+    let token = github::token();
+    let token = token.iter().map(|token| (GITHUB_TOKEN_VARIABLE, token));
+    Masker::new(known.iter().map(|(name, secret)| (*name, secret)).chain(token))
 }
 
 fn value(project: &Project, source: &SecretSource) -> Option<Secret> {

@@ -17,6 +17,7 @@ use crate::commands::words;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit::Exit;
+use crate::github::DeploymentVoice;
 use crate::output::Output;
 use cutover_artifacts::{ArtifactBlobs, ArtifactStore};
 use cutover_core::artifact::Manifest;
@@ -30,6 +31,7 @@ use cutover_core::record::{Part as RecordPart, gather, split, summarize, unite};
 use cutover_core::rollout::Rollout;
 use cutover_core::store::{Filter, KEPT_COUNT, Standing, Store, StoreError};
 use cutover_core::target::Failure;
+use cutover_reporters::Tee;
 use cutover_store::SqliteStore;
 use cutover_targets::host::planner::FleetPart;
 use cutover_targets::host::transaction::Ended;
@@ -176,11 +178,13 @@ impl<'a> Session<'a> {
             .map_err(|e| Failure::new(format!("watch for signals: {e}")))?;
         let hands = self.hands(task)?;
         let tee = self.context.output.tee(usual);
+        let github = DeploymentVoice::here(&self.context.output, self.environment.url.as_deref());
+        let ears = Ears { near: &tee, far: github.as_ref().map(DeploymentVoice::tee) };
         let ended = Mutex::new(Vec::new());
         let keep = |one: &Ended| ended.lock().unwrap_or_else(PoisonError::into_inner).push(one.clone());
         let orders = self.settled(task).and_then(|settled| self.orders(purpose, task, &settled));
         let how = orders.and_then(|orders| {
-            let auditor = self.auditor(&hands.blobs, &tee);
+            let auditor = self.auditor(&hands.blobs, &ears);
             let mut members: Vec<Member> =
                 connections.into_iter().zip(orders).map(|(connection, order)| Member { connection, order }).collect();
             if members.len() > 1 {
@@ -193,6 +197,10 @@ impl<'a> Session<'a> {
         tee.finish(PATIENCE);
         let all = ended.into_inner().unwrap_or_else(PoisonError::into_inner);
         self.remember(&all);
+        // Nothing of ours waits for others.
+        if let Some(github) = github {
+            github.finish(&self.context.output);
+        }
         Ok(Performed { how: how?, all })
     }
 
@@ -454,6 +462,21 @@ impl Session<'_> {
         layout: &Layout,
     ) -> Box<dyn service::Service> {
         open_service(&self.variables, &self.supervisor, name, (config, service), layout)
+    }
+}
+
+/// Those who listen here, and those elsewhere, who may take longer.
+struct Ears<'a> {
+    near: &'a Tee,
+    far: Option<&'a Tee>,
+}
+
+impl Observer for Ears<'_> {
+    fn event(&self, event: &Event) {
+        self.near.event(event);
+        if let Some(far) = self.far {
+            far.event(event);
+        }
     }
 }
 

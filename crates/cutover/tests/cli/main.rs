@@ -12,6 +12,7 @@ mod doctor;
 mod exec;
 mod far;
 mod frame;
+mod github;
 mod https;
 mod in_the_way;
 mod init;

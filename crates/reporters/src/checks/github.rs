@@ -4,6 +4,7 @@
 //! summary of more than 1 MiB whole ("Workflow commands for GitHub Actions").
 
 use super::words::{case, ended, finding, judged, ranked, total};
+use crate::markdown::{beginning, escaped, markup};
 use crate::one_line;
 use cutover_core::check::run::{CheckRun, Conclusion, Run};
 use cutover_core::check::{CaseFailure, Finding, Report, Verdict};
@@ -11,19 +12,28 @@ use std::fmt::Write;
 
 /// How many annotations of one kind are shown.
 const ANNOTATION_COUNT_MAX: usize = 10;
-/// How large a summary may become, in bytes: there is room left for what other commands of the step add.
-const SUMMARY_BYTES_MAX: usize = 900 << 10;
-/// How much of that the details of one check may take, in bytes.
-const SECTION_BYTES_MAX: usize = 200 << 10;
+/// The room of a step's summary: there is some left for what other commands of the step add.
+const STEP_ROOM: Room = Room { bytes_max: 900 << 10, section_bytes_max: 200 << 10 };
+/// How long the line may be that says how many checks are left out, in bytes.
+const HIDDEN_BYTES_MAX: usize = 200;
 /// How long a message in a summary or an annotation may be, in bytes.
 const MESSAGE_BYTES_MAX: usize = 4 << 10;
 
+/// How large a summary may become, in bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Room {
+    /// All of it.
+    pub(crate) bytes_max: usize,
+    /// The details of one check.
+    pub(crate) section_bytes_max: usize,
+}
+
 /// What is marked at a place, or at none.
-struct Annotation<'a> {
-    title: String,
-    file: Option<&'a str>,
-    line: Option<u32>,
-    message: String,
+pub(crate) struct Annotation<'a> {
+    pub(crate) title: String,
+    pub(crate) file: Option<&'a str>,
+    pub(crate) line: Option<u32>,
+    pub(crate) message: String,
 }
 
 /// The lines that mark what is wrong, the most important first: checks that failed, their failed cases, their findings.
@@ -33,7 +43,8 @@ pub fn annotations(run: &Run) -> Vec<String> {
     [lines("error", errors(run)), lines("warning", warnings(run))].concat()
 }
 
-fn errors(run: &Run) -> Vec<Annotation<'_>> {
+/// What is wrong, the most important first.
+pub(crate) fn errors(run: &Run) -> Vec<Annotation<'_>> {
     let failed = || run.checks.iter().filter(|check| check.conclusion == Some(Conclusion::Failure));
     let reports = || failed().filter_map(|check| Some((check, check.report.as_ref()?)));
     let checks = failed().map(|check| {
@@ -67,7 +78,8 @@ fn of_finding<'a>(check: &CheckRun, finding: &'a Finding) -> Annotation<'a> {
     Annotation { title, file: finding.file.as_deref(), line: finding.line, message }
 }
 
-fn warnings(run: &Run) -> Vec<Annotation<'_>> {
+/// What is odd.
+pub(crate) fn warnings(run: &Run) -> Vec<Annotation<'_>> {
     let of_check = |check: &CheckRun| {
         let flaky = check.flaky.then(|| ended(check));
         let all: Vec<String> = verdicts(check, Verdict::Warned).into_iter().chain(flaky).chain(odd(check)).collect();
@@ -135,17 +147,22 @@ pub fn outputs(run: &Run) -> String {
 /// The summary of the step, as Markdown: failures first and with their details, all that passed in a table that is folded
 /// away where nothing failed.
 pub fn summary(run: &Run) -> String {
+    summary_within(run, STEP_ROOM)
+}
+
+/// The same where there is less room.
+pub(crate) fn summary_within(run: &Run, room: Room) -> String {
     let mut text = format!("### {}\n\n", markup(&total(run)));
     let checks = ranked(run);
     let is_fine = run.conclusion == Conclusion::Success;
-    let table = table(&checks);
+    let table = table(&checks, room.bytes_max / 2);
     text += &if is_fine { format!("<details><summary>All checks</summary>\n\n{table}\n</details>\n") } else { table };
     let mut hidden = 0;
     for check in
         checks.iter().filter(|check| check.conclusion != Some(Conclusion::Success) || !warned(check).is_empty())
     {
-        let section = section(check);
-        if text.len() + section.len() <= SUMMARY_BYTES_MAX {
+        let section = section(check, room.section_bytes_max);
+        if text.len() + section.len() + HIDDEN_BYTES_MAX <= room.bytes_max {
             text += &section;
         } else {
             hidden += 1;
@@ -157,25 +174,34 @@ pub fn summary(run: &Run) -> String {
     text
 }
 
-fn table(checks: &[&CheckRun]) -> String {
-    let rows = checks.iter().map(|check| format!("| {} | {} |\n", markup(&check.name), markup(&ended(check))));
-    format!("| check | |\n|---|---|\n{}", rows.collect::<String>())
+fn table(checks: &[&CheckRun], bytes_max: usize) -> String {
+    let mut table = "| check | |\n|---|---|\n".to_owned();
+    for (at, check) in checks.iter().enumerate() {
+        let row = format!("| {} | {} |\n", markup(&check.name), markup(&ended(check)));
+        if table.len() + row.len() > bytes_max {
+            let _ = writeln!(table, "| and {} more | |", checks.len() - at);
+            break;
+        }
+        table += &row;
+    }
+    table
 }
 
 fn warned(check: &CheckRun) -> Vec<String> {
     verdicts(check, Verdict::Warned).into_iter().chain(odd(check)).collect()
 }
 
-fn section(check: &CheckRun) -> String {
+fn section(check: &CheckRun, bytes_max: usize) -> String {
     let judgements = check.judgements.iter().filter(|judgement| judgement.verdict != Verdict::Passed).map(judged);
     let points = check.faults.iter().cloned().chain(judgements).chain(odd(check));
     let points: String = points.map(|point| format!("- {}\n", markup(&point))).collect();
     let report = check.report.as_ref().filter(|_| check.conclusion == Some(Conclusion::Failure));
     let cases = report.and_then(|report| report.cases.as_ref());
-    let cases =
-        cases.map(|cases| blocks(&cases.failures.items, cases.failures.left_out_count, case, |case| &case.message));
+    let cases = cases.map(|cases| &cases.failures);
+    let cases = cases.map(|all| blocks(&all.items, all.left_out_count, bytes_max, case, |case| &case.message));
     let findings = report.and_then(|report| report.findings.as_ref());
-    let findings = findings.map(|findings| blocks(&findings.list.items, findings.list.left_out_count, finding, |_| ""));
+    let findings = findings.map(|findings| &findings.list);
+    let findings = findings.map(|all| blocks(&all.items, all.left_out_count, bytes_max, finding, |_| ""));
     let details = [cases, findings].into_iter().flatten().collect::<String>();
     if points.is_empty() && details.is_empty() {
         return String::new();
@@ -184,7 +210,13 @@ fn section(check: &CheckRun) -> String {
 }
 
 /// Each in a line, with what was said folded beneath.
-fn blocks<T>(items: &[T], left_out_count: u64, words: fn(&T) -> String, message: fn(&T) -> &str) -> String {
+fn blocks<T>(
+    items: &[T],
+    left_out_count: u64,
+    bytes_max: usize,
+    words: fn(&T) -> String,
+    message: fn(&T) -> &str,
+) -> String {
     let (mut text, mut hidden) = (String::new(), left_out_count);
     for item in items {
         let message = beginning(message(item), MESSAGE_BYTES_MAX);
@@ -194,42 +226,16 @@ fn blocks<T>(items: &[T], left_out_count: u64, words: fn(&T) -> String, message:
         } else {
             format!("<div>{line}</div>\n")
         };
-        if text.len() + block.len() <= SECTION_BYTES_MAX {
+        if text.len() + block.len() <= bytes_max {
             text += &block;
         } else {
-            hidden += 1;
+            hidden = hidden.saturating_add(1);
         }
     }
     if hidden > 0 {
         let _ = writeln!(text, "<div>and {hidden} more</div>");
     }
     text
-}
-
-/// A text in one line that means nothing but itself in Markdown and in a table.
-fn markup(text: &str) -> String {
-    let mut safe = String::new();
-    for c in one_line(text).chars() {
-        match c {
-            '&' | '<' | '>' => safe += &escaped(&c.to_string()),
-            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '|' | '#' | '~' | '@' | '!' => {
-                let _ = write!(safe, "&#{};", u32::from(c));
-            }
-            c => safe.push(c),
-        }
-    }
-    safe
-}
-
-/// A text as HTML shows it. Without a blank line: one would end the block of HTML, and what follows would be Markdown.
-fn escaped(text: &str) -> String {
-    let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('@', "&#64;");
-    let lines = text.lines().map(|line| if line.trim().is_empty() { "&#8203;" } else { line });
-    lines.collect::<Vec<_>>().join("\n")
-}
-
-fn beginning(text: &str, bytes_max: usize) -> &str {
-    &text[..text.floor_char_boundary(bytes_max)]
 }
 
 #[cfg(test)]

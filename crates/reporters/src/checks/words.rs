@@ -83,7 +83,7 @@ pub fn finding(finding: &Finding) -> String {
 
 /// The first ones in words, and how many more there are.
 pub fn some<T>(kept: &Kept<T>, count_max: usize, what: &str, words: fn(&T) -> String) -> Vec<String> {
-    let hidden = kept.items.len().saturating_sub(count_max) as u64 + kept.left_out_count;
+    let hidden = kept.left_out_count.saturating_add(kept.items.len().saturating_sub(count_max) as u64);
     let shown = kept.items.iter().take(count_max).map(words);
     shown.chain((hidden > 0).then(|| format!("and {hidden} more {what}"))).collect()
 }

@@ -18,6 +18,7 @@ pub(crate) use owner::is_local;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
+pub use trust::root_certs;
 use watch::Watch;
 
 /// The shortest pause between two attempts.

@@ -17,7 +17,7 @@ const CERTIFICATE_BYTES_MAX: u64 = 8 << 20;
 
 /// Those that this machine trusts, which an authority of one's own can be among; where it has no such list, those that
 /// Mozilla trusts. Read once.
-pub(super) fn root_certs() -> Result<RootCerts, String> {
+pub fn root_certs() -> Result<RootCerts, String> {
     static KNOWN: OnceLock<Result<RootCerts, String>> = OnceLock::new();
     KNOWN.get_or_init(|| trusted(std::env::var_os("SSL_CERT_FILE").map(PathBuf::from).as_deref())).clone()
 }

@@ -109,7 +109,7 @@ fn the_summary_has_failures_first_and_folds_what_is_fine() {
     <details><summary>✗ shop::adds (tests/a,b.py:7): assert 1 == 2</summary>
     <pre>assert 1 == 2
     &#8203;
-    &lt;script&gt;alert(1)&lt;/script&gt; &#64;everyone</pre></details>
+    &lt;script&gt;alert(1)&lt;/script&gt; &#64;&#8203;everyone</pre></details>
     ");
     let fine = run(vec![passed("lint").judged()]);
     assert_snapshot!(summary(&fine), @r"

@@ -1,0 +1,104 @@
+//! Makes every call that Cutover makes to GitHub, against a server that validates them: `tools/github/make` runs it.
+//!
+//! `GITHUB_API_URL` says where the server is. Its answers are made up, so that only whether it takes a call is of interest;
+//! the first one that it does not take ends this with its fault.
+
+use cutover_core::check::run::{Attempt, CheckRun, Exit, Run};
+use cutover_core::check::{
+    CaseCounts, CaseFailure, CaseOutcome, Cases, Counted, Gate, Judgement, Kept, Report, Verdict,
+};
+use cutover_core::secret::Secret;
+use cutover_reporters::github::check_run::{self, Told};
+use cutover_reporters::github::comment::{self, Place, Section};
+use cutover_reporters::github::deployment::{self, State, Wish};
+use cutover_reporters::github::{Access, Client, CommitId, Fault, Patience, RealPace, login, pull, status};
+use jiff::Timestamp;
+use std::error::Error;
+use ureq::tls::RootCerts;
+
+const URL: &str = "https://github.com/shop/app/actions/runs/1";
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let access = Access {
+        api: std::env::var("GITHUB_API_URL")?,
+        token: Secret::new("a token that no one knows"),
+        login: None,
+        repository: "shop/app".parse()?,
+        certs: RootCerts::WebPki,
+    };
+    let client = Client::new(access, Box::new(RealPace), Patience::default())?;
+    let commit: CommitId = "c".repeat(40).parse()?;
+    for failure_count in [0, 1, 120, 600] {
+        checks(&client, &commit, &run(failure_count))?;
+    }
+    for id in ["one", "two"] {
+        deployments(&client, &commit, id)?;
+    }
+    for owner in ["stranger", "ä&b"] {
+        pull::with_head(&client, owner, "feature/#1?x=y", &commit)?;
+    }
+    let survived = client.survived();
+    println!("{} requests, {} of them in trouble", survived.request_count, survived.trouble_count);
+    Ok(())
+}
+
+fn checks(client: &Client, commit: &CommitId, run: &Run) -> Result<(), Fault> {
+    for state in [status::State::Pending, status::State::Success, status::State::Failure, status::State::Error] {
+        status::write(client, commit, "cutover: shop", state, &"ä".repeat(200), URL)?;
+    }
+    let id = check_run::begin(client, commit, "cutover: shop (a, b)", "key", URL)?;
+    match check_run::complete(client, &id, &Told::new(run, "")) {
+        // An answer that is made up does not say that it was heard.
+        Ok(()) | Err(Fault::Unheard { .. }) => {}
+        Err(fault) => return Err(fault),
+    }
+    check_run::lines_of(client, commit, "cutover: shop")?;
+    let login = login(client)?;
+    // The comment that such a server lists is by its author, and is changed; whoever is nobody makes one.
+    for login in [login.as_str(), "octocat", "nobody"] {
+        let place = Place { pull: 7, project: "shop", login };
+        comment::keep(client, place, &Section::checks("", run, "", URL))?;
+    }
+    Ok(())
+}
+
+fn deployments(client: &Client, commit: &CommitId, id: &str) -> Result<(), Fault> {
+    let wish = Wish { commit, environment: "pr-12 & more", project: "shop", id, description: &"long ".repeat(100) };
+    for is_resumed in [false, true] {
+        let number = deployment::begin(client, &wish, is_resumed)?;
+        for state in [State::InProgress, State::Success, State::Failure, State::Error, State::Inactive] {
+            deployment::tell(client, number, state, &"long ".repeat(100), URL, Some("https://shop.example"))?;
+            deployment::tell(client, number, state, "", URL, None)?;
+        }
+        deployment::deactivate_predecessors(client, &wish, number, URL)?;
+    }
+    Ok(())
+}
+
+/// A run of which so many cases failed.
+fn run(failure_count: u32) -> Run {
+    let failure = |number| CaseFailure {
+        suite: "shop".to_owned(),
+        name: format!("case {number} \u{1f600}"),
+        file: Some("tests/shop.py".to_owned()),
+        line: (number % 2 == 0).then_some(number),
+        outcome: CaseOutcome::Failed,
+        message: "assert 1 == 2\n".repeat(50),
+        seconds: None,
+    };
+    let failures = Kept { items: (0..failure_count).map(failure).collect(), left_out_count: 0 };
+    let counts = CaseCounts { passed: 3, failed: failure_count.into(), ..CaseCounts::default() };
+    let cases = Cases { counts, failures, ..Cases::default() };
+    let verdict = if failure_count == 0 { Verdict::Passed } else { Verdict::Failed };
+    let judgement = Judgement { gate: Gate::TestsPass, verdict, words: "tests must pass".to_owned() };
+    let attempt = Attempt { started_at: Timestamp::UNIX_EPOCH, seconds: 1.5, exit: Exit::Code(0) };
+    let check = CheckRun {
+        attempts: vec![attempt],
+        judgements: vec![judgement],
+        report: Some(Report { cases: Some(cases), ..Report::default() }),
+        ..CheckRun::queued("unit")
+    };
+    let mut run = Run::new(Timestamp::UNIX_EPOCH, 3.25, vec![check.judged()]);
+    run.totals.lines = Some(Counted { covered: 832, total: 1_000 });
+    run
+}

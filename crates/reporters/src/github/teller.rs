@@ -1,0 +1,182 @@
+//! Tells GitHub of a deployment while it goes on: a deployment with statuses, and a section of the comment.
+
+use super::client::Client;
+use super::comment::{self, Place, Section};
+use super::deployment::{DeploymentNumber, State, Wish, begin, deactivate_predecessors, tell};
+use super::fault::Fault;
+use super::names::{CommitId, login};
+use crate::markdown::markup;
+use crate::{Reporter, duration};
+use cutover_core::event::Event;
+use cutover_core::next::DeploymentOutcome;
+use cutover_core::plan::{Plan, PlanKind};
+use std::io;
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+/// Where a deployment is told.
+#[derive(Debug, Clone)]
+pub struct Stage {
+    /// The page with the logs.
+    pub log_url: String,
+    /// Where what is deployed can be seen.
+    pub environment_url: Option<String>,
+    /// The pull request that the run is about, and the commits that stand for it.
+    pub pull: Option<(u64, Vec<CommitId>)>,
+}
+
+/// Tells GitHub. What it does not take is a warning to whoever started the deployment.
+pub struct DeploymentTeller {
+    client: Client,
+    stage: Stage,
+    warnings: Sender<String>,
+    begun: Vec<Begun>,
+}
+
+/// A deployment that was begun here.
+struct Begun {
+    plan: Plan,
+    /// None where GitHub does not have it.
+    number: Option<DeploymentNumber>,
+}
+
+impl DeploymentTeller {
+    /// Tells through this client, and warns through `warnings`.
+    pub fn new(client: Client, stage: Stage, warnings: Sender<String>) -> Self {
+        Self { client, stage, warnings, begun: Vec::new() }
+    }
+
+    fn begin(&mut self, plan: &Plan, is_resumed: bool) {
+        let is_known = self.begun.iter().any(|one| one.plan.deployment == plan.deployment);
+        // A restart brings nothing live, and what has no commit cannot be told of.
+        if is_known || plan.kind == PlanKind::Restart || plan.commit.is_empty() {
+            return;
+        }
+        let began = wish(plan).and_then(|(commit, description)| {
+            let id = plan.deployment.to_string();
+            let wish = wish_of(plan, &commit, &description, &id);
+            let number = begin(&self.client, &wish, is_resumed).map_err(|fault| fault.to_string())?;
+            self.status(number, State::InProgress, &description).map_err(|fault| fault.to_string())?;
+            Ok(number)
+        });
+        let number = began.map_err(|why| self.warn(&why)).ok();
+        // The steps are not told, and of many hosts they are many.
+        self.begun.push(Begun { plan: Plan { steps: Vec::new(), ..plan.clone() }, number });
+    }
+
+    fn end(&mut self, outcome: Option<DeploymentOutcome>, elapsed_ms: u64) {
+        let mut begun = std::mem::take(&mut self.begun);
+        let Some(last) = begun.pop() else { return };
+        // Of several hosts each may have had something unfinished to take back first.
+        for earlier in begun.iter().filter_map(|earlier| earlier.number) {
+            let told = self.status(earlier, State::Error, "it was unfinished, and ended before another one");
+            told.unwrap_or_else(|fault| self.warn(&fault.to_string()));
+        }
+        let took = duration(Duration::from_millis(elapsed_ms));
+        let (state, words) = ended(&last.plan, outcome, &took);
+        if let Some(number) = last.number {
+            self.conclude(&last.plan, number, state, &words).unwrap_or_else(|why| self.warn(&why));
+        }
+        self.comment(&last.plan, state, &words).unwrap_or_else(|fault| self.warn(&fault.to_string()));
+    }
+
+    fn conclude(&self, plan: &Plan, number: DeploymentNumber, state: State, words: &str) -> Result<(), String> {
+        self.status(number, state, words).map_err(|fault| fault.to_string())?;
+        if state != State::Success {
+            return Ok(());
+        }
+        let (commit, description) = wish(plan)?;
+        let id = plan.deployment.to_string();
+        let wish = wish_of(plan, &commit, &description, &id);
+        let told = deactivate_predecessors(&self.client, &wish, number, &self.stage.log_url);
+        told.map(drop).map_err(|fault| fault.to_string())
+    }
+
+    fn status(&self, number: DeploymentNumber, state: State, words: &str) -> Result<(), Fault> {
+        let Stage { log_url, environment_url, .. } = &self.stage;
+        tell(&self.client, number, state, words, log_url, environment_url.as_deref())
+    }
+
+    fn comment(&self, plan: &Plan, state: State, words: &str) -> Result<(), Fault> {
+        let Some((pull, commits)) = &self.stage.pull else { return Ok(()) };
+        if !commits.iter().any(|commit| commit.to_string() == plan.commit) {
+            return Ok(());
+        }
+        let section = section(plan, state, words, &self.stage);
+        let login = login(&self.client)?;
+        let place = Place { pull: *pull, project: plan.project.as_str(), login: &login };
+        comment::keep(&self.client, place, &section).map(drop)
+    }
+
+    fn warn(&self, why: &str) {
+        // Whoever does not listen any more does not want to be warned.
+        let _heard = self.warnings.send(why.to_owned());
+    }
+}
+
+impl Reporter for DeploymentTeller {
+    /// Tells how a deployment begins and how it ends; what lies between is in the run's log.
+    fn tell(&mut self, event: &Event) -> io::Result<()> {
+        match event {
+            Event::Began { plan, resumed, .. } => self.begin(plan, *resumed),
+            Event::OnHost { happened, .. } => {
+                if let Event::Began { plan, resumed, .. } = &**happened {
+                    self.begin(plan, *resumed);
+                }
+            }
+            Event::Ended { outcome, elapsed_ms, .. } => self.end(Some(*outcome), *elapsed_ms),
+            Event::FleetEnded { outcome, elapsed_ms, .. } => self.end(*outcome, *elapsed_ms),
+            Event::Recorded { .. }
+            | Event::Progressed { .. }
+            | Event::Output { .. }
+            | Event::Probed { .. }
+            | Event::Waiting { .. }
+            | Event::Fleet { .. }
+            | Event::Stands { .. }
+            | Event::Wave { .. } => {}
+        }
+        Ok(())
+    }
+}
+
+/// The commit and the description of what a plan brings live.
+fn wish(plan: &Plan) -> Result<(CommitId, String), String> {
+    let commit = plan.commit.parse().map_err(|error| format!("GitHub is not told of the deployment: {error}"))?;
+    let verb = match plan.kind {
+        PlanKind::Deploy => "deploy",
+        PlanKind::Rollback => "roll back to",
+        PlanKind::Restart => "restart",
+    };
+    Ok((commit, format!("{verb} {}", plan.release)))
+}
+
+fn wish_of<'a>(plan: &'a Plan, commit: &'a CommitId, description: &'a str, id: &'a str) -> Wish<'a> {
+    Wish { commit, environment: plan.environment.as_str(), project: plan.project.as_str(), id, description }
+}
+
+fn ended(plan: &Plan, outcome: Option<DeploymentOutcome>, took: &str) -> (State, String) {
+    let before = plan.original.as_ref().map(|release| format!(", {release} is live and healthy")).unwrap_or_default();
+    match outcome {
+        Some(DeploymentOutcome::Deployed) => (State::Success, format!("{} went live in {took}", plan.release)),
+        Some(DeploymentOutcome::RolledBack) => (State::Failure, format!("rolled back after {took}{before}")),
+        Some(DeploymentOutcome::Failed) => (State::Failure, format!("failed after {took}, nothing was switched")),
+        Some(DeploymentOutcome::Stuck) => (State::Error, format!("stuck after {took}: a person is needed")),
+        None => (State::Error, format!("after {took} nobody knows how it ended: look at its hosts")),
+    }
+}
+
+fn section(plan: &Plan, state: State, words: &str, stage: &Stage) -> Section {
+    let mark = if state == State::Success { "✓" } else { "✗" };
+    let environment = plan.environment.as_str();
+    let link = stage.environment_url.as_ref().map(|url| format!(" · [Open]({url})")).unwrap_or_default();
+    let commit: String = plan.commit.chars().take(7).collect();
+    let dirty = if plan.dirty { " with uncommitted changes" } else { "" };
+    let text = format!(
+        "**{}**: {mark} {}\n\n`{commit}`{dirty} {} · [Logs]({}){link}",
+        markup(environment),
+        markup(words),
+        markup(&plan.subject),
+        stage.log_url,
+    );
+    Section::new(&format!("deploy {environment}"), &text)
+}

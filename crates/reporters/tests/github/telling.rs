@@ -1,0 +1,130 @@
+//! A deployment's events, as GitHub is told of them.
+
+use crate::support::{World, commit};
+use cutover_core::event::Event;
+use cutover_core::next::DeploymentOutcome;
+use cutover_core::plan::{Plan, PlanKind};
+use cutover_reporters::Reporter;
+use cutover_reporters::github::comment::{self, Place, Section};
+use cutover_reporters::github::{DeploymentTeller, Stage};
+use cutover_testkit::{minute, plan};
+use std::sync::mpsc::{self, Receiver};
+
+fn the_plan(id: &str, kind: PlanKind) -> Plan {
+    Plan {
+        deployment: id.parse().unwrap(),
+        commit: "a".repeat(40),
+        kind,
+        subject: "Sell @more #1".to_owned(),
+        ..plan(Vec::new())
+    }
+}
+
+fn teller(world: &World, commits: &[&str]) -> (DeploymentTeller, Receiver<String>) {
+    let (send, warnings) = mpsc::channel();
+    let pull = Some((7, commits.iter().map(|digit| commit(digit)).collect()));
+    let stage =
+        Stage { log_url: "https://run".to_owned(), environment_url: Some("https://shop.example".to_owned()), pull };
+    (DeploymentTeller::new(world.another(), stage, send), warnings)
+}
+
+fn began(id: &str, kind: PlanKind) -> Event {
+    Event::Began { plan: Box::new(the_plan(id, kind)), resumed: false, at: minute(0) }
+}
+
+fn ended(outcome: DeploymentOutcome) -> Event {
+    Event::Ended { outcome, at: minute(1), elapsed_ms: 3_200 }
+}
+
+fn states(world: &World) -> Vec<Vec<String>> {
+    world.github.deployments().into_iter().map(|(_, _, states)| states).collect()
+}
+
+const ID: &str = "20261121T101500-0001";
+
+#[test]
+fn each_outcome_has_its_state_and_a_link_to_the_log() {
+    for (outcome, state) in [
+        (DeploymentOutcome::Deployed, "success"),
+        (DeploymentOutcome::RolledBack, "failure"),
+        (DeploymentOutcome::Failed, "failure"),
+        (DeploymentOutcome::Stuck, "error"),
+    ] {
+        let world = World::new();
+        let (mut teller, warnings) = teller(&world, &[]);
+        teller.tell(&began(ID, PlanKind::Deploy)).unwrap();
+        assert_eq!(states(&world), [["in_progress"]], "it is told while it goes on");
+        teller.tell(&ended(outcome)).unwrap();
+
+        assert_eq!(states(&world), [["in_progress", state]]);
+        let last = world.github.deployment_statuses().pop().unwrap();
+        assert_eq!(
+            (&last["log_url"], &last["environment_url"]),
+            (&"https://run".into(), &"https://shop.example".into())
+        );
+        assert!(world.github.comments(7).is_empty(), "the commit is not the pull request's");
+        assert_eq!(warnings.try_iter().count(), 0);
+    }
+}
+
+#[test]
+fn a_pull_request_s_own_commit_is_told_in_its_comment_beside_the_checks() {
+    let world = World::new();
+    let project = the_plan(ID, PlanKind::Deploy).project;
+    let place = Place { pull: 7, project: project.as_str(), login: "github-actions[bot]" };
+    comment::keep(&world.client, place, &Section::new("checks", "all checks")).unwrap();
+    let (mut teller, _warnings) = teller(&world, &["b", "a"]);
+    teller.tell(&began(ID, PlanKind::Deploy)).unwrap();
+    teller.tell(&ended(DeploymentOutcome::Deployed)).unwrap();
+
+    let comments = world.github.comments(7);
+    assert_eq!(comments.len(), 1);
+    let body = &comments[0].1;
+    for words in ["all checks", "went live in 3.20s", "[Logs](https://run)", "[Open](https://shop.example)"] {
+        assert!(body.contains(words), "{words} in {body}");
+    }
+    assert!(!body.contains("@more") && !body.contains("#1"), "{body}");
+}
+
+#[test]
+fn a_change_of_several_hosts_is_one_deployment() {
+    let world = World::new();
+    let (mut teller, _warnings) = teller(&world, &[]);
+    let on = |host: &str, event: Event| Event::OnHost { host: host.to_owned(), happened: Box::new(event) };
+    let hosts = vec!["web-1".to_owned(), "web-2".to_owned()];
+    teller.tell(&Event::Fleet { hosts, at: minute(0) }).unwrap();
+    for host in ["web-1", "web-2"] {
+        teller.tell(&on(host, began(ID, PlanKind::Deploy))).unwrap();
+    }
+    teller.tell(&on("web-1", ended(DeploymentOutcome::Deployed))).unwrap();
+    assert_eq!(states(&world), [["in_progress"]], "others go on");
+    let outcome = Some(DeploymentOutcome::RolledBack);
+    teller.tell(&Event::FleetEnded { outcome, at: minute(1), elapsed_ms: 3_200 }).unwrap();
+    assert_eq!(states(&world), [["in_progress", "failure"]]);
+}
+
+#[test]
+fn a_restart_and_what_has_no_commit_is_no_deployment() {
+    let world = World::new();
+    let (mut teller, warnings) = teller(&world, &["a"]);
+    teller.tell(&began(ID, PlanKind::Restart)).unwrap();
+    teller.tell(&ended(DeploymentOutcome::Deployed)).unwrap();
+    let nameless = Plan { commit: String::new(), ..the_plan(ID, PlanKind::Deploy) };
+    teller.tell(&Event::Began { plan: Box::new(nameless), resumed: false, at: minute(0) }).unwrap();
+    teller.tell(&ended(DeploymentOutcome::Deployed)).unwrap();
+    assert!(world.github.received().is_empty());
+    assert_eq!(warnings.try_iter().count(), 0);
+}
+
+#[test]
+fn a_token_that_may_not_costs_one_warning_for_each_right_that_it_lacks() {
+    let world = World::new();
+    world.github.refuse("deployments");
+    world.github.refuse("pull-requests");
+    let (mut teller, warnings) = teller(&world, &["a"]);
+    teller.tell(&began(ID, PlanKind::Deploy)).unwrap();
+    teller.tell(&ended(DeploymentOutcome::Deployed)).unwrap();
+    let warnings: Vec<String> = warnings.try_iter().collect();
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert!(warnings[0].contains("`deployments: write`") && warnings[1].contains("`pull-requests: write`"));
+}

@@ -1,0 +1,220 @@
+//! A GitHub that is none: the part of its REST API that Cutover speaks, in memory, on this machine.
+//!
+//! It answers with all that GitHub's own description of the API demands and refuses what that refuses. What goes wrong out
+//! there can be ordered: [`Mishap`]s befall the next requests that fit, in the order in which they were ordered. Nothing here
+//! waits for time to pass.
+
+mod http;
+mod objects;
+mod routes;
+mod state;
+
+pub use http::Received;
+pub use state::{LOGIN, Limits, TOKEN_BYTES_MIN};
+
+use http::{Reply, read_request, write_reply};
+use serde_json::Value;
+use state::State;
+use std::collections::VecDeque;
+use std::io::{self, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+
+/// What befalls a request.
+#[derive(Debug, Clone)]
+pub enum Mishap {
+    /// None: this request is let through, and the next mishap befalls one after it.
+    Spared,
+    /// This status with these headers and this message, and nothing is done.
+    Answer(u16, Vec<(&'static str, String)>, &'static str),
+    /// It is done, and the answer says 502.
+    DoneAndBroken,
+    /// It is done, and the answer is cut in the middle.
+    DoneAndCut,
+    /// Nothing is done, and the connection ends without an answer.
+    HungUp,
+    /// Nothing is done, and no answer comes for as long as the other side waits for one.
+    Silent,
+    /// It is done, and no answer comes.
+    DoneAndSilent,
+}
+
+/// A mishap, and which requests it befalls.
+struct Ordered {
+    method: &'static str,
+    part: String,
+    mishap: Mishap,
+}
+
+/// A running fake. It ends when it is dropped.
+pub struct FakeGitHub {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    ended: Arc<AtomicBool>,
+    listener: Option<JoinHandle<()>>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    mishaps: Mutex<VecDeque<Ordered>>,
+    received: Mutex<Vec<Received>>,
+}
+
+impl FakeGitHub {
+    /// Begins to answer on a port of the system's choice, for the repository `shop/app` and whoever has this token.
+    pub fn start(token: &str) -> io::Result<Self> {
+        Self::listen(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), token)
+    }
+
+    /// The same at this address.
+    pub fn listen(address: SocketAddr, token: &str) -> io::Result<Self> {
+        let listener = TcpListener::bind(address)?;
+        let address = listener.local_addr()?;
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State::new(token)),
+            mishaps: Mutex::default(),
+            received: Mutex::default(),
+        });
+        let ended = Arc::new(AtomicBool::new(false));
+        let (theirs, over) = (Arc::clone(&shared), Arc::clone(&ended));
+        let listener = thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                if over.load(Ordering::SeqCst) {
+                    return;
+                }
+                let shared = Arc::clone(&theirs);
+                // A client that went away is no concern of a server.
+                thread::spawn(move || shared.serve(&stream).ok());
+            }
+        });
+        Ok(Self { address, shared, ended, listener: Some(listener) })
+    }
+
+    /// The API's address.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Lets this befall the next request of this method whose path contains `part`.
+    pub fn order(&self, method: &'static str, part: &str, mishap: Mishap) {
+        held(&self.shared.mishaps).push_back(Ordered { method, part: part.to_owned(), mishap });
+    }
+
+    /// How many ordered mishaps have not befallen anybody yet.
+    pub fn outstanding_count(&self) -> usize {
+        held(&self.shared.mishaps).len()
+    }
+
+    /// Takes a permission from the token: `checks`, `statuses`, `deployments`, `pull-requests`.
+    pub fn refuse(&self, permission: &'static str) {
+        held(&self.shared.state).refused.insert(permission);
+    }
+
+    /// What was asked so far.
+    pub fn received(&self) -> Vec<Received> {
+        held(&self.shared.received).clone()
+    }
+
+    /// The comments on a pull request: author and text.
+    pub fn comments(&self, pull: u64) -> Vec<(String, String)> {
+        held(&self.shared.state).comments_on(pull)
+    }
+
+    /// Lets somebody else comment.
+    pub fn comment_as(&self, login: &str, pull: u64, body: &str) {
+        held(&self.shared.state).add_comment(login, pull, body);
+    }
+
+    /// Opens a pull request.
+    pub fn open_pull(&self, number: u64, owner: &str, branch: &str, sha: &str) {
+        held(&self.shared.state).open_pull(number, owner, branch, sha);
+    }
+
+    /// The check runs, as GitHub shows them, each with all its annotations under `annotations`.
+    pub fn check_runs(&self) -> Vec<Value> {
+        held(&self.shared.state).check_runs.clone()
+    }
+
+    /// The commit statuses, the oldest first.
+    pub fn statuses(&self) -> Vec<Value> {
+        held(&self.shared.state).statuses.clone()
+    }
+
+    /// The deployments, the oldest first: environment, commit and the states that they had.
+    pub fn deployments(&self) -> Vec<(String, String, Vec<String>)> {
+        held(&self.shared.state).deployments_told()
+    }
+
+    /// The statuses of all deployments, the oldest first.
+    pub fn deployment_statuses(&self) -> Vec<Value> {
+        held(&self.shared.state).all_deployment_statuses()
+    }
+}
+
+impl Drop for FakeGitHub {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::SeqCst);
+        // Whoever connects once more wakes the listener, which then sees that it is over.
+        let _woken = TcpStream::connect(self.address);
+        if let Some(listener) = self.listener.take() {
+            let _ended = listener.join();
+        }
+    }
+}
+
+impl Shared {
+    fn serve(&self, stream: &TcpStream) -> io::Result<()> {
+        let Some(request) = read_request(stream)? else { return Ok(()) };
+        held(&self.received).push(request.clone());
+        let mishap = self.befalling(&request);
+        match mishap {
+            None | Some(Mishap::Spared) => write_reply(stream, &self.answer(&request)),
+            Some(Mishap::Answer(status, headers, message)) => {
+                let mut reply = Reply::refusal(status, message);
+                reply.headers.extend(headers);
+                write_reply(stream, &reply)
+            }
+            Some(Mishap::DoneAndBroken) => {
+                self.answer(&request);
+                write_reply(stream, &Reply::refusal(502, "Server Error"))
+            }
+            Some(Mishap::DoneAndCut) => cut(stream, &self.answer(&request)),
+            Some(Mishap::HungUp) => Ok(()),
+            Some(Mishap::Silent) => until_gone(stream),
+            Some(Mishap::DoneAndSilent) => {
+                self.answer(&request);
+                until_gone(stream)
+            }
+        }
+    }
+
+    fn answer(&self, request: &Received) -> Reply {
+        routes::answer(&mut held(&self.state), request)
+    }
+
+    fn befalling(&self, request: &Received) -> Option<Mishap> {
+        let mut mishaps = held(&self.mishaps);
+        let fits = |one: &Ordered| one.method == request.method && request.path.contains(&one.part);
+        let at = mishaps.iter().position(fits)?;
+        mishaps.remove(at).map(|one| one.mishap)
+    }
+}
+
+/// The head of an answer and half of its body.
+fn cut(mut stream: &TcpStream, reply: &Reply) -> io::Result<()> {
+    let whole = reply.bytes();
+    stream.write_all(&whole[..whole.len() - reply.body.to_string().len() / 2 - 1])
+}
+
+/// Waits until the other side has had enough.
+fn until_gone(mut stream: &TcpStream) -> io::Result<()> {
+    let mut rest = [0; 1024];
+    while stream.read(&mut rest)? > 0 {}
+    Ok(())
+}
+
+fn held<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}

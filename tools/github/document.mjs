@@ -1,0 +1,31 @@
+// Makes the document that Prism reads: GitHub's own, without its example of a link to a next page, which leads away from the
+// server that is asked, and is followed by nobody.
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+const work = process.argv[2];
+const source = join(work, "node_modules/@octokit/openapi/generated/api.github.com.json");
+const document = JSON.parse(readFileSync(source, "utf8"));
+const headers = Object.values(document.components.headers ?? {});
+for (const header of headers) {
+  delete header.example;
+  delete header.examples;
+}
+// Its example of a list of pull requests is none by its own rules.
+delete document.paths["/repos/{owner}/{repo}/pulls"].get.responses["200"].content["application/json"].examples;
+// What it lists is ours, so that it is changed.
+const listed = (path, change) => {
+  const content = document.paths[path].get.responses["200"].content["application/json"];
+  const found = Object.values(content.examples)[0];
+  const name = found.$ref?.split("/").at(-1);
+  change((name ? document.components.examples[name] : found).value[0]);
+};
+listed("/repos/{owner}/{repo}/issues/{issue_number}/comments", (comment) => {
+  comment.body = "<!-- cutover:comment shop -->";
+});
+listed("/repos/{owner}/{repo}/deployments", (deployment) => {
+  Object.assign(deployment, { id: 0, payload: { cutover: { project: "shop", deployment: "before" } } });
+});
+writeFileSync(join(work, "document.json"), JSON.stringify(document));
+const version = JSON.parse(readFileSync(join(work, "node_modules/@octokit/openapi/package.json"), "utf8")).version;
+console.log(`@octokit/openapi ${version}: ${Object.keys(document.paths).length} paths`);

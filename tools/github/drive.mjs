@@ -1,0 +1,93 @@
+// Does with GitHub's own client what Cutover does, and more, through Prism to the fake. Prism answers with an error of its own
+// where a request or an answer is not as GitHub describes it.
+import assert from "node:assert/strict";
+import { Octokit } from "@octokit/rest";
+
+const [validated, direct] = process.argv.slice(2);
+const request = { log: { debug() {}, info() {}, warn() {}, error() {} }, auth: process.env.GITHUB_TOKEN };
+const octokit = new Octokit({ ...request, baseUrl: validated });
+const behind = new Octokit({ ...request, baseUrl: direct });
+const repo = { owner: "shop", repo: "app" };
+const sha = "c".repeat(40);
+let answers = 0;
+octokit.hook.after("request", () => void answers++);
+
+let refusals = 0;
+async function refused(status, promise) {
+  const error = await promise.then(() => assert.fail("it was taken"), (error) => error);
+  assert.equal(error.status, status, error.message);
+  refusals++;
+}
+
+// Statuses.
+for (const state of ["pending", "success", "failure", "error"]) {
+  const made = await octokit.rest.repos.createCommitStatus({ ...repo, sha, state, context: "c", description: "d", target_url: "https://x" });
+  assert.equal(made.status, 201);
+}
+const statuses = await octokit.rest.repos.listCommitStatusesForRef({ ...repo, ref: sha });
+assert.deepEqual(statuses.data.map((one) => one.state), ["error", "failure", "success", "pending"]);
+
+// Check runs.
+const run = await octokit.rest.checks.create({ ...repo, name: "cutover: shop", head_sha: sha, status: "in_progress", external_id: "k", started_at: "2026-11-21T10:00:00Z" });
+assert.equal(run.status, 201);
+const annotation = (line) => ({ path: "shop.py", start_line: line, end_line: line, annotation_level: "failure", message: "m", title: "t" });
+const annotations = Array.from({ length: 50 }, (_, at) => annotation(at + 1));
+const check_run_id = run.data.id;
+const output = { title: "t", summary: "s", annotations };
+await octokit.rest.checks.update({ ...repo, check_run_id, status: "completed", conclusion: "failure", completed_at: "2026-11-21T10:00:00Z", output });
+await octokit.rest.checks.update({ ...repo, check_run_id, output: { ...output, annotations: [annotation(51)] } });
+const shown = await octokit.rest.checks.get({ ...repo, check_run_id });
+assert.equal(shown.data.output.annotations_count, 51);
+assert.equal(shown.data.conclusion, "failure");
+const runs = await octokit.rest.checks.listForRef({ ...repo, ref: sha, check_name: "cutover: shop", filter: "all" });
+assert.equal(runs.data.total_count, 1);
+// Prism itself refuses what GitHub's document forbids, so the fake is asked for that without it.
+await refused(422, behind.rest.checks.update({ ...repo, check_run_id, output: { ...output, annotations: [...annotations, annotation(51)] } }));
+await refused(422, behind.rest.checks.update({ ...repo, check_run_id, output: { title: "t", summary: "ä".repeat(32_768) } }));
+await refused(404, octokit.rest.checks.get({ ...repo, check_run_id: 1 }));
+
+// Comments, over several pages.
+for (let at = 0; at < 130; at++) {
+  const made = await octokit.rest.issues.createComment({ ...repo, issue_number: 7, body: `comment ${at}` });
+  assert.equal(made.status, 201);
+}
+const pages = [];
+for (let page = 1; page <= 2; page++) {
+  const listed = await octokit.rest.issues.listComments({ ...repo, issue_number: 7, per_page: 100, page });
+  pages.push(listed.data.length);
+}
+assert.deepEqual(pages, [100, 30]);
+const all = await behind.paginate(behind.rest.issues.listComments, { ...repo, issue_number: 7, per_page: 50 });
+assert.equal(all.length, 130);
+const changed = await octokit.rest.issues.updateComment({ ...repo, comment_id: all[0].id, body: "x".repeat(65_536) });
+assert.equal(changed.data.body.length, 65_536);
+await refused(422, behind.rest.issues.updateComment({ ...repo, comment_id: all[0].id, body: "x".repeat(65_537) }));
+
+// Deployments.
+const wish = { ...repo, ref: sha, environment: "production", auto_merge: false, required_contexts: [], payload: { cutover: { project: "shop" } } };
+const deployment = await octokit.rest.repos.createDeployment(wish);
+assert.equal(deployment.status, 201);
+await octokit.rest.repos.createDeployment({ ...wish, environment: "staging" });
+for (const state of ["queued", "pending", "in_progress", "success", "failure", "error", "inactive"]) {
+  const told = { ...repo, deployment_id: deployment.data.id, state, log_url: "https://x", environment_url: "https://y", description: "d", auto_inactive: false };
+  assert.equal((await octokit.rest.repos.createDeploymentStatus(told)).status, 201);
+}
+const told = await octokit.rest.repos.listDeploymentStatuses({ ...repo, deployment_id: deployment.data.id, per_page: 1 });
+assert.deepEqual(told.data.map((one) => one.state), ["inactive"]);
+const listed = await octokit.rest.repos.listDeployments({ ...repo, environment: "production", sha });
+assert.equal(listed.data.length, 1);
+assert.deepEqual(listed.data[0].payload, { cutover: { project: "shop" } });
+await refused(409, octokit.rest.repos.createDeployment({ ...wish, required_contexts: undefined }));
+assert.equal((await octokit.rest.repos.createDeployment({ ...wish, auto_merge: true })).status, 202);
+
+// Pull requests.
+const pulls = await octokit.rest.pulls.list({ ...repo, head: "stranger:topic", state: "open", per_page: 100 });
+assert.deepEqual(pulls.data.map((pull) => [pull.number, pull.head.sha]), [[7, sha]]);
+assert.equal((await octokit.rest.pulls.list({ ...repo, head: "nobody:topic" })).data.length, 0);
+
+// Tokens. GitHub's document does not say of most calls that they can be refused so.
+const stranger = new Octokit({ ...request, auth: "ghs_somebody_else", baseUrl: direct });
+await refused(401, stranger.rest.issues.createComment({ ...repo, issue_number: 7, body: "x" }));
+await refused(403, octokit.rest.users.getAuthenticated());
+
+console.log(`Octokit: ${answers} answers through Prism are as GitHub describes them, and ${refusals} refusals as they should be`);
