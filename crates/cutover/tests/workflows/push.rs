@@ -223,7 +223,7 @@ fn where_an_approval_is_wanted_and_github_asks_nobody_nothing_is_deployed() {
     let job = &run.jobs["deploy-production"];
     assert!(job.result == "failure" && job.log.contains("GitHub asks nobody"), "{}", run.log());
     assert_eq!(project.serving(), None);
-    assert_eq!(job.permissions, json!({ "actions": "read", "contents": "read" }));
+    assert_eq!(job.permissions, json!({ "actions": "read", "contents": "read", "deployments": "write" }));
 
     project.runner.variable("GITHUB_API_URL", &rules(json!([{ "type": "required_reviewers", "reviewers": [{}] }])));
     let run = project.push();
@@ -231,14 +231,16 @@ fn where_an_approval_is_wanted_and_github_asks_nobody_nothing_is_deployed() {
 }
 
 #[test]
-fn jobs_may_no_more_than_read_what_they_fetch() {
+fn jobs_may_read_what_they_fetch_and_tell_what_they_do() {
     let project = Project::new("");
 
     let run = project.push();
 
-    for (id, job) in &run.jobs {
-        assert_eq!(job.permissions, json!({ "contents": "read" }), "{id}");
-    }
+    let may = |id: &str| run.jobs[id].permissions.clone();
+    assert_eq!(may("build"), json!({ "contents": "read" }));
+    let judges = json!({ "checks": "write", "contents": "read", "pull-requests": "write" });
+    assert_eq!((may("checks"), may("checks/checks")), (judges.clone(), judges));
+    assert_eq!(may("deploy-production"), json!({ "contents": "read", "deployments": "write" }));
 }
 
 #[test]

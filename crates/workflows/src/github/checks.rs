@@ -2,7 +2,7 @@
 
 use super::model::{Concurrency, Job, Manner, Step, Uses, Workflow};
 use super::steps::{checkout, install, languages, steps, upload};
-use super::{channel, expression};
+use super::{JUDGES, channel, expression, token};
 use crate::actions::CACHE;
 use crate::expression::{branch_pattern, literal, string};
 use crate::yaml::Yaml;
@@ -68,7 +68,7 @@ fn job(project: &Project<'_>) -> Job {
     all.extend(caches(project.config));
     all.push(Step {
         name: "Run the checks",
-        env: vec![("RECORD".to_owned(), RECORD.to_owned()), ("CUTOVER_HOME".to_owned(), HOME.to_owned())],
+        env: vec![("RECORD".to_owned(), RECORD.to_owned()), ("CUTOVER_HOME".to_owned(), HOME.to_owned()), token()],
         run: Some(scripts::CHECK.to_owned()),
         ..Step::default()
     });
@@ -77,7 +77,7 @@ fn job(project: &Project<'_>) -> Job {
         condition: Some("!cancelled()".to_owned()),
         ..upload(project, "cutover-checks".to_owned(), kept, "ignore")
     });
-    Job { name: "checks".to_owned(), permissions: vec!["contents: read"], work: steps(project, all), ..Job::default() }
+    Job { name: "checks".to_owned(), permissions: JUDGES.to_vec(), work: steps(project, all), ..Job::default() }
 }
 
 /// A step for each thing that is kept between runs, however many checks keep it.

@@ -2,7 +2,7 @@
 
 use super::model::{Concurrency, Job, Manner, Step, Workflow};
 use super::steps::{build, checkout, download, install, packed, steps};
-use super::{Place, call_checks, checks, expression, places, run_url};
+use super::{Place, call_checks, checks, expression, places, run_url, token};
 use crate::Project;
 use crate::expression::string;
 use crate::yaml::Yaml;
@@ -60,7 +60,7 @@ fn pushed(project: &Project<'_>, place: &Place<'_>, all: &[Place<'_>]) -> Job {
 /// The step that deploys.
 pub(super) fn deployment(place: &Place<'_>, reason: String, script: &str) -> Step {
     let mut env = place.secrets();
-    env.extend([place.named(), packed(), ("REASON".to_owned(), reason)]);
+    env.extend([place.named(), packed(), token(), ("REASON".to_owned(), reason)]);
     Step { name: "Deploy", env, run: Some(script.to_owned()), ..Step::default() }
 }
 

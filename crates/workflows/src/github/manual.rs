@@ -2,8 +2,8 @@
 
 use super::deploy::{deployment, job};
 use super::model::{Job, Step, Workflow};
-use super::steps::{artifact_name, build, checkout, install, steps};
-use super::{Place, call_checks, expression, places, run_url};
+use super::steps::{DEPLOYS, artifact_name, build, checkout, install, steps};
+use super::{Place, call_checks, expression, places, run_url, token};
 use crate::Project;
 use crate::expression::string;
 use crate::yaml::Yaml;
@@ -130,7 +130,7 @@ fn chosen(project: &Project<'_>, place: &Place<'_>) -> Job {
     Job {
         needs: vec!["build".to_owned()],
         condition: Some(format!("!cancelled() && {} && {ready}", is_chosen(place))),
-        permissions: vec!["actions: read", "contents: read"],
+        permissions: ["actions: read"].into_iter().chain(DEPLOYS).collect(),
         concurrency: Some(place.queue()),
         ..job
     }
@@ -146,10 +146,7 @@ fn find_before_download(steps: &mut Vec<Step>) {
         name: "Find the artifact",
         id: Some("find"),
         condition: Some("inputs.artifact != ''".to_owned()),
-        env: vec![
-            ("ARTIFACT".to_owned(), expression("inputs.artifact")),
-            ("GITHUB_TOKEN".to_owned(), expression("github.token")),
-        ],
+        env: vec![("ARTIFACT".to_owned(), expression("inputs.artifact")), token()],
         run: Some(FIND.to_owned()),
         ..Step::default()
     };
@@ -170,14 +167,19 @@ fn reason() -> String {
 
 fn taken_back(project: &Project<'_>, place: &Place<'_>) -> Job {
     let mut env = place.ssh_key();
-    env.extend([place.named(), ("RELEASE".to_owned(), expression("inputs.release")), ("REASON".to_owned(), reason())]);
+    env.extend([
+        place.named(),
+        token(),
+        ("RELEASE".to_owned(), expression("inputs.release")),
+        ("REASON".to_owned(), reason()),
+    ]);
     let back = Step { name: "Roll back", env, run: Some(ROLLBACK.to_owned()), ..Step::default() };
     let mut all: Vec<Step> = place.see_secrets(project, &place.ssh_key()).into_iter().collect();
     all.extend([checkout(None, false), install(), back]);
     Job {
         name: format!("roll back {}", place.name),
         condition: Some(is_chosen(place)),
-        permissions: vec!["contents: read"],
+        permissions: DEPLOYS.to_vec(),
         environment: Some(place.name.to_string()),
         concurrency: Some(place.queue()),
         work: steps(project, all),

@@ -27,6 +27,14 @@ pub(crate) const PULL_REQUEST: &str = ".github/workflows/cutover-pull-request.ym
 pub(crate) const MANUAL: &str = ".github/workflows/cutover-manual.yml";
 pub(crate) const ROLLBACK: &str = ".github/workflows/cutover-rollback.yml";
 
+/// What a job may that judges, and tells GitHub: a check run, a comment on the pull request.
+const JUDGES: [&str; 3] = ["checks: write", "contents: read", "pull-requests: write"];
+
+/// The variable with the token that Cutover tells GitHub with; a fork's pull request has one that may only read.
+fn token() -> (String, String) {
+    ("GITHUB_TOKEN".to_owned(), expression("github.token"))
+}
+
 /// Makes the workflows that a config asks for.
 pub fn github(project: &Project<'_>) -> Rendered {
     let files = [
@@ -120,7 +128,7 @@ impl Place<'_> {
 fn call_checks(with: Vec<(&'static str, String)>) -> Job {
     Job {
         name: "checks".to_owned(),
-        permissions: vec!["contents: read"],
+        permissions: JUDGES.to_vec(),
         work: Work::Call { workflow: CHECKS.to_owned(), with },
         ..Job::default()
     }

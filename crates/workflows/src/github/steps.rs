@@ -1,7 +1,7 @@
 //! Steps that several jobs have.
 
 use super::model::{Job, Step, Uses, Work};
-use super::{Place, expression, variables};
+use super::{Place, expression, token, variables};
 use crate::actions::{CHECKOUT, DOWNLOAD, SETUP_NODE, SETUP_PYTHON, UPLOAD};
 use crate::expression::literal;
 use crate::yaml::Yaml;
@@ -13,6 +13,8 @@ pub(super) const LOCAL_ACTION: &str = ".github/actions/cutover";
 const PACKED: &str = "${{ runner.temp }}/cutover-artifact";
 /// The file's name in there.
 const PACKED_FILE: &str = "artifact.cutover";
+/// What a job may that changes an environment, and tells GitHub of that.
+pub(super) const DEPLOYS: [&str; 2] = ["contents: read", "deployments: write"];
 /// The secret with the private key that hosts know.
 const SSH_KEY: &str = "CUTOVER_SSH_KEY";
 
@@ -132,21 +134,20 @@ impl Place<'_> {
 
     /// Sees that somebody was asked, where the config wants that: GitHub asks nobody where its settings name nobody.
     pub(super) fn see_approval(&self, project: &Project<'_>) -> Option<Step> {
-        let token = ("GITHUB_TOKEN".to_owned(), expression("github.token"));
         project.config.workflows.approval.contains(self.name).then(|| Step {
             name: "See that somebody was asked",
-            env: vec![self.named(), token],
+            env: vec![self.named(), token()],
             directory: project.directory.map(|_| "."),
             run: Some(scripts::APPROVAL.to_owned()),
             ..Step::default()
         })
     }
 
-    /// What a job may that deploys here.
+    /// What a job may that deploys here, and tells GitHub of the deployment.
     pub(super) fn rights(&self, project: &Project<'_>) -> Vec<&'static str> {
         // Who is asked, GitHub counts among what concerns actions.
         let asks = project.config.workflows.approval.contains(self.name);
-        asks.then_some("actions: read").into_iter().chain(["contents: read"]).collect()
+        asks.then_some("actions: read").into_iter().chain(DEPLOYS).collect()
     }
 
     /// Sees that these secrets have values, before anything else; None where there are none.
