@@ -77,6 +77,16 @@ def gtest(path):
     return {"*": cases(passed, failed, 0, skipped)}
 
 
+def surefire(path):
+    # A class that could not begin is one case, an error, in a report of its own.
+    total = re.findall(r"Tests run: (\d+), Failures: (\d+), Errors: (\d+), Skipped: (\d+)(?:, Flakes: (\d+))?$", text(path), re.MULTILINE)
+    ran, failed, errored, skipped, flaky = [int(number or 0) for number in total[-1]]
+    return {
+        "TEST-sample.SampleTest.xml": cases(ran - failed - errored - skipped, failed, errored - 1, skipped, flaky),
+        "TEST-sample.BrokenTest.xml": cases(0, 0, 1),
+    }
+
+
 def counted(covered, total):
     return {"covered": covered, "total": total}
 
@@ -125,5 +135,5 @@ def bandit(path):
 
 kind, *paths = sys.argv[1:]
 kinds = {"pytest": pytest, "jest": jest, "vitest": vitest, "nextest": nextest, "gtest": gtest, "coverage-py": coverage_py}
-kinds |= {"istanbul": istanbul, "gcovr": gcovr, "ruff": ruff, "bandit": bandit}
+kinds |= {"surefire": surefire, "istanbul": istanbul, "gcovr": gcovr, "ruff": ruff, "bandit": bandit}
 print(json.dumps(kinds[kind](*paths), indent=2))

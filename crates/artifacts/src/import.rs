@@ -121,6 +121,7 @@ fn read_commit(frame: &mut dyn Read, budget: &mut Budget) -> Result<CommitInfo, 
         author: record.author,
         committed_at: record.committed_at,
         branch: record.branch,
+        checks: record.checks,
     })
 }
 

@@ -1,6 +1,7 @@
 //! What is remembered of an artifact beside its manifest.
 
 use cutover_core::artifact::{Digest, Manifest};
+use cutover_core::check::CommitChecks;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +33,9 @@ pub struct ArtifactRecord {
     pub bytes: u64,
     /// Number of files and symbolic links.
     pub file_count: u64,
+    /// What checks said of the commit, as far as it was known where the artifact was.
+    #[serde(default, skip_serializing_if = "CommitChecks::is_empty")]
+    pub checks: CommitChecks,
 }
 
 /// An artifact of the local store.
@@ -45,13 +49,14 @@ pub struct Artifact {
     pub record: ArtifactRecord,
 }
 
-/// What git says about a commit.
+/// What is known of a commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CommitInfo {
     pub(crate) subject: String,
     pub(crate) author: String,
     pub(crate) committed_at: Timestamp,
     pub(crate) branch: Option<String>,
+    pub(crate) checks: CommitChecks,
 }
 
 impl ArtifactRecord {
@@ -69,6 +74,7 @@ impl ArtifactRecord {
             dirty: manifest.dirty,
             bytes: manifest.unpacked_bytes(),
             file_count: manifest.entries.len() as u64,
+            checks: commit.checks,
         }
     }
 }

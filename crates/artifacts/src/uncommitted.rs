@@ -1,4 +1,4 @@
-//! What a work tree has that no commit has.
+//! What a work tree has that no commit has, and whose commit it is.
 
 use crate::error::ArtifactError;
 use crate::git::Repository;
@@ -28,4 +28,28 @@ pub fn uncommitted(directory: &Path, file_name: &str) -> Result<Uncommitted, Art
     // Before the first commit, all differs from nothing.
     repository.resolve("HEAD")?;
     Ok(found)
+}
+
+/// The commit whose tree lies in the work tree that a directory is in, with nothing beside it but what is ignored, and perhaps one
+/// file that is not to count. None where anything differs, and before the first commit.
+pub fn commit_in_work_tree(directory: &Path, beside: Option<&Path>) -> Result<Option<String>, ArtifactError> {
+    let repository = Repository::at(directory);
+    let head = match repository.resolve("HEAD") {
+        Err(ArtifactError::UnknownRevision(_)) => return Ok(None),
+        found => found?,
+    };
+    let top = repository.top()?;
+    let beside = beside.and_then(|file| file.strip_prefix(&top).ok());
+    let beside = beside.map(|file| format!(":(top,exclude,literal){}", file.display()));
+    let pathspecs: Vec<&str> = [":/"].into_iter().chain(beside.as_deref()).collect();
+    Ok((!repository.differs(&pathspecs)?).then_some(head))
+}
+
+/// Whether this commit is checked out, and no file of it is changed. Files beside it count for nothing.
+pub fn is_commit_unchanged(directory: &Path, commit: &str) -> Result<bool, ArtifactError> {
+    let repository = Repository::at(directory);
+    if repository.resolve("HEAD")? != commit {
+        return Ok(false);
+    }
+    Ok(Repository::at(&repository.top()?).changed_paths(commit)?.is_empty())
 }

@@ -15,7 +15,7 @@ use std::num::NonZeroUsize;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A place, what happened there, and what answers to it.
 struct Bench {
@@ -113,8 +113,14 @@ fn needing(needs: &[&str], job: Job) -> Job {
     Job { needs: needs.iter().map(|need| (*need).to_owned()).collect(), ..job }
 }
 
+/// Whether a process goes on. One that was sent a signal takes a moment to die of it.
 fn is_alive(pid: u32) -> bool {
-    stat_of(pid).is_some_and(|stat| !stat.is_dead())
+    let until = Instant::now() + Duration::from_secs(10);
+    let is_there = || stat_of(pid).is_some_and(|stat| !stat.is_dead());
+    while is_there() && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    is_there()
 }
 
 fn ends(run: &Run) -> Vec<(&str, Conclusion, Option<Why>)> {

@@ -66,6 +66,7 @@ fn an_environment_has_only_the_targets_that_it_has_hosts_for() {
         environment.targets.keys().map(ToString::to_string).collect::<Vec<_>>()
     };
     assert_eq!(targets("production"), ["api", "worker"]);
+    assert_eq!(targets("staging"), ["api"]);
     assert_eq!(targets("test"), ["api"]);
     assert_eq!(targets("nowhere"), Vec::<String>::new());
 }
@@ -269,4 +270,33 @@ fn needs_that_lead_to_a_cycle_and_from_one_are_no_cycle() {
     let told = checks(&format!("{around}[checks.after]\nrun = \"true\"\n"));
     assert_eq!(told.matches("in turn").count(), 1, "{told}");
     assert!(told.contains("`checks.two` needs `one`, which needs it in turn"), "{told}");
+}
+
+#[test]
+fn a_binary_for_runners_is_named_with_its_digest_or_not_at_all() {
+    let text = |keys: &str| format!("name = \"x\"\n[workflows]\n{keys}\n");
+    let url = text("url = \"https://example.org/cutover\"");
+    assert_eq!(only(&url), ("`workflows` has `url` but no `sha256`".to_owned(), "url"));
+    let sha256 = text(&format!("sha256 = \"{}\"", "0".repeat(64)));
+    assert_eq!(only(&sha256), ("`workflows` has `sha256` but no `url`".to_owned(), "sha256"));
+}
+
+#[test]
+fn an_environment_waits_for_one_of_its_own_branch_only_and_never_for_itself() {
+    let text = |after: &str| {
+        format!(
+            "name = \"x\"\n[environments.a]\nbranch = \"main\"\n[environments.b]\nbranch = \"main\"\n\
+             [environments.c]\nbranch = \"next\"\n[workflows]\nafter = {after}\n"
+        )
+    };
+    assert!(Config::parse(&text("{ a = \"b\" }")).is_ok());
+    assert_eq!(
+        only(&text("{ a = \"c\" }")),
+        ("`workflows.after` puts `a` after `c`, which has another branch".to_owned(), "\"c\"")
+    );
+    assert_eq!(
+        only(&text("{ a = \"a\" }")),
+        ("`workflows.after` puts `a` after itself in the end".to_owned(), "\"a\"")
+    );
+    assert_eq!(Config::check(&text("{ a = \"b\", b = \"a\" }")).diagnostics.len(), 2);
 }

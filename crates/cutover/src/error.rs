@@ -32,6 +32,8 @@ pub(crate) enum ErrorKind {
     Config,
     /// It could not be done; nothing new is live.
     Failed,
+    /// Checks did not pass, or did not run.
+    ChecksFailed,
     /// Another deployment or a lock is in the way.
     Locked,
     /// A person is needed.
@@ -50,6 +52,7 @@ impl ErrorKind {
         match self {
             Self::Usage | Self::Config => Exit::Usage,
             Self::Failed | Self::Bug => Exit::Failed,
+            Self::ChecksFailed => Exit::ChecksFailed,
             Self::Locked => Exit::Locked,
             Self::Stuck => Exit::Stuck,
             Self::Unreachable => Exit::Unreachable,

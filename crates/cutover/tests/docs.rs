@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot set up its world has failed")]
 
 use cutover_core::config::{Config, json_schema, reference};
+use cutover_workflows::project_action;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
@@ -32,6 +33,16 @@ fn the_reference_of_keys_is_what_the_code_says() {
     }
 
     assert!(written == reference(), "docs/configuration.md is not what the code says: run ./dev docs");
+}
+
+#[test]
+fn the_action_for_workflows_of_others_is_what_the_code_says() {
+    if std::env::var_os("CUTOVER_WRITE_DOCS").is_some() {
+        fs::write(root().join("action.yml"), project_action()).unwrap();
+        return;
+    }
+
+    assert!(read("action.yml") == project_action(), "action.yml is not what the code says: run ./dev docs");
 }
 
 #[test]
@@ -87,9 +98,11 @@ fn every_example_is_sound() {
         let checked = Config::check(&fs::read_to_string(&path).unwrap());
         assert!(checked.diagnostics.is_empty(), "{}: {:#?}", path.display(), checked.diagnostics);
     }
-    for text in blocks(&read("README.md"), "toml") {
-        let checked = Config::check(&text);
-        assert!(checked.diagnostics.is_empty(), "README.md: {:#?}", checked.diagnostics);
+    for page in ["README.md", "docs/workflows.md"] {
+        for text in blocks(&read(page), "toml") {
+            let checked = Config::check(&text);
+            assert!(checked.diagnostics.is_empty(), "{page}: {:#?}", checked.diagnostics);
+        }
     }
 }
 

@@ -12,8 +12,10 @@ pub mod github;
 pub mod journal;
 pub mod observer;
 pub mod plan;
+pub mod runner;
 pub mod story;
 pub mod target;
+mod yaml;
 
 pub use clock::FrozenClock;
 pub use fuse::{Crash, Fuse, Survived, surviving};
@@ -23,3 +25,4 @@ pub use observer::{NullObserver, RecordingObserver};
 pub use plan::{name, plan, step};
 pub use story::{Story, Told, minute};
 pub use target::{FakeTarget, Fault, Slots, Verb, World};
+pub use yaml::yaml;

@@ -14,6 +14,7 @@ pub(crate) use tree::{Oid, TreeEntry, TreeKind, utf8};
 use crate::error::ArtifactError;
 use crate::record::CommitInfo;
 use command::{Git, failed};
+use cutover_core::check::CommitChecks;
 use jiff::Timestamp;
 use std::io::{BufRead, BufReader};
 use std::os::unix::ffi::OsStringExt;
@@ -66,7 +67,13 @@ impl Repository {
         let (author, seconds, subject) = (field()?.to_owned(), field()?, field()?.to_owned());
         let seconds = seconds.parse().map_err(|_| malformed())?;
         let committed_at = Timestamp::from_second(seconds).map_err(|_| malformed())?;
-        Ok(CommitInfo { subject, author, committed_at, branch: self.branch(revision)? })
+        Ok(CommitInfo {
+            subject,
+            author,
+            committed_at,
+            branch: self.branch(revision)?,
+            checks: CommitChecks::default(),
+        })
     }
 
     /// The branch that a revision names directly or, as `HEAD`, stands for.

@@ -9,6 +9,7 @@ use crate::error::ArtifactError;
 use crate::parallel;
 use crate::record::{Artifact, ArtifactRecord, CommitInfo};
 use cutover_core::artifact::{BlobSource, Digest, MANIFEST_BYTES_MAX, Manifest};
+use cutover_core::check::CommitChecks;
 use cutover_core::id::ProjectName;
 use cutover_disk::{Blob, BlobStore, DiskError, read_bounded, write_atomic, write_unsynced};
 use jiff::{SignedDuration, Timestamp};
@@ -20,8 +21,8 @@ use std::path::{Path, PathBuf};
 
 /// The shortest beginning of an id that names an artifact.
 pub const ID_PREFIX_LENGTH_MIN: usize = 6;
-/// The largest record in bytes.
-pub(crate) const RECORD_BYTES_MAX: u64 = 64 << 10;
+/// The largest record in bytes: most of it are names of checks.
+pub(crate) const RECORD_BYTES_MAX: u64 = 256 << 10;
 /// The most artifacts that are listed.
 const ARTIFACT_COUNT_MAX: usize = 100_000;
 /// How old `packed_at` may be before packing the same again renews it.
@@ -121,12 +122,28 @@ impl ArtifactStore {
         Ok(artifact)
     }
 
-    /// Counts an artifact that was packed again as new, so that it is not pruned as old.
+    /// Counts an artifact that was packed again as new, so that it is not pruned as old, and keeps what is known of its checks.
     fn renew(&self, mut artifact: Artifact, now: Timestamp) -> Result<Artifact, ArtifactError> {
-        let packed_at = self.record(&artifact.id)?.packed_at;
-        artifact.record.packed_at = packed_at;
-        if now.duration_since(packed_at) > RENEW_AFTER {
-            artifact.record.packed_at = now;
+        let known = self.record(&artifact.id)?;
+        let is_old = now.duration_since(known.packed_at) > RENEW_AFTER;
+        artifact.record.packed_at = if is_old { now } else { known.packed_at };
+        let mut checks = known.checks.clone();
+        checks.merge(std::mem::take(&mut artifact.record.checks));
+        artifact.record.checks = checks;
+        if is_old || artifact.record.checks != known.checks {
+            self.write_record(&artifact.record)?;
+        }
+        Ok(artifact)
+    }
+
+    /// Notes what checks said of an artifact's commit, beside what was known of it.
+    pub fn note_checks(&self, mut artifact: Artifact, checks: &CommitChecks) -> Result<Artifact, ArtifactError> {
+        let _lock = self.lock_shared()?;
+        // Others may have noted something since it was read.
+        artifact.record = self.record(&artifact.id)?;
+        let known = artifact.record.checks.clone();
+        artifact.record.checks.merge(checks.clone());
+        if artifact.record.checks != known {
             self.write_record(&artifact.record)?;
         }
         Ok(artifact)
@@ -201,7 +218,8 @@ impl ArtifactStore {
         let written = fs::metadata(&path).and_then(|metadata| metadata.modified());
         let written = written.map_err(|error| DiskError::new("examine", &path, error))?;
         let written = Timestamp::try_from(written).unwrap_or(Timestamp::UNIX_EPOCH);
-        let unknown = CommitInfo { subject: String::new(), author: String::new(), committed_at: written, branch: None };
+        let (subject, author, branch, checks) = Default::default();
+        let unknown = CommitInfo { subject, author, committed_at: written, branch, checks };
         Ok(ArtifactRecord::new(*id, &self.manifest(id)?, unknown, written))
     }
 

@@ -4,6 +4,7 @@
 //! All lists are bounded, and say how much they leave out: counts are always of everything.
 
 mod cases;
+mod commit;
 mod coverage;
 mod findings;
 mod gate;
@@ -13,6 +14,7 @@ pub mod run;
 mod words;
 
 pub use cases::{CaseCounts, CaseFailure, CaseOutcome, Cases, FAILURES_MAX};
+pub use commit::{COMMIT_CHECKS_MAX, Checked, CommitChecks, Lacking};
 pub use coverage::{COVERED_FILES_MAX, Counted, Coverage, FileCoverage, PatchCoverage};
 pub use findings::{FINDINGS_MAX, Finding, Findings, Severity, SeverityCounts};
 pub use gate::{Gate, Judgement, Verdict};

@@ -294,6 +294,10 @@ impl Totals {
 pub struct Run {
     /// The version of this shape, [`RUN_VERSION`].
     pub version: u32,
+    /// Full hash of the commit whose tree was judged; None where there is none, or where anything in the work tree was not
+    /// committed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
     /// When it began.
     pub started_at: Timestamp,
     /// How long all took, by the clock, in seconds.
@@ -310,7 +314,15 @@ impl Run {
     /// The record of these checks.
     pub fn new(started_at: Timestamp, seconds: f64, checks: Vec<CheckRun>) -> Self {
         let totals = Totals::of(&checks);
-        Self { version: RUN_VERSION, started_at, seconds, conclusion: totals.conclusion(), totals, checks }
+        Self {
+            version: RUN_VERSION,
+            commit: None,
+            started_at,
+            seconds,
+            conclusion: totals.conclusion(),
+            totals,
+            checks,
+        }
     }
 }
 

@@ -187,22 +187,25 @@ fn check_gates(reader: &Reader<'_, '_>, sink: &mut Sink) {
     }
 }
 
-/// A need as the text has it.
+/// Where a table of the text names a check.
 struct Need<'n> {
     of: &'n str,
     on: &'n str,
     span: Range<usize>,
 }
 
-/// Checks that needs name checks, and that nothing needs itself in the end.
-pub(super) fn check_needs(file: &Reader<'_, '_>, sink: &mut Sink) {
-    let Some(checks) = file.get("checks").and_then(|node| node.get_ref().as_table()) else { return };
-    let names: Vec<&str> = checks.keys().map(|key| key.get_ref().as_ref()).collect();
-    let (known, unknown): (Vec<_>, Vec<_>) = needs(checks).into_iter().partition(|need| names.contains(&need.on));
-    for Need { of, on, span } in unknown {
-        let why = format!("needs `{}`, which is no check", show(on));
-        let fault = Fault::hinted(why, suggest(on, &names));
-        sink.within("checks", |sink| sink.within(of, |sink| sink.fault(span, "no such check", fault)));
+/// Checks that whatever names checks names some that are there, and that nothing needs itself in the end.
+pub(super) fn check_names(file: &Reader<'_, '_>, sink: &mut Sink) {
+    let names: BTreeSet<&str> =
+        tables(file, "checks").into_iter().flat_map(|checks| checks.keys()).map(|key| key.get_ref().as_ref()).collect();
+    let is_known = |need: &Need<'_>| names.contains(need.on);
+    let (known, unknown): (Vec<_>, Vec<_>) = named(file, "checks", "needs").into_iter().partition(is_known);
+    let required = named(file, "environments", "required_checks").into_iter().filter(|need| !is_known(need));
+    let unknown = unknown.into_iter().map(|need| ("checks", "needs", need));
+    for (place, verb, Need { of, on, span }) in unknown.chain(required.map(|need| ("environments", "requires", need))) {
+        let why = format!("{verb} `{}`, which is no check", show(on));
+        let fault = Fault::hinted(why, suggest(on, &names.iter().copied().collect::<Vec<_>>()));
+        sink.within(place, |sink| sink.within(of, |sink| sink.fault(span, "no such check", fault)));
     }
     if let Some(Need { of, on, span }) = on_a_cycle(known) {
         let why = match of == on {
@@ -214,16 +217,21 @@ pub(super) fn check_needs(file: &Reader<'_, '_>, sink: &mut Sink) {
     }
 }
 
-fn needs<'n>(checks: &'n DeTable<'_>) -> Vec<Need<'n>> {
-    let of_check = |(key, node): (&'n toml::Spanned<_>, &'n Node<'_>)| {
-        let of: &str = AsRef::<str>::as_ref(key.get_ref());
-        let needs = node.get_ref().as_table().and_then(|check| check.get("needs"));
-        let listed = needs.and_then(|needs| needs.get_ref().as_array()).into_iter().flat_map(|list| list.iter());
-        let all = listed.chain(needs);
+fn tables<'n, 'i>(file: &'n Reader<'n, 'i>, place: &str) -> Option<&'n DeTable<'i>> {
+    file.get(place).and_then(|node| node.get_ref().as_table())
+}
+
+/// The checks that each table of a place names under a key: one, or a list of them.
+fn named<'n>(file: &'n Reader<'n, '_>, place: &str, key: &str) -> Vec<Need<'n>> {
+    let of_table = |(name, node): (&'n toml::Spanned<_>, &'n Node<'_>)| {
+        let of: &str = AsRef::<str>::as_ref(name.get_ref());
+        let named = node.get_ref().as_table().and_then(|table| table.get(key));
+        let listed = named.and_then(|named| named.get_ref().as_array()).into_iter().flat_map(|list| list.iter());
+        let all = listed.chain(named);
         all.filter_map(move |need| Some(Need { of, on: need.get_ref().as_str()?, span: need.span() }))
             .collect::<Vec<_>>()
     };
-    checks.iter().flat_map(of_check).collect()
+    tables(file, place).into_iter().flat_map(|tables| tables.iter()).flat_map(of_table).collect()
 }
 
 /// A need that is on a cycle, the last one in the text. Those of a check without needs of its own are on none, nor are

@@ -9,7 +9,7 @@ use super::sink::{Fault, Sink, show, suggest};
 use super::table::{Reader, table};
 use super::tables::TargetTable;
 use super::{CommandLine, EnvironmentConfig, RolloutConfig, SecretSource, TargetConfig};
-use crate::id::TargetName;
+use crate::id::{CheckName, TargetName};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -27,14 +27,16 @@ pub(super) struct EnvironmentParts {
     pub(super) secrets: BTreeMap<String, SecretSource>,
     pub(super) hosts: BTreeMap<TargetName, Vec<String>>,
     pub(super) rollout: RolloutConfig,
+    pub(super) required_checks: Option<Vec<CheckName>>,
     pub(super) targets: (),
 }
 
 impl EnvironmentParts {
     /// The environment with its merged targets.
     pub(super) fn with(self, targets: BTreeMap<TargetName, TargetConfig>) -> EnvironmentConfig {
-        let Self { branch, url, env, secrets, hosts, rollout, targets: () } = self;
-        EnvironmentConfig { branch, url, env, secrets, hosts, rollout, targets }
+        let Self { branch, url, env, secrets, hosts, rollout, required_checks, targets: () } = self;
+        let required_checks = required_checks.unwrap_or_default();
+        EnvironmentConfig { branch, url, env, secrets, hosts, rollout, required_checks, targets }
     }
 }
 

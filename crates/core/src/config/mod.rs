@@ -1,6 +1,6 @@
 //! `cutover.toml`: from text to a sound [`Config`], or every diagnostic at once.
 //!
-//! Each table is declared once (in `tables`, `check`, `host`, `service`, `verify`, `environment`, `rollout`);
+//! Each table is declared once (in `tables`, `check`, `host`, `service`, `verify`, `environment`, `rollout`, `workflows`);
 //! the decoder, the valid keys, [`json_schema`] and [`reference()`] all come from that declaration.
 //! To add a key: add a field to the model and a line to its table.
 
@@ -27,6 +27,7 @@ mod table;
 mod tables;
 mod units;
 mod verify;
+mod workflows;
 
 pub use diagnostic::{Diagnostic, LocatedDiagnostic, Offset, Position, Severity};
 pub use environment::TARGET_COUNT_MAX;
@@ -91,10 +92,10 @@ fn decode(table: DeTable<'_>, sink: &mut Sink) -> Option<Config> {
 }
 
 fn assemble(parts: FileParts, mut merged: environment::MergedTargets) -> Config {
-    let FileParts { name, artifact, checks, targets, ssh, environments } = parts;
+    let FileParts { name, artifact, checks, targets, ssh, environments, workflows } = parts;
     let environments = environments.into_iter().map(|(name, parts)| {
         let targets = merged.remove(name.as_str()).unwrap_or_default();
         (name, parts.with(targets))
     });
-    Config { name, artifact, checks, targets, ssh, environments: environments.collect() }
+    Config { name, artifact, checks, targets, ssh, environments: environments.collect(), workflows }
 }

@@ -3,7 +3,7 @@
 use crate::check::Limits;
 use crate::id::{CheckName, EnvironmentName, ProjectName, TargetName};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -22,6 +22,8 @@ pub struct Config {
     pub ssh: SshConfig,
     /// The environments, each with its own targets already merged.
     pub environments: BTreeMap<EnvironmentName, EnvironmentConfig>,
+    /// What a CI does.
+    pub workflows: WorkflowsConfig,
 }
 
 /// `[artifact]`: what goes into an artifact.
@@ -379,6 +381,8 @@ pub struct EnvironmentConfig {
     pub hosts: BTreeMap<TargetName, Vec<String>>,
     /// How a release spreads over several hosts.
     pub rollout: RolloutConfig,
+    /// Checks that a commit must have passed before it is deployed here.
+    pub required_checks: Vec<CheckName>,
     /// This environment's targets: those that `hosts` names, with its overrides merged in.
     pub targets: BTreeMap<TargetName, TargetConfig>,
 }
@@ -461,4 +465,38 @@ pub enum OnUnreachable {
     Refuse,
     /// The others are deployed, and these are named.
     Skip,
+}
+
+/// `[workflows]`: what a CI needs to know to run Cutover.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkflowsConfig {
+    /// Where a runner gets Cutover from; None: it is there already.
+    pub download: Option<CutoverDownload>,
+    /// Labels of the runners; a CI's usual ones where there are none.
+    pub runs_on: Vec<String>,
+    /// Image that GitLab's jobs run in.
+    pub image: Option<String>,
+    /// How long a job may take; 30 minutes by default.
+    pub timeout: Duration,
+    /// How many days a CI keeps artifacts, logs and records; 30 by default.
+    pub retention_days: u16,
+    /// Python's version for checks and builds.
+    pub python: Option<String>,
+    /// Node's version for checks and builds.
+    pub node: Option<String>,
+    /// Environments that a person lets a deployment into.
+    pub approval: BTreeSet<EnvironmentName>,
+    /// Environments that wait for another one of the same branch to be healthy; never for themselves in the end.
+    pub after: BTreeMap<EnvironmentName, EnvironmentName>,
+    /// Environment that pull requests are deployed to.
+    pub pull_requests: Option<EnvironmentName>,
+}
+
+/// A binary of Cutover, and what it must be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CutoverDownload {
+    /// `https://` or `file:///`.
+    pub url: String,
+    /// 64 lowercase hexadecimal digits.
+    pub sha256: String,
 }

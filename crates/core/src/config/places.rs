@@ -95,7 +95,7 @@ impl TextKind for HostFile {
 }
 
 /// A control character in a path would break unit files, logs and terminals.
-fn printable(text: &str) -> Result<(), Fault> {
+pub(super) fn printable(text: &str) -> Result<(), Fault> {
     if text.contains(char::is_control) {
         return Err(Fault::new("has a control character"));
     }

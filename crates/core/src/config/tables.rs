@@ -9,9 +9,11 @@ use super::kind::{ListOf, MapOf, OneOrMore, Whole};
 use super::names::{AnyText, Check, Environment, Project, Target, UserName, VariableName, Word};
 use super::places::{GlobPattern, Host, Jumps, LocalFile, Url};
 use super::rollout::RolloutTable;
-use super::table::table;
+use super::sink::Sink;
+use super::table::{Reader, table};
 use super::units::{Limit, Time};
-use super::{ArtifactConfig, CheckConfig, HostConfig, SshConfig, TargetConfig};
+use super::workflows::WorkflowsTable;
+use super::{ArtifactConfig, CheckConfig, HostConfig, SshConfig, TargetConfig, WorkflowsConfig};
 use crate::id::{CheckName, EnvironmentName, ProjectName, TargetName};
 use std::collections::BTreeMap;
 
@@ -23,6 +25,7 @@ pub(super) struct FileParts {
     pub(super) targets: BTreeMap<TargetName, TargetConfig>,
     pub(super) ssh: SshConfig,
     pub(super) environments: BTreeMap<EnvironmentName, EnvironmentParts>,
+    pub(super) workflows: WorkflowsConfig,
 }
 
 table! {
@@ -40,8 +43,16 @@ table! {
         ssh: SshTable, default "{}";
         /// Where releases go, by name: production, staging, …
         environments: MapOf<Environment, EnvironmentTable>, default "{}";
+        /// What a CI does.
+        workflows: WorkflowsTable, default "{}";
     }
-    check super::check::check_needs,
+    check check_names,
+}
+
+/// Names that must be those of something else in the file.
+fn check_names(file: &Reader<'_, '_>, sink: &mut Sink) {
+    super::check::check_names(file, sink);
+    super::workflows::check_environments(file, sink);
 }
 
 table! {
@@ -115,6 +126,8 @@ table! {
         hosts: MapOf<Target, OneOrMore<Host>>, default "{}";
         /// How a release spreads over several hosts.
         rollout: RolloutTable, default "{}";
+        /// Checks that a commit must have passed before it is deployed here.
+        required_checks: OneOrMore<Check>, optional;
         /// What differs here from the targets above; merged key by key, lists are replaced.
         targets: Overrides, default "{}";
     }

@@ -4,11 +4,13 @@ mod actions;
 mod files;
 mod jobs;
 mod judge;
+mod known;
 mod teller;
 mod words;
 
 pub(crate) use actions::Actions;
 pub(crate) use jobs::{Wanted, choose, left_out};
 pub(crate) use judge::ReportJudge;
+pub(crate) use known::{KnownChecks, read_run};
 pub(crate) use teller::Teller;
 pub(crate) use words::summary;

@@ -1,12 +1,14 @@
 //! `cutover build`
 
-use super::packing::pack;
+use super::packing::{pack, with_checks};
 use super::words;
+use crate::checks::{KnownChecks, read_run};
 use crate::context::Context;
 use crate::error::{CommandError, ErrorKind};
 use crate::exit::Exit;
 use clap::Args;
 use cutover_artifacts::{Artifact, ArtifactStore, PackSource};
+use cutover_core::check::run::Run;
 use cutover_reporters::{bytes, one_line};
 use serde_json::json;
 use std::fs::{self, File};
@@ -28,6 +30,7 @@ use std::path::{Path, PathBuf};
   cutover build                         HEAD, whatever the work tree looks like
   cutover build --commit v1.4.2         a tag, a branch or a hash
   cutover build --dirty                 with uncommitted changes; marked as such
+  cutover build --checks checks.json    with what `cutover check --json` said of it elsewhere
   cutover build --output shop.cutover   also as one file; on another machine:
   cutover deploy staging --artifact ./shop.cutover
   cutover deploy staging --artifact \"$(cutover build)\"")]
@@ -44,6 +47,10 @@ pub(crate) struct BuildArgs {
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 
+    /// Also take in what checks said elsewhere: what `cutover check --json` printed for this very commit
+    #[arg(long, value_name = "FILE", conflicts_with = "dirty")]
+    checks: Option<PathBuf>,
+
     /// Pack and build even if this commit was packed before in the same way
     #[arg(long)]
     again: bool,
@@ -51,7 +58,12 @@ pub(crate) struct BuildArgs {
 
 impl BuildArgs {
     pub(super) fn run(&self, context: &Context) -> Result<Exit, CommandError> {
+        let run = self.checks.as_deref().map(judged).transpose()?;
         let artifact = pack(context, &self.source(), self.again)?;
+        let artifact = match run {
+            Some((commit, run)) => with_run(context, artifact, &commit, &run)?,
+            None => artifact,
+        };
         if let Some(path) = &self.output {
             export(&context.artifacts()?, &artifact, path)?;
         }
@@ -75,6 +87,35 @@ impl BuildArgs {
         output.error(&format!("packed {commit} {subject}: {} files, {size}\n", about.file_count))?;
         output.text(&format!("{}\n", artifact.id))
     }
+}
+
+/// What checks said elsewhere, with the commit that they judged.
+fn judged(path: &Path) -> Result<(String, Run), CommandError> {
+    let run = read_run(path)?;
+    match run.commit.clone() {
+        Some(commit) => Ok((commit, run)),
+        None => {
+            let why =
+                format!("{} is about no commit: the work tree had changes that were not committed", path.display());
+            let hint = "run the checks where nothing but the commit is checked out";
+            Err(CommandError::new(ErrorKind::Usage, why).hint(hint))
+        }
+    }
+}
+
+/// The artifact with what checks said of its commit elsewhere, which is kept here, too.
+fn with_run(context: &Context, artifact: Artifact, commit: &str, run: &Run) -> Result<Artifact, CommandError> {
+    if commit != artifact.record.commit {
+        let [judged, packed] = [commit, &artifact.record.commit].map(|commit| words::commit(commit, false));
+        let wrong = format!("the checks were run on commit {judged}, and this is {packed}");
+        return Err(
+            CommandError::new(ErrorKind::Usage, wrong).hint("`cutover check --json` writes them on that commit")
+        );
+    }
+    let project = context.project()?;
+    let noted = KnownChecks::of(&project.data_dir).note(run);
+    noted.map_err(|error| CommandError::new(ErrorKind::Failed, "keep what the checks said").because(&error))?;
+    with_checks(project, &context.artifacts()?, artifact)
 }
 
 /// Writes the artifact beside the file first, so that the file is never half an artifact.

@@ -1,14 +1,14 @@
 //! `cutover check`
 
 use super::packing::known_secrets;
-use crate::checks::{Actions, ReportJudge, Teller, Wanted, choose, left_out, summary};
+use crate::checks::{Actions, KnownChecks, ReportJudge, Teller, Wanted, choose, left_out, summary};
 use crate::context::{Context, Project};
 use crate::deployments::{CANCEL, watch_signals};
 use crate::error::{CommandError, ErrorKind};
 use crate::exit::Exit;
 use crate::github::{self, ChecksTeller};
 use clap::Args;
-use cutover_artifacts::{Changes, changes, work_tree_top};
+use cutover_artifacts::{Changes, changes, commit_in_work_tree, is_commit_unchanged, work_tree_top};
 use cutover_checks::run::{Job, Settings, run};
 use cutover_core::check::run::{Conclusion, Run};
 use cutover_core::config::{CheckConfig, SecretSource};
@@ -37,6 +37,9 @@ const BASE_VARIABLES: [&str; 2] = ["GITHUB_BASE_REF", "CI_MERGE_REQUEST_TARGET_B
 /// with uncommitted and new files. Whoever is on that branch already has all checks run.
 ///
 /// Checks have the variables that Cutover has, without the secrets of environments, and their own.
+///
+/// What passed, and what did not, is kept for the commit, and goes along with its artifact: an environment may ask for it
+/// (`required_checks`). Nothing is kept where the work tree has uncommitted changes.
 ///
 /// In GitHub Actions failures are also annotated where they stand in the code, the step has a summary
 /// and the outputs `conclusion`, `failed`, `passed` and `skipped`. With GITHUB_TOKEN in its environment
@@ -83,7 +86,7 @@ impl CheckArgs {
         // Outside of any repository checks run, too.
         let top = work_tree_top(&project.dir).unwrap_or_else(|_| project.dir.clone());
         let changes = self.changes(context, &top)?;
-        let kept = project.data_dir.join("checks");
+        let kept = kept_in(&project.data_dir);
         let known =
             Known { top: &top, changes: changes.as_ref(), inherited: inherited(project), earlier: earlier(&kept) };
         let jobs = self.jobs(&wanted, &known)?;
@@ -99,14 +102,16 @@ impl CheckArgs {
         let changed = changes.as_ref().and_then(|changes| changes.lines.as_ref());
         let judge = ReportJudge::new(&top, checks, changed, &settings.masker);
         let actions = Actions::here();
+        // Outside of any repository no commit is judged.
+        let commit = commit_in_work_tree(&top, output_file().as_deref()).ok().flatten();
         let teller_there = ChecksTeller::begin(&context.output, project.config.name.as_str(), &self.names);
         actions.iter().for_each(|actions| actions.begin(&context.output));
-        let ran = run(&jobs, &settings, &teller, &judge, &CANCEL);
+        let ran = run(&jobs, &settings, &teller, &judge, &CANCEL).map(|run| of_commit(run, commit, &top));
         let told = ran.as_ref().map_or(Ok(()), |run| tell(context, run));
         let is_marked = teller_there.is_some_and(|there| there.end(&context.output, ran.as_ref().ok()));
         actions.iter().for_each(|actions| actions.end(&context.output, ran.as_ref().ok(), is_marked));
         let run = ran.map_err(|error| CommandError::new(ErrorKind::Failed, "cannot run the checks").because(&error))?;
-        keep(context, &kept, known.earlier, &run);
+        keep(context, &project.data_dir, known.earlier, &run);
         told.map(|()| exit(run.conclusion))
     }
 
@@ -145,6 +150,18 @@ impl CheckArgs {
     }
 }
 
+/// The file that our output goes to, if it is one: `cutover check --json > checks.json` makes it before anything is looked at.
+fn output_file() -> Option<PathBuf> {
+    std::fs::read_link("/proc/self/fd/1").ok().filter(|path| path.is_file())
+}
+
+/// Says which commit a run judged, where that is still what lies there: somebody may have gone on working, and a check may mend
+/// what it finds. New files are reports.
+fn of_commit(run: Run, commit: Option<String>, top: &Path) -> Run {
+    let commit = commit.filter(|commit| is_commit_unchanged(top, commit).unwrap_or_default());
+    Run { commit, ..run }
+}
+
 /// What is known before checks are run.
 struct Known<'a> {
     top: &'a Path,
@@ -181,6 +198,11 @@ fn processors() -> NonZeroUsize {
     std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
+/// Where logs and records of checks are kept, among the data of a project.
+fn kept_in(data_dir: &Path) -> PathBuf {
+    data_dir.join("checks")
+}
+
 fn times_file(kept: &Path) -> PathBuf {
     kept.join("times.json")
 }
@@ -192,13 +214,15 @@ fn earlier(kept: &Path) -> BTreeMap<String, Duration> {
 }
 
 /// Keeps the record, and the times for the next run. What cannot be kept stops nothing.
-fn keep(context: &Context, kept: &Path, mut times: BTreeMap<String, Duration>, run: &Run) {
+fn keep(context: &Context, data_dir: &Path, mut times: BTreeMap<String, Duration>, run: &Run) {
+    let kept = kept_in(data_dir);
     let passed = run.checks.iter().filter(|check| check.conclusion == Some(Conclusion::Success));
     let took =
         passed.filter_map(|check| Some((check.name.clone(), Duration::try_from_secs_f64(check.seconds()).ok()?)));
     times.extend(took);
     let write = || -> Result<(), Box<dyn std::error::Error>> {
-        write_unsynced(&times_file(kept), &serde_json::to_vec(&times)?, 0o600)?;
+        write_unsynced(&times_file(&kept), &serde_json::to_vec(&times)?, 0o600)?;
+        KnownChecks::of(data_dir).note(run)?;
         Ok(write_unsynced(&kept.join("last.json"), &serde_json::to_vec(run)?, 0o600)?)
     };
     if let Err(error) = write() {

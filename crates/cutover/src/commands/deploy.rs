@@ -1,10 +1,11 @@
 //! `cutover deploy`.
 
 use super::packing::{named, pack};
+use super::required::OverrideArgs;
 use super::words;
 use super::work_tree::{warn_beside, warn_of_uncommitted};
 use crate::context::Context;
-use crate::deployments::{Session, Task};
+use crate::deployments::{Host, Session, Task};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use clap::Args;
@@ -22,6 +23,8 @@ use std::time::Duration;
 /// A deployment that was killed half-way is taken back first. When nothing changed since the last
 /// deployment, it says so and restarts nothing.
 ///
+/// A commit that has not passed the environment's `required_checks` is refused (exit code 5).
+///
 /// Examples:
 ///   cutover deploy production                     # HEAD
 ///   cutover deploy production --commit v1.4.0     # a tag, a branch or a hash
@@ -37,12 +40,21 @@ pub(crate) struct DeployArgs {
     pub(super) environment: String,
     #[command(flatten)]
     what: WhatArgs,
+    #[command(flatten)]
+    how: HowArgs,
+}
+
+/// How an artifact is brought live.
+#[derive(Debug, Args)]
+pub(crate) struct HowArgs {
     /// Check everything that changes nothing live, show what would be done, and stop
     #[arg(long)]
     dry_run: bool,
     /// Restart the service even when nothing changed
     #[arg(long)]
     restart: bool,
+    #[command(flatten)]
+    required: OverrideArgs,
     #[command(flatten)]
     waiting: WaitArgs,
     /// Why, for the history
@@ -91,22 +103,34 @@ impl WaitArgs {
 impl DeployArgs {
     /// Deploys.
     pub(crate) fn run(&self, context: &Context) -> Result<Exit, CommandError> {
-        let mut session = Session::open(context, &self.environment)?;
-        session.reason.clone_from(&self.reason);
-        session.wait = self.waiting.limit();
-        session.supersede = self.waiting.supersede();
+        let session = Session::open(context, &self.environment)?;
         let connections = session.connect()?;
         let artifact = find_artifact(context, &self.what)?;
+        self.how.bring(context, session, connections, &artifact)
+    }
+}
+
+impl HowArgs {
+    /// Brings an artifact live, when it has passed what is required.
+    pub(super) fn bring(
+        &self,
+        context: &Context,
+        mut session: Session<'_>,
+        connections: Vec<Option<Host>>,
+        artifact: &Artifact,
+    ) -> Result<Exit, CommandError> {
+        let overridden = self.required.judge(context, session.place().name.as_str(), artifact)?;
+        overridden.iter().for_each(|note| context.output.warn(note));
+        let reasons = overridden.into_iter().chain(Some(self.reason.clone()).filter(|reason| !reason.is_empty()));
+        session.reason = reasons.collect::<Vec<_>>().join("; ");
+        session.wait = self.waiting.limit();
+        session.supersede = self.waiting.supersede();
         if self.dry_run {
-            return super::plan::rehearse(context, &session, connections, &artifact, self.restart);
+            return super::plan::rehearse(context, &session, connections, artifact, self.restart);
         }
-        let purpose = format!(
-            "deploy {} {}",
-            words::commit(&artifact.record.commit, artifact.record.dirty),
-            artifact.record.subject
-        );
-        let task = deployment(&artifact, self.restart);
-        session.change_through(connections, purpose.trim(), &task)
+        let record = &artifact.record;
+        let purpose = format!("deploy {} {}", words::commit(&record.commit, record.dirty), record.subject);
+        session.change_through(connections, purpose.trim(), &deployment(artifact, self.restart))
     }
 }
 

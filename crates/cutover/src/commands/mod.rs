@@ -20,7 +20,9 @@ mod metrics;
 mod packing;
 mod plan;
 mod previews;
+mod promote;
 mod releases;
+mod required;
 mod resume;
 mod rollback;
 mod schema;
@@ -31,6 +33,7 @@ mod supervise;
 mod table;
 pub(crate) mod words;
 mod work_tree;
+mod workflows;
 
 use crate::context::Context;
 use crate::demo::DemoArgs;
@@ -54,6 +57,7 @@ pub(crate) enum Command {
     GitHub(github::GitHubArgs),
     Plan(plan::PlanArgs),
     Deploy(deploy::DeployArgs),
+    Promote(promote::PromoteArgs),
     Rollback(rollback::RollbackArgs),
     Resume(resume::ResumeArgs),
     Status(status::StatusArgs),
@@ -70,6 +74,7 @@ pub(crate) enum Command {
     Logs(logs::LogsArgs),
     Metrics(metrics::MetricsArgs),
     Schema(schema::SchemaArgs),
+    Workflows(workflows::WorkflowsArgs),
 }
 
 impl Command {
@@ -92,6 +97,7 @@ impl Command {
             Self::Setup(args) => Some(&args.environment),
             Self::Plan(args) => Some(&args.environment),
             Self::Deploy(args) => Some(&args.environment),
+            Self::Promote(args) => Some(&args.to),
             Self::Rollback(args) => Some(&args.environment),
             Self::Resume(args) => Some(&args.environment),
             Self::Releases(args) => Some(&args.environment),
@@ -110,7 +116,8 @@ impl Command {
             | Self::History(_)
             | Self::Logs(_)
             | Self::Metrics(_)
-            | Self::Schema(_) => None,
+            | Self::Schema(_)
+            | Self::Workflows(_) => None,
         }
     }
 
@@ -129,6 +136,7 @@ impl Command {
             | Self::GitHub(_)
             | Self::Plan(_)
             | Self::Deploy(_)
+            | Self::Promote(_)
             | Self::Rollback(_)
             | Self::Resume(_)
             | Self::Env(_)
@@ -138,7 +146,8 @@ impl Command {
             | Self::History(_)
             | Self::Logs(_)
             | Self::Metrics(_)
-            | Self::Schema(_) => None,
+            | Self::Schema(_)
+            | Self::Workflows(_) => None,
         }
     }
 
@@ -183,6 +192,7 @@ impl Command {
             Self::GitHub(args) => args.run(context),
             Self::Plan(args) => args.run(context),
             Self::Deploy(args) => args.run(context),
+            Self::Promote(args) => args.run(context),
             Self::Rollback(args) => args.run(context),
             Self::Resume(args) => args.run(context),
             Self::Status(args) => args.run(context),
@@ -197,6 +207,7 @@ impl Command {
             Self::Logs(args) => args.run(context),
             Self::Metrics(args) => args.run(context),
             Self::Schema(args) => args.run(context),
+            Self::Workflows(args) => args.run(context),
         }
     }
 }

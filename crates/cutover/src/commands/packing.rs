@@ -1,5 +1,6 @@
 //! Packing an artifact, for `build` and for whatever deploys a commit; taking one in that was packed elsewhere.
 
+use crate::checks::KnownChecks;
 use crate::context::{Context, Project};
 use crate::deployments::{CANCEL, watch_signals};
 use crate::error::{CommandError, ErrorKind};
@@ -46,8 +47,22 @@ pub(super) fn pack(context: &Context, source: &PackSource, again: bool) -> Resul
     let artifact = artifacts
         .pack(&request, &mut listener)
         .map_err(|error| nothing_to_pack(&project.dir, &error).unwrap_or_else(|| listener.explain(error)))?;
+    let artifact = with_checks(project, &artifacts, artifact)?;
     tell_untidy(context, tidy(context, &artifacts, &artifact));
     Ok(artifact)
+}
+
+/// The artifact with what checks said of its commit here, which it carries to wherever it is deployed from.
+pub(super) fn with_checks(
+    project: &Project,
+    artifacts: &ArtifactStore,
+    artifact: Artifact,
+) -> Result<Artifact, CommandError> {
+    if artifact.record.dirty {
+        return Ok(artifact);
+    }
+    let checks = KnownChecks::of(&project.data_dir).get(&artifact.record.commit);
+    Ok(artifacts.note_checks(artifact, &checks)?)
 }
 
 /// The error of whoever has no repository or no commit yet.

@@ -2,6 +2,7 @@
 
 use super::deploy::{WhatArgs, deployment, find_artifact};
 use super::previews;
+use super::required::{lacking, listed};
 use crate::context::Context;
 use crate::deployments::{Host, Session, audit};
 use crate::error::CommandError;
@@ -43,6 +44,10 @@ impl PlanArgs {
         let seen = session.preview(connections, &artifact, &deployment(&artifact, false), false)?;
         let rest = previews::tell(context, seen)?;
         warn(context, &session, &artifact)?;
+        let lacking = lacking(context, &self.environment, &artifact)?;
+        if !lacking.is_empty() {
+            context.output.warn(&format!("a deployment would be refused: {}", listed(&lacking)));
+        }
         rest.tell(context)
     }
 }

@@ -8,7 +8,7 @@ use crate::deployments::Place;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use clap::Args;
-use cutover_core::record::{ReleaseRecord, ReleaseState};
+use cutover_core::record::ReleaseRecord;
 use cutover_reporters::bytes;
 use cutover_targets::host::{Layout, Release};
 use serde_json::json;
@@ -66,7 +66,7 @@ fn text(context: &Context, target: &str, releases: &[ReleaseRecord]) -> String {
         table.row([
             release.id.to_string(),
             target.to_owned(),
-            state(release.state).to_owned(),
+            words::release_state(release.state).to_owned(),
             place(release).to_owned(),
             bytes(release.size_bytes),
             words::commit(&release.commit, false),
@@ -74,16 +74,6 @@ fn text(context: &Context, target: &str, releases: &[ReleaseRecord]) -> String {
         ]);
     }
     table.render(context.output.width)
-}
-
-fn state(state: ReleaseState) -> &'static str {
-    match state {
-        ReleaseState::Staged => "staged",
-        ReleaseState::Live => "live, unverified",
-        ReleaseState::Good => "good",
-        ReleaseState::Bad => "bad",
-        ReleaseState::Unknown => "unknown",
-    }
 }
 
 fn place(release: &ReleaseRecord) -> &'static str {

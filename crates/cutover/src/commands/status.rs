@@ -109,7 +109,8 @@ impl StatusArgs {
             Some(name) => vec![context.environment(name)?],
             None => context.project()?.config.environments.iter().collect(),
         };
-        let seen: Vec<Seen> = environments.into_iter().map(|(name, config)| see(context, name, config)).collect();
+        let seen: Vec<Seen> =
+            environments.into_iter().map(|(name, config)| see(context, name, config, context.output.json)).collect();
         if context.output.json {
             let statuses = seen.iter().map(Seen::json).collect::<Result<Vec<_>, _>>()?;
             context.output.json(&serde_json::json!({ "v": 1, "environments": statuses.concat() }))?;
@@ -119,6 +120,12 @@ impl StatusArgs {
         }
         Ok(seen.iter().map(|seen| seen.exit).max_by_key(|exit| *exit as u8).unwrap_or(Exit::Done))
     }
+}
+
+/// What `--json` tells of an environment, each of its hosts with its targets, or with the reason why it could not be asked.
+pub(super) fn seen(context: &Context, environment: &str) -> Result<Vec<Value>, CommandError> {
+    let (name, config) = context.environment(environment)?;
+    Ok(see(context, name, config, true).json()?)
 }
 
 impl Seen {
@@ -168,9 +175,9 @@ fn environments(answer: &str) -> Result<Vec<Value>, serde_json::Error> {
 }
 
 /// Looks at an environment where it is; one whose machine cannot be reached hides none of the others.
-fn see(context: &Context, name: &EnvironmentName, config: &EnvironmentConfig) -> Seen {
+fn see(context: &Context, name: &EnvironmentName, config: &EnvironmentConfig, is_json: bool) -> Seen {
     let args: Vec<String> = ["status", name.as_str()].into_iter().map(str::to_owned).collect();
-    let json = context.output.json.then(|| "--json".to_owned());
+    let json = is_json.then(|| "--json".to_owned());
     let (mut answer, unheard) = (Vec::new(), Mutex::new(Vec::new()));
     let args = [args, json.into_iter().collect()].concat();
     let note = |host: &str, error: &CommandError| {

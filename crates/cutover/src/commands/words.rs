@@ -3,6 +3,7 @@
 pub(super) use cutover_core::moment::moment;
 use cutover_core::next::DeploymentOutcome;
 use cutover_core::plan::PlanKind;
+use cutover_core::record::ReleaseState;
 use cutover_reporters::{duration, one_line};
 use cutover_targets::host::lock::Holder;
 use jiff::Timestamp;
@@ -48,6 +49,17 @@ pub(super) fn ago(at: Timestamp, now: Timestamp) -> String {
         seconds @ 60..3_600 => format!("{}m ago", seconds / 60),
         seconds @ 3_600..172_800 => format!("{}h ago", seconds / 3_600),
         seconds @ 172_800.. => format!("{}d ago", seconds / 86_400),
+    }
+}
+
+/// How far a release has come.
+pub(crate) fn release_state(state: ReleaseState) -> &'static str {
+    match state {
+        ReleaseState::Staged => "staged",
+        ReleaseState::Live => "live, unverified",
+        ReleaseState::Good => "good",
+        ReleaseState::Bad => "bad",
+        ReleaseState::Unknown => "unknown",
     }
 }
 

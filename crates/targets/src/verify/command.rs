@@ -27,13 +27,22 @@ pub(super) fn observe(
     match ended {
         Ok(exit) => {
             seen.code = Some(exit.code);
-            seen.body = exit.excerpt.into_bytes();
-            if exit.code == 0 { seen } else { seen.fault(format!("exit code {}", exit.code)) }
+            let fault = (exit.code != 0).then(|| with_last_words(format!("exit code {}", exit.code), &exit.excerpt));
+            Observation { fault, body: exit.excerpt.into_bytes(), ..seen }
         }
         Err(ChildError::TimedOut { excerpt, .. }) => {
+            let fault = with_last_words(format!("did not end within {limit:.1?}"), &excerpt);
             seen.body = excerpt.into_bytes();
-            seen.fault(format!("did not end within {limit:.1?}"))
+            seen.fault(fault)
         }
         Err(e) => seen.fault(e.to_string()),
+    }
+}
+
+/// What is wrong, with the last line that the command said: whoever looks for the reason looks there first.
+fn with_last_words(what: String, said: &str) -> String {
+    match said.lines().rev().map(str::trim).find(|line| !line.is_empty()) {
+        Some(line) => format!("{what}: {line}"),
+        None => what,
     }
 }

@@ -48,6 +48,8 @@ pub(super) struct Case {
     /// Whether texts belong to the message now.
     listening: bool,
     not_run: bool,
+    /// How many earlier attempts it tells of.
+    attempt_count: u64,
 }
 
 impl Case {
@@ -56,7 +58,7 @@ impl Case {
         let texts =
             [&mut self.class, &mut self.name, &mut self.file, &mut self.line, &mut self.time, &mut self.message];
         texts.into_iter().for_each(String::clear);
-        (self.said, self.listening, self.not_run) = (None, false, false);
+        (self.said, self.listening, self.not_run, self.attempt_count) = (None, false, false, 0);
     }
 
     pub(super) fn describe(&mut self, tag: &Tag<'_>) -> Result<(), Fault> {
@@ -73,6 +75,7 @@ impl Case {
 
     /// Takes what an element tells; its text follows, if it has one.
     pub(super) fn say(&mut self, said: Said, tag: &Tag<'_>) -> Result<(), Fault> {
+        self.attempt_count += u64::from(said == Said::Attempt);
         // Of several, the first of the kind that decides gives the message.
         if self.said.is_some_and(|before| before >= said) {
             return Ok(());
@@ -100,6 +103,11 @@ impl Case {
     /// The element that told has ended.
     pub(super) fn said(&mut self) {
         self.listening = false;
+    }
+
+    /// How many earlier attempts it tells of.
+    pub(super) fn attempt_count(&self) -> u64 {
+        self.attempt_count
     }
 
     pub(super) fn outcome(&self) -> CaseOutcome {

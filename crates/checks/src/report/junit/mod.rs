@@ -9,7 +9,7 @@
 //!   failed. jest-junit does the like for a suite that could not be loaded: an error, and then a failure. It is one
 //!   case, errored.
 //! - `flakyFailure`, `flakyError`, `rerunFailure` and `rerunError` tell of earlier attempts (surefire, nextest). Beside
-//!   no `failure` and no `error` the case passed in the end, and is flaky.
+//!   no `failure` and no `error` the case passed in the end, and is flaky. surefire counts every attempt as a test.
 //! - pytest's plugin for repeating failed tests writes a case for each attempt, and shows those before the last as
 //!   passed. They are one case, as the last of them ended; if it passed, it is flaky. pytest's names are unique, so
 //!   nothing else repeats one.
@@ -156,7 +156,7 @@ impl Reading {
         }
         self.cases.counts.add(outcome);
         if let Some(suite) = self.suites.last_mut() {
-            suite.count(outcome);
+            suite.count(outcome, self.case.attempt_count());
         }
         match outcome {
             CaseOutcome::Failed | CaseOutcome::Errored | CaseOutcome::Flaky => self.keep(outcome),

@@ -21,6 +21,8 @@ pub(super) struct Suite {
     all_count: u64,
     bad_count: u64,
     errored_count: u64,
+    /// Earlier attempts of its cases, with those of the suites in it.
+    attempt_count: u64,
 }
 
 impl Suite {
@@ -35,6 +37,7 @@ impl Suite {
             all_count: 0,
             bad_count: 0,
             errored_count: 0,
+            attempt_count: 0,
         };
         tag.attributes(|key, value| match key {
             "name" => suite.name = excerpt(value, NAME_BYTES_MAX),
@@ -63,7 +66,9 @@ impl Suite {
         &self.file
     }
 
-    pub(super) fn count(&mut self, outcome: CaseOutcome) {
+    /// Counts a case, which tells of so many earlier attempts.
+    pub(super) fn count(&mut self, outcome: CaseOutcome, attempt_count: u64) {
+        self.attempt_count += attempt_count;
         self.own_count += 1;
         self.all_count += 1;
         self.bad_count += u64::from(matches!(outcome, CaseOutcome::Failed | CaseOutcome::Errored));
@@ -80,18 +85,23 @@ impl Suite {
     pub(super) fn take_in(&mut self, inner: &Self) {
         self.all_count += inner.all_count;
         self.bad_count += inner.bad_count;
+        self.attempt_count += inner.attempt_count;
     }
 
-    /// What no way of counting explains. Some tools count inner suites' cases in, some do not.
+    /// What no way of counting explains. Some tools count inner suites' cases in, some do not; some count every attempt.
     pub(super) fn odd(&self) -> Option<String> {
-        let Self { name, own_count, all_count, declared_bad_count, .. } = self;
+        let Self { name, own_count, all_count, attempt_count, declared_bad_count, .. } = self;
         // pytest counts a test twice that passed before its teardown erred; which these are the report does not tell.
-        let twice_count = if self.is_pytest { self.errored_count } else { 0 };
+        let again_count = attempt_count + if self.is_pytest { self.errored_count } else { 0 };
+        let is_explained = |declared| {
+            (*all_count..=all_count + attempt_count).contains(&declared)
+                || (*own_count..=own_count + again_count).contains(&declared)
+        };
         match self.declared_count {
-            Some(declared) if declared != *all_count && !(*own_count..=own_count + twice_count).contains(&declared) => {
+            Some(declared) if !is_explained(declared) => {
                 Some(format!("suite {name:?} says that it has {declared} tests, and has {all_count}"))
             }
-            Some(_) | None if *declared_bad_count > 0 && self.bad_count == 0 => Some(format!(
+            Some(_) | None if declared_bad_count > attempt_count && self.bad_count == 0 => Some(format!(
                 "suite {name:?} says that {declared_bad_count} of its tests failed, and shows none of them"
             )),
             Some(_) | None => None,

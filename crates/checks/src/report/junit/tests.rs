@@ -92,6 +92,18 @@ fn numbers_that_no_way_of_counting_explains_are_warnings() {
 }
 
 #[test]
+fn attempts_explain_why_a_suite_says_that_it_has_more_tests_and_failures_than_cases() {
+    let (cases, warnings) = read_ok(
+        r#"<testsuites tests="4" failures="2"><testsuite name="s" tests="4" failures="2" time="1,234.5">
+        <testcase name="a" time="1,234.5"><flakyFailure message="1"/><flakyFailure message="2"/></testcase>
+        <testcase name="b"/></testsuite></testsuites>"#,
+    );
+    assert_eq!((cases.counts.total(), cases.counts.flaky), (2, 1));
+    assert!((cases.seconds - 1234.5).abs() < 0.01, "{}", cases.seconds);
+    assert_eq!(warnings, [""; 0]);
+}
+
+#[test]
 fn a_failures_details_are_kept_without_what_would_harm_a_terminal() {
     let (cases, _) = read_ok(
         r#"<testsuite name="pytest" file="f.py"><testcase classname="pkg.T" name="t&#10;&lt;1&gt;" line="6" time="0.25">

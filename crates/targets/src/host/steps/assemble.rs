@@ -8,9 +8,15 @@ use cutover_core::artifact::{Manifest, ManifestEntry, RelativePath};
 use cutover_core::target::{Failure, Outcome, Progress};
 use cutover_disk::{Blob, BlobStore, remove_tree, sync_dir, sync_file_system};
 use std::collections::BTreeSet;
+use std::num::NonZero;
+use std::panic::resume_unwind;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-const REPORT_EVERY: usize = 256;
+/// How many entries one thread takes at a time.
+const BLOCK: usize = 64;
+/// The most threads: more would only wait for the file system's journal.
+const THREADS_MAX: usize = 4;
 
 /// Puts the release together.
 pub(crate) fn apply(site: &Site<'_>, assembly: &Assembly, progress: &dyn Progress) -> Result<Outcome, Failure> {
@@ -53,14 +59,61 @@ fn fill(site: &Site<'_>, manifest: &Manifest, partial: &Path, progress: &dyn Pro
         std::fs::create_dir(&path).map_err(|e| io("create", &path, &e))?;
     }
     let store = BlobStore::open(&site.layout.blobs()).map_err(disk)?;
-    for (done, (path, entry)) in manifest.entries.iter().enumerate() {
-        place(&store, entry, &partial.join(path))?;
-        if done % REPORT_EVERY == 0 {
-            progress.advance(done as u64, manifest.entries.len() as u64, "files");
-            stop_if_asked(progress)?;
-        }
+    let entries: Vec<_> = manifest.entries.iter().collect();
+    let total = entries.len() as u64;
+    Filling {
+        store,
+        partial,
+        blocks: entries.chunks(BLOCK).collect(),
+        next: AtomicUsize::new(0),
+        is_over: AtomicBool::new(false),
     }
-    Ok(())
+    .with_helpers(&|begun| {
+        progress.advance((begun * BLOCK) as u64, total, "files");
+        stop_if_asked(progress)
+    })
+}
+
+/// A release being filled, by several threads where there are processors for them: a link costs little but the kernel's time.
+struct Filling<'a> {
+    store: BlobStore,
+    partial: &'a Path,
+    /// The entries, in the order of their paths, so that two threads are seldom in one directory.
+    blocks: Vec<&'a [(&'a RelativePath, &'a ManifestEntry)]>,
+    /// The first block that nobody has taken yet.
+    next: AtomicUsize,
+    /// Whether somebody has failed.
+    is_over: AtomicBool,
+}
+
+impl Filling<'_> {
+    /// Fills it. `tell` is told by this thread how many blocks were begun, at first none, and may end the work.
+    fn with_helpers(&self, tell: &dyn Fn(usize) -> Result<(), Failure>) -> Result<(), Failure> {
+        tell(0)?;
+        let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+        let helper_count = processors.min(THREADS_MAX).min(self.blocks.len()).saturating_sub(1);
+        std::thread::scope(|scope| {
+            let helpers: Vec<_> = (0..helper_count).map(|_| scope.spawn(|| self.work(&|_| Ok(())))).collect();
+            let own = self.work(tell);
+            let all = helpers.into_iter().map(|helper| helper.join().unwrap_or_else(|panic| resume_unwind(panic)));
+            all.fold(own, Result::and)
+        })
+    }
+
+    fn work(&self, tell: &dyn Fn(usize) -> Result<(), Failure>) -> Result<(), Failure> {
+        while !self.is_over.load(Ordering::Relaxed) {
+            let at = self.next.fetch_add(1, Ordering::Relaxed);
+            let Some(block) = self.blocks.get(at) else { break };
+            let placed = tell(at).and_then(|()| {
+                block.iter().try_for_each(|(path, entry)| place(&self.store, entry, &self.partial.join(path)))
+            });
+            if placed.is_err() {
+                self.is_over.store(true, Ordering::Relaxed);
+                return placed;
+            }
+        }
+        Ok(())
+    }
 }
 
 fn place(store: &BlobStore, entry: &ManifestEntry, path: &Path) -> Result<(), Failure> {
@@ -98,5 +151,86 @@ fn describe(site: &Site<'_>, assembly: &Assembly, manifest: &Manifest) -> Releas
         target: Some(site.target.clone()),
         service: assembly.service.clone(),
         verify: Some(assembly.verify.clone()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cutover_core::artifact::Digest;
+    use std::collections::BTreeMap;
+    use std::sync::Mutex;
+
+    /// Ten directories' files, more than one thread takes at a time, and a store that has all of them.
+    struct Scene {
+        dir: tempfile::TempDir,
+        entries: BTreeMap<RelativePath, ManifestEntry>,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let store = BlobStore::open(&dir.path().join("blobs")).unwrap();
+            let entry = |number: usize| {
+                let content = format!("file {number}");
+                let blob =
+                    Blob { digest: Digest::of(content.as_bytes()), bytes: content.len() as u64, executable: false };
+                store.insert(&blob, &mut content.as_bytes()).unwrap();
+                let path = RelativePath::new(format!("d{}/f{number}", number % 10)).unwrap();
+                (path, ManifestEntry::File { digest: blob.digest, bytes: blob.bytes, executable: false })
+            };
+            let entries = (0..5 * BLOCK + 7).map(entry).collect();
+            (0..10).for_each(|at| std::fs::create_dir_all(dir.path().join(format!("partial/d{at}"))).unwrap());
+            Self { dir, entries }
+        }
+
+        fn fill(&self, tell: &dyn Fn(usize) -> Result<(), Failure>) -> Result<(), Failure> {
+            let entries: Vec<_> = self.entries.iter().collect();
+            Filling {
+                store: BlobStore::open(&self.dir.path().join("blobs")).unwrap(),
+                partial: &self.dir.path().join("partial"),
+                blocks: entries.chunks(BLOCK).collect(),
+                next: AtomicUsize::new(0),
+                is_over: AtomicBool::new(false),
+            }
+            .with_helpers(tell)
+        }
+
+        fn placed_count(&self) -> usize {
+            let directories = std::fs::read_dir(self.dir.path().join("partial")).unwrap();
+            directories.map(|directory| std::fs::read_dir(directory.unwrap().path()).unwrap().count()).sum()
+        }
+    }
+
+    #[test]
+    fn every_entry_is_placed_once_by_whichever_thread_takes_it() {
+        let scene = Scene::new();
+        let told = Mutex::new(Vec::new());
+        scene
+            .fill(&|begun| {
+                told.lock().unwrap().push(begun);
+                Ok(())
+            })
+            .unwrap();
+        assert_eq!(scene.placed_count(), scene.entries.len());
+        let read = std::fs::read_to_string(scene.dir.path().join("partial/d7/f317")).unwrap();
+        assert_eq!(read, "file 317");
+        assert!(told.into_inner().unwrap().is_sorted(), "what is told never goes back");
+    }
+
+    #[test]
+    fn one_entry_that_cannot_be_placed_fails_all_and_is_named() {
+        let scene = Scene::new();
+        std::fs::write(scene.dir.path().join("partial/d3/f203"), "in the way").unwrap();
+        let failure = scene.fill(&|_| Ok(())).unwrap_err();
+        assert!(failure.to_string().contains("d3/f203"), "{failure}");
+    }
+
+    #[test]
+    fn a_wish_to_stop_ends_it_before_anything_is_placed() {
+        let scene = Scene::new();
+        let failure = scene.fill(&|_| Err(Failure::cancelled())).unwrap_err();
+        assert_eq!(failure.to_string(), Failure::cancelled().to_string());
+        assert_eq!(scene.placed_count(), 0);
     }
 }

@@ -1,0 +1,79 @@
+//! The workflow that deploys what is pushed.
+
+use super::model::{Concurrency, Job, Manner, Step, Workflow};
+use super::steps::{build, checkout, download, install, packed, steps};
+use super::{Place, call_checks, checks, expression, places, run_url};
+use crate::Project;
+use crate::expression::string;
+use crate::yaml::Yaml;
+
+/// Pushes to the branches of environments: judged, packed once, and deployed to each of its environments. None where no
+/// environment has a branch.
+pub(super) fn workflow(project: &Project<'_>) -> Option<Workflow> {
+    let config = project.config;
+    let branches = checks::deploying_branches(config);
+    let all = places(config, "deploy");
+    let own: Vec<&Place<'_>> = all.iter().filter(|place| place.environment.branch.is_some()).collect();
+    if own.is_empty() {
+        return None;
+    }
+    let (mut jobs, needs) = judged(project);
+    jobs.push(("build".to_owned(), Job { needs, ..build(project, None) }));
+    jobs.extend(own.iter().map(|place| (place.job.clone(), pushed(project, place, &all))));
+    // A run that waits for a person must not hold up those behind it: people choose what goes live then.
+    let in_order = !own.iter().any(|place| config.workflows.approval.contains(place.name));
+    Some(Workflow {
+        name: "Cutover deploy",
+        on: Yaml::table([("push", Yaml::table([("branches", Yaml::texts(branches))]))]),
+        concurrency: in_order.then(|| Concurrency {
+            group: format!("cutover-deploy-{}", expression("github.ref")),
+            manner: Manner::Queue,
+        }),
+        directory: project.directory.map(str::to_owned),
+        jobs,
+    })
+}
+
+/// The job that judges the change, where anything does, and what is to wait for it.
+pub(super) fn judged(project: &Project<'_>) -> (Vec<(String, Job)>, Vec<String>) {
+    if project.config.checks.is_empty() {
+        return (Vec::new(), Vec::new());
+    }
+    let job = call_checks(vec![("run", expression("github.run_id"))]);
+    (vec![("checks".to_owned(), job)], vec!["checks".to_owned()])
+}
+
+fn pushed(project: &Project<'_>, place: &Place<'_>, all: &[Place<'_>]) -> Job {
+    let before = project.config.workflows.after.get(place.name);
+    let before = before.and_then(|name| all.iter().find(|other| other.name == name));
+    let needs = ["build".to_owned()].into_iter().chain(before.map(|other| other.job.clone())).collect();
+    let branch = place.environment.branch.as_deref().unwrap_or_default();
+    let script = "cutover deploy --artifact \"$PACKED\" --wait --reason=\"$REASON\" -- \"$ENVIRONMENT\"\n";
+    Job {
+        needs,
+        condition: Some(format!("github.ref_name == {}", string(branch))),
+        concurrency: Some(place.queue()),
+        ..job(project, place, "needs.build.outputs.id", deployment(place, run_url(), script))
+    }
+}
+
+/// The step that deploys.
+pub(super) fn deployment(place: &Place<'_>, reason: String, script: &str) -> Step {
+    let mut env = place.secrets();
+    env.extend([place.named(), packed(), ("REASON".to_owned(), reason)]);
+    Step { name: "Deploy", env, run: Some(script.to_owned()), ..Step::default() }
+}
+
+/// A job that deploys the artifact with the id of this expression by this step.
+pub(super) fn job(project: &Project<'_>, place: &Place<'_>, id: &str, deploy: Step) -> Job {
+    let seen = [place.see_approval(project), place.see_secrets(project, &place.secrets())];
+    let mut all: Vec<Step> = seen.into_iter().flatten().collect();
+    all.extend([checkout(None, false), install(), download(id), deploy]);
+    Job {
+        name: format!("deploy to {}", place.name),
+        permissions: place.rights(project),
+        environment: Some(place.name.to_string()),
+        work: steps(project, all),
+        ..Job::default()
+    }
+}

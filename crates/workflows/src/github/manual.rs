@@ -1,0 +1,186 @@
+//! The workflows that people start: a deployment of what they name, and the way back.
+
+use super::deploy::{deployment, job};
+use super::model::{Job, Step, Workflow};
+use super::steps::{artifact_name, build, checkout, install, steps};
+use super::{Place, call_checks, expression, places, run_url};
+use crate::Project;
+use crate::expression::string;
+use crate::yaml::Yaml;
+
+/// Finds the run that kept an artifact, among those of this repository's own commits: a fork's run may keep anything.
+const FIND: &str = r#"case $ARTIFACT in
+  *[!0-9a-f]*) echo "An artifact's id has only 0-9 and a-f."; exit 1 ;;
+esac
+url="$GITHUB_API_URL/repos/$GITHUB_REPOSITORY/actions/artifacts?per_page=100&name=cutover-artifact-$ARTIFACT"
+run=$(curl --fail --silent --show-error --retry 3 --max-time 60 --header "Authorization: Bearer $GITHUB_TOKEN" \
+  --header "Accept: application/vnd.github+json" "$url" |
+  jq --raw-output '[.artifacts[]
+    | select((.expired | not) and .workflow_run.head_repository_id == .workflow_run.repository_id)
+    | .workflow_run.id][0] // empty')
+if [ -z "$run" ]; then
+  echo "No run has kept the artifact $ARTIFACT: it was never built here, or is too old. Nothing was deployed."
+  exit 1
+fi
+echo "run=$run" >> "$GITHUB_OUTPUT"
+"#;
+
+/// Deploys an artifact by its id: what was taken in is found by what it holds, so another one under that name is not found.
+const DEPLOY: &str = r#"cutover plan --artifact "$PACKED" -- "$ENVIRONMENT"
+cutover deploy --artifact "$ARTIFACT" --wait --reason="$REASON" -- "$ENVIRONMENT"
+"#;
+
+const ROLLBACK: &str = r#"cutover rollback --wait --reason="$REASON" -- "$ENVIRONMENT" ${RELEASE:+"$RELEASE"}
+"#;
+
+/// A deployment of an artifact, a tag, a branch or a commit. None where nothing can be deployed.
+pub(super) fn deploy(project: &Project<'_>) -> Option<Workflow> {
+    let places = places(project.config, "deploy");
+    let first = places.first()?;
+    let inputs = [
+        ("environment", environments(&places, first)),
+        ("artifact", input("Id of an artifact that was built before; empty: one is built", "string")),
+        ("commit", input("Tag, branch or commit to build; empty: the branch that is chosen above", "string")),
+        ("reason", required("Why; it goes into the history")),
+    ];
+    let has_checks = !project.config.checks.is_empty();
+    let checked = has_checks.then(|| {
+        let keys = [
+            ("description", Yaml::text("Judge it before, when it is built")),
+            ("type", Yaml::text("boolean")),
+            ("default", Yaml::Switch(true)),
+        ];
+        ("checks", Yaml::table(keys))
+    });
+    let mut jobs = judged(has_checks);
+    jobs.push(("build".to_owned(), built(project, has_checks)));
+    jobs.extend(places.iter().map(|place| (place.job.clone(), chosen(project, place))));
+    let inputs = Yaml::table(inputs.into_iter().chain(checked));
+    Some(workflow(project, "Cutover manual deployment", inputs, jobs))
+}
+
+/// The way back. None where nothing can be deployed.
+pub(super) fn rollback(project: &Project<'_>) -> Option<Workflow> {
+    let places = places(project.config, "rollback");
+    let first = places.first()?;
+    let inputs = Yaml::table([
+        ("environment", environments(&places, first)),
+        ("release", input("Release to go back to; empty: the last good one", "string")),
+        ("reason", required("Why; it goes into the history")),
+    ]);
+    let jobs = places.iter().map(|place| (place.job.clone(), taken_back(project, place)));
+    Some(workflow(project, "Cutover rollback", inputs, jobs.collect()))
+}
+
+fn workflow(project: &Project<'_>, name: &'static str, inputs: Yaml, jobs: Vec<(String, Job)>) -> Workflow {
+    let on = Yaml::table([("workflow_dispatch", Yaml::table([("inputs", inputs)]))]);
+    Workflow { name, on, concurrency: None, directory: project.directory.map(str::to_owned), jobs }
+}
+
+fn environments(places: &[Place<'_>], first: &Place<'_>) -> Yaml {
+    Yaml::table([
+        ("description", Yaml::text("Which environment")),
+        ("type", Yaml::text("choice")),
+        ("options", Yaml::texts(places.iter().map(|place| place.name.to_string()))),
+        ("default", Yaml::text(first.name.to_string())),
+        ("required", Yaml::Switch(true)),
+    ])
+}
+
+fn input(description: &str, kind: &str) -> Yaml {
+    Yaml::table([("description", Yaml::text(description)), ("type", Yaml::text(kind))])
+}
+
+fn required(description: &str) -> Yaml {
+    Yaml::table([
+        ("description", Yaml::text(description)),
+        ("type", Yaml::text("string")),
+        ("required", Yaml::Switch(true)),
+    ])
+}
+
+fn judged(has_checks: bool) -> Vec<(String, Job)> {
+    let with = vec![("ref", expression("inputs.commit")), ("run", expression("github.run_id"))];
+    let condition = Some("inputs.artifact == '' && inputs.checks".to_owned());
+    has_checks.then(|| ("checks".to_owned(), Job { condition, ..call_checks(with) })).into_iter().collect()
+}
+
+fn built(project: &Project<'_>, has_checks: bool) -> Job {
+    let (needs, condition) = match has_checks {
+        true => {
+            let judged = "(needs.checks.result == 'success' || !inputs.checks)";
+            (vec!["checks".to_owned()], format!("!cancelled() && inputs.artifact == '' && {judged}"))
+        }
+        false => (Vec::new(), "inputs.artifact == ''".to_owned()),
+    };
+    Job { needs, condition: Some(condition), ..build(project, Some("inputs.commit")) }
+}
+
+const ID: &str = "inputs.artifact || needs.build.outputs.id";
+
+fn chosen(project: &Project<'_>, place: &Place<'_>) -> Job {
+    let mut step = deployment(place, reason(), DEPLOY);
+    step.env.push(("ARTIFACT".to_owned(), expression(ID)));
+    let mut job = job(project, place, ID, step);
+    if let super::Work::Steps { steps, .. } = &mut job.work {
+        find_before_download(steps);
+    }
+    // A change that was judged and failed leaves the build out, and an artifact that is named leaves it out, too.
+    let ready = "(needs.build.result == 'success' || inputs.artifact != '')";
+    Job {
+        needs: vec!["build".to_owned()],
+        condition: Some(format!("!cancelled() && {} && {ready}", is_chosen(place))),
+        permissions: vec!["actions: read", "contents: read"],
+        concurrency: Some(place.queue()),
+        ..job
+    }
+}
+
+fn is_chosen(place: &Place<'_>) -> String {
+    format!("inputs.environment == {}", string(place.name.as_str()))
+}
+
+/// The artifact may be another run's.
+fn find_before_download(steps: &mut Vec<Step>) {
+    let find = Step {
+        name: "Find the artifact",
+        id: Some("find"),
+        condition: Some("inputs.artifact != ''".to_owned()),
+        env: vec![
+            ("ARTIFACT".to_owned(), expression("inputs.artifact")),
+            ("GITHUB_TOKEN".to_owned(), expression("github.token")),
+        ],
+        run: Some(FIND.to_owned()),
+        ..Step::default()
+    };
+    let name = artifact_name(ID);
+    let is_download = |step: &Step| step.with.iter().any(|(key, value)| *key == "name" && *value == Yaml::text(&name));
+    if let Some(at) = steps.iter().position(is_download) {
+        steps[at].with.extend([
+            ("run-id", Yaml::text(expression("steps.find.outputs.run || github.run_id"))),
+            ("github-token", Yaml::text(expression("github.token"))),
+        ]);
+        steps.insert(at, find);
+    }
+}
+
+fn reason() -> String {
+    format!("{} ({})", expression("inputs.reason"), run_url())
+}
+
+fn taken_back(project: &Project<'_>, place: &Place<'_>) -> Job {
+    let mut env = place.ssh_key();
+    env.extend([place.named(), ("RELEASE".to_owned(), expression("inputs.release")), ("REASON".to_owned(), reason())]);
+    let back = Step { name: "Roll back", env, run: Some(ROLLBACK.to_owned()), ..Step::default() };
+    let mut all: Vec<Step> = place.see_secrets(project, &place.ssh_key()).into_iter().collect();
+    all.extend([checkout(None, false), install(), back]);
+    Job {
+        name: format!("roll back {}", place.name),
+        condition: Some(is_chosen(place)),
+        permissions: vec!["contents: read"],
+        environment: Some(place.name.to_string()),
+        concurrency: Some(place.queue()),
+        work: steps(project, all),
+        ..Job::default()
+    }
+}

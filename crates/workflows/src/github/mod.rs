@@ -1,0 +1,137 @@
+//! Workflows for GitHub Actions.
+//!
+//! Every job says what it may, gets its own secrets only, and has a time limit. Each environment has one queue, whatever
+//! workflow changes it. A file for each reason to run, so that the list of runs reads by itself.
+
+mod action;
+mod checks;
+mod deploy;
+mod manual;
+mod model;
+mod pull_request;
+mod steps;
+
+pub use action::project_action;
+pub(crate) use checks::unbraced;
+
+use crate::names::job_names;
+use crate::yaml::{Yaml, document};
+use crate::{File, MARK, Project, Rendered, warnings};
+use cutover_core::config::{Config, EnvironmentConfig, SecretSource};
+use cutover_core::id::EnvironmentName;
+use model::{Concurrency, Job, Manner, Work, Workflow};
+
+pub(crate) const CHECKS: &str = ".github/workflows/cutover-checks.yml";
+pub(crate) const DEPLOY: &str = ".github/workflows/cutover-deploy.yml";
+pub(crate) const PULL_REQUEST: &str = ".github/workflows/cutover-pull-request.yml";
+pub(crate) const MANUAL: &str = ".github/workflows/cutover-manual.yml";
+pub(crate) const ROLLBACK: &str = ".github/workflows/cutover-rollback.yml";
+
+/// Makes the workflows that a config asks for.
+pub fn github(project: &Project<'_>) -> Rendered {
+    let files = [
+        checks::workflow(project).map(|workflow| file(CHECKS, &workflow)),
+        deploy::workflow(project).map(|workflow| file(DEPLOY, &workflow)),
+        manual::deploy(project).map(|workflow| file(MANUAL, &workflow)),
+        pull_request::workflow(project).map(|workflow| file(PULL_REQUEST, &workflow)),
+        manual::rollback(project).map(|workflow| file(ROLLBACK, &workflow)),
+    ];
+    let mut files: Vec<File> = files.into_iter().flatten().collect();
+    if !files.is_empty() {
+        files.insert(0, action::local(project));
+    }
+    let mut warnings = warnings::common(project.config);
+    warnings.extend(impossible_secrets(project.config));
+    warnings.extend(alike(project.config));
+    Rendered { files, warnings }
+}
+
+fn file(path: &str, workflow: &Workflow) -> File {
+    File { path: path.to_owned(), text: marked(&workflow.yaml()) }
+}
+
+fn marked(yaml: &Yaml) -> String {
+    format!("{MARK}\n{}", document(yaml))
+}
+
+/// GitHub does not tell names apart by case, of environments and in conditions.
+fn alike(config: &Config) -> Vec<String> {
+    let names: Vec<&str> = config.environments.keys().map(EnvironmentName::as_str).collect();
+    let pairs = names.iter().enumerate().flat_map(|(at, one)| names[at + 1..].iter().map(move |other| (one, other)));
+    let same = pairs.filter(|(one, other)| one.eq_ignore_ascii_case(other));
+    same.map(|(one, other)| format!("GitHub takes the environments {one} and {other} for one: rename one of them"))
+        .collect()
+}
+
+/// GitHub keeps names that begin with `GITHUB_` to itself.
+fn impossible_secrets(config: &Config) -> Vec<String> {
+    let secrets = config.environments.iter().flat_map(|(name, environment)| {
+        let variables = variables(environment);
+        variables.into_iter().map(move |variable| (name, variable)).collect::<Vec<_>>()
+    });
+    let is_taken = |variable: &str| variable.to_ascii_uppercase().starts_with("GITHUB_") && variable != "GITHUB_TOKEN";
+    let told = secrets.filter(|(_, variable)| is_taken(variable)).map(|(name, variable)| {
+        format!("GitHub has no secret called {variable}, which {name} needs: none may begin with GITHUB_")
+    });
+    told.collect()
+}
+
+/// The secrets of an environment that come from variables.
+pub(crate) fn variables(environment: &EnvironmentConfig) -> Vec<&str> {
+    let sources = environment.secrets.values().filter_map(|source| match source {
+        SecretSource::Variable(name) => Some(name.as_str()),
+        SecretSource::File(_) | SecretSource::Command(_) => None,
+    });
+    let mut names: Vec<&str> = sources.collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// An environment that is deployed to, and the name of its job.
+struct Place<'a> {
+    name: &'a EnvironmentName,
+    environment: &'a EnvironmentConfig,
+    job: String,
+}
+
+/// The environments that have somewhere to deploy to.
+fn places<'a>(config: &'a Config, prefix: &str) -> Vec<Place<'a>> {
+    let deployable = || config.environments.iter().filter(|(_, environment)| !environment.targets.is_empty());
+    let jobs = job_names(prefix, deployable().map(|(name, _)| name.as_str()));
+    let place = |((name, environment), (_, job))| Place { name, environment, job };
+    deployable().zip(jobs).map(place).collect()
+}
+
+/// The environment that pull requests are deployed to, if they can be.
+fn channel(config: &Config) -> Option<Place<'_>> {
+    let name = config.workflows.pull_requests.as_ref()?;
+    places(config, "deploy").into_iter().find(|place| place.name == name)
+}
+
+impl Place<'_> {
+    /// The one queue of this environment, for every workflow.
+    fn queue(&self) -> Concurrency {
+        Concurrency { group: format!("cutover-{}", self.name), manner: Manner::Queue }
+    }
+}
+
+/// The call of the checks' workflow.
+fn call_checks(with: Vec<(&'static str, String)>) -> Job {
+    Job {
+        name: "checks".to_owned(),
+        permissions: vec!["contents: read"],
+        work: Work::Call { workflow: CHECKS.to_owned(), with },
+        ..Job::default()
+    }
+}
+
+/// An expression that stands by itself.
+fn expression(inside: &str) -> String {
+    format!("${{{{ {inside} }}}}")
+}
+
+/// Where a run is told of; it goes into the history as the reason.
+fn run_url() -> String {
+    "${{ github.server_url }}/${{ github.repository }}/actions/runs/${{ github.run_id }}".to_owned()
+}

@@ -1,0 +1,38 @@
+//! The workflow that lets people try a pull request out.
+
+use super::deploy::{deployment, job, judged};
+use super::model::{Concurrency, Job, Manner, Workflow};
+use super::steps::build;
+use super::{channel, expression};
+use crate::Project;
+use crate::yaml::Yaml;
+
+/// Forks' pull requests have no secrets, and what they bring runs on no host.
+const OWN: &str = "github.event.pull_request.head.repo.full_name == github.repository";
+
+/// Pull requests: judged, and those of the repository itself deployed. None where no environment is meant for them.
+pub(super) fn workflow(project: &Project<'_>) -> Option<Workflow> {
+    let place = channel(project.config)?;
+    let (mut jobs, needs) = judged(project);
+    let condition = Some(OWN.to_owned());
+    jobs.push(("build".to_owned(), Job { needs, condition: condition.clone(), ..build(project, None) }));
+    let reason = "${{ github.event.pull_request.html_url }}".to_owned();
+    // Several pull requests share the environment: Cutover's own lock is their queue, where the newest goes first.
+    let script = "cutover deploy --artifact \"$PACKED\" --wait --supersede --reason=\"$REASON\" -- \"$ENVIRONMENT\"\n";
+    let deploy = Job {
+        needs: vec!["build".to_owned()],
+        condition,
+        ..job(project, &place, "needs.build.outputs.id", deployment(&place, reason, script))
+    };
+    jobs.push((place.job, deploy));
+    Some(Workflow {
+        name: "Cutover pull request",
+        on: Yaml::table([("pull_request", Yaml::Nothing)]),
+        concurrency: Some(Concurrency {
+            group: format!("cutover-pull-request-{}", expression("github.event.pull_request.number")),
+            manner: Manner::Replace,
+        }),
+        directory: project.directory.map(str::to_owned),
+        jobs,
+    })
+}

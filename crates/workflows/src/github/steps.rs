@@ -1,0 +1,166 @@
+//! Steps that several jobs have.
+
+use super::model::{Job, Step, Uses, Work};
+use super::{Place, expression, variables};
+use crate::actions::{CHECKOUT, DOWNLOAD, SETUP_NODE, SETUP_PYTHON, UPLOAD};
+use crate::expression::literal;
+use crate::yaml::Yaml;
+use crate::{Project, scripts, warnings};
+
+/// The folder of the action that puts Cutover in place.
+pub(super) const LOCAL_ACTION: &str = ".github/actions/cutover";
+/// Where an artifact lies on a runner, as an expression.
+const PACKED: &str = "${{ runner.temp }}/cutover-artifact";
+/// The file's name in there.
+const PACKED_FILE: &str = "artifact.cutover";
+/// The secret with the private key that hosts know.
+const SSH_KEY: &str = "CUTOVER_SSH_KEY";
+
+/// Steps on a runner, within the time that jobs have.
+pub(super) fn steps(project: &Project<'_>, steps: Vec<Step>) -> Work {
+    let config = &project.config.workflows;
+    let labels = config.runs_on.iter().map(|label| literal(label)).collect::<Vec<_>>();
+    let runs_on = if labels.is_empty() { vec!["ubuntu-latest".to_owned()] } else { labels };
+    Work::Steps { runs_on, timeout: config.timeout, steps }
+}
+
+/// Fetches the repository at this ref (the run's own where it is None or empty), with its whole history or without.
+pub(super) fn checkout(reference: Option<&str>, whole: bool) -> Step {
+    let mut with = vec![("persist-credentials", Yaml::Switch(false))];
+    if whole {
+        with.push(("fetch-depth", Yaml::Number(0)));
+    }
+    with.extend(reference.map(|reference| ("ref", Yaml::text(expression(reference)))));
+    Step { name: "Fetch the repository", uses: Some(Uses::Pinned(CHECKOUT)), with, ..Step::default() }
+}
+
+/// Puts Cutover in place.
+pub(super) fn install() -> Step {
+    Step { name: "Put Cutover in place", uses: Some(Uses::Local(LOCAL_ACTION)), ..Step::default() }
+}
+
+/// Versions of languages that checks and builds want.
+pub(super) fn languages(project: &Project<'_>) -> Vec<Step> {
+    let config = &project.config.workflows;
+    let python = config.python.as_ref().map(|version| ("Provide Python", SETUP_PYTHON, "python-version", version));
+    let node = config.node.as_ref().map(|version| ("Provide Node", SETUP_NODE, "node-version", version));
+    let step = |(name, action, key, version): (_, _, _, &String)| Step {
+        name,
+        uses: Some(Uses::Pinned(action)),
+        with: vec![(key, Yaml::text(literal(version)))],
+        ..Step::default()
+    };
+    python.into_iter().chain(node).map(step).collect()
+}
+
+/// Keeps files for people and for later jobs; where there are none it is an `error`, or something to `ignore`.
+pub(super) fn upload(project: &Project<'_>, name: String, path: String, missing: &str) -> Step {
+    let with = vec![
+        ("name", Yaml::text(name)),
+        ("path", Yaml::text(path)),
+        ("retention-days", Yaml::Number(project.config.workflows.retention_days.into())),
+        ("if-no-files-found", Yaml::text(missing)),
+        // A run that is repeated replaces what it left.
+        ("overwrite", Yaml::Switch(true)),
+    ];
+    Step { name: "Keep it", uses: Some(Uses::Pinned(UPLOAD)), with, ..Step::default() }
+}
+
+/// Packs the artifact, once; its id is the job's output.
+pub(super) fn build(project: &Project<'_>, reference: Option<&str>) -> Job {
+    let run = format!(
+        "mkdir -p \"$PACKED\"\nid=$(cutover build --output \"$PACKED/{PACKED_FILE}\")\n\
+         echo \"id=$id\" >> \"$GITHUB_OUTPUT\"\necho \"Artifact \\`$id\\`\" >> \"$GITHUB_STEP_SUMMARY\"\n"
+    );
+    let pack = Step {
+        name: "Pack the artifact",
+        id: Some("build"),
+        env: vec![("PACKED".to_owned(), PACKED.to_owned())],
+        run: Some(run),
+        ..Step::default()
+    };
+    let keep = upload(project, artifact_name("steps.build.outputs.id"), format!("{PACKED}/{PACKED_FILE}"), "error");
+    // A version made from tags may be wanted by the build's command.
+    let mut all = vec![checkout(reference, true), install()];
+    all.extend(languages(project));
+    all.extend([pack, keep]);
+    Job {
+        name: "build".to_owned(),
+        permissions: vec!["contents: read"],
+        outputs: vec![("id", expression("steps.build.outputs.id"))],
+        work: steps(project, all),
+        ..Job::default()
+    }
+}
+
+/// What the artifact with the id of this expression is kept as.
+pub(super) fn artifact_name(id: &str) -> String {
+    format!("cutover-artifact-{}", expression(id))
+}
+
+/// Takes the artifact with the id of this expression.
+pub(super) fn download(id: &str) -> Step {
+    let with = vec![("name", Yaml::text(artifact_name(id))), ("path", Yaml::text(PACKED))];
+    Step { name: "Take the artifact", uses: Some(Uses::Pinned(DOWNLOAD)), with, ..Step::default() }
+}
+
+/// The path of the artifact, for scripts that have the variable `PACKED`.
+pub(super) fn packed() -> (String, String) {
+    ("PACKED".to_owned(), format!("{PACKED}/{PACKED_FILE}"))
+}
+
+impl Place<'_> {
+    /// The secrets that a deployment needs, each as a variable.
+    pub(super) fn secrets(&self) -> Vec<(String, String)> {
+        let names = variables(self.environment).into_iter().map(str::to_owned).chain(self.key());
+        names.map(|name| (name.clone(), expression(&format!("secrets.{name}")))).collect()
+    }
+
+    /// The key for hosts, where there are any.
+    pub(super) fn ssh_key(&self) -> Vec<(String, String)> {
+        self.key().map(|name| (name.clone(), expression(&format!("secrets.{name}")))).collect()
+    }
+
+    fn key(&self) -> impl Iterator<Item = String> + use<> {
+        warnings::is_remote(self.environment).then(|| SSH_KEY.to_owned()).into_iter()
+    }
+
+    /// The variable that names the environment to scripts.
+    pub(super) fn named(&self) -> (String, String) {
+        ("ENVIRONMENT".to_owned(), self.name.to_string())
+    }
+
+    /// Sees that somebody was asked, where the config wants that: GitHub asks nobody where its settings name nobody.
+    pub(super) fn see_approval(&self, project: &Project<'_>) -> Option<Step> {
+        let token = ("GITHUB_TOKEN".to_owned(), expression("github.token"));
+        project.config.workflows.approval.contains(self.name).then(|| Step {
+            name: "See that somebody was asked",
+            env: vec![self.named(), token],
+            directory: project.directory.map(|_| "."),
+            run: Some(scripts::APPROVAL.to_owned()),
+            ..Step::default()
+        })
+    }
+
+    /// What a job may that deploys here.
+    pub(super) fn rights(&self, project: &Project<'_>) -> Vec<&'static str> {
+        // Who is asked, GitHub counts among what concerns actions.
+        let asks = project.config.workflows.approval.contains(self.name);
+        asks.then_some("actions: read").into_iter().chain(["contents: read"]).collect()
+    }
+
+    /// Sees that these secrets have values, before anything else; None where there are none.
+    pub(super) fn see_secrets(&self, project: &Project<'_>, secrets: &[(String, String)]) -> Option<Step> {
+        let names: Vec<&str> = secrets.iter().map(|(name, _)| name.as_str()).collect();
+        let hint = format!("Add them in the repository's settings: Environments, {}.", self.name);
+        let own = [("NAMES".to_owned(), names.join(" ")), ("HINT".to_owned(), hint)];
+        (!secrets.is_empty()).then(|| Step {
+            name: "See that all secrets are there",
+            env: secrets.iter().cloned().chain(own).collect(),
+            // Nothing is fetched yet.
+            directory: project.directory.map(|_| "."),
+            run: Some(scripts::SECRETS.to_owned()),
+            ..Step::default()
+        })
+    }
+}

@@ -1,0 +1,65 @@
+//! The CI of Cutover's users: workflows for GitHub Actions and GitLab CI, made from a config.
+//!
+//! What is written is complete and is the user's to commit; nothing of it is made while it runs. Texts of the config are data
+//! wherever they stand: never a part of a script, and an expression of the CI only where Cutover writes one. [`yaml`] writes,
+//! [`actions`] lists what others made; the rest says what a workflow does. No disk, no network.
+
+#![forbid(unsafe_code)]
+
+pub mod actions;
+mod expression;
+mod github;
+mod gitlab;
+mod names;
+mod scripts;
+mod warnings;
+pub mod yaml;
+
+pub use github::{github, project_action};
+pub use gitlab::gitlab;
+
+use cutover_core::config::Config;
+
+/// The first line of every file that is written, so that it is known again.
+pub const MARK: &str = "# Written by `cutover workflows` from cutover.toml. Change that, and run it again.";
+
+/// What workflows are made from.
+#[derive(Debug, Clone, Copy)]
+pub struct Project<'a> {
+    /// What `cutover.toml` says.
+    pub config: &'a Config,
+    /// The directory of `cutover.toml` within the repository; None: its top. Nothing that GitHub would take for an expression:
+    /// where it stands none can be, nor be said not to be one.
+    pub directory: Option<&'a str>,
+}
+
+/// A file of a CI.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// From the repository's top.
+    pub path: String,
+    /// All of it; begins with [`MARK`].
+    pub text: String,
+}
+
+/// The files of a CI, and what to think of first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rendered {
+    /// Every file, by path.
+    pub files: Vec<File>,
+    /// What will probably not work as it stands; sentences without a period.
+    pub warnings: Vec<String>,
+}
+
+/// Every path that Cutover may have written earlier, for this CI: what is not rendered any more is in the way.
+pub const GITHUB_PATHS: [&str; 6] = [
+    ".github/actions/cutover/action.yml",
+    github::CHECKS,
+    github::DEPLOY,
+    github::PULL_REQUEST,
+    github::MANUAL,
+    github::ROLLBACK,
+];
+
+/// Like [`GITHUB_PATHS`], for GitLab.
+pub const GITLAB_PATHS: [&str; 1] = [gitlab::PATH];

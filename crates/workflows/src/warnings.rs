@@ -1,0 +1,44 @@
+//! What will probably not work in a CI as it stands.
+
+use cutover_core::config::{Config, EnvironmentConfig, SecretSource};
+
+/// What is true of every CI.
+pub(crate) fn common(config: &Config) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if config.checks.is_empty() {
+        warnings
+            .push("there are no checks in cutover.toml, so nothing judges a change before it is deployed".to_owned());
+    }
+    if config.workflows.download.is_none() {
+        warnings
+            .push("url and sha256 are not set under [workflows], so Cutover must be on the runner already".to_owned());
+    }
+    let nowhere = config.workflows.pull_requests.iter().chain(&config.workflows.approval).filter(|name| {
+        let environment = config.environments.get(*name);
+        environment.is_none_or(|environment| environment.targets.is_empty())
+    });
+    warnings.extend(nowhere.map(|name| format!("nothing is deployed to {name}: it has no hosts")));
+    let knows_hosts = !config.ssh.host_keys.is_empty() || config.ssh.config_file.is_some();
+    for (name, environment) in &config.environments {
+        if is_remote(environment) && !knows_hosts {
+            let why = "their keys are not in [ssh.host_keys], and a runner knows none";
+            warnings.push(format!("hosts of {name} cannot be reached: {why}; `cutover setup {name}` pins them"));
+        }
+        warnings.extend(environment.secrets.iter().filter_map(|(secret, source)| {
+            let from = match source {
+                SecretSource::Variable(_) => return None,
+                SecretSource::File(_) => "a file that a runner does not have",
+                SecretSource::Command(_) => {
+                    "a command, which finds on a runner what the repository and the runner have"
+                }
+            };
+            Some(format!("the secret {secret} of {name} comes from {from}"))
+        }));
+    }
+    warnings
+}
+
+/// Whether a host of it is another machine.
+pub(crate) fn is_remote(environment: &EnvironmentConfig) -> bool {
+    environment.hosts.values().flatten().any(|host| host != "localhost")
+}

@@ -1,0 +1,191 @@
+//! What is rendered from a config. After a change here `./dev workflows` shows it to those who know.
+
+use cutover_core::config::Config;
+use cutover_testkit::yaml;
+use cutover_workflows::yaml::{Yaml, document};
+use cutover_workflows::{File, GITHUB_PATHS, GITLAB_PATHS, MARK, Project, Rendered, github, gitlab};
+use serde_json::Value;
+
+const SMALL: &str = include_str!("../../../tools/workflows/samples/small.toml");
+const LARGE: &str = include_str!("../../../tools/workflows/samples/large.toml");
+const HOSTILE: &str = include_str!("../../../tools/workflows/samples/hostile.toml");
+const BARE: &str = include_str!("../../../tools/workflows/samples/bare.toml");
+
+fn rendered(text: &str, render: fn(&Project<'_>) -> Rendered) -> Rendered {
+    let config = Config::parse(text).unwrap_or_else(|found| panic!("{found:#?}"));
+    render(&Project { config: &config, directory: None })
+}
+
+fn all(text: &str) -> Vec<File> {
+    [rendered(text, github).files, rendered(text, gitlab).files].concat()
+}
+
+fn shown(files: &[File]) -> String {
+    files.iter().map(|file| format!("=== {}\n{}", file.path, file.text)).collect()
+}
+
+/// The jobs of all workflows for GitHub, by file and id.
+fn jobs(text: &str) -> Vec<(String, Value)> {
+    let files = rendered(text, github).files;
+    let workflows = files.iter().filter(|file| file.path.starts_with(".github/workflows/"));
+    let of = |file: &File| {
+        let jobs = yaml(&file.text)["jobs"].as_object().cloned().unwrap_or_default();
+        jobs.into_iter().map(|(id, job)| (format!("{} {id}", file.path), job)).collect::<Vec<_>>()
+    };
+    workflows.flat_map(of).collect()
+}
+
+/// Every value of a key, wherever it stands.
+fn values<'v>(value: &'v Value, key: &str, found: &mut Vec<&'v Value>) {
+    found.extend(value.get(key));
+    value.as_object().into_iter().flatten().for_each(|(_, nested)| values(nested, key, found));
+    value.as_array().into_iter().flatten().for_each(|nested| values(nested, key, found));
+}
+
+#[test]
+fn a_small_config_at_github() {
+    insta::assert_snapshot!(shown(&rendered(SMALL, github).files));
+}
+
+#[test]
+fn a_small_config_at_gitlab() {
+    insta::assert_snapshot!(shown(&rendered(SMALL, gitlab).files));
+}
+
+#[test]
+fn a_config_with_everything_at_github() {
+    insta::assert_snapshot!(shown(&rendered(LARGE, github).files));
+}
+
+#[test]
+fn a_config_with_everything_at_gitlab() {
+    insta::assert_snapshot!(shown(&rendered(LARGE, gitlab).files));
+}
+
+#[test]
+fn what_will_not_work_is_said() {
+    let said = |text: &str| {
+        let mut all = [rendered(text, github).warnings, rendered(text, gitlab).warnings].concat();
+        all.dedup();
+        all.join("\n")
+    };
+    insta::assert_snapshot!(said(SMALL), @"GitLab keeps only what lies in the repository, so not all of the cache of tests");
+    insta::assert_snapshot!(said(LARGE), @r"
+    the secret OTHER of production comes from a command, which finds on a runner what the repository and the runner have
+    GitLab keeps only what lies in the repository, so not all of the cache of lint
+    GitLab's jobs have the Python and the Node of their image, whatever the config says
+    ");
+    let alike = "name = \"x\"\n[environments.a]\nsecrets = [\"GITHUB_KEY\"]\nhosts.x = \"web\"\n[environments.A]\n\
+                 secrets = { KEY = { file = \"key\" } }\n[targets.x.host]\ndeploy_to = \"/opt/x\"\n";
+    let config = Config::parse(alike).unwrap_or_else(|found| panic!("{found:#?}"));
+    let at_github = github(&Project { config: &config, directory: None }).warnings;
+    insta::assert_snapshot!(at_github.join("\n"), @r"
+    there are no checks in cutover.toml, so nothing judges a change before it is deployed
+    url and sha256 are not set under [workflows], so Cutover must be on the runner already
+    the secret KEY of A comes from a file that a runner does not have
+    hosts of a cannot be reached: their keys are not in [ssh.host_keys], and a runner knows none; `cutover setup a` pins them
+    GitHub has no secret called GITHUB_KEY, which a needs: none may begin with GITHUB_
+    GitHub takes the environments A and a for one: rename one of them
+    ");
+}
+
+#[test]
+fn only_what_the_config_asks_for_is_rendered() {
+    let paths = |text: &str| rendered(text, github).files.into_iter().map(|file| file.path).collect::<Vec<_>>();
+    assert_eq!(paths(BARE), Vec::<String>::new());
+    let checked = format!("{BARE}\n[checks.a]\nrun = \"true\"\n");
+    assert_eq!(paths(&checked), [".github/actions/cutover/action.yml", ".github/workflows/cutover-checks.yml"]);
+    assert_eq!(paths(LARGE).len(), GITHUB_PATHS.len());
+    assert!(paths(LARGE).iter().all(|path| GITHUB_PATHS.contains(&path.as_str())));
+    assert_eq!((rendered(BARE, gitlab).files, rendered(&checked, gitlab).files.len()), (Vec::new(), 1));
+    assert_eq!(rendered(LARGE, gitlab).files[0].path, GITLAB_PATHS[0]);
+}
+
+#[test]
+fn pull_requests_are_judged_where_the_environment_for_them_has_no_hosts() {
+    let text = "name = \"x\"\n[checks.a]\nrun = \"true\"\n[environments.test]\n[workflows]\npull_requests = \"test\"\n";
+    let found = rendered(text, github);
+    let checks = yaml(&found.files[1].text);
+    assert!(checks["on"].as_object().is_some_and(|on| on.contains_key("pull_request")), "{}", found.files[1].text);
+    assert!(
+        found.warnings.contains(&"nothing is deployed to test: it has no hosts".to_owned()),
+        "{:?}",
+        found.warnings
+    );
+}
+
+#[test]
+fn every_file_is_marked_and_the_same_each_time() {
+    for text in [SMALL, LARGE, HOSTILE, BARE] {
+        let files = all(text);
+        assert!(files.iter().all(|file| file.text.lines().next() == Some(MARK)));
+        assert_eq!(files, all(text));
+    }
+}
+
+#[test]
+fn no_script_has_a_text_of_the_config_or_an_expression() {
+    // The one thing that differs between scripts is a digest, of which 64 digits are all that there can be.
+    let scripts = |text: &str| {
+        let files = rendered(text, github).files;
+        let read: Vec<Value> = files.iter().map(|file| yaml(&file.text)).collect();
+        let mut steps = Vec::new();
+        read.iter().for_each(|value| values(value, "steps", &mut steps));
+        let runs = steps.into_iter().flat_map(|steps| steps.as_array().into_iter().flatten()).map(|step| &step["run"]);
+        let texts = runs.filter_map(Value::as_str).map(str::to_owned);
+        texts.collect::<std::collections::BTreeSet<_>>()
+    };
+    let known = scripts(LARGE);
+    assert!(known.len() > 7, "{known:#?}");
+    for script in scripts(HOSTILE) {
+        assert!(known.contains(&script), "{script}");
+        assert!(!script.contains("${{"), "{script}");
+    }
+}
+
+#[test]
+fn a_job_of_any_config_says_what_it_may_and_how_long() {
+    for (id, job) in [SMALL, LARGE, HOSTILE, BARE].into_iter().flat_map(jobs) {
+        let permissions = job["permissions"].as_object().unwrap_or_else(|| panic!("{id} says nothing of permissions"));
+        assert!(permissions.values().all(|level| level == "read"), "{id}");
+        assert!(job["uses"].is_string() || job["timeout-minutes"].is_u64(), "{id}");
+    }
+}
+
+#[test]
+fn whatever_changes_an_environment_waits_in_one_line_and_is_never_cancelled() {
+    let changing = jobs(LARGE).into_iter().filter(|(_, job)| job["environment"]["name"] == "production");
+    let groups: Vec<Value> = changing.map(|(_, job)| job["concurrency"].clone()).collect();
+    assert_eq!(groups.len(), 3, "a push, a person's deployment, a rollback");
+    let line = serde_json::json!({ "group": "cutover-production", "cancel-in-progress": false, "queue": "max" });
+    assert!(groups.iter().all(|group| *group == line), "{groups:?}");
+}
+
+#[test]
+fn a_secret_goes_only_to_the_environment_that_has_it() {
+    for (id, job) in jobs(LARGE) {
+        let has_secret = job.to_string().contains("secrets.");
+        let wants_secret = ["production", "staging", "test"].iter().any(|name| job["environment"]["name"] == *name);
+        // The hosts of `test` are this machine, so its rollback needs no key.
+        assert_eq!(has_secret, wants_secret && !id.ends_with("rollback-test"), "{id}");
+        let is_staging = job["environment"]["name"] == "staging";
+        assert!(!is_staging || !job.to_string().contains("PRODUCTION_TOKEN"), "{id}");
+    }
+}
+
+#[test]
+fn hostile_texts_come_out_as_they_went_in() {
+    let files = rendered(HOSTILE, github).files;
+    let read = |path: &str| {
+        yaml(&files.iter().find(|file| file.path.ends_with(path)).map(|file| file.text.clone()).unwrap_or_default())
+    };
+    let url = &read("action.yml")["runs"]["steps"][0]["env"]["CUTOVER_URL"];
+    assert_eq!(url, "https://example.org/'$(id)'?a=${{ '${{' }}github.token}}&b=\"c\"#d");
+    let deploy = read("cutover-deploy.yml");
+    let condition = deploy["jobs"]["deploy-null"]["if"].as_str().unwrap_or_default();
+    assert_eq!(condition, "${{ github.ref_name == 'a''||true||''${{github.token}}\"`$(id)`;#' }}");
+    assert_eq!(deploy["jobs"]["deploy-null"]["environment"]["name"], "null", "a text");
+    assert!(deploy["jobs"]["deploy-1_0-2"].is_object(), "two names that would be the same job");
+    // The emitter is not asked about itself: another reader reads it.
+    assert_eq!(yaml(&document(&Yaml::table([("a", Yaml::text("null"))])))["a"], "null");
+}
