@@ -52,12 +52,13 @@ pub struct Rendered {
 }
 
 /// Every path that Cutover may have written earlier, for this CI: what is not rendered any more is in the way.
-pub const GITHUB_PATHS: [&str; 6] = [
+pub const GITHUB_PATHS: [&str; 7] = [
     ".github/actions/cutover/action.yml",
     github::CHECKS,
     github::DEPLOY,
     github::PULL_REQUEST,
     github::MANUAL,
+    github::REPORT,
     github::ROLLBACK,
 ];
 

@@ -94,7 +94,8 @@ fn only_what_the_config_asks_for_is_rendered() {
     let paths = |text: &str| rendered(text, github).files.into_iter().map(|file| file.path).collect::<Vec<_>>();
     assert_eq!(paths(BARE), Vec::<String>::new());
     let checked = format!("{BARE}\n[checks.a]\nrun = \"true\"\n");
-    assert_eq!(paths(&checked), [".github/actions/cutover/action.yml", ".github/workflows/cutover-checks.yml"]);
+    let report = ".github/workflows/cutover-report.yml";
+    assert_eq!(paths(&checked), [".github/actions/cutover/action.yml", ".github/workflows/cutover-checks.yml", report]);
     assert_eq!(paths(LARGE).len(), GITHUB_PATHS.len());
     assert!(paths(LARGE).iter().all(|path| GITHUB_PATHS.contains(&path.as_str())));
     assert_eq!((rendered(BARE, gitlab).files, rendered(&checked, gitlab).files.len()), (Vec::new(), 1));
@@ -174,6 +175,21 @@ fn a_secret_goes_only_to_the_environment_that_has_it() {
         assert_eq!(has_secret, wants_secret && !id.ends_with("rollback-test"), "{id}");
         let is_staging = job["environment"]["name"] == "staging";
         assert!(!is_staging || !job.to_string().contains("PRODUCTION_TOKEN"), "{id}");
+    }
+}
+
+#[test]
+fn whoever_speaks_for_a_fork_runs_nothing_of_it() {
+    for (text, judged) in [(SMALL, "Cutover checks"), (LARGE, "Cutover pull request")] {
+        let files = rendered(text, github).files;
+        let report = files.iter().find(|file| file.path.ends_with("cutover-report.yml"));
+        let report = yaml(&report.map(|file| file.text.clone()).unwrap_or_default());
+        assert_eq!(report["on"]["workflow_run"]["workflows"][0], judged);
+        assert!(files.iter().any(|file| yaml(&file.text)["name"] == judged), "there is such a workflow");
+        let steps = report["jobs"]["report"]["steps"].as_array().cloned().unwrap_or_default();
+        assert!(steps[0]["with"].get("ref").is_none(), "what is fetched is the default branch");
+        let condition = report["jobs"]["report"]["if"].as_str().unwrap_or_default();
+        assert!(condition.contains("head_repository.full_name != github.repository"), "{condition}");
     }
 }
 

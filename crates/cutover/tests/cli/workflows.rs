@@ -26,15 +26,16 @@ fn workflows_are_written_once_and_are_what_the_config_says_from_then_on() {
     ✓ written .github/actions/cutover/action.yml
     ✓ written .github/workflows/cutover-checks.yml
     ✓ written .github/workflows/cutover-manual.yml
+    ✓ written .github/workflows/cutover-report.yml
     ✓ written .github/workflows/cutover-rollback.yml
     ");
     assert_snapshot!(sandbox.run(&["workflows"]).told(), @"
     exit 0
-    ✓ 4 files are what cutover.toml says
+    ✓ 5 files are what cutover.toml says
     ");
     assert_snapshot!(sandbox.run(&["workflows", "--check"]).told(), @"
     exit 0
-    ✓ 4 files are what cutover.toml says
+    ✓ 5 files are what cutover.toml says
     ");
 }
 

@@ -12,6 +12,12 @@ use std::collections::BTreeSet;
 
 /// Where the record lies, as an expression.
 const RECORD: &str = "${{ runner.temp }}/cutover-checks.json";
+/// The record's own name.
+pub(super) const RECORD_FILE: &str = "cutover-checks.json";
+/// What it is kept as.
+pub(super) const RECORD_NAME: &str = "cutover-checks";
+/// The workflow's name.
+pub(super) const NAME: &str = "Cutover checks";
 /// Where Cutover keeps what checks said, as an expression.
 const HOME: &str = "${{ runner.temp }}/cutover";
 
@@ -19,7 +25,7 @@ const HOME: &str = "${{ runner.temp }}/cutover";
 /// nothing judges.
 pub(super) fn workflow(project: &Project<'_>) -> Option<Workflow> {
     (!project.config.checks.is_empty()).then(|| Workflow {
-        name: "Cutover checks",
+        name: NAME,
         on: triggers(project.config),
         // Whoever calls names its own run, so that none of those replaces another.
         concurrency: Some(Concurrency {
@@ -75,7 +81,7 @@ fn job(project: &Project<'_>) -> Job {
     let kept = format!("{RECORD}\n{HOME}/projects/*/checks/logs\n");
     all.push(Step {
         condition: Some("!cancelled()".to_owned()),
-        ..upload(project, "cutover-checks".to_owned(), kept, "ignore")
+        ..upload(project, RECORD_NAME.to_owned(), kept, "ignore")
     });
     Job { name: "checks".to_owned(), permissions: JUDGES.to_vec(), work: steps(project, all), ..Job::default() }
 }

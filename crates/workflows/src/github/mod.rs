@@ -9,6 +9,7 @@ mod deploy;
 mod manual;
 mod model;
 mod pull_request;
+mod report;
 mod steps;
 
 pub use action::project_action;
@@ -25,6 +26,7 @@ pub(crate) const CHECKS: &str = ".github/workflows/cutover-checks.yml";
 pub(crate) const DEPLOY: &str = ".github/workflows/cutover-deploy.yml";
 pub(crate) const PULL_REQUEST: &str = ".github/workflows/cutover-pull-request.yml";
 pub(crate) const MANUAL: &str = ".github/workflows/cutover-manual.yml";
+pub(crate) const REPORT: &str = ".github/workflows/cutover-report.yml";
 pub(crate) const ROLLBACK: &str = ".github/workflows/cutover-rollback.yml";
 
 /// What a job may that judges, and tells GitHub: a check run, a comment on the pull request.
@@ -42,6 +44,7 @@ pub fn github(project: &Project<'_>) -> Rendered {
         deploy::workflow(project).map(|workflow| file(DEPLOY, &workflow)),
         manual::deploy(project).map(|workflow| file(MANUAL, &workflow)),
         pull_request::workflow(project).map(|workflow| file(PULL_REQUEST, &workflow)),
+        report::workflow(project).map(|workflow| file(REPORT, &workflow)),
         manual::rollback(project).map(|workflow| file(ROLLBACK, &workflow)),
     ];
     let mut files: Vec<File> = files.into_iter().flatten().collect();

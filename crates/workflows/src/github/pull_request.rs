@@ -7,6 +7,8 @@ use super::{channel, expression};
 use crate::Project;
 use crate::yaml::Yaml;
 
+/// The workflow's name.
+pub(super) const NAME: &str = "Cutover pull request";
 /// Forks' pull requests have no secrets, and what they bring runs on no host.
 const OWN: &str = "github.event.pull_request.head.repo.full_name == github.repository";
 
@@ -29,7 +31,7 @@ pub(super) fn workflow(project: &Project<'_>) -> Option<Workflow> {
     };
     jobs.push((place.job, deploy));
     Some(Workflow {
-        name: "Cutover pull request",
+        name: NAME,
         on: Yaml::table([("pull_request", Yaml::Nothing)]),
         concurrency: Some(Concurrency {
             group: format!("cutover-pull-request-{}", expression("github.event.pull_request.number")),
