@@ -285,14 +285,20 @@ fn a_binary_for_runners_is_named_with_its_digest_or_not_at_all() {
 fn an_environment_waits_for_one_of_its_own_branch_only_and_never_for_itself() {
     let text = |after: &str| {
         format!(
-            "name = \"x\"\n[environments.a]\nbranch = \"main\"\n[environments.b]\nbranch = \"main\"\n\
-             [environments.c]\nbranch = \"next\"\n[workflows]\nafter = {after}\n"
+            "name = \"x\"\n[environments.a]\nbranch = \"main\"\nhosts.w = \"localhost\"\n[environments.b]\n\
+             branch = \"main\"\nhosts.w = \"localhost\"\n[environments.c]\nbranch = \"next\"\n[environments.d]\n\
+             branch = \"main\"\n[targets.w.host]\ndeploy_to = \"/opt/w\"\n[workflows]\nafter = {after}\n"
         )
     };
     assert!(Config::parse(&text("{ a = \"b\" }")).is_ok());
     assert_eq!(
         only(&text("{ a = \"c\" }")),
         ("`workflows.after` puts `a` after `c`, which has another branch".to_owned(), "\"c\"")
+    );
+    // Nothing is deployed to `d`, so `a` would wait for nothing.
+    assert_eq!(
+        only(&text("{ a = \"d\" }")),
+        ("`workflows.after` puts `a` after `d`, and `d` has no hosts".to_owned(), "\"d\"")
     );
     assert_eq!(
         only(&text("{ a = \"a\" }")),

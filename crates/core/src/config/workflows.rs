@@ -191,12 +191,22 @@ fn order<'n>(workflows: &'n DeTable<'_>) -> Vec<(Named<'n>, Named<'n>)> {
 fn check_order(workflows: &DeTable<'_>, environments: &DeTable<'_>, sink: &mut Sink) {
     let pairs = order(workflows);
     let branch = |name: &str| environments.get(name)?.get_ref().get("branch")?.get_ref().as_str();
+    let has_hosts = |name: &str| {
+        let hosts = environments.get(name).and_then(|node| node.get_ref().get("hosts")?.get_ref().as_table());
+        hosts.is_some_and(|hosts| !hosts.is_empty())
+    };
     for ((one, _), (other, span)) in &pairs {
         let exist = environments.contains_key(*one) && environments.contains_key(*other);
         if exist && (branch(one).is_none() || branch(one) != branch(other)) {
             let why = format!("puts `{}` after `{}`, which has another branch", show(one), show(other));
             let hint = "one push deploys both: give both environments the same `branch`";
             sink.fault(span.clone(), "another branch", Fault::hinted(why, hint));
+        }
+        let empty = [one, other].into_iter().find(|name| !has_hosts(name));
+        if let (Some(name), true) = (empty, exist && branch(one).is_some() && branch(one) == branch(other)) {
+            let why = format!("puts `{}` after `{}`, and `{}` has no hosts", show(one), show(other), show(name));
+            let hint = "nothing is deployed there, so nothing is waited for: give it hosts, or take this away";
+            sink.fault(span.clone(), "no hosts", Fault::hinted(why, hint));
         }
         if comes_back(one, &pairs) {
             let why = format!("puts `{}` after itself in the end", show(one));
