@@ -1,12 +1,15 @@
 //! A job on a machine of its own.
 
 use super::expression::Scope;
-use super::run::{Execution, RunJob, filled, with_defaults};
+use super::run::{Execution, RunJob, filled, know, with_defaults};
 use crate::yaml;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+/// The keys of a step that are played.
+const STEP_KEYS: [&str; 9] = ["name", "id", "if", "uses", "with", "env", "working-directory", "shell", "run"];
 
 /// A machine that has nothing yet, and a job that runs on it.
 pub(super) struct Machine<'a> {
@@ -99,6 +102,7 @@ impl<'a> Machine<'a> {
 
     fn steps(&mut self, steps: &[Value]) {
         for step in steps {
+            know(step, &STEP_KEYS);
             if !self.scoped(|scope| scope.holds(step["if"].as_str())) {
                 continue;
             }

@@ -94,6 +94,8 @@ impl Runner {
             "number": number,
             "html_url": format!("https://github.com/ada/shop/pull/{number}"),
             "head": { "repo": { "full_name": repository } },
+            "base": { "ref": "main" },
+            "user": { "login": "ada" },
         } });
         let reference = format!("refs/pull/{number}/merge");
         Event { name: "pull_request", reference, payload, ..self.push(branch) }
@@ -101,7 +103,8 @@ impl Runner {
 
     /// What a person starts on a branch.
     pub fn dispatch(&self, branch: &str, inputs: Value) -> Event {
-        Event { name: "workflow_dispatch", inputs, ..self.push(branch) }
+        let payload = json!({ "repository": { "default_branch": "main" } });
+        Event { name: "workflow_dispatch", inputs, payload, ..self.push(branch) }
     }
 
     /// Runs every workflow that wants to know of an event, one after the other.

@@ -126,19 +126,35 @@ impl<'a> Execution<'a> {
             return ended("cancelled");
         }
         assert!(job.get("permissions").is_some(), "{id} says what it may");
+        know(job, &JOB_KEYS);
         let Some(group) = self.enter(&job["concurrency"], &scope) else { return ended("cancelled") };
         let ran = match job["uses"].as_str() {
-            Some(path) => {
-                let called =
-                    self.runner.workflow(path.strip_prefix("$/").expect("a workflow of the repository"), self.event);
-                let given = filled(&scope, &job["with"]);
-                let inputs = with_defaults(&called["on"]["workflow_call"]["inputs"], &given);
-                ended(&self.jobs(&called, &inputs, &format!("{prefix}{id}/"), told))
-            }
+            Some(path) => self.call(path, &filled(&scope, &job["with"]), &format!("{prefix}{id}/"), told),
             None => Machine::new(self, id, job, workflow, contexts.clone()).run(),
         };
         self.leave(&group);
         RunJob { permissions: job["permissions"].clone(), ..ran }
+    }
+
+    /// Runs a workflow of the repository that a job calls.
+    fn call(&self, path: &str, given: &Value, below: &str, told: &mut BTreeMap<String, RunJob>) -> RunJob {
+        let called = self.runner.workflow(path.strip_prefix("$/").expect("a workflow of the repository"), self.event);
+        let inputs = with_defaults(&called["on"]["workflow_call"]["inputs"], given);
+        let result = self.jobs(&called, &inputs, below, told);
+        RunJob { result, outputs: self.outputs(&called, below, told), ..RunJob::default() }
+    }
+
+    /// What a called workflow hands back of the outputs of its jobs.
+    fn outputs(&self, called: &Value, below: &str, told: &BTreeMap<String, RunJob>) -> BTreeMap<String, String> {
+        let own = |(id, job): (&String, &RunJob)| {
+            Some((id.strip_prefix(below)?.to_owned(), json!({ "outputs": job.outputs })))
+        };
+        let jobs: Map<String, Value> = told.iter().filter_map(own).collect();
+        let contexts = json!({ "jobs": jobs });
+        let scope = Scope { contexts: &contexts, succeeded: true, cancelled: false, hash_files: &no_files };
+        let declared = called["on"]["workflow_call"]["outputs"].as_object().into_iter().flatten();
+        let text = |value: &Value| value["value"].as_str().expect("an output has a value").to_owned();
+        declared.map(|(name, value)| (name.clone(), scope.fill(&text(value)))).collect()
     }
 
     fn contexts(&self, inputs: &Value, needs: &Value) -> Value {
@@ -195,6 +211,29 @@ impl Runner {
         if let Some(group) = run.process_group {
             let _gone = kill_process_group(group, Signal::INT);
         }
+    }
+}
+
+/// The keys of a job that are played.
+const JOB_KEYS: [&str; 12] = [
+    "name",
+    "needs",
+    "if",
+    "permissions",
+    "environment",
+    "concurrency",
+    "outputs",
+    "runs-on",
+    "timeout-minutes",
+    "steps",
+    "uses",
+    "with",
+];
+
+/// Refuses what would be played as if it did not stand there.
+pub(super) fn know(table: &Value, keys: &[&str]) {
+    for (key, _) in table.as_object().into_iter().flatten() {
+        assert!(keys.contains(&key.as_str()), "the runner does not know the key {key}");
     }
 }
 

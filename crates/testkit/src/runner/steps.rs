@@ -51,6 +51,9 @@ impl Machine<'_> {
             .env("GITHUB_EVENT_NAME", event.name);
         command.env("GITHUB_REF", &event.reference).env("GITHUB_RUN_ID", self.execution.number.to_string());
         command.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", "/dev/null");
+        if let Some(base) = event.payload["pull_request"]["base"]["ref"].as_str() {
+            command.env("GITHUB_BASE_REF", base);
+        }
         command.envs(self.execution.runner.variables.iter().map(|(name, value)| (name, value)));
         command.envs(&self.environment);
     }
