@@ -5,7 +5,7 @@
 use crate::github::{unbraced, variables};
 use crate::names::job_names;
 use crate::yaml::{Yaml, document};
-use crate::{File, MARK, Project, Rendered, scripts, warnings};
+use crate::{File, Project, Rendered, scripts, warnings};
 use cutover_core::config::{CacheConfig, Config, EnvironmentConfig};
 use cutover_core::id::EnvironmentName;
 use std::collections::BTreeSet;
@@ -28,24 +28,29 @@ const ARTIFACT: &str = "cutover-artifact";
 /// The record is copied into the project's directory afterwards, where it would count as a part of the change before.
 const CHECK: &str = r#"record=$(mktemp)
 status=0
-cutover check --json > "$record" || status=$?
+cutover check ${CUTOVER_CI_ALL:+--all} --json > "$record" || status=$?
 cp "$record" "$CI_PROJECT_DIR/cutover-checks.json"
 exit "$status"
 "#;
 const BUILD: &str = r#"mkdir -p "$CI_PROJECT_DIR/cutover-artifact"
 cutover build --output "$CI_PROJECT_DIR/cutover-artifact/artifact.cutover"
 "#;
-const DEPLOY: &str = r#"cutover deploy --artifact "$CI_PROJECT_DIR/cutover-artifact/artifact.cutover" --wait \
-  --reason="$CI_PIPELINE_URL" -- "$CI_ENVIRONMENT_NAME"
+/// Like [`BUILD`], with what the checks said.
+const BUILD_JUDGED: &str = r#"mkdir -p "$CI_PROJECT_DIR/cutover-artifact"
+cutover build --checks "$CI_PROJECT_DIR/cutover-checks.json" \
+  --output "$CI_PROJECT_DIR/cutover-artifact/artifact.cutover"
 "#;
-const ROLLBACK: &str = r#"cutover rollback --wait --reason="${REASON:-$CI_PIPELINE_URL}" -- \
+const DEPLOY: &str = r#"cutover deploy --artifact "$CI_PROJECT_DIR/cutover-artifact/artifact.cutover" \
+  --wait="$CUTOVER_CI_WAIT" --reason="$CI_PIPELINE_URL" -- "$CI_ENVIRONMENT_NAME"
+"#;
+const ROLLBACK: &str = r#"cutover rollback --wait="$CUTOVER_CI_WAIT" --reason="${REASON:-$CI_PIPELINE_URL}" -- \
   "$CI_ENVIRONMENT_NAME" ${RELEASE:+"$RELEASE"}
 "#;
 
 /// Makes the pipeline that a config asks for.
 pub fn gitlab(project: &Project<'_>) -> Rendered {
     let pipeline = Pipeline { project, config: project.config, deploys: places(project.config) };
-    let file = File { path: PATH.to_owned(), text: format!("{MARK}\n{}", document(&pipeline.yaml())) };
+    let file = File { path: PATH.to_owned(), text: format!("{}\n{}", project.mark(), document(&pipeline.yaml())) };
     let mut warnings = warnings::common(project.config);
     warnings.extend(pipeline.warnings());
     let has_jobs = !(pipeline.config.checks.is_empty() && pipeline.deploys.is_empty());
@@ -79,9 +84,9 @@ fn manual(condition: &str) -> Yaml {
     Yaml::table([("if", Yaml::text(condition)), ("when", Yaml::text("manual"))])
 }
 
-/// In every pipeline that there is; a job without rules is none of a merge request's.
-fn always() -> Yaml {
-    Yaml::List(vec![Yaml::table([("when", Yaml::text("on_success"))])])
+/// A push to this branch: a schedule or another pipeline that runs there is none.
+fn pushed(branch: &str) -> String {
+    format!("{} && $CI_PIPELINE_SOURCE == \"push\"", on_branch(branch))
 }
 
 /// A condition that is true on this branch; no branch has both kinds of quotes in its name and is meant well.
@@ -129,6 +134,9 @@ impl Pipeline<'_> {
     fn variables(&self) -> Yaml {
         let as_it_stands = |text: &str| Yaml::table([("value", Yaml::text(text)), ("expand", Yaml::Switch(false))]);
         let mut entries = vec![("GIT_DEPTH", Yaml::text("0"))];
+        if !self.deploys.is_empty() {
+            entries.push(("CUTOVER_CI_WAIT", Yaml::text(warnings::patience(self.config).to_string())));
+        }
         entries.extend(self.project.directory.map(|directory| ("CUTOVER_DIRECTORY", as_it_stands(directory))));
         if let Some(download) = &self.config.workflows.download {
             entries.push(("CUTOVER_URL", as_it_stands(&download.url)));
@@ -179,7 +187,7 @@ impl Pipeline<'_> {
             artifacts.push(("reports", Yaml::table([("junit", Yaml::texts(junit))])));
         }
         let mut entries =
-            vec![("stage", Yaml::text("checks")), ("rules", always()), ("interruptible", Yaml::Switch(true))];
+            vec![("stage", Yaml::text("checks")), ("rules", self.judging()), ("interruptible", Yaml::Switch(true))];
         let caches = self.caches();
         if !caches.is_empty() {
             entries.push(("cache", Yaml::List(caches)));
@@ -201,14 +209,34 @@ impl Pipeline<'_> {
             .collect()
     }
 
+    /// When something may be deployed.
+    fn deploying(&self) -> Vec<String> {
+        if self.deploys.is_empty() {
+            return Vec::new();
+        }
+        let channel = self.config.workflows.pull_requests.is_some().then(|| OWN_PULL_REQUEST.to_owned());
+        let pushes = self.branches().into_iter().map(pushed);
+        [BY_HAND.to_owned()].into_iter().chain(pushes).chain(channel).collect()
+    }
+
+    /// In every pipeline that there is; a job without rules is none of a merge request's. Before a deployment all checks run:
+    /// one that was left out has not passed.
+    fn judging(&self) -> Yaml {
+        let all = |condition: &String| {
+            let switch = Yaml::table([("CUTOVER_CI_ALL", Yaml::text("all"))]);
+            Yaml::table([("if", Yaml::text(condition)), ("variables", switch)])
+        };
+        let always = Yaml::table([("when", Yaml::text("on_success"))]);
+        Yaml::List(self.deploying().iter().map(all).chain([always]).collect())
+    }
+
     fn build(&self) -> Yaml {
-        let mut rules = vec![rule(BY_HAND)];
-        rules.extend(self.branches().into_iter().map(|branch| rule(&on_branch(branch))));
-        rules.extend(self.config.workflows.pull_requests.is_some().then(|| rule(OWN_PULL_REQUEST)));
+        let script = if self.config.checks.is_empty() { BUILD } else { BUILD_JUDGED };
+        let rules = self.deploying().iter().map(|condition| rule(condition)).collect();
         Yaml::table([
             ("stage", Yaml::text("build")),
             ("rules", Yaml::List(rules)),
-            ("script", self.script(BUILD)),
+            ("script", self.script(script)),
             ("artifacts", Yaml::table(self.kept(ARTIFACT))),
         ])
     }
@@ -217,7 +245,7 @@ impl Pipeline<'_> {
         let workflows = &self.config.workflows;
         let approve = if workflows.approval.contains(place.name) { manual } else { rule };
         let mut rules = vec![manual(BY_HAND)];
-        rules.extend(place.environment.branch.iter().map(|branch| approve(&on_branch(branch))));
+        rules.extend(place.environment.branch.iter().map(|branch| approve(&pushed(branch))));
         let is_channel = workflows.pull_requests.as_ref() == Some(place.name);
         rules.extend(is_channel.then(|| approve(OWN_PULL_REQUEST)));
         let before = workflows.after.get(place.name);
@@ -232,7 +260,7 @@ impl Pipeline<'_> {
     }
 
     fn rollback(&self, place: &Place<'_>) -> Yaml {
-        let branch = place.environment.branch.iter().map(|branch| on_branch(branch));
+        let branch = place.environment.branch.iter().map(|branch| pushed(branch));
         let rules = [BY_HAND.to_owned()].into_iter().chain(branch).map(|condition| {
             let keys = [("if", condition.as_str()), ("when", "manual")].map(|(key, text)| (key, Yaml::text(text)));
             // Nobody waits for a way back.
@@ -265,7 +293,7 @@ impl Pipeline<'_> {
             return String::new();
         }
         let hint = "Add them in the project's settings, under CI/CD, Variables, for this environment.";
-        format!("NAMES='{}'\nHINT=\"{hint}\"\n{}", names.join(" "), scripts::SECRETS)
+        format!("CUTOVER_CI_NAMES='{}'\nCUTOVER_CI_HINT=\"{hint}\"\n{}", names.join(" "), scripts::SECRETS)
     }
 
     fn warnings(&self) -> Vec<String> {

@@ -20,8 +20,8 @@ pub use gitlab::gitlab;
 
 use cutover_core::config::Config;
 
-/// The first line of every file that is written, so that it is known again.
-pub const MARK: &str = "# Written by `cutover workflows` from cutover.toml. Change that, and run it again.";
+/// What the first line of every file begins with that is written, from whichever config.
+pub const MARK: &str = "# Written by `cutover workflows` from ";
 
 /// What workflows are made from.
 #[derive(Debug, Clone, Copy)]
@@ -33,12 +33,24 @@ pub struct Project<'a> {
     pub directory: Option<&'a str>,
 }
 
+impl Project<'_> {
+    /// The first line of every file that is written from this config, so that it is known again. Another config of the same
+    /// repository has another one: neither takes the other's files for its own.
+    pub fn mark(&self) -> String {
+        let config = match self.directory {
+            Some(directory) => format!("{:?}", format!("{directory}/cutover.toml")),
+            None => "cutover.toml".to_owned(),
+        };
+        format!("{MARK}{config}. Change that, and run it again.")
+    }
+}
+
 /// A file of a CI.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct File {
     /// From the repository's top.
     pub path: String,
-    /// All of it; begins with [`MARK`].
+    /// All of it; begins with [`Project::mark`].
     pub text: String,
 }
 

@@ -27,28 +27,28 @@ fi
 cutover --version
 "#;
 
-/// Fails before anything else where a secret of `NAMES` has no value, and tells all of these. `HINT` says where they belong.
+/// Fails before anything else where a secret of `CUTOVER_CI_NAMES` has no value, and tells all of these. `CUTOVER_CI_HINT` says where they belong.
 pub(crate) const SECRETS: &str = r#"missing=
-for name in $NAMES; do
+for name in $CUTOVER_CI_NAMES; do
   [ -n "$(printenv "$name")" ] || missing="$missing $name"
 done
 if [ -n "$missing" ]; then
   echo "Secrets are missing:$missing"
-  echo "$HINT Nothing was deployed."
+  echo "$CUTOVER_CI_HINT Nothing was deployed."
   exit 1
 fi
 "#;
 
-/// Fails where GitHub lets anybody's deployment into `ENVIRONMENT`.
-pub(crate) const APPROVAL: &str = r#"url="$GITHUB_API_URL/repos/$GITHUB_REPOSITORY/environments/$ENVIRONMENT"
+/// Fails where GitHub lets anybody's deployment into `CUTOVER_CI_ENVIRONMENT`.
+pub(crate) const APPROVAL: &str = r#"url="$GITHUB_API_URL/repos/$GITHUB_REPOSITORY/environments/$CUTOVER_CI_ENVIRONMENT"
 if ! curl --fail --silent --show-error --retry 3 --max-time 60 --header "Authorization: Bearer $GITHUB_TOKEN" \
   --header "Accept: application/vnd.github+json" "$url" |
   jq --exit-status 'any(.protection_rules[]?; .type == "required_reviewers")' >/dev/null; then
-  echo "cutover.toml wants an approval for $ENVIRONMENT, and GitHub asks nobody. Name required reviewers"
-  echo "in the repository's settings: Environments, $ENVIRONMENT. Nothing was deployed."
+  echo "cutover.toml wants an approval for $CUTOVER_CI_ENVIRONMENT, and GitHub asks nobody. Name required reviewers"
+  echo "in the repository's settings: Environments, $CUTOVER_CI_ENVIRONMENT. Nothing was deployed."
   exit 1
 fi
 "#;
 
-/// Runs the checks and keeps their record.
-pub(crate) const CHECK: &str = "cutover check --json > \"$RECORD\"\n";
+/// Runs the checks and keeps their record. Where a deployment follows all are run: one that was left out has not passed.
+pub(crate) const CHECK: &str = "cutover check ${CUTOVER_CI_RUN:+--all} --json > \"$CUTOVER_CI_RECORD\"\n";

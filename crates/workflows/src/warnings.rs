@@ -38,6 +38,11 @@ pub(crate) fn common(config: &Config) -> Vec<String> {
     warnings
 }
 
+/// How many seconds a job waits for the lock of an environment: half of what it has.
+pub(crate) fn patience(config: &Config) -> u64 {
+    (config.workflows.timeout.as_secs() / 2).max(1)
+}
+
 /// Whether a host of it is another machine.
 pub(crate) fn is_remote(environment: &EnvironmentConfig) -> bool {
     environment.hosts.values().flatten().any(|host| host != "localhost")

@@ -3,7 +3,7 @@
 use cutover_core::config::Config;
 use cutover_testkit::yaml;
 use cutover_workflows::yaml::{Yaml, document};
-use cutover_workflows::{File, GITHUB_PATHS, GITLAB_PATHS, MARK, Project, Rendered, github, gitlab};
+use cutover_workflows::{File, GITHUB_PATHS, GITLAB_PATHS, Project, Rendered, github, gitlab};
 use serde_json::Value;
 
 const SMALL: &str = include_str!("../../../tools/workflows/samples/small.toml");
@@ -84,7 +84,7 @@ fn what_will_not_work_is_said() {
     url and sha256 are not set under [workflows], so Cutover must be on the runner already
     the secret KEY of A comes from a file that a runner does not have
     hosts of a cannot be reached: their keys are not in [ssh.host_keys], and a runner knows none; `cutover setup a` pins them
-    GitHub has no secret called GITHUB_KEY, which a needs: none may begin with GITHUB_
+    there can be no secret called GITHUB_KEY, which a needs: none may begin with GITHUB_, and CUTOVER_CI_ is what these workflows call their own
     GitHub takes the environments A and a for one: rename one of them
     ");
 }
@@ -119,7 +119,8 @@ fn pull_requests_are_judged_where_the_environment_for_them_has_no_hosts() {
 fn every_file_is_marked_and_the_same_each_time() {
     for text in [SMALL, LARGE, HOSTILE, BARE] {
         let files = all(text);
-        assert!(files.iter().all(|file| file.text.lines().next() == Some(MARK)));
+        let mark = "# Written by `cutover workflows` from cutover.toml. Change that, and run it again.";
+        assert!(files.iter().all(|file| file.text.lines().next() == Some(mark)));
         assert_eq!(files, all(text));
     }
 }
@@ -145,6 +146,31 @@ fn no_script_has_a_text_of_the_config_or_an_expression() {
 }
 
 #[test]
+fn no_key_stands_twice_in_a_table_whatever_secrets_are_called() {
+    for file in all(HOSTILE) {
+        // Keys of the tables that are open, by how far they stand in.
+        let mut open: Vec<(usize, Vec<&str>)> = Vec::new();
+        let mut script = None;
+        for line in file.text.lines().filter(|line| !line.trim().is_empty()) {
+            let content = line.trim_start().trim_start_matches("- ");
+            let at = line.len() - content.len();
+            if script.is_some_and(|script| at > script) {
+                continue;
+            }
+            script = (line.ends_with(" |") || line.ends_with(" |-")).then_some(at);
+            open.retain(|(depth, _)| *depth < at || *depth == at && !line.trim_start().starts_with("- "));
+            let Some((key, _)) = content.split_once(':') else { continue };
+            if open.last().is_none_or(|(depth, _)| *depth < at) {
+                open.push((at, Vec::new()));
+            }
+            let keys = &mut open.last_mut().expect("one was just opened").1;
+            assert!(!keys.contains(&key), "{}: {key} stands twice: {line}", file.path);
+            keys.push(key);
+        }
+    }
+}
+
+#[test]
 fn a_job_of_any_config_says_what_it_may_and_how_long() {
     for (id, job) in [SMALL, LARGE, HOSTILE, BARE].into_iter().flat_map(jobs) {
         let permissions = job["permissions"].as_object().unwrap_or_else(|| panic!("{id} says nothing of permissions"));
@@ -159,11 +185,17 @@ fn a_job_of_any_config_says_what_it_may_and_how_long() {
 
 #[test]
 fn whatever_changes_an_environment_waits_in_one_line_and_is_never_cancelled() {
-    let changing = jobs(LARGE).into_iter().filter(|(_, job)| job["environment"]["name"] == "production");
-    let groups: Vec<Value> = changing.map(|(_, job)| job["concurrency"].clone()).collect();
+    let groups_of = |name: &str| {
+        let changing = jobs(LARGE).into_iter().filter(|(_, job)| job["environment"]["name"] == *name);
+        changing.map(|(_, job)| job["concurrency"].clone()).collect::<Vec<Value>>()
+    };
+    let groups = groups_of("staging");
     assert_eq!(groups.len(), 3, "a push, a person's deployment, a rollback");
-    let line = serde_json::json!({ "group": "cutover-production", "cancel-in-progress": false, "queue": "max" });
+    let line =
+        serde_json::json!({ "group": "cutover-environment-staging", "cancel-in-progress": false, "queue": "max" });
     assert!(groups.iter().all(|group| *group == line), "{groups:?}");
+    // A person is asked for production, whose answer no way back must wait for: the line is Cutover's own there.
+    assert_eq!(groups_of("production"), [Value::Null, Value::Null, Value::Null]);
 }
 
 #[test]

@@ -55,8 +55,9 @@ impl WorkflowsArgs {
             true => (gitlab(&about), &GITLAB_PATHS[..]),
             false => (github(&about), &GITHUB_PATHS[..]),
         };
-        let changes = compare(&top, &rendered.files, paths)?;
-        refuse_foreign(&changes)?;
+        let mark = about.mark();
+        let changes = compare(&top, &rendered.files, paths, &mark)?;
+        refuse_foreign(&changes, &mark)?;
         if !self.check {
             changes.iter().try_for_each(|change| change.make(&top))?;
         }
@@ -125,13 +126,13 @@ struct Change {
 }
 
 /// What is to be done about each file that is rendered, and about those that were rendered earlier and are not now.
-fn compare(top: &Path, files: &[File], paths: &[&str]) -> Result<Vec<Change>, CommandError> {
+fn compare(top: &Path, files: &[File], paths: &[&str], mark: &str) -> Result<Vec<Change>, CommandError> {
     let rendered = files.iter().map(|file| (file.path.as_str(), Some(file.text.clone())));
     let gone = paths.iter().filter(|path| files.iter().all(|file| file.path != **path)).map(|path| (*path, None));
     let mut changes = Vec::new();
     for (path, shall) in rendered.chain(gone) {
         let is = read(&top.join(path))?;
-        let is_ours = is.as_deref().is_some_and(is_marked);
+        let is_ours = is.as_deref().is_some_and(|text| is_marked(text, mark));
         // What somebody else wrote there is in nobody's way when there shall be nothing.
         if shall.is_some() || is_ours {
             changes.push(Change { path: path.to_owned(), is, shall });
@@ -149,19 +150,25 @@ fn read(path: &Path) -> Result<Option<String>, CommandError> {
     }
 }
 
-fn is_marked(text: &str) -> bool {
-    text.lines().next() == Some(MARK)
+fn is_marked(text: &str, mark: &str) -> bool {
+    text.lines().next() == Some(mark)
 }
 
 /// Nothing is written when a file of somebody else is in the way.
-fn refuse_foreign(changes: &[Change]) -> Result<(), CommandError> {
-    let foreign = changes.iter().find(|change| change.is.as_deref().is_some_and(|text| !is_marked(text)));
+fn refuse_foreign(changes: &[Change], mark: &str) -> Result<(), CommandError> {
+    let foreign = changes.iter().find(|change| change.is.as_deref().is_some_and(|text| !is_marked(text, mark)));
     let Some(change) = foreign else { return Ok(()) };
+    if change.is.as_deref().is_some_and(|text| text.starts_with(MARK)) {
+        let message = format!("{} is there already, from another {CONFIG_NAME} of this repository", change.path);
+        return Err(CommandError::new(ErrorKind::Usage, message)
+            .state("nothing was changed")
+            .hint("one config of a repository has its workflows: put both into one, or remove the other's files"));
+    }
     let message = format!("{} is there already, and Cutover did not write it", change.path);
     Err(CommandError::new(ErrorKind::Usage, message)
         .state("nothing was changed")
         .hint("move what it does into a workflow of another name, and remove it")
-        .hint(format!("to have it replaced, let its first line be: {MARK}")))
+        .hint(format!("to have it replaced, let its first line be: {mark}")))
 }
 
 impl Change {

@@ -137,3 +137,21 @@ fn with_nothing_to_judge_and_nowhere_to_deploy_there_is_nothing_to_write() {
     assert_eq!(ran.stdout, "Nothing to write: cutover.toml has no checks, and no environment with hosts\n");
     assert_eq!(ran.code, 0);
 }
+
+#[test]
+fn another_config_of_the_repository_keeps_its_workflows() {
+    let sandbox = checked();
+    sandbox.run(&["workflows"]);
+    let (own, config) = (read(&sandbox, CHECKS), sandbox.config());
+    fs::create_dir(sandbox.repo().join("second")).unwrap();
+    sandbox.write("second/cutover.toml", &config);
+
+    let ran = sandbox.run(&["-C", "second", "workflows"]);
+
+    assert_eq!(ran.code, 2, "{}", ran.told());
+    assert!(ran.stderr.contains("from another cutover.toml of this repository"), "{}", ran.told());
+    // Nor are they removed where the second one asks for none.
+    sandbox.write("second/cutover.toml", "name = \"second\"\n");
+    assert_eq!(sandbox.run(&["-C", "second", "workflows"]).code, 0);
+    assert_eq!(read(&sandbox, CHECKS), own);
+}

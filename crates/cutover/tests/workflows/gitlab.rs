@@ -64,10 +64,13 @@ impl<'a> Pipeline<'a> {
 #[test]
 fn what_is_pushed_is_judged_packed_once_and_deployed_and_goes_back_by_hand() {
     let project = Project::new("");
+    let config = fs::read_to_string(project.path("origin/cutover.toml")).unwrap();
+    let required = "[environments.production]\nrequired_checks = \"tests\"\n";
+    project.write("cutover.toml", &config.replace("[environments.production]\n", required));
     let pipeline = Pipeline::new(&project);
     let settings = [("APP_TOKEN", project.token.as_str())];
 
-    for (job, before) in [("checks", None), ("build", None), ("deploy-production", Some("build"))] {
+    for (job, before) in [("checks", None), ("build", Some("checks")), ("deploy-production", Some("build"))] {
         let ran = pipeline.run(job, before, &settings);
         assert!(ran.status.success(), "{job}: {}", told(&ran));
         assert!(!told(&ran).contains(&project.token), "{job}");

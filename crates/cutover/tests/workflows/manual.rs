@@ -9,7 +9,8 @@ const ROLLBACK: &str = ".github/workflows/cutover-rollback.yml";
 
 /// What GitHub says of an artifact that a run kept.
 fn kept(run: u64, head: u64) -> Value {
-    json!({ "expired": false, "workflow_run": { "id": run, "repository_id": 1, "head_repository_id": head } })
+    let run = json!({ "id": run, "repository_id": 1, "head_repository_id": head, "head_branch": "main" });
+    json!({ "expired": false, "workflow_run": run })
 }
 
 #[test]
@@ -19,8 +20,10 @@ fn an_artifact_that_was_built_before_is_deployed_by_its_id() {
     let id = built.jobs["build"].outputs["id"].clone();
     project.commit("2");
     project.push();
-    // A fork's run says that it has it, too.
-    project.runner.variable("GITHUB_API_URL", &serve_kept(&id, &[kept(99, 2), kept(built.number, 1)]));
+    // A fork's run says that it has it, too, and one of a branch that nobody deploys from.
+    let mut topic = kept(98, 1);
+    topic["workflow_run"]["head_branch"] = "topic".into();
+    project.runner.variable("GITHUB_API_URL", &serve_kept(&id, &[topic, kept(99, 2), kept(built.number, 1)]));
     let inputs =
         json!({ "environment": "production", "artifact": id, "reason": "Version 2 sells \"nothing\" $(date)" });
 
@@ -63,7 +66,7 @@ fn an_artifact_that_nobody_kept_is_told_of() {
 
     let job = &run.jobs["deploy-production"];
     assert!(
-        job.log.contains("No run has kept the artifact 00ff") && job.log.contains("Nothing was deployed."),
+        job.log.contains("has kept the artifact 00ff:") && job.log.contains("Nothing was deployed."),
         "{}",
         job.log
     );
@@ -117,4 +120,46 @@ fn a_rollback_brings_the_release_before_back() {
     assert_eq!(project.serving().as_deref(), Some("1"));
     let last = project.history("production").pop().unwrap();
     assert_eq!(last["reason"], "it lies (https://github.com/ada/shop/actions/runs/3)");
+}
+
+#[test]
+fn what_was_not_judged_goes_where_checks_are_required_only_when_somebody_says_so() {
+    let project = Project::new("");
+    let config = std::fs::read_to_string(project.runner.origin().join("cutover.toml")).unwrap();
+    let required = "[environments.production]\nrequired_checks = \"tests\"\n";
+    project.write("cutover.toml", &config.replace("[environments.production]\n", required));
+    project.write("broken", "");
+    project.commit("2");
+    let run = |overridden: bool| {
+        let inputs = json!({
+            "environment": "production", "checks": false, "override_checks": overridden, "reason": "the shop burns"
+        });
+        project.runner.run(DEPLOY, &project.runner.dispatch("main", inputs))
+    };
+
+    let refused = run(false);
+    assert_eq!(refused.jobs["deploy-production"].result, "failure", "{}", refused.log());
+    assert_eq!(project.serving(), None);
+
+    let hurried = run(true);
+    assert_eq!(hurried.jobs["deploy-production"].result, "success", "{}", hurried.log());
+    assert_eq!(project.serving().as_deref(), Some("2"));
+}
+
+#[test]
+fn a_branch_is_built_as_it_was_judged_whatever_is_pushed_meanwhile() {
+    let project = Project::new("");
+    let held = project.hold_checks();
+    let inputs = json!({ "environment": "production", "commit": "main", "reason": "now" });
+    let event = project.runner.dispatch("main", inputs);
+
+    let run = std::thread::scope(|scope| {
+        let run = scope.spawn(|| project.runner.run(DEPLOY, &event));
+        // The checks have begun when they come to the gate,
+        held.open_after(|| project.commit("2"));
+        run.join().unwrap()
+    });
+
+    assert_eq!(run.jobs["deploy-production"].result, "success", "{}", run.log());
+    assert_eq!(project.serving().as_deref(), Some("1"));
 }

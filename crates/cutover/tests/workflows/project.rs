@@ -192,8 +192,14 @@ pub(crate) struct Gate {
 impl Gate {
     /// Waits until a check has come to the gate, and lets that one and all later ones pass.
     pub(crate) fn open(self) {
+        self.open_after(|| {});
+    }
+
+    /// Does something else before it lets the check pass.
+    pub(crate) fn open_after(self, meanwhile: impl FnOnce()) {
         // Opened only when somebody reads.
         let gate = fs::OpenOptions::new().write(true).open(&self.path).unwrap();
+        meanwhile();
         fs::remove_file(&self.path).unwrap();
         drop(gate);
     }

@@ -4,8 +4,8 @@ use crate::project::Project;
 use std::thread;
 
 const CHANNEL: &str = "pull_requests = \"test\"\n\n[environments.test]\nhosts.api = \"localhost\"\n";
-/// The group of the pull request's runs.
-const GROUP: &str = "cutover-pull-request-7";
+/// The group of the pull request's checks.
+const GROUP: &str = "cutover-pull-request-7-checks";
 
 /// A project whose pull requests are deployed to `test`, with a branch for one.
 fn project() -> Project {
@@ -49,6 +49,19 @@ fn a_pull_request_of_a_fork_is_judged_and_goes_nowhere() {
         runs[0].log()
     );
     assert_eq!(project.serving(), None);
+}
+
+#[test]
+fn a_pull_request_of_dependabot_which_has_no_secrets_is_judged_and_goes_nowhere() {
+    let project = project();
+    let mut event = project.runner.pull_request(7, "topic", "ada/shop");
+    event.payload["pull_request"]["user"]["login"] = "dependabot[bot]".into();
+
+    let run = project.runner.deliver(&event).remove(0);
+
+    assert_eq!(run.jobs["checks/checks"].result, "success", "{}", run.log());
+    assert_eq!(run.jobs["build"].result, "skipped", "{}", run.log());
+    assert_eq!(run.jobs["deploy-test"].result, "skipped", "{}", run.log());
 }
 
 #[test]

@@ -261,3 +261,41 @@ fn what_a_check_keeps_is_there_again_as_long_as_its_key_is_the_same() {
         log(&second)
     );
 }
+
+/// Production takes only what its check has passed, which is left out where nothing of its paths was changed.
+fn strict() -> Project {
+    let project = Project::new("");
+    let config = fs::read_to_string(project.runner.origin().join("cutover.toml")).unwrap();
+    let required = "[environments.production]\nrequired_checks = \"tests\"\n";
+    let config = config.replace("[environments.production]\n", required);
+    project.write("cutover.toml", &config.replace("[checks.tests]\n", "[checks.tests]\npaths = [\"src/**\"]\n"));
+    project.commit("1");
+    project
+}
+
+#[test]
+fn what_an_environment_requires_is_judged_and_comes_with_the_artifact() {
+    let project = strict();
+
+    let run = project.push();
+
+    assert_eq!(run.jobs["deploy-production"].result, "success", "{}", run.log());
+    assert_eq!(project.serving().as_deref(), Some("1"));
+}
+
+#[test]
+fn what_is_required_and_was_not_told_to_the_build_is_refused() {
+    let project = strict();
+    let workflow = fs::read_to_string(project.runner.origin().join(DEPLOY)).unwrap();
+    let forgetful = workflow.replace("/cutover-checks/cutover-checks.json", "/elsewhere.json");
+    assert_ne!(workflow, forgetful);
+    project.write(DEPLOY, &forgetful);
+    project.commit("1");
+
+    let run = project.push();
+
+    assert_eq!(run.jobs["build"].result, "success", "{}", run.log());
+    let job = &run.jobs["deploy-production"];
+    assert!(job.result == "failure" && job.log.contains("tests"), "{}", run.log());
+    assert_eq!(project.serving(), None);
+}

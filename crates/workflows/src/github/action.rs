@@ -27,7 +27,7 @@ pub(super) fn local(project: &Project<'_>) -> File {
         ("description", Yaml::text("Puts Cutover in place")),
         ("runs", composite(&[step])),
     ]);
-    File { path: format!("{LOCAL_ACTION}/action.yml"), text: marked(&action) }
+    File { path: format!("{LOCAL_ACTION}/action.yml"), text: marked(project, &action) }
 }
 
 /// The action in Cutover's own repository, for workflows that people write themselves.

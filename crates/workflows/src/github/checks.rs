@@ -53,10 +53,17 @@ fn triggers(config: &Config) -> Yaml {
     };
     let inputs = Yaml::table([
         ("ref", text("What is judged; what the run is about where this is empty")),
-        ("run", text("The id of the calling run, which this one then neither replaces nor waits for")),
+        ("run", text("The id of the calling run, which deploys what passes: all checks run, for that run alone")),
     ]);
-    let call = ("workflow_call", Yaml::table([("inputs", inputs)]));
-    Yaml::table([("push", push)].into_iter().chain(own).chain([call]))
+    let judged = Yaml::table([
+        ("description", Yaml::text("The commit that was judged")),
+        ("value", Yaml::text(expression("jobs.checks.outputs.commit"))),
+    ]);
+    let outputs = Yaml::table([("commit", judged)]);
+    let call = ("workflow_call", Yaml::table([("inputs", inputs), ("outputs", outputs)]));
+    // Changes that wait in a line to be merged, where the settings have one.
+    let line = ("merge_group", Yaml::Nothing);
+    Yaml::table([("push", push)].into_iter().chain(own).chain([line, call]))
 }
 
 /// The branches whose pushes are judged before they are deployed, by the workflow that does that.
@@ -69,12 +76,17 @@ pub(super) fn deploying_branches(config: &Config) -> Vec<String> {
 /// All checks in one job: it is one record with one verdict, they run side by side there, and a runner's start, the fetch and
 /// the installation are paid once. What a runner of its own would save, these take away again for checks of a few minutes.
 fn job(project: &Project<'_>) -> Job {
-    let mut all = vec![checkout(Some("inputs.ref"), true), install()];
+    let mut all = vec![checkout(Some("inputs.ref"), true), commit(), install()];
     all.extend(languages(project));
     all.extend(caches(project.config));
     all.push(Step {
         name: "Run the checks",
-        env: vec![("RECORD".to_owned(), RECORD.to_owned()), ("CUTOVER_HOME".to_owned(), HOME.to_owned()), token()],
+        env: vec![
+            ("CUTOVER_CI_RECORD".to_owned(), RECORD.to_owned()),
+            ("CUTOVER_CI_RUN".to_owned(), expression("inputs.run")),
+            ("CUTOVER_HOME".to_owned(), HOME.to_owned()),
+            token(),
+        ],
         run: Some(scripts::CHECK.to_owned()),
         ..Step::default()
     });
@@ -83,7 +95,23 @@ fn job(project: &Project<'_>) -> Job {
         condition: Some("!cancelled()".to_owned()),
         ..upload(project, RECORD_NAME.to_owned(), kept, "ignore")
     });
-    Job { name: "checks".to_owned(), permissions: JUDGES.to_vec(), work: steps(project, all), ..Job::default() }
+    Job {
+        name: "checks".to_owned(),
+        permissions: JUDGES.to_vec(),
+        outputs: vec![("commit", expression("steps.commit.outputs.commit"))],
+        work: steps(project, all),
+        ..Job::default()
+    }
+}
+
+/// Tells which commit is judged: a branch may be at another one when it is built.
+fn commit() -> Step {
+    Step {
+        name: "See which commit this is",
+        id: Some("commit"),
+        run: Some("echo \"commit=$(git rev-parse HEAD)\" >> \"$GITHUB_OUTPUT\"\n".to_owned()),
+        ..Step::default()
+    }
 }
 
 /// A step for each thing that is kept between runs, however many checks keep it.

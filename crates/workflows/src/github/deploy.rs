@@ -2,7 +2,7 @@
 
 use super::model::{Concurrency, Job, Manner, Step, Workflow};
 use super::steps::{build, checkout, download, install, packed, steps};
-use super::{Place, call_checks, checks, expression, places, run_url, token};
+use super::{Place, call_checks, checks, expression, places, run_url, token_beside};
 use crate::Project;
 use crate::expression::string;
 use crate::yaml::Yaml;
@@ -48,19 +48,20 @@ fn pushed(project: &Project<'_>, place: &Place<'_>, all: &[Place<'_>]) -> Job {
     let before = before.and_then(|name| all.iter().find(|other| other.name == name));
     let needs = ["build".to_owned()].into_iter().chain(before.map(|other| other.job.clone())).collect();
     let branch = place.environment.branch.as_deref().unwrap_or_default();
-    let script = "cutover deploy --artifact \"$PACKED\" --wait --reason=\"$REASON\" -- \"$ENVIRONMENT\"\n";
+    let script = "cutover deploy --artifact \"$CUTOVER_CI_PACKED\" --wait=\"$CUTOVER_CI_WAIT\" --reason=\"$CUTOVER_CI_REASON\" -- \"$CUTOVER_CI_ENVIRONMENT\"\n";
     Job {
         needs,
         condition: Some(format!("github.ref_name == {}", string(branch))),
-        concurrency: Some(place.queue()),
-        ..job(project, place, "needs.build.outputs.id", deployment(place, run_url(), script))
+        concurrency: place.queue(project),
+        ..job(project, place, "needs.build.outputs.id", deployment(project, place, run_url(), script))
     }
 }
 
 /// The step that deploys.
-pub(super) fn deployment(place: &Place<'_>, reason: String, script: &str) -> Step {
+pub(super) fn deployment(project: &Project<'_>, place: &Place<'_>, reason: String, script: &str) -> Step {
     let mut env = place.secrets();
-    env.extend([place.named(), packed(), token(), ("REASON".to_owned(), reason)]);
+    env.extend([place.named(), packed(), place.patience(project), ("CUTOVER_CI_REASON".to_owned(), reason)]);
+    env.extend(token_beside(&env));
     Step { name: "Deploy", env, run: Some(script.to_owned()), ..Step::default() }
 }
 

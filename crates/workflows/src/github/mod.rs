@@ -17,7 +17,7 @@ pub(crate) use checks::unbraced;
 
 use crate::names::job_names;
 use crate::yaml::{Yaml, document};
-use crate::{File, MARK, Project, Rendered, warnings};
+use crate::{File, Project, Rendered, warnings};
 use cutover_core::config::{Config, EnvironmentConfig, SecretSource};
 use cutover_core::id::EnvironmentName;
 use model::{Concurrency, Job, Manner, Work, Workflow};
@@ -37,15 +37,20 @@ fn token() -> (String, String) {
     ("GITHUB_TOKEN".to_owned(), expression("github.token"))
 }
 
+/// The same, unless the secrets of the environment have one of that name.
+fn token_beside(env: &[(String, String)]) -> Option<(String, String)> {
+    Some(token()).filter(|(token, _)| env.iter().all(|(name, _)| name != token))
+}
+
 /// Makes the workflows that a config asks for.
 pub fn github(project: &Project<'_>) -> Rendered {
     let files = [
-        checks::workflow(project).map(|workflow| file(CHECKS, &workflow)),
-        deploy::workflow(project).map(|workflow| file(DEPLOY, &workflow)),
-        manual::deploy(project).map(|workflow| file(MANUAL, &workflow)),
-        pull_request::workflow(project).map(|workflow| file(PULL_REQUEST, &workflow)),
-        report::workflow(project).map(|workflow| file(REPORT, &workflow)),
-        manual::rollback(project).map(|workflow| file(ROLLBACK, &workflow)),
+        checks::workflow(project).map(|workflow| file(project, CHECKS, &workflow)),
+        deploy::workflow(project).map(|workflow| file(project, DEPLOY, &workflow)),
+        manual::deploy(project).map(|workflow| file(project, MANUAL, &workflow)),
+        pull_request::workflow(project).map(|workflow| file(project, PULL_REQUEST, &workflow)),
+        report::workflow(project).map(|workflow| file(project, REPORT, &workflow)),
+        manual::rollback(project).map(|workflow| file(project, ROLLBACK, &workflow)),
     ];
     let mut files: Vec<File> = files.into_iter().flatten().collect();
     if !files.is_empty() {
@@ -57,12 +62,12 @@ pub fn github(project: &Project<'_>) -> Rendered {
     Rendered { files, warnings }
 }
 
-fn file(path: &str, workflow: &Workflow) -> File {
-    File { path: path.to_owned(), text: marked(&workflow.yaml()) }
+fn file(project: &Project<'_>, path: &str, workflow: &Workflow) -> File {
+    File { path: path.to_owned(), text: marked(project, &workflow.yaml()) }
 }
 
-fn marked(yaml: &Yaml) -> String {
-    format!("{MARK}\n{}", document(yaml))
+fn marked(project: &Project<'_>, yaml: &Yaml) -> String {
+    format!("{}\n{}", project.mark(), document(yaml))
 }
 
 /// GitHub does not tell names apart by case, of environments and in conditions.
@@ -74,15 +79,19 @@ fn alike(config: &Config) -> Vec<String> {
         .collect()
 }
 
-/// GitHub keeps names that begin with `GITHUB_` to itself.
+/// GitHub keeps names that begin with `GITHUB_` to itself, and workflows have variables of their own.
 fn impossible_secrets(config: &Config) -> Vec<String> {
     let secrets = config.environments.iter().flat_map(|(name, environment)| {
         let variables = variables(environment);
         variables.into_iter().map(move |variable| (name, variable)).collect::<Vec<_>>()
     });
-    let is_taken = |variable: &str| variable.to_ascii_uppercase().starts_with("GITHUB_") && variable != "GITHUB_TOKEN";
+    let is_taken = |variable: &str| {
+        let variable = variable.to_ascii_uppercase();
+        variable.starts_with("CUTOVER_CI_") || variable.starts_with("GITHUB_") && variable != "GITHUB_TOKEN"
+    };
     let told = secrets.filter(|(_, variable)| is_taken(variable)).map(|(name, variable)| {
-        format!("GitHub has no secret called {variable}, which {name} needs: none may begin with GITHUB_")
+        let taken = "none may begin with GITHUB_, and CUTOVER_CI_ is what these workflows call their own";
+        format!("there can be no secret called {variable}, which {name} needs: {taken}")
     });
     told.collect()
 }
@@ -121,9 +130,11 @@ fn channel(config: &Config) -> Option<Place<'_>> {
 }
 
 impl Place<'_> {
-    /// The one queue of this environment, for every workflow.
-    fn queue(&self) -> Concurrency {
-        Concurrency { group: format!("cutover-{}", self.name), manner: Manner::Queue }
+    /// The one queue of this environment, for every workflow. None where a person is asked: a job holds its group while it
+    /// waits for one, and a way back would wait with it for days. Cutover's own lock is the queue there.
+    fn queue(&self, project: &Project<'_>) -> Option<Concurrency> {
+        let asks = project.config.workflows.approval.contains(self.name);
+        (!asks).then(|| Concurrency { group: format!("cutover-environment-{}", self.name), manner: Manner::Queue })
     }
 }
 

@@ -1,43 +1,50 @@
 //! The workflow that lets people try a pull request out.
 
+use super::channel;
 use super::deploy::{deployment, job, judged};
 use super::model::{Concurrency, Job, Manner, Workflow};
 use super::steps::build;
-use super::{channel, expression};
 use crate::Project;
 use crate::yaml::Yaml;
 
 /// The workflow's name.
 pub(super) const NAME: &str = "Cutover pull request";
-/// Forks' pull requests have no secrets, and what they bring runs on no host.
-const OWN: &str = "github.event.pull_request.head.repo.full_name == github.repository";
+/// Forks' pull requests have no secrets, and what they bring runs on no host; Dependabot's have no secrets, either.
+const OWN: &str = "github.event.pull_request.head.repo.full_name == github.repository \
+                   && github.event.pull_request.user.login != 'dependabot[bot]'";
+/// The pull request's number, as an expression.
+const NUMBER: &str = "${{ github.event.pull_request.number }}";
 
 /// Pull requests: judged, and those of the repository itself deployed. None where no environment is meant for them.
 pub(super) fn workflow(project: &Project<'_>) -> Option<Workflow> {
     let place = channel(project.config)?;
     let (mut jobs, needs) = judged(project);
     let condition = Some(OWN.to_owned());
-    jobs.push(("build".to_owned(), Job { needs, condition: condition.clone(), ..build(project, None) }));
+    jobs.iter_mut().for_each(|(_, job)| job.concurrency = replaced("checks"));
+    let concurrency = replaced("build");
+    jobs.push(("build".to_owned(), Job { needs, condition: condition.clone(), concurrency, ..build(project, None) }));
     let reason = "${{ github.event.pull_request.html_url }}".to_owned();
     // Several pull requests share the environment: Cutover's own lock is their queue, where the newest goes first.
-    let script = "cutover deploy --artifact \"$PACKED\" --wait --supersede --reason=\"$REASON\" -- \"$ENVIRONMENT\"\n";
+    let script = "cutover deploy --artifact \"$CUTOVER_CI_PACKED\" --wait=\"$CUTOVER_CI_WAIT\" --supersede --reason=\"$CUTOVER_CI_REASON\" -- \"$CUTOVER_CI_ENVIRONMENT\"\n";
     let mut permissions = place.rights(project);
     permissions.push("pull-requests: write");
     let deploy = Job {
         needs: vec!["build".to_owned()],
         condition,
         permissions,
-        ..job(project, &place, "needs.build.outputs.id", deployment(&place, reason, script))
+        ..job(project, &place, "needs.build.outputs.id", deployment(project, &place, reason, script))
     };
     jobs.push((place.job, deploy));
     Some(Workflow {
         name: NAME,
         on: Yaml::table([("pull_request", Yaml::Nothing)]),
-        concurrency: Some(Concurrency {
-            group: format!("cutover-pull-request-{}", expression("github.event.pull_request.number")),
-            manner: Manner::Replace,
-        }),
+        concurrency: None,
         directory: project.directory.map(str::to_owned),
         jobs,
     })
+}
+
+/// What a newer commit ends of the older one's run: all but a deployment that has begun.
+fn replaced(job: &str) -> Option<Concurrency> {
+    Some(Concurrency { group: format!("cutover-pull-request-{NUMBER}-{job}"), manner: Manner::Replace })
 }

@@ -42,8 +42,8 @@ fn job(project: &Project<'_>) -> Job {
     let fetch = Step { name: "Take the record", uses: Some(Uses::Pinned(DOWNLOAD)), with, ..Step::default() };
     let tell = Step {
         name: "Tell it",
-        env: vec![("RECORD".to_owned(), format!("{FETCHED}/{}", checks::RECORD_FILE)), token()],
-        run: Some("cutover github report \"$RECORD\"\n".to_owned()),
+        env: vec![("CUTOVER_CI_RECORD".to_owned(), format!("{FETCHED}/{}", checks::RECORD_FILE)), token()],
+        run: Some("cutover github report \"$CUTOVER_CI_RECORD\"\n".to_owned()),
         ..Step::default()
     };
     Job {

@@ -1,7 +1,7 @@
 //! Steps that several jobs have.
 
 use super::model::{Job, Step, Uses, Work};
-use super::{Place, expression, token, variables};
+use super::{Place, checks, expression, token, variables};
 use crate::actions::{CHECKOUT, DOWNLOAD, SETUP_NODE, SETUP_PYTHON, UPLOAD};
 use crate::expression::literal;
 use crate::yaml::Yaml;
@@ -11,6 +11,8 @@ use crate::{Project, scripts, warnings};
 pub(super) const LOCAL_ACTION: &str = ".github/actions/cutover";
 /// Where an artifact lies on a runner, as an expression.
 const PACKED: &str = "${{ runner.temp }}/cutover-artifact";
+/// Where the record of checks lies that another job left.
+const TAKEN: &str = "${{ runner.temp }}/cutover-checks";
 /// The file's name in there.
 const PACKED_FILE: &str = "artifact.cutover";
 /// What a job may that changes an environment, and tells GitHub of that.
@@ -69,15 +71,25 @@ pub(super) fn upload(project: &Project<'_>, name: String, path: String, missing:
 }
 
 /// Packs the artifact, once; its id is the job's output.
+///
+/// What the checks of the same run said goes into it, where they passed: environments may require that.
 pub(super) fn build(project: &Project<'_>, reference: Option<&str>) -> Job {
+    let judged = !project.config.checks.is_empty();
+    let (record, checks) = match judged {
+        true => ("record=$CUTOVER_CI_RECORD\n[ -e \"$record\" ] || record=\n", "${record:+--checks \"$record\"} "),
+        false => ("", ""),
+    };
     let run = format!(
-        "mkdir -p \"$PACKED\"\nid=$(cutover build --output \"$PACKED/{PACKED_FILE}\")\n\
+        "{record}mkdir -p \"$CUTOVER_CI_PACKED\"\n\
+         id=$(cutover build {checks}--output \"$CUTOVER_CI_PACKED/{PACKED_FILE}\")\n\
          echo \"id=$id\" >> \"$GITHUB_OUTPUT\"\necho \"Artifact \\`$id\\`\" >> \"$GITHUB_STEP_SUMMARY\"\n"
     );
+    let packed = ("CUTOVER_CI_PACKED".to_owned(), PACKED.to_owned());
+    let taken = ("CUTOVER_CI_RECORD".to_owned(), format!("{TAKEN}/{}", checks::RECORD_FILE));
     let pack = Step {
         name: "Pack the artifact",
         id: Some("build"),
-        env: vec![("PACKED".to_owned(), PACKED.to_owned())],
+        env: [packed].into_iter().chain(judged.then_some(taken)).collect(),
         run: Some(run),
         ..Step::default()
     };
@@ -85,6 +97,7 @@ pub(super) fn build(project: &Project<'_>, reference: Option<&str>) -> Job {
     // A version made from tags may be wanted by the build's command.
     let mut all = vec![checkout(reference, true), install()];
     all.extend(languages(project));
+    all.extend(judged.then(take_record));
     all.extend([pack, keep]);
     Job {
         name: "build".to_owned(),
@@ -92,6 +105,17 @@ pub(super) fn build(project: &Project<'_>, reference: Option<&str>) -> Job {
         outputs: vec![("id", expression("steps.build.outputs.id"))],
         work: steps(project, all),
         ..Job::default()
+    }
+}
+
+/// Takes what the checks of this run said.
+fn take_record() -> Step {
+    Step {
+        name: "Take what the checks said",
+        condition: Some("needs.checks.result == 'success'".to_owned()),
+        uses: Some(Uses::Pinned(DOWNLOAD)),
+        with: vec![("name", Yaml::text(checks::RECORD_NAME)), ("path", Yaml::text(TAKEN))],
+        ..Step::default()
     }
 }
 
@@ -106,16 +130,17 @@ pub(super) fn download(id: &str) -> Step {
     Step { name: "Take the artifact", uses: Some(Uses::Pinned(DOWNLOAD)), with, ..Step::default() }
 }
 
-/// The path of the artifact, for scripts that have the variable `PACKED`.
+/// The path of the artifact, for scripts that have the variable `CUTOVER_CI_PACKED`.
 pub(super) fn packed() -> (String, String) {
-    ("PACKED".to_owned(), format!("{PACKED}/{PACKED_FILE}"))
+    ("CUTOVER_CI_PACKED".to_owned(), format!("{PACKED}/{PACKED_FILE}"))
 }
 
 impl Place<'_> {
     /// The secrets that a deployment needs, each as a variable.
     pub(super) fn secrets(&self) -> Vec<(String, String)> {
-        let names = variables(self.environment).into_iter().map(str::to_owned).chain(self.key());
-        names.map(|name| (name.clone(), expression(&format!("secrets.{name}")))).collect()
+        let mut names: Vec<String> = variables(self.environment).into_iter().map(str::to_owned).collect();
+        names.extend(self.key().filter(|key| !variables(self.environment).contains(&key.as_str())));
+        names.into_iter().map(|name| (name.clone(), expression(&format!("secrets.{name}")))).collect()
     }
 
     /// The key for hosts, where there are any.
@@ -129,7 +154,12 @@ impl Place<'_> {
 
     /// The variable that names the environment to scripts.
     pub(super) fn named(&self) -> (String, String) {
-        ("ENVIRONMENT".to_owned(), self.name.to_string())
+        ("CUTOVER_CI_ENVIRONMENT".to_owned(), self.name.to_string())
+    }
+
+    /// How many seconds to wait for the lock, for scripts: half of the job's time is left to deploy in.
+    pub(super) fn patience(&self, project: &Project<'_>) -> (String, String) {
+        ("CUTOVER_CI_WAIT".to_owned(), warnings::patience(project.config).to_string())
     }
 
     /// Sees that somebody was asked, where the config wants that: GitHub asks nobody where its settings name nobody.
@@ -154,7 +184,7 @@ impl Place<'_> {
     pub(super) fn see_secrets(&self, project: &Project<'_>, secrets: &[(String, String)]) -> Option<Step> {
         let names: Vec<&str> = secrets.iter().map(|(name, _)| name.as_str()).collect();
         let hint = format!("Add them in the repository's settings: Environments, {}.", self.name);
-        let own = [("NAMES".to_owned(), names.join(" ")), ("HINT".to_owned(), hint)];
+        let own = [("CUTOVER_CI_NAMES".to_owned(), names.join(" ")), ("CUTOVER_CI_HINT".to_owned(), hint)];
         (!secrets.is_empty()).then(|| Step {
             name: "See that all secrets are there",
             env: secrets.iter().cloned().chain(own).collect(),
