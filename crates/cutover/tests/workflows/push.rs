@@ -2,6 +2,7 @@
 
 use crate::api::serve;
 use crate::project::Project;
+use cutover_testkit::runner::Run;
 use serde_json::json;
 use std::fs;
 use std::thread;
@@ -262,25 +263,34 @@ fn what_a_check_keeps_is_there_again_as_long_as_its_key_is_the_same() {
     );
 }
 
-/// Production takes only what its check has passed, which is left out where nothing of its paths was changed.
+/// Production takes what is pushed to `live` and has passed its check, which a change that touches none of its paths leaves out.
 fn strict() -> Project {
     let project = Project::new("");
     let config = fs::read_to_string(project.runner.origin().join("cutover.toml")).unwrap();
     let required = "[environments.production]\nrequired_checks = \"tests\"\n";
-    let config = config.replace("[environments.production]\n", required);
+    let config = config.replace("[environments.production]\n", required).replace("\"main\"", "\"live\"");
     project.write("cutover.toml", &config.replace("[checks.tests]\n", "[checks.tests]\npaths = [\"src/**\"]\n"));
+    let written = project.cutover(&["workflows"]);
+    assert!(written.status.success(), "{written:?}");
     project.commit("1");
+    project.git(&["switch", "--quiet", "--create", "live"]);
+    project.commit("2");
     project
+}
+
+/// Delivers the push of `live`.
+fn push_live(project: &Project) -> Run {
+    project.runner.deliver(&project.runner.push("live")).remove(0)
 }
 
 #[test]
 fn what_an_environment_requires_is_judged_and_comes_with_the_artifact() {
     let project = strict();
 
-    let run = project.push();
+    let run = push_live(&project);
 
     assert_eq!(run.jobs["deploy-production"].result, "success", "{}", run.log());
-    assert_eq!(project.serving().as_deref(), Some("1"));
+    assert_eq!(project.serving().as_deref(), Some("2"));
 }
 
 #[test]
@@ -290,9 +300,9 @@ fn what_is_required_and_was_not_told_to_the_build_is_refused() {
     let forgetful = workflow.replace("/cutover-checks/cutover-checks.json", "/elsewhere.json");
     assert_ne!(workflow, forgetful);
     project.write(DEPLOY, &forgetful);
-    project.commit("1");
+    project.commit("3");
 
-    let run = project.push();
+    let run = push_live(&project);
 
     assert_eq!(run.jobs["build"].result, "success", "{}", run.log());
     let job = &run.jobs["deploy-production"];
