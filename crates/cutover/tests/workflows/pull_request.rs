@@ -23,6 +23,11 @@ fn project() -> Project {
 fn a_pull_request_is_deployed_where_it_can_be_tried_out() {
     let project = project();
 
+    // Given a check that sees where the pull request shall be merged into,
+    let config = std::fs::read_to_string(project.runner.origin().join("cutover.toml")).unwrap();
+    project.write("cutover.toml", &config.replace("run = \"", "run = \"test $GITHUB_BASE_REF = main && "));
+    project.commit("2");
+
     let runs = project.runner.deliver(&project.runner.pull_request(7, "topic", "ada/shop"));
 
     assert_eq!(runs.len(), 1, "it is judged once: {runs:?}");

@@ -265,3 +265,14 @@ pub(super) fn with_defaults(declared: &Value, given: &Value) -> Value {
     };
     declared.iter().map(value).collect::<Map<_, _>>().into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[should_panic(expected = "the runner does not know the key continue-on-error")]
+    fn a_job_with_a_key_that_is_not_played_is_refused() {
+        know(&json!({ "name": "deploy", "continue-on-error": true }), &JOB_KEYS);
+    }
+}
