@@ -60,6 +60,22 @@ fn a_check_run_has_all_its_annotations_though_a_request_takes_fifty() {
 }
 
 #[test]
+fn a_check_run_ends_also_where_its_annotations_are_not_taken() {
+    for (failure_count, wrong_line, kept) in [(3, 2, 0), (120, 70, 50)] {
+        let world = World::new();
+        world.github.refuse_annotation_at(wrong_line);
+        let id = check_run::begin(&world.client, &commit("a"), "Cutover", "key-1", "https://run").unwrap();
+
+        let told = check_run::complete(&world.client, &id, &Told::new(&run(failure_count, "x"), "")).unwrap_err();
+
+        assert!(told.to_string().starts_with("GitHub did not complete a check run (422: "), "{told}");
+        let shown = &world.github.check_runs()[0];
+        assert_eq!((&shown["status"], &shown["conclusion"]), (&"completed".into(), &"failure".into()));
+        assert_eq!(shown["annotations"].as_array().unwrap().len(), kept, "what is there stays");
+    }
+}
+
+#[test]
 fn a_check_run_says_what_it_does_not_show() {
     let world = World::new();
     let id = check_run::begin(&world.client, &commit("a"), "Cutover", "key-1", "https://run").unwrap();
@@ -211,6 +227,26 @@ fn a_deployment_that_is_live_takes_the_place_of_those_before_it_of_its_project_a
     let asked = world.github.received();
     let made = asked.iter().find(|asked| asked.path.ends_with("/deployments")).unwrap();
     assert_eq!((&made.body["auto_merge"], &made.body["required_contexts"]), (&false.into(), &Value::Array(vec![])));
+}
+
+#[test]
+fn failures_and_one_that_is_inactive_hide_no_earlier_deployment_that_is_active() {
+    let world = World::new();
+    let commit = commit("a");
+    let begin = |id: &str, state| {
+        let number = deployment::begin(&world.client, &wish(&commit, "shop", id), false).unwrap();
+        deployment::tell(&world.client, number, state, "over", "https://run", None).unwrap();
+        number
+    };
+    begin("active", State::Success);
+    begin("inactive", State::Inactive);
+    for number in 0..12 {
+        begin(&format!("failed {number}"), State::Failure);
+    }
+    let last = begin("last", State::Success);
+    let count = deployment::deactivate_predecessors(&world.client, &wish(&commit, "shop", "last"), last, "https://run");
+    assert_eq!(count.unwrap(), 1);
+    assert_eq!(world.github.deployments()[0].2, ["success", "inactive"]);
 }
 
 #[test]

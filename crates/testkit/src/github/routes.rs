@@ -102,7 +102,7 @@ fn make_check_run(state: &mut State, asked: &Value) -> Reply {
     if text(asked, "name").is_empty() || text(asked, "head_sha").is_empty() {
         return invalid("name and head_sha are needed");
     }
-    if let Some(wrong) = wrong_check_run(asked) {
+    if let Some(wrong) = wrong_check_run(state, asked) {
         return invalid(wrong);
     }
     let mut made = check_run(state.next_id(), asked);
@@ -114,7 +114,7 @@ fn make_check_run(state: &mut State, asked: &Value) -> Reply {
 }
 
 fn change_check_run(state: &mut State, id: &str, asked: &Value) -> Reply {
-    if let Some(wrong) = wrong_check_run(asked) {
+    if let Some(wrong) = wrong_check_run(state, asked) {
         return invalid(wrong);
     }
     let Some(run) = state.check_runs.iter_mut().find(|run| has_id(run, id)) else { return not_found() };
@@ -130,11 +130,15 @@ fn change_check_run(state: &mut State, id: &str, asked: &Value) -> Reply {
     Reply::ok(200, without_annotations(run))
 }
 
-fn wrong_check_run(asked: &Value) -> Option<&'static str> {
+fn wrong_check_run(state: &State, asked: &Value) -> Option<&'static str> {
     let output = asked.get("output").unwrap_or(&Value::Null);
     let count = output.get("annotations").and_then(Value::as_array).map_or(0, Vec::len);
     let too_long = ["summary", "text"].iter().any(|name| text(output, name).len() > Limits::SUMMARY);
     let conclusion = asked.get("conclusion").and_then(Value::as_str);
+    let at = |one: &Value| state.refused_line.is_some_and(|line| one["start_line"] == line);
+    if output.get("annotations").and_then(Value::as_array).is_some_and(|all| all.iter().any(at)) {
+        return Some("Invalid value for annotations");
+    }
     if count > Limits::ANNOTATIONS {
         return Some("Only 50 annotations are allowed");
     }
