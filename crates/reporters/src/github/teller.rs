@@ -164,7 +164,8 @@ fn wish(plan: &Plan) -> Result<(CommitId, String), String> {
         PlanKind::Rollback => "roll back to",
         PlanKind::Restart => "restart",
     };
-    Ok((commit, format!("{verb} {}", plan.release)))
+    let dirty = if plan.dirty { ", with uncommitted changes" } else { "" };
+    Ok((commit, format!("{verb} {}{dirty}", plan.release)))
 }
 
 fn wish_of<'a>(plan: &'a Plan, commit: &'a CommitId, description: &'a str, id: &'a str) -> Wish<'a> {

@@ -77,6 +77,16 @@ fn each_outcome_has_its_state_and_a_link_to_the_log() {
 }
 
 #[test]
+fn what_no_commit_has_is_said_of_the_deployment() {
+    let world = World::new();
+    let (mut teller, _warnings) = teller(&world, &[]);
+    let plan = Plan { dirty: true, ..the_plan(ID, PlanKind::Deploy) };
+    teller.tell(&Event::Began { plan: Box::new(plan), resumed: false, at: minute(0) }).unwrap();
+    let made = world.github.received().into_iter().find(|asked| asked.method == "POST").unwrap();
+    assert!(made.body["description"].as_str().unwrap().ends_with(", with uncommitted changes"), "{}", made.body);
+}
+
+#[test]
 fn a_pull_request_s_own_commit_is_told_in_its_comment_beside_the_checks() {
     let world = World::new();
     let project = the_plan(ID, PlanKind::Deploy).project;
