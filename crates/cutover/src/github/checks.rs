@@ -9,6 +9,7 @@ use cutover_reporters::github::comment::{self, Place, Section};
 use cutover_reporters::github::status::{self, State};
 use cutover_reporters::github::{Client, CommitId, Fault, login};
 use jiff::Timestamp;
+use std::path::Path;
 use std::thread::{self, JoinHandle};
 
 /// The longest list of checks in a name, in characters.
@@ -39,9 +40,9 @@ struct Begun {
 
 impl ChecksTeller {
     /// Begins to tell of these checks; none named means all. None where nobody is to be told.
-    pub(crate) fn begin(output: &Output, project: &str, names: &[String]) -> Option<Self> {
+    pub(crate) fn begin(output: &Output, top: &Path, project: &str, names: &[String]) -> Option<Self> {
         let job = Job::here(output)?;
-        if job.is_of_stranger(output) {
+        if job.is_of_stranger(output) || !job.is_judged_in(top, output) {
             return None;
         }
         let mut names = names.to_vec();
@@ -86,14 +87,9 @@ pub(super) fn name(project: &str, names: &str) -> String {
     if names.is_empty() { format!("cutover: {project}") } else { format!("cutover: {project} ({names})") }
 }
 
-/// The commit that is judged: GitHub runs the merge of a pull request, and shows what is said of its head.
-fn judged(job: &Job) -> &CommitId {
-    job.pull().map_or(&job.commit, |pull| &pull.head)
-}
-
 fn begin(job: &Job, name: &str) -> Result<Begun, String> {
     let client = job.client()?;
-    let commit = judged(job);
+    let commit = job.judged();
     let key = format!("{}-{}-{}", job.run_id, std::process::id(), Timestamp::now().as_nanosecond());
     let (stand, warnings) = match check_run::begin(&client, commit, name, &key, &job.run_url) {
         Ok(id) => (Stand::CheckRun(id), Vec::new()),
@@ -120,7 +116,7 @@ fn conclude(
             let told = Told::new(run, "").concluding(conclusion);
             check_run::complete(client, id, &told)
         }
-        Stand::Status => status::write(client, judged(job), name, conclusion.into(), &total(run), &job.run_url),
+        Stand::Status => status::write(client, job.judged(), name, conclusion.into(), &total(run), &job.run_url),
         Stand::Nothing => Ok(()),
     }
 }

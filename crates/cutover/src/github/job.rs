@@ -2,6 +2,7 @@
 
 use super::event::{Event, Pull, read};
 use crate::output::Output;
+use cutover_artifacts::head_commit;
 use cutover_core::secret::{GITHUB_TOKEN_VARIABLE, Secret};
 use cutover_reporters::github::{Access, Client, CommitId, Patience, RealPace, Repository};
 use cutover_targets::verify::root_certs;
@@ -80,6 +81,25 @@ impl Job {
             );
         }
         is_fork
+    }
+
+    /// The commit that is judged: GitHub runs the merge of a pull request, and shows what is said of its head.
+    pub(super) fn judged(&self) -> &CommitId {
+        self.pull().map_or(&self.commit, |pull| &pull.head)
+    }
+
+    /// Whether what lies in this work tree is what GitHub is told of; else it is said what does. A step may have checked out
+    /// anything: what a stranger's commit says of itself must not stand at another one.
+    pub(super) fn is_judged_in(&self, top: &Path, output: &Output) -> bool {
+        let about = self.judged();
+        let merged = (about != &self.commit).then(|| format!(" (its merge is {})", self.commit)).unwrap_or_default();
+        let why = match head_commit(top) {
+            Ok(head) if head == about.to_string() || head == self.commit.to_string() => return true,
+            Ok(head) => format!("{head} is checked out, and this job is about {about}{merged}"),
+            Err(error) => format!("whether {about} is checked out is not known: {error}"),
+        };
+        output.warn(&format!("GitHub is not told: {why}"));
+        false
     }
 
     /// The page of another run.
