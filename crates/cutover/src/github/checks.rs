@@ -7,7 +7,7 @@ use cutover_reporters::checks::words::total;
 use cutover_reporters::github::check_run::{self, CheckRunId, Told};
 use cutover_reporters::github::comment::{self, Place, Section};
 use cutover_reporters::github::status::{self, State};
-use cutover_reporters::github::{Client, CommitId, Fault, login};
+use cutover_reporters::github::{Client, CommitId, Fault, login, pull};
 use jiff::Timestamp;
 use std::path::Path;
 use std::thread::{self, JoinHandle};
@@ -72,9 +72,10 @@ impl ChecksTeller {
         let is_marked = told.is_ok() && matches!(stand, Stand::CheckRun(_));
         warnings.extend(told.err().map(|fault| fault.to_string()));
         if could_begin && let Some(pull) = job.pull() {
-            let voice = Voice { client: &client, project: &project, pull: pull.number, names: &names };
+            let voice =
+                Voice { client: &client, project: &project, pull: pull.number, names: &names, commit: &pull.head };
             let base = pull.base.as_ref().map(|base| (base, name.as_str()));
-            let told = voice.comment(run, "", base, &job.run_url);
+            let told = voice.comment_on_head(run, base, &job.run_url);
             warnings.extend(told.err().map(|fault| fault.to_string()));
         }
         warnings.iter().for_each(|warning| output.warn(warning));
@@ -127,9 +128,20 @@ pub(super) struct Voice<'a> {
     pub(super) project: &'a str,
     pub(super) pull: u64,
     pub(super) names: &'a str,
+    /// What was checked.
+    pub(super) commit: &'a CommitId,
 }
 
 impl Voice<'_> {
+    /// Keeps the section, unless the pull request was pushed to since: a run that ends late must not take the place of what was
+    /// said of a newer commit.
+    fn comment_on_head(&self, run: &Run, base: Option<(&CommitId, &str)>, url: &str) -> Result<(), Fault> {
+        match pull::head(self.client, self.pull)? {
+            Some(head) if head != *self.commit => Ok(()),
+            Some(_) | None => self.comment(run, "", base, url),
+        }
+    }
+
     /// Keeps the section of these checks. `base` is what the change is compared with, and the name of the checks there.
     pub(super) fn comment(
         &self,
@@ -143,6 +155,6 @@ impl Voice<'_> {
         let above = format!("{above}{}", comment::coverage(run, before));
         let login = login(self.client)?;
         let place = Place { pull: self.pull, project: self.project, login: &login };
-        comment::keep(self.client, place, &Section::checks(self.names, run, &above, url)).map(drop)
+        comment::keep(self.client, place, &Section::checks(self.names, run, &above, self.commit, url)).map(drop)
     }
 }

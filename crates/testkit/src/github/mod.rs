@@ -117,6 +117,11 @@ impl FakeGitHub {
         held(&self.shared.state).refused_line = Some(line);
     }
 
+    /// Shows no comments to the next so many requests that list them.
+    pub fn overlook_comments(&self, count: u32) {
+        held(&self.shared.state).overlooked_count = count;
+    }
+
     /// What was asked so far.
     pub fn received(&self) -> Vec<Received> {
         held(&self.shared.received).clone()

@@ -30,6 +30,27 @@ pub(super) fn answer(state: &mut State, request: &Received) -> Reply {
             found(state.check_runs.iter().find(|run| has_id(run, id)).map(without_annotations))
         }
         ("GET", ["commits", sha, "check-runs"]) => list_check_runs(state, sha, &page),
+        (_, ["issues", ..]) => answer_comments(state, request, &parts, &page),
+        ("GET", ["deployments"]) => page.list(deployments(state, &page)),
+        ("POST", ["deployments"]) => permitted(state, "deployments", |state| make_deployment(state, &request.body)),
+        ("GET", ["deployments", id, "statuses"]) => deployment_statuses(state, id, &page),
+        ("POST", ["deployments", id, "statuses"]) => {
+            permitted(state, "deployments", |state| tell_deployment(state, id, &request.body))
+        }
+        ("GET", ["pulls", number]) => found(
+            state
+                .pulls
+                .iter()
+                .find(|pull| pull["number"].as_u64().is_some_and(|known| known.to_string() == *number))
+                .cloned(),
+        ),
+        ("GET", ["pulls"]) => page.list(pulls(state, &page)),
+        _ => not_found(),
+    }
+}
+
+fn answer_comments(state: &mut State, request: &Received, parts: &[&str], page: &Page) -> Reply {
+    match (request.method.as_str(), parts) {
         ("GET", ["issues", pull, "comments"]) => page.list(comments(state, pull)),
         ("POST", ["issues", pull, "comments"]) => {
             permitted(state, "pull-requests", |state| make_comment(state, pull, &request.body))
@@ -37,13 +58,7 @@ pub(super) fn answer(state: &mut State, request: &Received) -> Reply {
         ("PATCH", ["issues", "comments", id]) => {
             permitted(state, "pull-requests", |state| change_comment(state, id, &request.body))
         }
-        ("GET", ["deployments"]) => page.list(deployments(state, &page)),
-        ("POST", ["deployments"]) => permitted(state, "deployments", |state| make_deployment(state, &request.body)),
-        ("GET", ["deployments", id, "statuses"]) => deployment_statuses(state, id, &page),
-        ("POST", ["deployments", id, "statuses"]) => {
-            permitted(state, "deployments", |state| tell_deployment(state, id, &request.body))
-        }
-        ("GET", ["pulls"]) => page.list(pulls(state, &page)),
+        ("DELETE", ["issues", "comments", id]) => permitted(state, "pull-requests", |state| remove_comment(state, id)),
         _ => not_found(),
     }
 }
@@ -185,7 +200,11 @@ fn list_check_runs(state: &State, sha: &str, page: &Page) -> Reply {
     reply
 }
 
-fn comments(state: &State, pull: &str) -> Vec<Value> {
+fn comments(state: &mut State, pull: &str) -> Vec<Value> {
+    if state.overlooked_count > 0 {
+        state.overlooked_count -= 1;
+        return Vec::new();
+    }
     let on = state.comments.iter().filter(|comment| comment.pull.to_string() == pull);
     on.map(|comment| comment.value.clone()).collect()
 }
@@ -210,6 +229,15 @@ fn change_comment(state: &mut State, id: &str, asked: &Value) -> Reply {
     }
     comment.value["body"] = asked["body"].clone();
     Reply::ok(200, comment.value.clone())
+}
+
+fn remove_comment(state: &mut State, id: &str) -> Reply {
+    let Some(at) = state.comments.iter().position(|comment| has_id(&comment.value, id)) else { return not_found() };
+    if state.comments[at].value["user"]["login"] != LOGIN {
+        return Reply::refusal(403, "Resource not accessible by integration");
+    }
+    state.comments.remove(at);
+    Reply::ok(204, Value::Null)
 }
 
 fn wrong_comment(asked: &Value) -> Option<&'static str> {

@@ -41,6 +41,8 @@ pub(super) struct State {
     pub(super) refused: BTreeSet<&'static str>,
     /// The line at which no annotation is taken.
     pub(super) refused_line: Option<u64>,
+    /// How many lists of comments are empty yet.
+    pub(super) overlooked_count: u32,
     pub(super) comments: Vec<Comment>,
     pub(super) check_runs: Vec<Value>,
     pub(super) statuses: Vec<Value>,
@@ -56,6 +58,7 @@ impl State {
             token: token.to_owned(),
             refused: BTreeSet::new(),
             refused_line: None,
+            overlooked_count: 0,
             comments: Vec::new(),
             check_runs: Vec::new(),
             statuses: Vec::new(),
