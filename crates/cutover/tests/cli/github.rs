@@ -312,9 +312,24 @@ fn a_deployment_that_github_is_not_told_of_is_a_deployment() {
     assert!(ran.stderr.contains("`deployments: write`"), "{}", ran.told());
 }
 
+#[test]
+fn a_run_that_ends_late_leaves_what_is_said_of_a_newer_head() {
+    let job = Job::of_pull(checks("[checks.unit]\nrun = \"true\"\n"), "shop/app");
+    job.github.open_pull(7, "shop", "topic", HEAD);
+    assert_eq!(job.run(&["check"]).code, 0);
+    let comment = job.comment();
+    assert!(comment.contains("`ccccccc` · [Logs]("), "{comment}");
+
+    let job = Job::of_pull(job.sandbox, "shop/app");
+    job.github.open_pull(7, "shop", "topic", &"e".repeat(40));
+    let ran = job.run(&["check"]);
+    assert_eq!((ran.code, &*ran.stderr), (0, ""), "{}", ran.told());
+    assert_eq!((job.github.check_runs().len(), job.github.comments(7).len()), (1, 0));
+}
+
 fn workflow_run(conclusion: &str) -> Value {
     json!({ "workflow_run": { "id": 41, "head_sha": HEAD, "head_branch": "topic", "event": "pull_request",
-        "conclusion": conclusion, "head_repository": { "owner": { "login": "stranger" } } } })
+        "conclusion": conclusion, "head_repository": { "full_name": "stranger/app", "owner": { "login": "stranger" } } } })
 }
 
 #[test]
@@ -359,12 +374,30 @@ fn a_record_that_says_more_than_github_is_not_believed() {
 }
 
 #[test]
+fn a_run_of_the_repository_itself_is_not_reported_since_it_could_speak() {
+    let sandbox = checks("[checks.unit]\nrun = \"true\"\n");
+    let mut event = workflow_run("success");
+    event["workflow_run"]["head_repository"]["full_name"] = "Shop/App".into();
+    let job = Job::of(sandbox, "workflow_run", &event);
+
+    let ran = job.run(&["github", "report", "record.json"]);
+
+    assert!(ran.code == 0 && ran.stdout.starts_with("nothing to report: "), "{}", ran.told());
+    assert_eq!(job.run(&["github", "report", "record.json", "--json"]).json()["reported"], Value::Null);
+    assert!(job.github.received().is_empty());
+}
+
+#[test]
 fn a_report_where_none_can_be_made_says_why() {
     let sandbox = checks("[checks.unit]\nrun = \"true\"\n");
     sandbox.write("record.json", "{\"v\":1,\"run\":{}}");
     let job = Job::of(sandbox, "workflow_run", &workflow_run("success"));
     let broken = job.run(&["github", "report", "record.json"]);
-    assert!(broken.code == 1 && broken.stderr.contains("record.json is no record of checks"), "{}", broken.told());
+    assert!(
+        broken.code == 2 && broken.stderr.contains("cannot read the record of checks record.json"),
+        "{}",
+        broken.told()
+    );
     let outside = job.run_with(&["github", "report", "record.json"], &[("GITHUB_TOKEN", "")]);
     assert!(outside.code == 2 && outside.stderr.contains("on: workflow_run"), "{}", outside.told());
     let job = Job { name: "push", ..job };
