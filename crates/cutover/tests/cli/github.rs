@@ -207,6 +207,14 @@ fn without_a_token_or_outside_of_a_job_nobody_is_told_and_a_broken_job_is_a_warn
 }
 
 #[test]
+fn a_secret_that_was_pasted_with_the_end_of_its_line_is_the_secret() {
+    let job = Job::of_pull(checks("[checks.unit]\nrun = \"true\"\n"), "shop/app");
+    let ran = job.run_with(&["check"], &[("GITHUB_TOKEN", &format!("{}\n", job.token)), ("GITHUB_RUN_ID", " 42\n")]);
+    assert_eq!((ran.code, &*ran.stderr), (0, ""), "{}", ran.told());
+    assert_eq!(job.github.check_runs().len(), 1);
+}
+
+#[test]
 fn no_check_has_the_token_and_one_that_has_it_otherwise_cannot_show_it() {
     let job = Job::of_pull(checks("[checks.unit]\nrun = \"env; echo $GH_TOKEN\"\n"), "shop/app");
     let token = job.token.clone();
