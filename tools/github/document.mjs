@@ -11,8 +11,10 @@ for (const header of headers) {
   delete header.example;
   delete header.examples;
 }
-// Its example of a list of pull requests is none by its own rules.
-delete document.paths["/repos/{owner}/{repo}/pulls"].get.responses["200"].content["application/json"].examples;
+// Its examples of pull requests are none by its own rules.
+for (const path of ["/repos/{owner}/{repo}/pulls", "/repos/{owner}/{repo}/pulls/{pull_number}"]) {
+  delete document.paths[path].get.responses["200"].content["application/json"].examples;
+}
 // What it lists is ours, so that it is changed.
 const listed = (path, change) => {
   const content = document.paths[path].get.responses["200"].content["application/json"];

@@ -30,6 +30,11 @@ pub fn uncommitted(directory: &Path, file_name: &str) -> Result<Uncommitted, Art
     Ok(found)
 }
 
+/// The commit that is checked out where a directory lies, whatever was changed since.
+pub fn head_commit(directory: &Path) -> Result<String, ArtifactError> {
+    Repository::at(directory).resolve("HEAD")
+}
+
 /// The commit whose tree lies in the work tree that a directory is in, with nothing beside it but what is ignored, and perhaps one
 /// file that is not to count. None where anything differs, and before the first commit.
 pub fn commit_in_work_tree(directory: &Path, beside: Option<&Path>) -> Result<Option<String>, ArtifactError> {

@@ -37,6 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for owner in ["stranger", "ä&b"] {
         pull::with_head(&client, owner, "feature/#1?x=y", &commit)?;
     }
+    pull::head(&client, 7)?;
     let survived = client.survived();
     println!("{} requests, {} of them in trouble", survived.request_count, survived.trouble_count);
     Ok(())
@@ -57,7 +58,7 @@ fn checks(client: &Client, commit: &CommitId, run: &Run) -> Result<(), Fault> {
     // The comment that such a server lists is by its author, and is changed; whoever is nobody makes one.
     for login in [login.as_str(), "octocat", "nobody"] {
         let place = Place { pull: 7, project: "shop", login };
-        comment::keep(client, place, &Section::checks("", run, "", URL))?;
+        comment::keep(client, place, &Section::checks("", run, "", commit, URL))?;
     }
     Ok(())
 }

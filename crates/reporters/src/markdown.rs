@@ -23,7 +23,9 @@ pub(crate) fn markup(text: &str) -> String {
 
 /// A text as HTML shows it. Without a blank line: one would end the block of HTML, and what follows would be Markdown.
 pub(crate) fn escaped(text: &str) -> String {
-    let text = neutral(text, |c, safe| safe.push(c));
+    // Markdown knows three ends of a line, and one that is not seen here could make a blank line there.
+    let text = text.replace("\r\n", "\n").replace('\r', "\n");
+    let text = neutral(&text, |c, safe| safe.push(c));
     let lines = text.lines().map(|line| if line.trim().is_empty() { NOTHING } else { line });
     lines.collect::<Vec<_>>().join("\n")
 }
@@ -105,6 +107,14 @@ mod tests {
             assert!(!safe.contains(['<', '>']), "{safe}");
         }
         assert!(!markup(hostile).contains(['[', ']', '|', '`', '!']), "{}", markup(hostile));
+    }
+
+    #[test]
+    fn no_end_of_a_line_makes_a_blank_one() {
+        for hostile in ["a\r\r# b", "a\n\r# b", "a\r\n\r\n# b", "a\r \t\r# b", "\r\r", "a\r\n\r# b"] {
+            let safe = escaped(hostile);
+            assert!(!safe.contains('\r') && !safe.split('\n').any(|line| line.trim().is_empty()), "{safe:?}");
+        }
     }
 
     #[test]

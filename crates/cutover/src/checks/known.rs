@@ -15,6 +15,8 @@ const KNOWN_BYTES_MAX: u64 = 256 << 10;
 const COMMIT_COUNT_MAX: usize = 1000;
 /// The largest record of a run that is read, in bytes: it may have thousands of failed cases.
 const RUN_BYTES_MAX: u64 = 64 << 20;
+/// The most checks that it may have: strangers may have written it.
+const CHECK_COUNT_MAX: usize = 1_000;
 
 /// What is known of commits, one file for each.
 pub(crate) struct KnownChecks {
@@ -100,6 +102,10 @@ pub(crate) fn read_run(path: &Path) -> Result<Run, CommandError> {
     if (printed.v, printed.run.version) != (PRINTED_VERSION, RUN_VERSION) {
         let why = format!("the record of checks {} was written by another version of Cutover", path.display());
         return Err(CommandError::new(ErrorKind::Usage, why).hint("write it with this one"));
+    }
+    if printed.run.checks.len() > CHECK_COUNT_MAX {
+        let why = format!("the record of checks {} has more than {CHECK_COUNT_MAX} checks", path.display());
+        return Err(CommandError::new(ErrorKind::Usage, why));
     }
     Ok(printed.run)
 }

@@ -104,7 +104,7 @@ impl CheckArgs {
         let actions = Actions::here();
         // Outside of any repository no commit is judged.
         let commit = commit_in_work_tree(&top, output_file().as_deref()).ok().flatten();
-        let teller_there = ChecksTeller::begin(&context.output, project.config.name.as_str(), &self.names);
+        let teller_there = ChecksTeller::begin(&context.output, &top, project.config.name.as_str(), &self.names);
         actions.iter().for_each(|actions| actions.begin(&context.output));
         let ran = run(&jobs, &settings, &teller, &judge, &CANCEL).map(|run| of_commit(run, commit, &top));
         let told = ran.as_ref().map_or(Ok(()), |run| tell(context, run));

@@ -57,6 +57,11 @@ impl ReportArgs {
             context.output.json(&json!({ "v": 1, "reported": reported }))?;
             return Ok(Exit::Done);
         }
+        let Some(reported) = reported else {
+            let why = "the checks ran for a pull request of this repository itself, whose job tells of them";
+            context.output.text(&format!("nothing to report: {why}\n"))?;
+            return Ok(Exit::Done);
+        };
         let place = match reported.pull {
             Some(pull) => format!("at {} and on pull request {pull}", &reported.commit[..7]),
             None => format!("at {}; no open pull request has that head any more", &reported.commit[..7]),

@@ -16,7 +16,7 @@ use cutover_core::mask::Masker;
 use cutover_core::target::Failure;
 use cutover_reporters::{bytes, one_line};
 use cutover_targets::host::lock::{self, Holder};
-use cutover_targets::host::{Layout, Release, linked, open_journals, previous_release};
+use cutover_targets::host::{Layout, Release, ReleaseState, linked, open_journals, previous_release};
 use cutover_targets::process::cwd_of;
 use cutover_targets::service::{self, ServiceState};
 use serde::Serialize;
@@ -81,6 +81,9 @@ struct TargetStatus {
     #[serde(skip)]
     nothing_live: bool,
     previous: Option<ReleaseId>,
+    /// How far that one came; None where it cannot be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous_state: Option<ReleaseState>,
     /// Links that name no release, journals and locks that cannot be read.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     faults: Vec<String>,
@@ -249,6 +252,7 @@ impl TargetStatus {
             service_release: main.and_then(|main| other_release(main.pid, layout, live.as_ref())),
             release: live.map(|id| ReleaseStatus { release: Release::read(layout, &id).ok(), id }),
             nothing_live,
+            previous_state: previous.as_ref().and_then(|id| Some(Release::read(layout, id).ok()?.state)),
             previous,
             faults,
             service,
@@ -320,7 +324,9 @@ impl TargetStatus {
         let mut lines: Vec<String> = self.faults.iter().map(|fault| paint.bad(fault)).collect();
         lines.extend(self.release.iter().map(|release| one_line(&release.text(context))));
         lines.extend(self.nothing_live.then(|| "nothing is live yet".to_owned()));
-        lines.extend(self.previous.iter().map(|id| format!("before it: {id}")));
+        // A rollback without a name does not go there.
+        let bad = if self.previous_state == Some(ReleaseState::Bad) { ", which is marked bad" } else { "" };
+        lines.extend(self.previous.iter().map(|id| format!("before it: {id}{bad}")));
         lines
     }
 

@@ -7,8 +7,9 @@ use cutover_reporters::checks::words::total;
 use cutover_reporters::github::check_run::{self, CheckRunId, Told};
 use cutover_reporters::github::comment::{self, Place, Section};
 use cutover_reporters::github::status::{self, State};
-use cutover_reporters::github::{Client, CommitId, Fault, login};
+use cutover_reporters::github::{Client, CommitId, Fault, login, pull};
 use jiff::Timestamp;
+use std::path::Path;
 use std::thread::{self, JoinHandle};
 
 /// The longest list of checks in a name, in characters.
@@ -39,9 +40,9 @@ struct Begun {
 
 impl ChecksTeller {
     /// Begins to tell of these checks; none named means all. None where nobody is to be told.
-    pub(crate) fn begin(output: &Output, project: &str, names: &[String]) -> Option<Self> {
+    pub(crate) fn begin(output: &Output, top: &Path, project: &str, names: &[String]) -> Option<Self> {
         let job = Job::here(output)?;
-        if job.is_of_stranger(output) {
+        if job.is_of_stranger(output) || !job.is_judged_in(top, output) {
             return None;
         }
         let mut names = names.to_vec();
@@ -71,9 +72,10 @@ impl ChecksTeller {
         let is_marked = told.is_ok() && matches!(stand, Stand::CheckRun(_));
         warnings.extend(told.err().map(|fault| fault.to_string()));
         if could_begin && let Some(pull) = job.pull() {
-            let voice = Voice { client: &client, project: &project, pull: pull.number, names: &names };
+            let voice =
+                Voice { client: &client, project: &project, pull: pull.number, names: &names, commit: &pull.head };
             let base = pull.base.as_ref().map(|base| (base, name.as_str()));
-            let told = voice.comment(run, "", base, &job.run_url);
+            let told = voice.comment_on_head(run, base, &job.run_url);
             warnings.extend(told.err().map(|fault| fault.to_string()));
         }
         warnings.iter().for_each(|warning| output.warn(warning));
@@ -86,14 +88,9 @@ pub(super) fn name(project: &str, names: &str) -> String {
     if names.is_empty() { format!("cutover: {project}") } else { format!("cutover: {project} ({names})") }
 }
 
-/// The commit that is judged: GitHub runs the merge of a pull request, and shows what is said of its head.
-fn judged(job: &Job) -> &CommitId {
-    job.pull().map_or(&job.commit, |pull| &pull.head)
-}
-
 fn begin(job: &Job, name: &str) -> Result<Begun, String> {
     let client = job.client()?;
-    let commit = judged(job);
+    let commit = job.judged();
     let key = format!("{}-{}-{}", job.run_id, std::process::id(), Timestamp::now().as_nanosecond());
     let (stand, warnings) = match check_run::begin(&client, commit, name, &key, &job.run_url) {
         Ok(id) => (Stand::CheckRun(id), Vec::new()),
@@ -120,7 +117,7 @@ fn conclude(
             let told = Told::new(run, "").concluding(conclusion);
             check_run::complete(client, id, &told)
         }
-        Stand::Status => status::write(client, judged(job), name, conclusion.into(), &total(run), &job.run_url),
+        Stand::Status => status::write(client, job.judged(), name, conclusion.into(), &total(run), &job.run_url),
         Stand::Nothing => Ok(()),
     }
 }
@@ -131,9 +128,20 @@ pub(super) struct Voice<'a> {
     pub(super) project: &'a str,
     pub(super) pull: u64,
     pub(super) names: &'a str,
+    /// What was checked.
+    pub(super) commit: &'a CommitId,
 }
 
 impl Voice<'_> {
+    /// Keeps the section, unless the pull request was pushed to since: a run that ends late must not take the place of what was
+    /// said of a newer commit.
+    fn comment_on_head(&self, run: &Run, base: Option<(&CommitId, &str)>, url: &str) -> Result<(), Fault> {
+        match pull::head(self.client, self.pull)? {
+            Some(head) if head != *self.commit => Ok(()),
+            Some(_) | None => self.comment(run, "", base, url),
+        }
+    }
+
     /// Keeps the section of these checks. `base` is what the change is compared with, and the name of the checks there.
     pub(super) fn comment(
         &self,
@@ -147,6 +155,6 @@ impl Voice<'_> {
         let above = format!("{above}{}", comment::coverage(run, before));
         let login = login(self.client)?;
         let place = Place { pull: self.pull, project: self.project, login: &login };
-        comment::keep(self.client, place, &Section::checks(self.names, run, &above, url)).map(drop)
+        comment::keep(self.client, place, &Section::checks(self.names, run, &above, self.commit, url)).map(drop)
     }
 }

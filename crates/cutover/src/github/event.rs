@@ -40,6 +40,8 @@ pub(super) struct WorkflowRun {
     pub(super) branch: String,
     /// Who owns the repository that the branch is in.
     pub(super) owner: String,
+    /// The repository that the branch is in; None where GitHub does not say.
+    pub(super) repository: Option<String>,
     /// Whether a pull request started it.
     pub(super) is_of_pull: bool,
     /// What GitHub itself says became of it; None of what is no end that we know.
@@ -86,6 +88,7 @@ fn run(event: &Value) -> Option<WorkflowRun> {
         head: text("/head_sha")?.parse().ok()?,
         branch,
         owner: text("/head_repository/owner/login")?.to_owned(),
+        repository: text("/head_repository/full_name").map(str::to_owned),
         is_of_pull: text("/event") == Some("pull_request"),
         conclusion,
         id: run.get("id")?.as_u64()?,

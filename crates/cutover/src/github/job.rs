@@ -2,6 +2,7 @@
 
 use super::event::{Event, Pull, read};
 use crate::output::Output;
+use cutover_artifacts::head_commit;
 use cutover_core::secret::{GITHUB_TOKEN_VARIABLE, Secret};
 use cutover_reporters::github::{Access, Client, CommitId, Patience, RealPace, Repository};
 use cutover_targets::verify::root_certs;
@@ -70,6 +71,12 @@ impl Job {
         }
     }
 
+    /// Whether a repository is another one. One that was deleted was.
+    pub(super) fn is_foreign(&self, repository: Option<&str>) -> bool {
+        // Names of GitHub are the same in capitals.
+        repository.is_none_or(|repository| !repository.eq_ignore_ascii_case(&self.repository.to_string()))
+    }
+
     /// Whether its token may only read, since strangers wrote what runs in it; then it is said what to do.
     pub(super) fn is_of_stranger(&self, output: &Output) -> bool {
         let is_fork = self.pull().is_some_and(|pull| pull.is_fork);
@@ -80,6 +87,25 @@ impl Job {
             );
         }
         is_fork
+    }
+
+    /// The commit that is judged: GitHub runs the merge of a pull request, and shows what is said of its head.
+    pub(super) fn judged(&self) -> &CommitId {
+        self.pull().map_or(&self.commit, |pull| &pull.head)
+    }
+
+    /// Whether what lies in this work tree is what GitHub is told of; else it is said what does. A step may have checked out
+    /// anything: what a stranger's commit says of itself must not stand at another one.
+    pub(super) fn is_judged_in(&self, top: &Path, output: &Output) -> bool {
+        let about = self.judged();
+        let merged = if about == &self.commit { String::new() } else { format!(" (its merge is {})", self.commit) };
+        let why = match head_commit(top) {
+            Ok(head) if head == about.to_string() || head == self.commit.to_string() => return true,
+            Ok(head) => format!("{head} is checked out, and this job is about {about}{merged}"),
+            Err(error) => format!("whether {about} is checked out is not known: {error}"),
+        };
+        output.warn(&format!("GitHub is not told: {why}"));
+        false
     }
 
     /// The page of another run.
@@ -100,9 +126,9 @@ impl Job {
     }
 }
 
-/// A variable that is set to something.
+/// A variable that is set to something, without the end of a line that a secret was pasted with.
 fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.trim().is_empty())
+    std::env::var(name).ok().map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
 }
 
 /// Whether a server's address can stand in a link.

@@ -6,31 +6,20 @@
 use super::checks::{Voice, name};
 use super::event::{Event, WorkflowRun};
 use super::job::Job;
+use crate::checks::read_run;
 use crate::error::{CommandError, ErrorKind};
-use cutover_core::check::run::{Conclusion, RUN_VERSION, Run};
-use cutover_disk::read_bounded;
+use cutover_core::check::run::{Conclusion, Run};
 use cutover_reporters::checks::words::total;
 use cutover_reporters::github::check_run::{self, Told};
 use cutover_reporters::github::{Fault, pull, status};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::path::Path;
 
-/// The largest record that is read, in bytes.
-const RECORD_BYTES_MAX: u64 = 16 << 20;
-/// The most checks that a record may have.
-const CHECK_COUNT_MAX: usize = 1_000;
 /// Says at the commit whose word it is. No rule should demand it: strangers decide what it says.
 const FROM_FORK: &str = "from a fork";
 /// Stands above what strangers say.
 const ABOVE: &str = "This is what the pull request's own run says of itself: whoever wrote the change could have written \
                      this as well.\n\n";
-
-/// What `cutover check --json` prints in the end.
-#[derive(Deserialize)]
-struct Record {
-    v: u32,
-    run: Run,
-}
 
 /// What was told of a record.
 #[derive(Debug, Serialize)]
@@ -43,12 +32,15 @@ pub(crate) struct Reported {
     pub(crate) conclusion: Conclusion,
 }
 
-/// Tells of the record in this file.
-pub(crate) fn report(project: &str, file: &Path) -> Result<Reported, CommandError> {
+/// Tells of the record in this file. None where the run was of this repository itself, and could tell it.
+pub(crate) fn report(project: &str, file: &Path) -> Result<Option<Reported>, CommandError> {
     let job = Job::required().map_err(|why| misplaced(&why))?;
     let Event::Run(of) = &job.event else { return Err(misplaced("the job runs for another event")) };
     if !of.is_of_pull {
         return Err(misplaced("the workflow that ended was started by no pull request"));
+    }
+    if !job.is_foreign(of.repository.as_deref()) {
+        return Ok(None);
     }
     let run = read(file)?;
     let client =
@@ -67,10 +59,10 @@ pub(crate) fn report(project: &str, file: &Path) -> Result<Reported, CommandErro
         stood => stood.map_err(|fault| untold(&fault))?,
     }
     if let Some(pull) = pull {
-        let voice = Voice { client: &client, project, pull, names: FROM_FORK };
+        let voice = Voice { client: &client, project, pull, names: FROM_FORK, commit: &of.head };
         voice.comment(&run, &above, None, &url).map_err(|fault| untold(&fault))?;
     }
-    Ok(Reported { pull, commit: of.head.to_string(), conclusion })
+    Ok(Some(Reported { pull, commit: of.head.to_string(), conclusion }))
 }
 
 /// What is believed of a record, and what stands above it. It may say that it failed; that it passed, GitHub must say, too.
@@ -84,20 +76,8 @@ fn believed(run: &Run, of: &WorkflowRun) -> (Conclusion, String) {
 
 /// Reads a record. Its totals are made anew from its checks.
 fn read(file: &Path) -> Result<Run, CommandError> {
-    let cannot = |why: &str| {
-        CommandError::new(ErrorKind::Failed, format!("{} is no record of checks: {why}", file.display()))
-            .state("GitHub was not told anything")
-            .hint("`cutover check --json` prints one")
-    };
-    let bytes = read_bounded(file, RECORD_BYTES_MAX).map_err(|error| cannot(&error.source.to_string()))?;
-    let record: Record = serde_json::from_slice(&bytes).map_err(|error| cannot(&error.to_string()))?;
-    let Run { version, started_at, seconds, checks, .. } = record.run;
-    if record.v != 1 || version != RUN_VERSION {
-        return Err(cannot("it is of a version that is not known here"));
-    }
-    if checks.len() > CHECK_COUNT_MAX {
-        return Err(cannot(&format!("it has more than {CHECK_COUNT_MAX} checks")));
-    }
+    let Run { started_at, seconds, checks, .. } =
+        read_run(file).map_err(|error| error.state("GitHub was not told anything"))?;
     Ok(Run::new(started_at, seconds, checks))
 }
 
@@ -142,12 +122,12 @@ mod tests {
 
     #[test]
     fn what_is_no_record_is_said_to_be_none() {
-        let many = json!(vec![json!({ "name": "x", "status": "queued" }); CHECK_COUNT_MAX + 1]);
+        let many = json!(vec![json!({ "name": "x", "status": "queued" }); 1_001]);
         let deep = format!("{{\"v\":1,\"run\":{}", "[".repeat(100_000));
         let other = record(&json!([])).replace("\"v\":1", "\"v\":2");
         for wrong in ["", "{}", "{\"v\":1}", "{\"v\":1,\"error\":{}}", &deep, &record(&many), &other] {
             assert!(
-                read_text(wrong).unwrap_err().contains("is no record of checks"),
+                read_text(wrong).unwrap_err().contains("the record of checks "),
                 "{}",
                 &wrong[..wrong.len().min(60)]
             );
@@ -160,6 +140,7 @@ mod tests {
             head: "c".repeat(40).parse().unwrap(),
             branch: "topic".to_owned(),
             owner: "stranger".to_owned(),
+            repository: None,
             is_of_pull: true,
             conclusion,
             id: 5,

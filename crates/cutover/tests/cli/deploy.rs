@@ -1,6 +1,7 @@
 //! Deployments to this machine, as far as they need no service.
 
 use crate::sandbox::Sandbox;
+use cutover_targets::supervisor;
 use insta::assert_snapshot;
 
 /// The lines of a standard error that warn of something.
@@ -173,4 +174,33 @@ fn without_a_repository_or_a_commit_it_is_said_what_to_do() {
       state: nothing was deployed
       hint: git add and git commit come first: what is committed is what is deployed
     ");
+}
+
+#[test]
+fn a_service_whose_environment_has_no_variables_finds_an_empty_env_file() {
+    let sandbox = Sandbox::new();
+    sandbox.write("serve", "#!/bin/sh\nexec sleep 1000\n");
+    let service = "service.process.command = [\"sh\", \"serve\"]\nverify.soak = \"100ms\"";
+    sandbox.host(service, "");
+
+    let deployed = sandbox.run(&["deploy", "production"]);
+    let again = sandbox.run(&["deploy", "production", "--restart"]);
+    supervisor::stop(&sandbox.path().join("srv/.cutover/process/api")).unwrap();
+
+    assert_eq!((deployed.code, again.code), (0, 0), "{}\n{}", deployed.told(), again.told());
+    let written = std::fs::read_to_string(sandbox.path().join("srv/shared/.env")).unwrap();
+    assert!(written.lines().all(|line| line.starts_with('#')), "{written}");
+}
+
+#[test]
+fn an_env_file_that_somebody_else_wrote_stays_where_there_are_no_variables() {
+    let sandbox = Sandbox::new();
+    sandbox.host("", "");
+    std::fs::create_dir_all(sandbox.path().join("srv/shared")).unwrap();
+    std::fs::write(sandbox.path().join("srv/shared/.env"), "BY=hand\n").unwrap();
+
+    let deployed = sandbox.run(&["deploy", "production"]);
+
+    assert_eq!(deployed.code, 0, "{}", deployed.told());
+    assert_eq!(std::fs::read_to_string(sandbox.path().join("srv/shared/.env")).unwrap(), "BY=hand\n");
 }

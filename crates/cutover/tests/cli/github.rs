@@ -30,7 +30,8 @@ impl Job {
         let token = format!("ghs_{:016x}", RandomState::new().build_hasher().finish());
         let github = FakeGitHub::start(&token).unwrap();
         std::fs::write(sandbox.path().join("event.json"), event.to_string()).unwrap();
-        Self { sandbox, github, token, name, sha: "d".repeat(40) }
+        let sha = head(&sandbox);
+        Self { sandbox, github, token, name, sha }
     }
 
     fn run(&self, args: &[&str]) -> Ran {
@@ -95,17 +96,55 @@ fn checks_of_a_pull_request_are_told_at_its_head_and_in_its_comment_and_marked_o
 }
 
 #[test]
+fn what_is_said_of_another_commit_than_the_job_s_is_not_told_of_it() {
+    // A job that has more rights than a pull request, and checks out what that wrote all the same.
+    let job = Job::of(checks("[checks.unit]\nrun = \"true\"\n"), "pull_request_target", &json!({}));
+    job.sandbox.write("app.py", "print('stranger')\n");
+    job.sandbox.commit("Write anything");
+
+    let ran = job.run(&["check"]);
+
+    let told = format!(
+        "warning: GitHub is not told: {} is checked out, and this job is about {}\n",
+        head(&job.sandbox),
+        job.sha
+    );
+    assert_eq!((ran.code, &*ran.stderr), (0, &*told), "{}", ran.told());
+    assert!(job.github.received().is_empty());
+
+    let mut job = Job::of_pull(job.sandbox, "shop/app");
+    job.sha = "d".repeat(40);
+    let ran = job.run(&["check"]);
+    let told = format!("and this job is about {HEAD} (its merge is {})\n", job.sha);
+    assert!(ran.code == 0 && ran.stderr.ends_with(&told), "{}", ran.told());
+    assert!(job.github.received().is_empty());
+}
+
+#[test]
+fn the_head_of_a_pull_request_stands_for_its_merge() {
+    let job = Job::of_pull(checks("[checks.unit]\nrun = \"true\"\n"), "shop/app");
+    let side = |sha: &str| json!({ "sha": sha, "repo": { "full_name": "shop/app" } });
+    let event = json!({ "pull_request": { "number": 7, "head": side(&job.sha), "base": side(BASE) } });
+    std::fs::write(job.sandbox.path().join("event.json"), event.to_string()).unwrap();
+    let job = Job { sha: "d".repeat(40), ..job };
+
+    let ran = job.run(&["check"]);
+
+    assert_eq!((ran.code, &*ran.stderr), (0, ""), "{}", ran.told());
+    assert_eq!(job.github.check_runs()[0]["head_sha"], *head(&job.sandbox));
+}
+
+#[test]
 fn coverage_is_compared_with_what_the_base_says() {
     let check = "[checks.unit]\nrun = \"cp report lcov.info\"\nreports = { coverage = \"lcov.info\" }\n";
-    let mut job = Job::of(checks(check), "push", &json!({}));
-    job.sha = BASE.to_owned();
+    let job = Job::of(checks(check), "push", &json!({}));
     job.sandbox.write("report", "SF:app.py\nDA:1,1\nDA:2,0\nDA:3,0\nDA:4,0\nend_of_record\n");
     assert_eq!(job.run(&["check"]).code, 0);
     assert!(job.github.comments(7).is_empty(), "a push is no pull request");
 
     let job = Job { name: "pull_request", ..job };
     let side = |sha: &str| json!({ "sha": sha, "repo": { "full_name": "shop/app" } });
-    let event = json!({ "pull_request": { "number": 7, "head": side(HEAD), "base": side(BASE) } });
+    let event = json!({ "pull_request": { "number": 7, "head": side(HEAD), "base": side(&job.sha) } });
     std::fs::write(job.sandbox.path().join("event.json"), event.to_string()).unwrap();
     job.sandbox.write("report", "SF:app.py\nDA:1,1\nDA:2,1\nDA:3,1\nDA:4,0\nend_of_record\n");
     assert_eq!(job.run(&["check"]).code, 0);
@@ -165,6 +204,14 @@ fn without_a_token_or_outside_of_a_job_nobody_is_told_and_a_broken_job_is_a_warn
         assert!(ran.code == 0 && ran.stderr.contains(told), "{name}: {}", ran.told());
     }
     assert!(job.github.received().is_empty());
+}
+
+#[test]
+fn a_secret_that_was_pasted_with_the_end_of_its_line_is_the_secret() {
+    let job = Job::of_pull(checks("[checks.unit]\nrun = \"true\"\n"), "shop/app");
+    let ran = job.run_with(&["check"], &[("GITHUB_TOKEN", &format!("{}\n", job.token)), ("GITHUB_RUN_ID", " 42\n")]);
+    assert_eq!((ran.code, &*ran.stderr), (0, ""), "{}", ran.told());
+    assert_eq!(job.github.check_runs().len(), 1);
 }
 
 #[test]
@@ -273,9 +320,24 @@ fn a_deployment_that_github_is_not_told_of_is_a_deployment() {
     assert!(ran.stderr.contains("`deployments: write`"), "{}", ran.told());
 }
 
+#[test]
+fn a_run_that_ends_late_leaves_what_is_said_of_a_newer_head() {
+    let job = Job::of_pull(checks("[checks.unit]\nrun = \"true\"\n"), "shop/app");
+    job.github.open_pull(7, "shop", "topic", HEAD);
+    assert_eq!(job.run(&["check"]).code, 0);
+    let comment = job.comment();
+    assert!(comment.contains("`ccccccc` · [Logs]("), "{comment}");
+
+    let job = Job::of_pull(job.sandbox, "shop/app");
+    job.github.open_pull(7, "shop", "topic", &"e".repeat(40));
+    let ran = job.run(&["check"]);
+    assert_eq!((ran.code, &*ran.stderr), (0, ""), "{}", ran.told());
+    assert_eq!((job.github.check_runs().len(), job.github.comments(7).len()), (1, 0));
+}
+
 fn workflow_run(conclusion: &str) -> Value {
     json!({ "workflow_run": { "id": 41, "head_sha": HEAD, "head_branch": "topic", "event": "pull_request",
-        "conclusion": conclusion, "head_repository": { "owner": { "login": "stranger" } } } })
+        "conclusion": conclusion, "head_repository": { "full_name": "stranger/app", "owner": { "login": "stranger" } } } })
 }
 
 #[test]
@@ -320,12 +382,30 @@ fn a_record_that_says_more_than_github_is_not_believed() {
 }
 
 #[test]
+fn a_run_of_the_repository_itself_is_not_reported_since_it_could_speak() {
+    let sandbox = checks("[checks.unit]\nrun = \"true\"\n");
+    let mut event = workflow_run("success");
+    event["workflow_run"]["head_repository"]["full_name"] = "Shop/App".into();
+    let job = Job::of(sandbox, "workflow_run", &event);
+
+    let ran = job.run(&["github", "report", "record.json"]);
+
+    assert!(ran.code == 0 && ran.stdout.starts_with("nothing to report: "), "{}", ran.told());
+    assert_eq!(job.run(&["github", "report", "record.json", "--json"]).json()["reported"], Value::Null);
+    assert!(job.github.received().is_empty());
+}
+
+#[test]
 fn a_report_where_none_can_be_made_says_why() {
     let sandbox = checks("[checks.unit]\nrun = \"true\"\n");
     sandbox.write("record.json", "{\"v\":1,\"run\":{}}");
     let job = Job::of(sandbox, "workflow_run", &workflow_run("success"));
     let broken = job.run(&["github", "report", "record.json"]);
-    assert!(broken.code == 1 && broken.stderr.contains("record.json is no record of checks"), "{}", broken.told());
+    assert!(
+        broken.code == 2 && broken.stderr.contains("cannot read the record of checks record.json"),
+        "{}",
+        broken.told()
+    );
     let outside = job.run_with(&["github", "report", "record.json"], &[("GITHUB_TOKEN", "")]);
     assert!(outside.code == 2 && outside.stderr.contains("on: workflow_run"), "{}", outside.told());
     let job = Job { name: "push", ..job };

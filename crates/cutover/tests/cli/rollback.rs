@@ -41,6 +41,20 @@ fn what_is_marked_bad_is_said_to_be_before_it_goes_live_again() {
 }
 
 #[test]
+fn the_status_tells_that_the_release_before_is_marked_bad_once_it_is() {
+    let (sandbox, ids) = two_releases();
+    let good = sandbox.run(&["status", "production"]);
+    assert!(good.stdout.contains(&format!("before it: {}\n", ids[0])), "{good:?}");
+
+    assert_eq!(sandbox.run(&["rollback", "production"]).code, 0);
+
+    let bad = sandbox.run(&["status", "production"]);
+    assert!(bad.stdout.contains(&format!("before it: {}, which is marked bad\n", ids[1])), "{bad:?}");
+    let told = sandbox.run(&["status", "production", "--json"]).json();
+    assert_eq!(told["environments"][0]["targets"][0]["previous_state"], "bad");
+}
+
+#[test]
 fn a_release_that_is_not_there_is_a_usage_error_that_names_those_that_are() {
     let (sandbox, ids) = two_releases();
 

@@ -7,7 +7,6 @@ use super::wire::{Answer, Call, Repeat, next_link, text};
 use crate::one_line;
 use cutover_core::mask::Masker;
 use cutover_core::secret::Secret;
-use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 use serde_json::Value;
 use std::io::Read;
@@ -51,7 +50,7 @@ pub struct Survived {
     pub limit_count: u64,
     /// How often no answer came, or one that was none.
     pub trouble_count: u64,
-    /// How long all pauses, and all requests that came to nothing, were together.
+    /// How long all pauses and all requests were together.
     pub spent: Duration,
 }
 
@@ -144,32 +143,49 @@ impl Client {
 
     /// Sends a call until there is an answer, patience ends, or it may have been heard and must not be sent twice.
     pub(super) fn send(&self, call: &Call) -> Result<Answer, Fault> {
+        self.send_or_pause(call).map_err(|(fault, _)| fault)
+    }
+
+    /// The same; a fault comes with the pause after which something may be sent again.
+    fn send_or_pause(&self, call: &Call) -> Result<Answer, (Fault, Duration)> {
         let mut attempt = 0;
         loop {
+            self.begin(call).map_err(|fault| (fault, Duration::ZERO))?;
             let began = self.pace.now();
-            let (pause, fault) = match self.hear(call, attempt) {
-                Heard::Done(result) => return result,
+            let heard = self.hear(call, attempt);
+            let took = Duration::try_from(self.pace.now().duration_since(began)).unwrap_or_default();
+            self.count(|survived| survived.spent = survived.spent.saturating_add(took));
+            let (pause, fault) = match heard {
+                Heard::Done(result) => return result.map_err(|fault| (fault, Duration::ZERO)),
                 Heard::Again { pause, fault } => (pause, fault),
             };
             if call.repeat == Repeat::Once && matches!(fault, Fault::Unheard { may_have_landed: true, .. }) {
-                return Err(fault);
+                return Err((fault, pause));
             }
             attempt += 1;
-            self.bear(began, attempt, pause, fault)?;
+            self.bear(attempt, pause, fault).map_err(|fault| (fault, pause))?;
         }
+    }
+
+    /// Whether there is any patience left: answers that come, but slowly, have an end as well.
+    fn begin(&self, call: &Call) -> Result<(), Fault> {
+        if self.survived().spent < self.patience.total {
+            return Ok(());
+        }
+        let why = format!("the {} s that it is given are over", self.patience.total.as_secs());
+        Err(Fault::Unheard { doing: call.doing, why, may_have_landed: false })
     }
 
     /// Makes what there must be only one of: after an answer that did not come it is looked for first.
     pub(super) fn create(&self, call: &Call, find: impl Fn() -> Result<Option<Value>, Fault>) -> Result<Value, Fault> {
         let mut attempt = 0;
         loop {
-            let began = self.pace.now();
-            let fault = match self.send(call) {
+            let (fault, pause) = match self.send_or_pause(call) {
                 Ok(answer) => return Ok(answer.body),
-                Err(fault @ Fault::Unheard { may_have_landed: true, .. }) => fault,
-                Err(fault) => return Err(fault),
+                Err((fault @ Fault::Unheard { may_have_landed: true, .. }, pause)) => (fault, pause),
+                Err((fault, _)) => return Err(fault),
             };
-            self.bear(began, attempt + 1, trouble_pause(attempt), fault)?;
+            self.bear(attempt + 1, pause.max(trouble_pause(attempt)), fault)?;
             attempt += 1;
             if let Some(found) = find()? {
                 return Ok(found);
@@ -177,7 +193,8 @@ impl Client {
         }
     }
 
-    /// Looks through a list, page after page, until `pick` has found what it looks for.
+    /// Looks through a list, page after page, until `pick` has found what it looks for. In a list that has more pages than are
+    /// read nobody knows whether it is there.
     pub(super) fn seek<T>(&self, first: Call, pick: impl Fn(&Value) -> Option<T>) -> Result<Option<T>, Fault> {
         let mut call = first;
         for _ in 0..PAGE_COUNT_MAX {
@@ -188,14 +205,14 @@ impl Client {
             let Some(next) = answer.next else { return Ok(None) };
             call.path = next;
         }
-        Ok(None)
+        let message = format!("the list has more than {PAGE_COUNT_MAX} pages");
+        Err(Fault::Rejected { doing: call.doing, status: 200, message })
     }
 
     /// Pauses, unless that is more than there is patience for.
-    fn bear(&self, began: Timestamp, attempt: u32, pause: Duration, fault: Fault) -> Result<(), Fault> {
-        let took = Duration::try_from(self.pace.now().duration_since(began)).unwrap_or_default();
+    fn bear(&self, attempt: u32, pause: Duration, fault: Fault) -> Result<(), Fault> {
         let mut survived = self.survived.lock().unwrap_or_else(PoisonError::into_inner);
-        let spent = survived.spent.saturating_add(took).saturating_add(pause);
+        let spent = survived.spent.saturating_add(pause);
         if attempt >= self.patience.attempt_count || spent > self.patience.total {
             return Err(fault);
         }

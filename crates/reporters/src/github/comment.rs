@@ -3,6 +3,7 @@
 use super::check_run::without_id;
 use super::client::Client;
 use super::fault::Fault;
+use super::names::CommitId;
 use super::wire::{Call, number, text};
 use crate::checks::github::{Room, summary_within};
 use crate::markdown::within;
@@ -61,11 +62,11 @@ impl Section {
         Self { name: plain(name), text }
     }
 
-    /// What checks said, with some words of ours above it, and a link to their logs. `names` says which checks, where it is
-    /// not all of them.
-    pub fn checks(names: &str, run: &Run, above: &str, url: &str) -> Self {
+    /// What checks said of a commit, with some words of ours above it, and a link to their logs. `names` says which checks,
+    /// where it is not all of them.
+    pub fn checks(names: &str, run: &Run, above: &str, commit: &CommitId, url: &str) -> Self {
         let name = if names.is_empty() { CHECKS.to_owned() } else { format!("{CHECKS} {names}") };
-        Self::new(&name, &format!("{above}{}\n[Logs]({url})\n", summary_within(run, ROOM)))
+        Self::new(&name, &format!("{above}{}\n`{}` · [Logs]({url})\n", summary_within(run, ROOM), commit.short()))
     }
 }
 
@@ -98,12 +99,15 @@ fn percent(basis_points: u64) -> String {
 
 /// Keeps a section in the comment, and all the others as they are. Nothing is written when nothing is new.
 pub fn keep(client: &Client, place: Place<'_>, section: &Section) -> Result<Kept, Fault> {
-    let Some(found) = find(client, place)? else {
-        let body = composed(place.project, vec![section.clone()]);
-        return make(client, place, &body);
-    };
+    match find(client, place)? {
+        Some(found) => change(client, place, section, &found),
+        None => make(client, place, section),
+    }
+}
+
+fn change(client: &Client, place: Place<'_>, section: &Section, found: &Value) -> Result<Kept, Fault> {
     let (id, old) =
-        (number(&found, "id").ok_or_else(|| without_id("list comments"))?, text(&found, "body").unwrap_or_default());
+        (number(found, "id").ok_or_else(|| without_id("list comments"))?, text(found, "body").unwrap_or_default());
     let mut sections = sections(old);
     sections.retain(|one| one.name != section.name);
     sections.push(section.clone());
@@ -116,11 +120,23 @@ pub fn keep(client: &Client, place: Place<'_>, section: &Section) -> Result<Kept
     Ok(Kept::Changed)
 }
 
-fn make(client: &Client, place: Place<'_>, body: &str) -> Result<Kept, Fault> {
+/// Makes the comment, and looks again: another job may have made one meanwhile, or whom GitHub takes us for is not whom we
+/// thought. Then the older one has the section, and ours goes.
+fn make(client: &Client, place: Place<'_>, section: &Section) -> Result<Kept, Fault> {
+    let body = composed(place.project, vec![section.clone()]);
     let path = client.path(&format!("issues/{}/comments", place.pull));
     let post = Call::post(path, json!({ "body": body }), "comment on the pull request", WRITE);
-    client.create(&post, || find(client, place))?;
-    Ok(Kept::Made)
+    let made = client.create(&post, || find(client, place))?;
+    let author = made.get("user").and_then(|user| text(user, "login")).unwrap_or(place.login);
+    let place = Place { login: author, ..place };
+    let (Some(oldest), Some(id)) = (find(client, place)?, number(&made, "id")) else { return Ok(Kept::Made) };
+    if number(&oldest, "id").is_none_or(|oldest| oldest >= id) {
+        return Ok(Kept::Made);
+    }
+    let kept = change(client, place, section, &oldest)?;
+    let path = client.path(&format!("issues/comments/{id}"));
+    client.send(&Call::delete(path, "remove a second comment on the pull request", WRITE))?;
+    Ok(kept)
 }
 
 /// The comment that we wrote. The oldest, should there be several.

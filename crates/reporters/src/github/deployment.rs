@@ -8,8 +8,10 @@ use super::status::described;
 use super::wire::{Call, number, query, text};
 use serde_json::{Value, json};
 
-/// How many of an environment's earlier deployments are looked at.
-const PREDECESSOR_COUNT_MAX: usize = 10;
+/// How many of an environment's earlier deployments are made inactive at once; what is left is, after the next one.
+const DEACTIVATED_COUNT_MAX: u32 = 10;
+/// After how many that are inactive already nobody looks further.
+const INACTIVE_COUNT_MAX: u32 = 20;
 const WRITE: &str = "deployments: write";
 const READ: &str = "deployments: read";
 
@@ -122,8 +124,8 @@ pub fn tell(
     client.send(&Call::post(path, body, "write a deployment's status", WRITE).repeatable()).map(drop)
 }
 
-/// Makes the environment's earlier deployments of this project inactive; says how many. The newest come first, and those
-/// before one that is inactive already are as well.
+/// Makes the environment's earlier deployments of this project inactive, the newest first; says how many. One page of them is
+/// looked at. One that is inactive already says little of those before it: GitHub may have had trouble when it was their turn.
 pub fn deactivate_predecessors(
     client: &Client,
     wish: &Wish<'_>,
@@ -134,12 +136,15 @@ pub fn deactivate_predecessors(
     let listed = client.send(&Call::get(client.path(&path), "list deployments", READ))?.body;
     let earlier = listed.as_array().into_iter().flatten().filter(|one| ours(one, wish.project).is_some());
     let earlier = earlier.filter_map(|one| number(one, "id")).filter(|id| *id < deployment.0);
-    let mut count = 0;
-    for id in earlier.take(PREDECESSOR_COUNT_MAX).map(DeploymentNumber) {
+    let (mut count, mut inactive_count) = (0, 0);
+    for id in earlier.map(DeploymentNumber) {
+        if count == DEACTIVATED_COUNT_MAX || inactive_count == INACTIVE_COUNT_MAX {
+            break;
+        }
         let path = client.path(&format!("deployments/{}/statuses?per_page=1", id.0));
         let statuses = client.send(&Call::get(path, "look at a deployment", READ))?.body;
         match statuses.get(0).and_then(|status| text(status, "state")) {
-            Some("inactive") => break,
+            Some("inactive") => inactive_count += 1,
             // What failed stays so: that is what happened.
             Some("failure" | "error") => {}
             Some(_) | None => {

@@ -65,6 +65,13 @@ impl FromStr for CommitId {
     }
 }
 
+impl CommitId {
+    /// As much of it as people are shown.
+    pub fn short(&self) -> &str {
+        &self.0[..7]
+    }
+}
+
 impl fmt::Display for CommitId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)

@@ -39,7 +39,7 @@ impl Pace for RealPace {
 pub struct Patience {
     /// How long one request may take, until the last byte of its answer.
     pub request: Duration,
-    /// How long all pauses and all requests that came to nothing may take together.
+    /// How long all pauses and all requests may take together.
     pub total: Duration,
     /// How often one call is sent.
     pub attempt_count: u32,

@@ -6,14 +6,25 @@ use super::names::CommitId;
 use super::wire::{Call, number, query, text};
 use serde_json::Value;
 
+/// The commit that a pull request's head is now; None where GitHub does not say.
+pub fn head(client: &Client, pull: u64) -> Result<Option<CommitId>, Fault> {
+    let call = Call::get(client.path(&format!("pulls/{pull}")), "look at the pull request", "pull-requests: read");
+    match client.send(&call) {
+        Ok(answer) => Ok(sha(&answer.body)),
+        Err(fault) if fault.is_refusal() => Ok(None),
+        Err(fault) => Err(fault),
+    }
+}
+
+fn sha(pull: &Value) -> Option<CommitId> {
+    text(pull.get("head")?, "sha")?.parse().ok()
+}
+
 /// The open pull request whose head is this commit, on this branch of this owner's fork. GitHub alone is asked: whoever
 /// wrote a record could name any.
 pub fn with_head(client: &Client, owner: &str, branch: &str, head: &CommitId) -> Result<Option<u64>, Fault> {
     let path = format!("pulls?state=open&head={}:{}&per_page=100", query(owner), query(branch));
-    let has_head = |pull: &&Value| {
-        let sha = pull.get("head").and_then(|head| text(head, "sha"));
-        sha.and_then(|sha| sha.parse::<CommitId>().ok()).is_some_and(|sha| sha == *head)
-    };
+    let has_head = |pull: &&Value| sha(pull).is_some_and(|sha| sha == *head);
     let call = Call::get(client.path(&path), "look for the pull request", "pull-requests: read");
     client.seek(call, |page| page.as_array()?.iter().find(has_head).and_then(|pull| number(pull, "number")))
 }

@@ -38,6 +38,8 @@ struct Begun {
     plan: Plan,
     /// None where GitHub does not have it.
     number: Option<DeploymentNumber>,
+    /// Whether it went on from where another process left it, on every host that it began on.
+    is_resumed: bool,
 }
 
 impl DeploymentTeller {
@@ -47,9 +49,12 @@ impl DeploymentTeller {
     }
 
     fn begin(&mut self, plan: &Plan, is_resumed: bool) {
-        let is_known = self.begun.iter().any(|one| one.plan.deployment == plan.deployment);
+        if let Some(known) = self.begun.iter_mut().find(|one| one.plan.deployment == plan.deployment) {
+            known.is_resumed &= is_resumed;
+            return;
+        }
         // A restart brings nothing live, and what has no commit cannot be told of.
-        if is_known || plan.kind == PlanKind::Restart || plan.commit.is_empty() {
+        if plan.kind == PlanKind::Restart || plan.commit.is_empty() {
             return;
         }
         let began = wish(plan).and_then(|(commit, description)| {
@@ -61,23 +66,24 @@ impl DeploymentTeller {
         });
         let number = began.map_err(|why| self.warn(&why)).ok();
         // The steps are not told, and of many hosts they are many.
-        self.begun.push(Begun { plan: Plan { steps: Vec::new(), ..plan.clone() }, number });
+        self.begun.push(Begun { plan: Plan { steps: Vec::new(), ..plan.clone() }, number, is_resumed });
     }
 
     fn end(&mut self, outcome: Option<DeploymentOutcome>, elapsed_ms: u64) {
         let mut begun = std::mem::take(&mut self.begun);
-        let Some(last) = begun.pop() else { return };
-        // Of several hosts each may have had something unfinished to take back first.
+        // Of several hosts each may have had something unfinished to take back first, some when others were at the change.
+        let Some(change) = begun.iter().rposition(|one| !one.is_resumed).or(begun.len().checked_sub(1)) else { return };
+        let change = begun.remove(change);
         for earlier in begun.iter().filter_map(|earlier| earlier.number) {
             let told = self.status(earlier, State::Error, "it was unfinished, and ended before another one");
             told.unwrap_or_else(|fault| self.warn(&fault.to_string()));
         }
         let took = duration(Duration::from_millis(elapsed_ms));
-        let (state, words) = ended(&last.plan, outcome, &took);
-        if let Some(number) = last.number {
-            self.conclude(&last.plan, number, state, &words).unwrap_or_else(|why| self.warn(&why));
+        let (state, words) = ended(&change.plan, outcome, &took);
+        if let Some(number) = change.number {
+            self.conclude(&change.plan, number, state, &words).unwrap_or_else(|why| self.warn(&why));
         }
-        self.comment(&last.plan, state, &words).unwrap_or_else(|fault| self.warn(&fault.to_string()));
+        self.comment(&change.plan, state, &words).unwrap_or_else(|fault| self.warn(&fault.to_string()));
     }
 
     fn conclude(&self, plan: &Plan, number: DeploymentNumber, state: State, words: &str) -> Result<(), String> {
@@ -114,6 +120,17 @@ impl DeploymentTeller {
     }
 }
 
+impl Drop for DeploymentTeller {
+    /// Nothing more comes: what has not ended is with its hosts, and nobody here hears of its end.
+    fn drop(&mut self) {
+        for begun in std::mem::take(&mut self.begun).into_iter().filter(|_| !std::thread::panicking()) {
+            let Some(number) = begun.number else { continue };
+            let told = self.status(number, State::Error, "nobody knows how it ended: `cutover resume` finds out");
+            told.unwrap_or_else(|fault| self.warn(&fault.to_string()));
+        }
+    }
+}
+
 impl Reporter for DeploymentTeller {
     /// Tells how a deployment begins and how it ends; what lies between is in the run's log.
     fn tell(&mut self, event: &Event) -> io::Result<()> {
@@ -147,7 +164,8 @@ fn wish(plan: &Plan) -> Result<(CommitId, String), String> {
         PlanKind::Rollback => "roll back to",
         PlanKind::Restart => "restart",
     };
-    Ok((commit, format!("{verb} {}", plan.release)))
+    let dirty = if plan.dirty { ", with uncommitted changes" } else { "" };
+    Ok((commit, format!("{verb} {}{dirty}", plan.release)))
 }
 
 fn wish_of<'a>(plan: &'a Plan, commit: &'a CommitId, description: &'a str, id: &'a str) -> Wish<'a> {

@@ -41,6 +41,11 @@ impl Call {
         Self { method: "POST", path, body: Some(body), doing, permission, repeat: Repeat::Once }
     }
 
+    /// What shall not be there any more.
+    pub(super) fn delete(path: String, doing: &'static str, permission: &'static str) -> Self {
+        Self { method: "DELETE", path, body: None, doing, permission, repeat: Repeat::Safe }
+    }
+
     /// The same call, of which two do no more than one.
     pub(super) fn repeatable(self) -> Self {
         Self { repeat: Repeat::Safe, ..self }

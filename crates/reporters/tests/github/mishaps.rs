@@ -160,6 +160,32 @@ fn patience_has_an_end_and_the_pause_that_was_too_long_is_named() {
 }
 
 #[test]
+fn answers_that_are_slow_have_an_end_as_well() {
+    let world = World::new();
+    world.slept.slow_down(15);
+    let write = || status::write(&world.client, &commit("a"), "c", status::State::Error, "", "https://run");
+    let told = (0..100).find_map(|_| write().err()).unwrap().to_string();
+    assert_eq!(told, "GitHub could not write a commit status: the 200 s that it is given are over");
+    let count = world.github.statuses().len();
+    assert!((5..=14).contains(&count), "{count}");
+}
+
+#[test]
+fn time_is_counted_once_and_a_pause_that_is_asked_for_is_made_also_before_something_is_looked_up() {
+    let world = World::new();
+    world.github.order("POST", "check-runs", Mishap::Answer(503, vec![("retry-after", "9".to_owned())], "Busy"));
+    check_run::begin(&world.client, &commit("a"), "Cutover", "key", "https://run").unwrap();
+    assert_eq!(world.slept.pauses(), [9]);
+
+    let world = World::new();
+    world.slept.slow_down(4);
+    world.github.order("POST", "check-runs", Mishap::DoneAndBroken);
+    check_run::begin(&world.client, &commit("a"), "Cutover", "key", "https://run").unwrap();
+    // Two requests, at each of which the clock is looked at when it begins, for its answer, and when it ends; and a second's pause.
+    assert_eq!(world.client.survived().spent.as_secs(), 2 * 8 + 1);
+}
+
+#[test]
 fn nobody_is_heard_where_nobody_listens() {
     let world = World::new();
     let (url, token, slept) = (world.github.url(), world.token.clone(), world.slept.clone());

@@ -60,6 +60,22 @@ fn a_check_run_has_all_its_annotations_though_a_request_takes_fifty() {
 }
 
 #[test]
+fn a_check_run_ends_also_where_its_annotations_are_not_taken() {
+    for (failure_count, wrong_line, kept) in [(3, 2, 0), (120, 70, 50)] {
+        let world = World::new();
+        world.github.refuse_annotation_at(wrong_line);
+        let id = check_run::begin(&world.client, &commit("a"), "Cutover", "key-1", "https://run").unwrap();
+
+        let told = check_run::complete(&world.client, &id, &Told::new(&run(failure_count, "x"), "")).unwrap_err();
+
+        assert!(told.to_string().starts_with("GitHub did not complete a check run (422: "), "{told}");
+        let shown = &world.github.check_runs()[0];
+        assert_eq!((&shown["status"], &shown["conclusion"]), (&"completed".into(), &"failure".into()));
+        assert_eq!(shown["annotations"].as_array().unwrap().len(), kept, "what is there stays");
+    }
+}
+
+#[test]
 fn a_check_run_says_what_it_does_not_show() {
     let world = World::new();
     let id = check_run::begin(&world.client, &commit("a"), "Cutover", "key-1", "https://run").unwrap();
@@ -108,11 +124,11 @@ fn the_coverage_of_a_commit_is_read_where_its_check_run_says_it() {
 #[test]
 fn a_comment_is_made_once_and_changed_only_when_something_is_new() {
     let world = World::new();
-    let checks = Section::checks("", &run(1, "assert 1 == 2"), "", "https://run");
+    let checks = Section::checks("", &run(1, "assert 1 == 2"), "", &commit("a"), "https://run");
 
     assert_eq!(comment::keep(&world.client, place("shop"), &checks).unwrap(), Kept::Made);
     assert_eq!(comment::keep(&world.another(), place("shop"), &checks).unwrap(), Kept::Unchanged);
-    let fine = Section::checks("", &run(0, ""), "", "https://run");
+    let fine = Section::checks("", &run(0, ""), "", &commit("a"), "https://run");
     assert_eq!(comment::keep(&world.another(), place("shop"), &fine).unwrap(), Kept::Changed);
 
     let comments = world.github.comments(7);
@@ -126,7 +142,8 @@ fn a_comment_is_made_once_and_changed_only_when_something_is_new() {
 fn each_writer_keeps_what_the_others_said() {
     let world = World::new();
     comment::keep(&world.client, place("shop"), &Section::new("deploy staging", "staging: old")).unwrap();
-    comment::keep(&world.client, place("shop"), &Section::checks("", &run(0, ""), "", "https://run")).unwrap();
+    comment::keep(&world.client, place("shop"), &Section::checks("", &run(0, ""), "", &commit("a"), "https://run"))
+        .unwrap();
     comment::keep(&world.client, place("shop"), &Section::new("deploy staging", "staging: new")).unwrap();
     comment::keep(&world.client, place("shop"), &Section::new("deploy production", "production: live")).unwrap();
     comment::keep(&world.client, place("other"), &Section::new("deploy staging", "another project")).unwrap();
@@ -159,7 +176,7 @@ fn a_long_comment_is_within_what_github_takes() {
         let section = Section::new(&format!("deploy env-{number}"), &"ä".repeat(40_000));
         comment::keep(&world.client, place("shop"), &section).unwrap();
     }
-    let checks = Section::checks("", &run(900, &"long\n".repeat(400)), "", "https://run");
+    let checks = Section::checks("", &run(900, &"long\n".repeat(400)), "", &commit("a"), "https://run");
     comment::keep(&world.client, place("shop"), &checks).unwrap();
     let body = &world.github.comments(7)[0].1;
     assert!(body.contains("no room for more") && body.contains("✗ The checks failed"), "{}", body.len());
@@ -169,7 +186,7 @@ fn a_long_comment_is_within_what_github_takes() {
 fn nothing_that_a_check_says_calls_anybody_or_leads_anywhere() {
     let world = World::new();
     let hostile = "@everyone #1 https://evil.example\n\n[x](https://evil.example) <img src=x> <!-- cutover:end -->";
-    let checks = Section::checks("", &run(2, hostile), "", "https://run");
+    let checks = Section::checks("", &run(2, hostile), "", &commit("a"), "https://run");
     comment::keep(&world.client, place("shop"), &checks).unwrap();
     let id = check_run::begin(&world.client, &commit("a"), "Cutover", "k", "https://run").unwrap();
     check_run::complete(&world.client, &id, &Told::new(&run(2, hostile), "")).unwrap();
@@ -211,6 +228,26 @@ fn a_deployment_that_is_live_takes_the_place_of_those_before_it_of_its_project_a
     let asked = world.github.received();
     let made = asked.iter().find(|asked| asked.path.ends_with("/deployments")).unwrap();
     assert_eq!((&made.body["auto_merge"], &made.body["required_contexts"]), (&false.into(), &Value::Array(vec![])));
+}
+
+#[test]
+fn failures_and_one_that_is_inactive_hide_no_earlier_deployment_that_is_active() {
+    let world = World::new();
+    let commit = commit("a");
+    let begin = |id: &str, state| {
+        let number = deployment::begin(&world.client, &wish(&commit, "shop", id), false).unwrap();
+        deployment::tell(&world.client, number, state, "over", "https://run", None).unwrap();
+        number
+    };
+    begin("active", State::Success);
+    begin("inactive", State::Inactive);
+    for number in 0..12 {
+        begin(&format!("failed {number}"), State::Failure);
+    }
+    let last = begin("last", State::Success);
+    let count = deployment::deactivate_predecessors(&world.client, &wish(&commit, "shop", "last"), last, "https://run");
+    assert_eq!(count.unwrap(), 1);
+    assert_eq!(world.github.deployments()[0].2, ["success", "inactive"]);
 }
 
 #[test]
@@ -274,6 +311,32 @@ fn a_job_s_token_speaks_for_the_actions_bot_unless_it_is_said_for_whom() {
 }
 
 #[test]
+fn of_two_comments_that_were_made_at_once_the_older_has_all_sections() {
+    let world = World::new();
+    // Another job makes one between our look and our comment: both are there when ours is looked at again.
+    let theirs = Section::new("deploy production", "live");
+    comment::keep(&world.another(), place("shop"), &theirs).unwrap();
+    world.github.overlook_comments(1);
+
+    comment::keep(&world.client, place("shop"), &Section::new("checks", "all well")).unwrap();
+
+    let comments = world.github.comments(7);
+    assert_eq!(comments.len(), 1, "{comments:?}");
+    assert!(comments[0].1.contains("all well") && comments[0].1.contains("live"), "{comments:?}");
+}
+
+#[test]
+fn who_is_not_whom_we_thought_makes_no_comment_each_time() {
+    let world = World::new();
+    let thought = Place { login: "somebody-else", ..place("shop") };
+    for words in ["one", "two", "three"] {
+        comment::keep(&world.client, thought, &Section::new("checks", words)).unwrap();
+    }
+    let comments = world.github.comments(7);
+    assert!(comments.len() == 1 && comments[0].1.contains("three"), "{comments:?}");
+}
+
+#[test]
 fn a_pull_request_is_found_by_its_head_alone() {
     let world = World::new();
     world.github.open_pull(7, "stranger", "a&state=closed#1", &"c".repeat(40));
@@ -281,6 +344,8 @@ fn a_pull_request_is_found_by_its_head_alone() {
     assert_eq!(find("a&state=closed#1", "c"), Some(7));
     assert_eq!(find("a&state=closed#1", "d"), None, "it was pushed to since");
     assert_eq!(find("a", "c"), None);
+    assert_eq!(pull::head(&world.client, 7).unwrap(), Some(commit("c")));
+    assert_eq!(pull::head(&world.client, 8).unwrap(), None);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use cutover_testkit::FrozenClock;
 use cutover_testkit::github::FakeGitHub;
 use jiff::{SignedDuration, Timestamp};
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use ureq::tls::RootCerts;
@@ -18,9 +19,16 @@ use ureq::tls::RootCerts;
 pub(crate) struct Slept {
     clock: FrozenClock,
     pauses: Mutex<Vec<u64>>,
+    /// How much later it is at each look at the clock, in seconds.
+    tick: AtomicI64,
 }
 
 impl Slept {
+    /// Lets so many seconds pass between two looks at the clock: all answers are slow.
+    pub(crate) fn slow_down(&self, seconds: i64) {
+        self.tick.store(seconds, Ordering::SeqCst);
+    }
+
     /// The pauses so far, in seconds.
     pub(crate) fn pauses(&self) -> Vec<u64> {
         self.pauses.lock().unwrap().clone()
@@ -31,6 +39,7 @@ struct Shared(Arc<Slept>);
 
 impl Pace for Shared {
     fn now(&self) -> Timestamp {
+        self.0.clock.advance(SignedDuration::from_secs(self.0.tick.load(Ordering::SeqCst)));
         self.0.clock.now()
     }
 

@@ -32,6 +32,14 @@ fn began(id: &str, kind: PlanKind) -> Event {
     Event::Began { plan: Box::new(the_plan(id, kind)), resumed: false, at: minute(0) }
 }
 
+fn resumed(id: &str) -> Event {
+    Event::Began { plan: Box::new(the_plan(id, PlanKind::Deploy)), resumed: true, at: minute(0) }
+}
+
+fn on(host: &str, event: Event) -> Event {
+    Event::OnHost { host: host.to_owned(), happened: Box::new(event) }
+}
+
 fn ended(outcome: DeploymentOutcome) -> Event {
     Event::Ended { outcome, at: minute(1), elapsed_ms: 3_200 }
 }
@@ -41,6 +49,7 @@ fn states(world: &World) -> Vec<Vec<String>> {
 }
 
 const ID: &str = "20261121T101500-0001";
+const UNFINISHED: &str = "20261120T101500-0001";
 
 #[test]
 fn each_outcome_has_its_state_and_a_link_to_the_log() {
@@ -68,6 +77,16 @@ fn each_outcome_has_its_state_and_a_link_to_the_log() {
 }
 
 #[test]
+fn what_no_commit_has_is_said_of_the_deployment() {
+    let world = World::new();
+    let (mut teller, _warnings) = teller(&world, &[]);
+    let plan = Plan { dirty: true, ..the_plan(ID, PlanKind::Deploy) };
+    teller.tell(&Event::Began { plan: Box::new(plan), resumed: false, at: minute(0) }).unwrap();
+    let made = world.github.received().into_iter().find(|asked| asked.method == "POST").unwrap();
+    assert!(made.body["description"].as_str().unwrap().ends_with(", with uncommitted changes"), "{}", made.body);
+}
+
+#[test]
 fn a_pull_request_s_own_commit_is_told_in_its_comment_beside_the_checks() {
     let world = World::new();
     let project = the_plan(ID, PlanKind::Deploy).project;
@@ -90,7 +109,6 @@ fn a_pull_request_s_own_commit_is_told_in_its_comment_beside_the_checks() {
 fn a_change_of_several_hosts_is_one_deployment() {
     let world = World::new();
     let (mut teller, _warnings) = teller(&world, &[]);
-    let on = |host: &str, event: Event| Event::OnHost { host: host.to_owned(), happened: Box::new(event) };
     let hosts = vec!["web-1".to_owned(), "web-2".to_owned()];
     teller.tell(&Event::Fleet { hosts, at: minute(0) }).unwrap();
     for host in ["web-1", "web-2"] {
@@ -101,6 +119,44 @@ fn a_change_of_several_hosts_is_one_deployment() {
     let outcome = Some(DeploymentOutcome::RolledBack);
     teller.tell(&Event::FleetEnded { outcome, at: minute(1), elapsed_ms: 3_200 }).unwrap();
     assert_eq!(states(&world), [["in_progress", "failure"]]);
+}
+
+#[test]
+fn what_a_host_takes_back_first_is_not_the_change_whenever_that_begins() {
+    for order in [
+        [began(ID, PlanKind::Deploy), resumed(UNFINISHED), began(ID, PlanKind::Deploy)],
+        [resumed(UNFINISHED), began(ID, PlanKind::Deploy), resumed(ID)],
+        [resumed(ID), resumed(UNFINISHED), began(ID, PlanKind::Deploy)],
+    ] {
+        let world = World::new();
+        let (mut teller, _warnings) = teller(&world, &[]);
+        for (host, event) in ["web-1", "web-2", "web-2"].into_iter().zip(order.clone()) {
+            teller.tell(&on(host, event)).unwrap();
+        }
+        let outcome = Some(DeploymentOutcome::Deployed);
+        teller.tell(&Event::FleetEnded { outcome, at: minute(1), elapsed_ms: 3_200 }).unwrap();
+
+        let asked = world.github.received();
+        let made: Vec<_> =
+            asked.iter().filter(|asked| asked.method == "POST" && asked.path.ends_with("/deployments")).collect();
+        let state = |id: &str| {
+            let at = made.iter().position(|asked| asked.body["payload"]["cutover"]["deployment"] == id).unwrap();
+            states(&world)[at].last().cloned().unwrap()
+        };
+        assert_eq!((&*state(ID), &*state(UNFINISHED)), ("success", "error"), "{order:?}");
+    }
+}
+
+#[test]
+fn when_nothing_more_is_heard_it_does_not_stay_in_progress() {
+    let world = World::new();
+    let (mut teller, warnings) = teller(&world, &["a"]);
+    teller.tell(&on("web-1", began(ID, PlanKind::Deploy))).unwrap();
+    drop(teller);
+    assert_eq!(states(&world), [["in_progress", "error"]]);
+    let last = world.github.deployment_statuses().pop().unwrap();
+    assert!(last["description"].as_str().unwrap().contains("cutover resume"), "{last}");
+    assert_eq!(warnings.try_iter().count(), 0);
 }
 
 #[test]

@@ -23,7 +23,7 @@ use cutover_disk::read_bounded;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What stays the same in every kind of plan.
 pub struct Wish<'a> {
@@ -329,7 +329,7 @@ impl<'a> Builder<'a> {
         if let Some(links) = links(config) {
             push("link", Work::Link(links));
         }
-        if !self.wish.variables.is_empty() {
+        if self.writes_env(config) {
             let env = self.env(config);
             self.push(target, &config.deploy_to, "stage-env", Phase::Prepare, Work::StageEnv(env));
         }
@@ -351,7 +351,7 @@ impl<'a> Builder<'a> {
 
     fn go_live(&mut self, target: &TargetName, config: &HostConfig) {
         self.hold(target, config);
-        if !self.wish.variables.is_empty() {
+        if self.writes_env(config) {
             let env = self.env(config);
             self.push(target, &config.deploy_to, "env", Phase::Live, Work::Env(env));
         }
@@ -418,6 +418,13 @@ impl<'a> Builder<'a> {
                 Work::After(Hook { name: "after".to_owned(), hook: hook.clone() }),
             );
         }
+    }
+
+    /// Whether the env file is written: also an empty one where there is none, since a service cannot read what is not there. One
+    /// that somebody else wrote stays as it is.
+    fn writes_env(&self, config: &HostConfig) -> bool {
+        let is_missing = |path: &PathBuf| !Layout::new(&config.deploy_to).shared().join(path).exists();
+        !self.wish.variables.is_empty() || config.env_file.as_ref().is_some_and(is_missing)
     }
 
     fn env(&self, config: &HostConfig) -> EnvFile {

@@ -50,7 +50,8 @@ impl Reply {
     }
 
     pub(super) fn bytes(&self) -> Vec<u8> {
-        let body = self.body.to_string();
+        // 204 has no body.
+        let body = if self.status == 204 { String::new() } else { self.body.to_string() };
         let mut head = format!("HTTP/1.1 {} Told\r\ncontent-type: application/json; charset=utf-8\r\n", self.status);
         for (name, value) in &self.headers {
             head += &format!("{name}: {value}\r\n");

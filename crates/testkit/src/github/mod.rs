@@ -112,6 +112,16 @@ impl FakeGitHub {
         held(&self.shared.state).refused.insert(permission);
     }
 
+    /// Refuses each annotation at this line, with the whole request that it stands in.
+    pub fn refuse_annotation_at(&self, line: u64) {
+        held(&self.shared.state).refused_line = Some(line);
+    }
+
+    /// Shows no comments to the next so many requests that list them.
+    pub fn overlook_comments(&self, count: u32) {
+        held(&self.shared.state).overlooked_count = count;
+    }
+
     /// What was asked so far.
     pub fn received(&self) -> Vec<Received> {
         held(&self.shared.received).clone()

@@ -30,6 +30,27 @@ pub(super) fn answer(state: &mut State, request: &Received) -> Reply {
             found(state.check_runs.iter().find(|run| has_id(run, id)).map(without_annotations))
         }
         ("GET", ["commits", sha, "check-runs"]) => list_check_runs(state, sha, &page),
+        (_, ["issues", ..]) => answer_comments(state, request, &parts, &page),
+        ("GET", ["deployments"]) => page.list(deployments(state, &page)),
+        ("POST", ["deployments"]) => permitted(state, "deployments", |state| make_deployment(state, &request.body)),
+        ("GET", ["deployments", id, "statuses"]) => deployment_statuses(state, id, &page),
+        ("POST", ["deployments", id, "statuses"]) => {
+            permitted(state, "deployments", |state| tell_deployment(state, id, &request.body))
+        }
+        ("GET", ["pulls", number]) => found(
+            state
+                .pulls
+                .iter()
+                .find(|pull| pull["number"].as_u64().is_some_and(|known| known.to_string() == *number))
+                .cloned(),
+        ),
+        ("GET", ["pulls"]) => page.list(pulls(state, &page)),
+        _ => not_found(),
+    }
+}
+
+fn answer_comments(state: &mut State, request: &Received, parts: &[&str], page: &Page) -> Reply {
+    match (request.method.as_str(), parts) {
         ("GET", ["issues", pull, "comments"]) => page.list(comments(state, pull)),
         ("POST", ["issues", pull, "comments"]) => {
             permitted(state, "pull-requests", |state| make_comment(state, pull, &request.body))
@@ -37,13 +58,7 @@ pub(super) fn answer(state: &mut State, request: &Received) -> Reply {
         ("PATCH", ["issues", "comments", id]) => {
             permitted(state, "pull-requests", |state| change_comment(state, id, &request.body))
         }
-        ("GET", ["deployments"]) => page.list(deployments(state, &page)),
-        ("POST", ["deployments"]) => permitted(state, "deployments", |state| make_deployment(state, &request.body)),
-        ("GET", ["deployments", id, "statuses"]) => deployment_statuses(state, id, &page),
-        ("POST", ["deployments", id, "statuses"]) => {
-            permitted(state, "deployments", |state| tell_deployment(state, id, &request.body))
-        }
-        ("GET", ["pulls"]) => page.list(pulls(state, &page)),
+        ("DELETE", ["issues", "comments", id]) => permitted(state, "pull-requests", |state| remove_comment(state, id)),
         _ => not_found(),
     }
 }
@@ -102,7 +117,7 @@ fn make_check_run(state: &mut State, asked: &Value) -> Reply {
     if text(asked, "name").is_empty() || text(asked, "head_sha").is_empty() {
         return invalid("name and head_sha are needed");
     }
-    if let Some(wrong) = wrong_check_run(asked) {
+    if let Some(wrong) = wrong_check_run(state, asked) {
         return invalid(wrong);
     }
     let mut made = check_run(state.next_id(), asked);
@@ -114,7 +129,7 @@ fn make_check_run(state: &mut State, asked: &Value) -> Reply {
 }
 
 fn change_check_run(state: &mut State, id: &str, asked: &Value) -> Reply {
-    if let Some(wrong) = wrong_check_run(asked) {
+    if let Some(wrong) = wrong_check_run(state, asked) {
         return invalid(wrong);
     }
     let Some(run) = state.check_runs.iter_mut().find(|run| has_id(run, id)) else { return not_found() };
@@ -130,11 +145,15 @@ fn change_check_run(state: &mut State, id: &str, asked: &Value) -> Reply {
     Reply::ok(200, without_annotations(run))
 }
 
-fn wrong_check_run(asked: &Value) -> Option<&'static str> {
+fn wrong_check_run(state: &State, asked: &Value) -> Option<&'static str> {
     let output = asked.get("output").unwrap_or(&Value::Null);
     let count = output.get("annotations").and_then(Value::as_array).map_or(0, Vec::len);
     let too_long = ["summary", "text"].iter().any(|name| text(output, name).len() > Limits::SUMMARY);
     let conclusion = asked.get("conclusion").and_then(Value::as_str);
+    let at = |one: &Value| state.refused_line.is_some_and(|line| one["start_line"] == line);
+    if output.get("annotations").and_then(Value::as_array).is_some_and(|all| all.iter().any(at)) {
+        return Some("Invalid value for annotations");
+    }
     if count > Limits::ANNOTATIONS {
         return Some("Only 50 annotations are allowed");
     }
@@ -181,7 +200,11 @@ fn list_check_runs(state: &State, sha: &str, page: &Page) -> Reply {
     reply
 }
 
-fn comments(state: &State, pull: &str) -> Vec<Value> {
+fn comments(state: &mut State, pull: &str) -> Vec<Value> {
+    if state.overlooked_count > 0 {
+        state.overlooked_count -= 1;
+        return Vec::new();
+    }
     let on = state.comments.iter().filter(|comment| comment.pull.to_string() == pull);
     on.map(|comment| comment.value.clone()).collect()
 }
@@ -206,6 +229,15 @@ fn change_comment(state: &mut State, id: &str, asked: &Value) -> Reply {
     }
     comment.value["body"] = asked["body"].clone();
     Reply::ok(200, comment.value.clone())
+}
+
+fn remove_comment(state: &mut State, id: &str) -> Reply {
+    let Some(at) = state.comments.iter().position(|comment| has_id(&comment.value, id)) else { return not_found() };
+    if state.comments[at].value["user"]["login"] != LOGIN {
+        return Reply::refusal(403, "Resource not accessible by integration");
+    }
+    state.comments.remove(at);
+    Reply::ok(204, Value::Null)
 }
 
 fn wrong_comment(asked: &Value) -> Option<&'static str> {

@@ -39,6 +39,10 @@ pub(super) struct Deployment {
 pub(super) struct State {
     pub(super) token: String,
     pub(super) refused: BTreeSet<&'static str>,
+    /// The line at which no annotation is taken.
+    pub(super) refused_line: Option<u64>,
+    /// How many lists of comments are empty yet.
+    pub(super) overlooked_count: u32,
     pub(super) comments: Vec<Comment>,
     pub(super) check_runs: Vec<Value>,
     pub(super) statuses: Vec<Value>,
@@ -53,6 +57,8 @@ impl State {
         Self {
             token: token.to_owned(),
             refused: BTreeSet::new(),
+            refused_line: None,
+            overlooked_count: 0,
             comments: Vec::new(),
             check_runs: Vec::new(),
             statuses: Vec::new(),
