@@ -187,7 +187,7 @@ fn completed(mut file: Value) -> Value {
         if workflows.contains_key("after") {
             workflows["after"] = json!({ "production": "staging" });
         }
-        let environment = json!({ "branch": "main" });
+        let environment = json!({ "branch": "main", "hosts": { "app": "web.example.org" } });
         file["environments"] = json!({ "production": environment, "staging": environment });
     }
     if file.get("environments").is_some() {
