@@ -1,8 +1,8 @@
 //! Bringing content into the blob store on several threads.
 
 use crate::error::ArtifactError;
-use crate::parallel::thread_count;
 use cutover_core::artifact::ManifestEntry;
+use cutover_disk::parallel::thread_count;
 use cutover_disk::{Blob, BlobStore};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};

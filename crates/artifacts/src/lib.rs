@@ -13,7 +13,6 @@ mod git;
 mod import;
 mod intake;
 mod pack;
-mod parallel;
 mod record;
 mod store;
 mod uncommitted;

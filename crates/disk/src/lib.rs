@@ -9,6 +9,7 @@ mod copy;
 mod error;
 mod file;
 mod link;
+pub mod parallel;
 mod space;
 mod stamp;
 mod store;

@@ -6,9 +6,8 @@ use crate::error::ArtifactError;
 use crate::filter::Filter;
 use crate::git::{Object, Oid, Repository, TreeEntry, TreeKind, read_loose, read_objects, utf8};
 use crate::intake::{Intake, MEMORY_BYTES_MAX, file_entry, take_in};
-use crate::parallel;
 use cutover_core::artifact::{ManifestEntry, PATH_LENGTH_MAX};
-use cutover_disk::{Blob, BlobStore};
+use cutover_disk::{Blob, BlobStore, parallel};
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
 

@@ -6,12 +6,11 @@ mod prune;
 pub use prune::{PruneReport, Retention};
 
 use crate::error::ArtifactError;
-use crate::parallel;
 use crate::record::{Artifact, ArtifactRecord, CommitInfo};
 use cutover_core::artifact::{BlobSource, Digest, MANIFEST_BYTES_MAX, Manifest};
 use cutover_core::check::CommitChecks;
 use cutover_core::id::ProjectName;
-use cutover_disk::{Blob, BlobStore, DiskError, read_bounded, write_atomic, write_unsynced};
+use cutover_disk::{Blob, BlobStore, DiskError, parallel, read_bounded, write_atomic, write_unsynced};
 use jiff::{SignedDuration, Timestamp};
 use lock::Lock;
 use std::cmp::Reverse;

@@ -6,17 +6,9 @@ use crate::host::release::{Release, ReleaseState, chain, disk, io};
 use crate::host::site::Site;
 use cutover_core::artifact::{Manifest, ManifestEntry, RelativePath};
 use cutover_core::target::{Failure, Outcome, Progress};
-use cutover_disk::{Blob, BlobStore, remove_tree, sync_dir, sync_file_system};
+use cutover_disk::{Blob, BlobStore, parallel, remove_tree, sync_dir, sync_file_system};
 use std::collections::BTreeSet;
-use std::num::NonZero;
-use std::panic::resume_unwind;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-
-/// How many entries one thread takes at a time.
-const BLOCK: usize = 64;
-/// The most threads: more would only wait for the file system's journal.
-const THREADS_MAX: usize = 4;
 
 /// Puts the release together.
 pub(crate) fn apply(site: &Site<'_>, assembly: &Assembly, progress: &dyn Progress) -> Result<Outcome, Failure> {
@@ -61,59 +53,20 @@ fn fill(site: &Site<'_>, manifest: &Manifest, partial: &Path, progress: &dyn Pro
     let store = BlobStore::open(&site.layout.blobs()).map_err(disk)?;
     let entries: Vec<_> = manifest.entries.iter().collect();
     let total = entries.len() as u64;
-    Filling {
-        store,
-        partial,
-        blocks: entries.chunks(BLOCK).collect(),
-        next: AtomicUsize::new(0),
-        is_over: AtomicBool::new(false),
-    }
-    .with_helpers(&|begun| {
-        progress.advance((begun * BLOCK) as u64, total, "files");
+    place_all(&store, &entries, partial, &|begun| {
+        progress.advance(begun as u64, total, "files");
         stop_if_asked(progress)
     })
 }
 
-/// A release being filled, by several threads where there are processors for them: a link costs little but the kernel's time.
-struct Filling<'a> {
-    store: BlobStore,
-    partial: &'a Path,
-    /// The entries, in the order of their paths, so that two threads are seldom in one directory.
-    blocks: Vec<&'a [(&'a RelativePath, &'a ManifestEntry)]>,
-    /// The first block that nobody has taken yet.
-    next: AtomicUsize,
-    /// Whether somebody has failed.
-    is_over: AtomicBool,
-}
-
-impl Filling<'_> {
-    /// Fills it. `tell` is told by this thread how many blocks were begun, at first none, and may end the work.
-    fn with_helpers(&self, tell: &dyn Fn(usize) -> Result<(), Failure>) -> Result<(), Failure> {
-        tell(0)?;
-        let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
-        let helper_count = processors.min(THREADS_MAX).min(self.blocks.len()).saturating_sub(1);
-        std::thread::scope(|scope| {
-            let helpers: Vec<_> = (0..helper_count).map(|_| scope.spawn(|| self.work(&|_| Ok(())))).collect();
-            let own = self.work(tell);
-            let all = helpers.into_iter().map(|helper| helper.join().unwrap_or_else(|panic| resume_unwind(panic)));
-            all.fold(own, Result::and)
-        })
-    }
-
-    fn work(&self, tell: &dyn Fn(usize) -> Result<(), Failure>) -> Result<(), Failure> {
-        while !self.is_over.load(Ordering::Relaxed) {
-            let at = self.next.fetch_add(1, Ordering::Relaxed);
-            let Some(block) = self.blocks.get(at) else { break };
-            let placed = tell(at).and_then(|()| {
-                block.iter().try_for_each(|(path, entry)| place(&self.store, entry, &self.partial.join(path)))
-            });
-            if placed.is_err() {
-                self.is_over.store(true, Ordering::Relaxed);
-                return placed;
-            }
-        }
-        Ok(())
-    }
+/// Places every entry, by several threads where there are processors for them: a link costs little but the kernel's time.
+fn place_all(
+    store: &BlobStore,
+    entries: &[(&RelativePath, &ManifestEntry)],
+    partial: &Path,
+    tell: &dyn Fn(usize) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    parallel::each(entries, tell, |(path, entry)| place(store, entry, &partial.join(path)))
 }
 
 fn place(store: &BlobStore, entry: &ManifestEntry, path: &Path) -> Result<(), Failure> {
@@ -179,21 +132,15 @@ mod tests {
                 let path = RelativePath::new(format!("d{}/f{number}", number % 10)).unwrap();
                 (path, ManifestEntry::File { digest: blob.digest, bytes: blob.bytes, executable: false })
             };
-            let entries = (0..5 * BLOCK + 7).map(entry).collect();
+            let entries = (0..327).map(entry).collect();
             (0..10).for_each(|at| std::fs::create_dir_all(dir.path().join(format!("partial/d{at}"))).unwrap());
             Self { dir, entries }
         }
 
         fn fill(&self, tell: &dyn Fn(usize) -> Result<(), Failure>) -> Result<(), Failure> {
             let entries: Vec<_> = self.entries.iter().collect();
-            Filling {
-                store: BlobStore::open(&self.dir.path().join("blobs")).unwrap(),
-                partial: &self.dir.path().join("partial"),
-                blocks: entries.chunks(BLOCK).collect(),
-                next: AtomicUsize::new(0),
-                is_over: AtomicBool::new(false),
-            }
-            .with_helpers(tell)
+            let store = BlobStore::open(&self.dir.path().join("blobs")).unwrap();
+            place_all(&store, &entries, &self.dir.path().join("partial"), tell)
         }
 
         fn placed_count(&self) -> usize {
