@@ -2,23 +2,16 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot set up its world has failed")]
 
+#[path = "shared/example.rs"]
+mod example;
+
 use cutover_targets::supervisor;
+use example::{Copy, example, run, text};
 use std::fs;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use tempfile::TempDir;
-
-fn text(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
-}
-
-fn run(command: &mut Command) -> String {
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{command:?}: {}", text(&output));
-    text(&output)
-}
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
 
 /// A password that nobody has written down.
 fn made_up() -> String {
@@ -27,66 +20,40 @@ fn made_up() -> String {
 
 /// A server with both bots' accounts, and the bot in a repository of its own, deployed beneath a directory of the test.
 struct Bot {
-    dir: TempDir,
+    copy: Copy,
     server: Child,
     passwords: [String; 2],
 }
 
 impl Bot {
     fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/bot");
-        let repository = dir.path().join("bot");
-        run(Command::new("cp").arg("-R").arg(example).arg(&repository));
+        let copy = Copy::of("bot");
         let passwords = [made_up(), made_up()];
         let accounts = format!(r#"{{"rosey-test": "{}", "rosey": "{}"}}"#, passwords[0], passwords[1]);
         let mut server = Command::new("python3");
-        server.args(["-B", "server/chat.py", "0"]).env("CHAT_PASSWORDS", accounts).current_dir(&repository);
+        server.args(["-B", "server/chat.py", "0"]).env("CHAT_PASSWORDS", accounts).current_dir(copy.repository());
         let mut server = server.stdout(Stdio::piped()).spawn().unwrap();
         let mut said = String::new();
         BufReader::new(server.stdout.take().unwrap()).read_line(&mut said).unwrap();
         let port = said.trim().rsplit(' ').next().unwrap().to_owned();
-        let bot = Self { dir, server, passwords };
+        let bot = Self { copy, server, passwords };
         for config in ["config-test.json", "config-prod.json"] {
-            bot.edit(config, ":6789", &format!(":{port}"));
+            bot.copy.edit(config, ":6789", &format!(":{port}"));
         }
-        let root = bot.dir.path().to_str().unwrap().to_owned();
-        bot.edit("cutover.toml", "deploy_to = \"/opt/bot-test\"", &format!("deploy_to = \"{root}/test\""));
-        bot.edit("cutover.toml", "deploy_to = \"/opt/bot\"", &format!("deploy_to = \"{root}/production\""));
-        bot.git(&["init", "--quiet", "--initial-branch=main"]);
-        bot.commit();
+        for (place, environment) in [("/opt/bot-test", "test"), ("/opt/bot", "production")] {
+            let there = bot.site(environment).display().to_string();
+            bot.copy.edit("cutover.toml", &format!("deploy_to = \"{place}\""), &format!("deploy_to = \"{there}\""));
+        }
+        bot.copy.commit();
         bot
     }
 
-    fn repository(&self) -> PathBuf {
-        self.dir.path().join("bot")
-    }
-
     fn site(&self, environment: &str) -> PathBuf {
-        self.dir.path().join(environment)
-    }
-
-    fn edit(&self, file: &str, from: &str, to: &str) {
-        let path = self.repository().join(file);
-        let text = fs::read_to_string(&path).unwrap();
-        assert!(text.contains(from), "{file} has {from}");
-        fs::write(path, text.replacen(from, to, 1)).unwrap();
-    }
-
-    fn git(&self, arguments: &[&str]) {
-        let mut command = Command::new("git");
-        command.args(["-c", "user.name=Test", "-c", "user.email=test@localhost", "-c", "commit.gpgsign=false"]);
-        run(command.args(arguments).current_dir(self.repository()));
-    }
-
-    fn commit(&self) {
-        self.git(&["add", "--all"]);
-        self.git(&["commit", "--quiet", "--message", "A change"]);
+        self.copy.path(environment)
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cutover"));
-        command.args(arguments).env("CUTOVER_HOME", self.dir.path().join("home")).current_dir(self.repository());
+        let mut command = self.copy.cutover(arguments);
         command.env("TEST_BOT_PASSWORD", &self.passwords[0]).env("PROD_BOT_PASSWORD", &self.passwords[1]);
         command
     }
@@ -120,8 +87,8 @@ impl Drop for Bot {
 
 #[test]
 fn the_tests_of_the_bot_pass() {
-    let bot = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/bot");
-    run(Command::new("python3").args(["-B", "-m", "unittest", "discover", "tests"]).current_dir(bot));
+    let mut command = Command::new("python3");
+    run(command.args(["-B", "-m", "unittest", "discover", "tests"]).current_dir(example("bot")));
 }
 
 #[test]
@@ -155,11 +122,11 @@ fn a_bot_that_connects_and_answers_wrongly_is_taken_back_and_its_database_stays(
     bot.cutover(&["deploy", "production"], 0);
 
     // when the next one connects, but answers nothing of use, and its tests did not see that,
-    fs::write(bot.repository().join("VERSION"), "2\n").unwrap();
-    bot.edit("cutover.toml", "within = \"20s\"", "within = \"5s\"");
-    bot.edit("bot/commands.py", "return f\"hello {by}, for the {count}. time\"", "return \"hello\"");
-    bot.edit("tests/test_bot.py", "import unittest", "import unittest\nraise unittest.SkipTest(\"later\")");
-    bot.commit();
+    fs::write(bot.copy.repository().join("VERSION"), "2\n").unwrap();
+    bot.copy.edit("cutover.toml", "within = \"20s\"", "within = \"5s\"");
+    bot.copy.edit("bot/commands.py", "return f\"hello {by}, for the {count}. time\"", "return \"hello\"");
+    bot.copy.edit("tests/test_bot.py", "import unittest", "import unittest\nraise unittest.SkipTest(\"later\")");
+    bot.copy.commit();
     bot.cutover(&["check"], 0);
     let failed = bot.cutover(&["deploy", "production"], 3);
 
@@ -174,8 +141,8 @@ fn a_bot_that_connects_and_answers_wrongly_is_taken_back_and_its_database_stays(
 #[test]
 fn a_bot_with_a_wrong_password_never_connects_and_nothing_is_live() {
     let mut bot = Bot::new();
-    bot.edit("cutover.toml", "within = \"20s\"", "within = \"2s\"");
-    bot.commit();
+    bot.copy.edit("cutover.toml", "within = \"20s\"", "within = \"2s\"");
+    bot.copy.commit();
     bot.passwords[0] = made_up();
 
     let failed = bot.cutover(&["deploy", "test"], 1);
