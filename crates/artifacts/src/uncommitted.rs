@@ -35,26 +35,25 @@ pub fn head_commit(directory: &Path) -> Result<String, ArtifactError> {
     Repository::at(directory).resolve("HEAD")
 }
 
-/// The commit whose tree lies in the work tree that a directory is in, with nothing beside it but what is ignored, and perhaps one
+/// The commit whose tree lies in the work tree with this top, with nothing beside it but what is ignored, and perhaps one
 /// file that is not to count. None where anything differs, and before the first commit.
-pub fn commit_in_work_tree(directory: &Path, beside: Option<&Path>) -> Result<Option<String>, ArtifactError> {
-    let repository = Repository::at(directory);
+pub fn commit_in_work_tree(top: &Path, beside: Option<&Path>) -> Result<Option<String>, ArtifactError> {
+    let repository = Repository::at(top);
     let head = match repository.resolve("HEAD") {
         Err(ArtifactError::UnknownRevision(_)) => return Ok(None),
         found => found?,
     };
-    let top = repository.top()?;
-    let beside = beside.and_then(|file| file.strip_prefix(&top).ok());
+    let beside = beside.and_then(|file| file.strip_prefix(top).ok());
     let beside = beside.map(|file| format!(":(top,exclude,literal){}", file.display()));
     let pathspecs: Vec<&str> = [":/"].into_iter().chain(beside.as_deref()).collect();
     Ok((!repository.differs(&pathspecs)?).then_some(head))
 }
 
-/// Whether this commit is checked out, and no file of it is changed. Files beside it count for nothing.
-pub fn is_commit_unchanged(directory: &Path, commit: &str) -> Result<bool, ArtifactError> {
-    let repository = Repository::at(directory);
+/// Whether this commit is checked out in the work tree with this top, and no file of it is changed. Files beside it count for nothing.
+pub fn is_commit_unchanged(top: &Path, commit: &str) -> Result<bool, ArtifactError> {
+    let repository = Repository::at(top);
     if repository.resolve("HEAD")? != commit {
         return Ok(false);
     }
-    Ok(Repository::at(&repository.top()?).changed_paths(commit)?.is_empty())
+    Ok(repository.changed_paths(commit)?.is_empty())
 }

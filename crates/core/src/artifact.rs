@@ -97,6 +97,11 @@ impl From<Digest> for String {
 pub const ENTRY_COUNT_MAX: usize = 1_000_000;
 /// The largest manifest that is read, in bytes.
 pub const MANIFEST_BYTES_MAX: u64 = 256 << 20;
+/// Whether this is a full hash of a commit, as git writes it.
+pub fn is_commit_hash(text: &str) -> bool {
+    matches!(text.len(), 40 | 64) && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
 /// The longest path in bytes (Linux `PATH_MAX` less the room for `deploy_to`).
 pub const PATH_LENGTH_MAX: usize = 3_000;
 /// The deepest path in components.

@@ -14,6 +14,7 @@ pub(crate) use tree::{Oid, TreeEntry, TreeKind, utf8};
 use crate::error::ArtifactError;
 use crate::record::CommitInfo;
 use command::{Git, failed};
+use cutover_core::artifact::is_commit_hash;
 use cutover_core::check::CommitChecks;
 use jiff::Timestamp;
 use std::io::{BufRead, BufReader};
@@ -49,7 +50,7 @@ impl Repository {
         let args = ["rev-parse", "--verify", "--quiet", "--end-of-options", &object];
         let answer = self.git.answer(&args, ANSWER_BYTES_MAX)?;
         match (answer.exit_code, last_line(&answer.stdout)) {
-            (Some(0), Some(hash)) if is_hash(hash) => Ok(hash.to_owned()),
+            (Some(0), Some(hash)) if is_commit_hash(hash) => Ok(hash.to_owned()),
             // 128 is git's code for "not a repository", "not yours" and the like.
             (Some(128) | None, _) => Err(answer.failure("rev-parse")),
             (Some(_), _) => Err(ArtifactError::UnknownRevision(revision.to_owned())),
@@ -96,7 +97,7 @@ impl Repository {
     pub(crate) fn merge_base(&self, one: &str, other: &str) -> Result<Option<String>, ArtifactError> {
         let answer = self.git.answer(&["merge-base", one, other], ANSWER_BYTES_MAX)?;
         match (answer.exit_code, last_line(&answer.stdout)) {
-            (Some(0), Some(hash)) if is_hash(hash) => Ok(Some(hash.to_owned())),
+            (Some(0), Some(hash)) if is_commit_hash(hash) => Ok(Some(hash.to_owned())),
             (Some(1), None) => Ok(None),
             (Some(_) | None, _) => Err(answer.failure("merge-base")),
         }
@@ -199,10 +200,6 @@ impl Repository {
         paths.dedup();
         Ok(paths)
     }
-}
-
-fn is_hash(text: &str) -> bool {
-    matches!(text.len(), 40 | 64) && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
 
 /// The last line: old versions of git print `--end-of-options` as a line of its own first.

@@ -1,6 +1,7 @@
 //! What checks said of commits, kept from one command to the next.
 
 use crate::error::{CommandError, ErrorKind};
+use cutover_core::artifact::is_commit_hash;
 use cutover_core::check::CommitChecks;
 use cutover_core::check::run::{RUN_VERSION, Run};
 use cutover_disk::{DiskError, read_bounded, write_unsynced};
@@ -64,8 +65,7 @@ impl KnownChecks {
 
     /// The file of a commit; None of what is no hash, which may come from a file that others wrote.
     fn path(&self, commit: &str) -> Option<PathBuf> {
-        let is_hash = matches!(commit.len(), 40 | 64) && commit.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-        is_hash.then(|| self.dir.join(format!("{commit}.json")))
+        is_commit_hash(commit).then(|| self.dir.join(format!("{commit}.json")))
     }
 
     /// What cannot be removed stays: it takes little room.

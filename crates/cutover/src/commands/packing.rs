@@ -62,6 +62,9 @@ pub(super) fn with_checks(
         return Ok(artifact);
     }
     let checks = KnownChecks::of(&project.data_dir).get(&artifact.record.commit);
+    if checks.is_empty() {
+        return Ok(artifact);
+    }
     Ok(artifacts.note_checks(artifact, &checks)?)
 }
 

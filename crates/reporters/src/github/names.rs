@@ -3,6 +3,7 @@
 use super::client::Client;
 use super::fault::Fault;
 use super::wire::{Call, text};
+use cutover_core::artifact::is_commit_hash;
 use std::fmt;
 use std::str::FromStr;
 
@@ -60,8 +61,8 @@ impl FromStr for CommitId {
     type Err = InvalidName;
 
     fn from_str(text: &str) -> Result<Self, InvalidName> {
-        let is_hash = matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-        if is_hash { Ok(Self(text.to_ascii_lowercase())) } else { Err(InvalidName::new(text, "full hash of a commit")) }
+        let hash = text.to_ascii_lowercase();
+        if is_commit_hash(&hash) { Ok(Self(hash)) } else { Err(InvalidName::new(text, "full hash of a commit")) }
     }
 }
 
