@@ -144,6 +144,24 @@ fn a_deployment_that_also_acts_on_a_place_that_is_not_held_is_left_alone() {
     assert!(matches!(refused, TransactionError::Elsewhere { deploy_to, .. } if deploy_to == gone));
 }
 
+#[test]
+fn a_deployment_under_the_name_of_one_that_has_ended_is_refused_before_anything_is_touched() {
+    let place = Place::new();
+    let first = place.deploy(&v(1));
+    let (before, journal) = (place.picture(), journal_of(&place, "", &first, "done"));
+    let text = std::fs::read(&journal).unwrap();
+    place.name_once_more();
+
+    let refused = place.try_deploy(&v(2)).map(|ended| ended.outcome).unwrap_err();
+
+    let told = format!("there was a deployment {} already, in {}", first.plan.deployment, place.dir.path().display());
+    assert_eq!(refused.to_string(), told);
+    assert_eq!(place.picture(), before);
+    assert_eq!(std::fs::read(&journal).unwrap(), text);
+    assert_eq!(journals(&place, "", "open"), Vec::<PathBuf>::new());
+    assert_eq!(place.deploy(&v(2)).outcome, Deployed);
+}
+
 /// Leaves of an ended deployment's journal what it had when this step was applied: its engine died then.
 fn cut_after(place: &Place, ended: &Ended, step: &str) {
     let step = ended.plan.steps.iter().find(|other| other.name == step).unwrap().id;

@@ -8,12 +8,14 @@ use std::hash::{BuildHasher, Hasher};
 /// The longest name of an asker in characters.
 const ASKER_LENGTH_MAX: usize = 100;
 
-/// A new deployment's id: the time, and four random characters for those who begin in the same second.
+/// A new deployment's id: the time, and eight random characters for those who begin in the same second.
+///
+/// Four were too few: among thousands of deployments that followed another within its second, one had the other's name.
 pub(crate) fn deployment_id(now: Timestamp) -> Result<DeploymentId, InvalidId> {
     // The standard library's hasher is seeded at random for every process; the counterpart that matters
     // here is another process in the same second.
-    let random = std::hash::RandomState::new().build_hasher().finish() & 0xffff;
-    DeploymentId::new(format!("{}-{random:04x}", now.strftime("%Y%m%dT%H%M%S")))
+    let random = std::hash::RandomState::new().build_hasher().finish() & 0xffff_ffff;
+    DeploymentId::new(format!("{}-{random:08x}", now.strftime("%Y%m%dT%H%M%S")))
 }
 
 /// Who asks: what CI says, else the user and the machine.
@@ -43,8 +45,9 @@ mod tests {
     #[test]
     fn ids_sort_by_time_and_differ_within_a_second() {
         let at = |second| Timestamp::from_second(second).unwrap();
-        let ids: Vec<_> = (0..8).map(|_| deployment_id(at(1_800_000_000)).unwrap()).collect();
-        assert!(ids.iter().collect::<std::collections::HashSet<_>>().len() > 1);
+        // With four characters, two of so many would be the same all but surely; with eight, once in ten thousand runs.
+        let ids: Vec<_> = (0..1_000).map(|_| deployment_id(at(1_800_000_000)).unwrap()).collect();
+        assert_eq!(ids.iter().collect::<std::collections::HashSet<_>>().len(), ids.len());
         assert!(deployment_id(at(1_800_000_001)).unwrap() > ids[0]);
     }
 }

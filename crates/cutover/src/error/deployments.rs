@@ -82,6 +82,9 @@ impl From<TransactionError> for CommandError {
                 NOTHING_CHANGED,
                 "nothing is done that cannot be recorded: make room, or make .cutover/ writable, then try again",
             ),
+            TransactionError::NameTaken { .. } => {
+                (ErrorKind::Failed, NOTHING_CHANGED, "run the same again: it gets a new name")
+            }
             TransactionError::Read { .. } => (
                 ErrorKind::Stuck,
                 "the deployment that it belongs to is left as it is",

@@ -62,7 +62,7 @@ fn settled(word: &str) -> &str {
     let shape: String =
         word.chars().map(|c| if c.is_ascii_digit() || matches!(c, 'a'..='f') { 'x' } else { c }).collect();
     match shape.as_str() {
-        "xxxxxxxxTxxxxxx-xxxx" => "DEPLOYMENT",
+        "xxxxxxxxTxxxxxx-xxxxxxxx" => "DEPLOYMENT",
         "xxxxxxxxxxxxxx-xxxxxxx" => "RELEASE",
         "xxxxxxx" => "COMMIT",
         "xxxx-xx-xx" => "DAY",

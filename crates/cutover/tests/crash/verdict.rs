@@ -37,15 +37,15 @@ pub(crate) fn after_recovery<'a>(
         let differences = allowed.iter().map(|allowed| (allowed.which, picture.difference(&allowed.recovered)));
         let nearest = differences.min_by_key(|(_, difference)| difference.len());
         let (which, difference) = nearest.unwrap_or_default();
-        faults.push(format!(
-            "neither original nor target; from {which} it differs by\n{}  the recovery {recovered}",
-            difference.concat()
-        ));
+        faults.push(format!("neither original nor target; from {which} it differs by\n{}", difference.concat()));
     }
     faults.extend(foreign_env(stage, &picture));
     faults.extend(at_rest(world));
     faults.extend(untrue(world).unwrap_or_else(|error| vec![error]));
     faults.extend(service::faults(world));
+    if !faults.is_empty() {
+        faults.push(format!("the recovery {recovered}"));
+    }
     match found {
         Some(allowed) if faults.is_empty() => Ok(allowed),
         Some(_) | None => Err(faults),
@@ -173,7 +173,14 @@ fn untrue(world: &World) -> Result<Vec<String>, String> {
     // The newest that was deployed is what is live; everything after it was taken back.
     let newest = deployments.iter().find(|it| it["outcome"] == "deployed").and_then(|it| it["release"].as_str());
     if newest != live.as_deref() {
-        faults.push(format!("history says that {newest:?} was deployed last, {live:?} is live"));
+        let told = deployments.iter().map(|it| {
+            format!(
+                "{} {} of {} began at {}: {}",
+                it["kind"], it["deployment"], it["release"], it["began_at"], it["outcome"]
+            )
+        });
+        let told = told.collect::<Vec<_>>().join("\n    ");
+        faults.push(format!("history says that {newest:?} was deployed last, {live:?} is live:\n    {told}"));
     }
     Ok(faults)
 }

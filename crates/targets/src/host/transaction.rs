@@ -47,6 +47,14 @@ pub enum TransactionError {
     /// The journal cannot be begun; nothing was done.
     #[error("begin the journal")]
     Begin(#[source] JournalError),
+    /// Another deployment of this name has ended here; nothing was done.
+    #[error("there was a deployment {deployment} already, in {deploy_to}")]
+    NameTaken {
+        /// The deployment.
+        deployment: DeploymentId,
+        /// Where its journal is.
+        deploy_to: PathBuf,
+    },
     /// The journal cannot be read.
     #[error("read journal {path}")]
     Read {
@@ -193,6 +201,7 @@ impl<'a> Transaction<'a> {
 
     /// Drives a new plan to its end.
     pub fn run(&self, plan: HostPlan, offer: Option<&Offer<'_>>) -> Result<Ended, TransactionError> {
+        self.refuse_taken(&plan.deployment)?;
         let name = journal_name(&plan.deployment);
         let first = plan.steps.first().map(|step| Layout::new(&step.action.deploy_to));
         // A plan without steps has nothing to do anywhere; its journal may lie in any place.
@@ -204,6 +213,16 @@ impl<'a> Transaction<'a> {
         }
         let outcome = course.drive(offer, self.surroundings)?;
         Ok(self.end(course, outcome))
+    }
+
+    /// Two deployments of one name would have one journal: the later would be filed over the earlier one, and whoever knows the
+    /// earlier one would take the later for it.
+    fn refuse_taken(&self, deployment: &DeploymentId) -> Result<(), TransactionError> {
+        let has = |layout: &&Layout| layout.done_journals().join(journal_name(deployment)).exists();
+        self.layouts.iter().find(has).map_or(Ok(()), |layout| {
+            let (deployment, deploy_to) = (deployment.clone(), layout.root().to_owned());
+            Err(TransactionError::NameTaken { deployment, deploy_to })
+        })
     }
 
     /// Files the journal, unless a person is needed: then it stays open, and in the way of anything newer.

@@ -122,6 +122,11 @@ impl Place {
         self.transact(|wish| planner::deploy(wish, &subject).unwrap(), Some(&offer))
     }
 
+    /// Gives what is done next the name of what was done last.
+    pub fn name_once_more(&self) {
+        self.count.fetch_sub(1, Ordering::Relaxed);
+    }
+
     pub fn rollback(&self, to: Option<&str>) -> Ended {
         let to = to.map_or_else(|| planner::last_good(&self.config).unwrap(), |name| ReleaseId::new(name).unwrap());
         self.transact(|wish| planner::rollback(wish, &to).unwrap(), None).unwrap()

@@ -8,6 +8,7 @@ use crate::deployments::letter::{Change, Letter, Look};
 use crate::deployments::order::{Order, Part};
 use cutover_core::artifact::{BlobSource, Digest, Manifest, ManifestEntry, RelativePath};
 use cutover_core::config::{Config, HostConfig, OnLostCoordinator, TargetConfig};
+use cutover_core::id::DeploymentId;
 use cutover_core::next::DeploymentOutcome;
 use cutover_core::rollout::Gate;
 use cutover_targets::host::planner::FleetPart;
@@ -156,6 +157,11 @@ impl Bed {
     }
 }
 
+/// What a deployment of this artifact is called.
+fn deployment_of(artifact: &Digest) -> DeploymentId {
+    format!("20261121T120000-{:.8}", artifact.to_string()).parse().unwrap()
+}
+
 fn order(sites: &[(&str, PathBuf)], artifact: Digest) -> Order {
     let target = |(name, site): &(&str, PathBuf)| {
         format!(
@@ -178,7 +184,7 @@ fn order(sites: &[(&str, PathBuf)], artifact: Digest) -> Order {
         host: "web1".into(),
         targets: settings.targets.into_iter().map(|(name, target)| (name, host(target))).collect(),
         secret_names: Default::default(),
-        deployment: cutover_core::id::DeploymentId::new("20261121T120000-abcd").unwrap(),
+        deployment: deployment_of(&artifact),
         made_at: Timestamp::from_second(1_800_000_000).unwrap(),
         by: "ada".into(),
         reason: String::new(),
