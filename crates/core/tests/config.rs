@@ -32,6 +32,15 @@ fn only(text: &str) -> (String, &str) {
     (found.message, &text[found.span])
 }
 
+/// The only diagnostic of a text, with its hint.
+fn hinted(text: &str) -> (String, String) {
+    let found = Config::check(text).diagnostics;
+    let [Diagnostic { severity: Severity::Error, message, hint: Some(hint), .. }] = found.as_slice() else {
+        panic!("{found:#?}")
+    };
+    (message.clone(), hint.clone())
+}
+
 fn host(keys: &str) -> String {
     format!("name = \"x\"\n[targets.app.host]\ndeploy_to = \"/opt/x\"\n{keys}\n")
 }
@@ -182,6 +191,69 @@ fn two_targets_of_one_host_need_directories_that_do_not_lie_in_each_other() {
     for (one, other) in [("/opt/shop", "/opt/shop/"), ("/opt/shop", "/opt/shop/releases/x"), ("/opt", "/opt/shop")] {
         assert!(why(one, other).iter().all(Option::is_some), "{one} and {other}");
     }
+}
+
+/// Two environments: production on `web-1`, and another one with these hosts and this more.
+fn beside_production(hosts: &str, more: &str) -> String {
+    format!(
+        "name = \"shop\"\n[targets.app.host]\ndeploy_to = \"/opt/shop\"\nservice = {{ unit = \"shop.service\" }}\n\
+         [environments.production.hosts]\napp = [\"deploy@web-1\"]\n[environments.qa.hosts]\napp = {hosts}\n{more}"
+    )
+}
+
+#[test]
+fn an_environment_on_another_ones_host_has_a_place_of_its_own_or_is_a_mistake() {
+    let place = |keys: &str| format!("[environments.qa.targets.app.host]\n{keys}\n");
+    let unit = "service.unit = \"shop-qa.service\"";
+    let (message, hint) = hinted(&beside_production("[\"web-2\", \"deploy@web-1\"]", &place(unit)));
+    assert_eq!(
+        message,
+        "`targets.app` of `environments.qa` is deployed to /opt/shop on deploy@web-1, as `targets.app` of `environments.production` is"
+    );
+    assert_eq!(
+        hint,
+        "each deployment would replace the other's release; give it a directory of its own: \
+         deploy_to = \"/opt/shop-qa\" in [environments.qa.targets.app.host]"
+    );
+    // Whoever logs in, it is the same machine.
+    assert!(hinted(&beside_production("[\"root@WEB-1:22\"]", &place(unit))).0.contains("is deployed to /opt/shop on"));
+    let nested = format!("{unit}\ndeploy_to = \"/opt/shop/qa\"");
+    assert!(hinted(&beside_production("[\"web-1\"]", &place(&nested))).0.contains("one lies in the other"));
+
+    let apart = format!("{unit}\ndeploy_to = \"/opt/shop-qa\"");
+    assert!(Config::parse(&beside_production("[\"web-1\"]", &place(&apart))).is_ok());
+    assert!(Config::parse(&beside_production("[\"web-1:2222\"]", "")).is_ok(), "another port is another machine");
+    assert!(Config::parse(&beside_production("[\"web-2\"]", "")).is_ok());
+}
+
+#[test]
+fn two_places_of_one_host_do_not_run_the_same_unit() {
+    let place = "[environments.qa.targets.app.host]\ndeploy_to = \"/opt/shop-qa\"\n";
+    let (message, hint) = hinted(&beside_production("[\"root@web-1\"]", place));
+    assert!(message.contains("`environments.qa` is run by shop.service on root@web-1"), "{message}");
+    assert!(hint.contains("`service.unit` in [environments.qa.targets.app.host]"), "{hint}");
+
+    // A user's unit is another user's other unit.
+    let mine = |user: &str| {
+        beside_production(&format!("[\"{user}@web-1\"]"), place)
+            .replace("shop.service\"", "shop.service\", scope = \"user\"")
+    };
+    assert!(Config::parse(&mine("tester")).is_ok());
+    assert!(hinted(&mine("deploy")).0.contains("is run by shop.service"));
+}
+
+#[test]
+fn two_targets_of_an_environment_and_two_names_of_a_host_are_no_places_of_their_own_either() {
+    let text = "name = \"shop\"\n[targets.api.host]\ndeploy_to = \"/opt/shop\"\n[targets.web.host]\ndeploy_to = \"/opt/shop\"\n\
+        [environments.production.hosts]\napi = [\"a\", \"b\"]\nweb = [\"b\", \"a\"]\n";
+    let (message, hint) = hinted(text);
+    assert!(message.starts_with("`targets.web` of `environments.production` is deployed to /opt/shop on"), "{message}");
+    assert!(hint.ends_with("deploy_to = \"/opt/shop-web\" in [targets.web.host]"), "{hint}");
+
+    let text = text
+        .replace("/opt/shop\"\n[environments", "/opt/web\"\n[environments")
+        .replace("\"b\", \"a\"", "\"a\", \"x@a\"");
+    assert!(hinted(&text).1.ends_with("name the host once"));
 }
 
 #[test]

@@ -7,6 +7,7 @@
 mod arrived;
 mod check;
 mod checks;
+mod collisions;
 mod command;
 mod diagnostic;
 mod environment;
@@ -87,6 +88,9 @@ fn read(text: &str, sink: &mut Sink) -> Option<Config> {
 
 fn decode(table: DeTable<'_>, sink: &mut Sink) -> Option<Config> {
     let targets = environment::merged_targets(&table, sink);
+    if let Some(environments) = table.get("environments").and_then(|node| node.get_ref().as_table()) {
+        collisions::check(environments, &targets, sink);
+    }
     let parts = FileTable::decode(&Spanned::new(0..0, DeValue::Table(table)), sink)?;
     Some(assemble(parts, targets))
 }

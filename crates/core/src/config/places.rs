@@ -234,6 +234,12 @@ impl Kind for Jumps {
     }
 }
 
+/// What a host names, for comparing: without its user and ssh's usual port.
+pub(super) fn machine(host: &str) -> String {
+    let place = host.rsplit_once('@').map_or(host, |(_, place)| place);
+    place.strip_suffix(":22").unwrap_or(place).to_ascii_lowercase()
+}
+
 /// Splits at the port's colon, which is not a colon of an IPv6 address in brackets.
 fn split_port(text: &str) -> (&str, Option<&str>) {
     match text.rsplit_once(':') {
@@ -308,6 +314,15 @@ mod tests {
             &["localhost", "deploy@10.0.0.1", "web-1", "a@b:2222", "[::1]", "root@[fe80::1]:22"],
             &["", "-oProxyCommand=x", "a@-x", "-l@x", "a b", "a@", "@a", "a:0", "a:99999", "a:+22", "[x]", "a;b"],
         );
+    }
+
+    #[test]
+    fn hosts_name_one_machine_whoever_logs_in() {
+        for host in ["web-1", "deploy@web-1", "root@WEB-1:22"] {
+            assert_eq!(machine(host), "web-1", "{host}");
+        }
+        assert_ne!(machine("web-1:2222"), machine("web-1"));
+        assert_ne!(machine("[fe80::22]"), machine("[fe80::]"));
     }
 
     #[test]

@@ -1,0 +1,155 @@
+//! Two places that are one: deployments that would replace each other's releases, or restart each other's unit.
+
+use super::environment::MergedTargets;
+use super::kind::Node;
+use super::places::machine;
+use super::sink::{Sink, show};
+use super::{HostConfig, ServiceConfig, SystemdScope, TargetConfig};
+use crate::id::TargetName;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::path::Path;
+use toml::de::DeTable;
+
+/// The most places that are compared; only a text with far more hosts than a fleet has comes to more.
+const PLACE_COUNT_MAX: usize = 20_000;
+
+/// One target of an environment on one host.
+#[derive(Clone, Copy)]
+struct Place<'c> {
+    environment: &'c str,
+    target: &'c TargetName,
+    /// As the config names it.
+    host: &'c str,
+    config: &'c HostConfig,
+    /// Where the environment names the target's hosts.
+    key: (usize, usize),
+}
+
+/// Reports each target of an environment whose place on a host is another's, or lies in it.
+///
+/// Works on merged targets: what an environment does not override, its place above all, it has from `[targets]`, and two
+/// environments on one host so come to be in one place without a word of it in the text.
+pub(super) fn check(environments: &DeTable<'_>, merged: &MergedTargets, sink: &mut Sink) {
+    let mut machines: BTreeMap<String, Vec<Place<'_>>> = BTreeMap::new();
+    for place in places(environments, merged).into_iter().take(PLACE_COUNT_MAX) {
+        machines.entry(machine(place.host)).or_default().push(place);
+    }
+    let (mut directories_told, mut units_told) = (Told::new(), Told::new());
+    for places in machines.values_mut() {
+        directories(places, &mut directories_told, sink);
+        units(places, &mut units_told, sink);
+    }
+}
+
+fn places<'c>(environments: &'c DeTable<'_>, merged: &'c MergedTargets) -> Vec<Place<'c>> {
+    let mut found = Vec::new();
+    for (environment, targets) in merged {
+        let hosts = environments.get(environment.as_str()).and_then(|node: &Node<'_>| node.get_ref().get("hosts"));
+        let Some(hosts) = hosts.and_then(|hosts| hosts.get_ref().as_table()) else { continue };
+        for (target, TargetConfig::Host(config)) in targets {
+            let Some((key, listed)) = hosts.get_key_value(target.as_str()) else { continue };
+            let key = (key.span().start, key.span().end);
+            let listed = listed.get_ref().as_array().into_iter().flat_map(|list| list.iter());
+            let listed = listed.filter_map(|host| host.get_ref().as_str());
+            found.extend(listed.map(|host| Place { environment, target, host, config, key }));
+        }
+    }
+    found
+}
+
+/// What was told of two places already: a fleet's hosts collide all alike.
+type Told<'c> = BTreeSet<[(&'c str, &'c TargetName); 2]>;
+
+fn directories<'c>(places: &mut [Place<'c>], told: &mut Told<'c>, sink: &mut Sink) {
+    // Sorted by components, whatever lies beneath a directory follows it directly.
+    places.sort_by(|a, b| a.config.deploy_to.cmp(&b.config.deploy_to).then(a.key.cmp(&b.key)));
+    let mut above: Option<Place<'_>> = None;
+    for place in places.iter() {
+        match above {
+            Some(above) if place.config.deploy_to.starts_with(&above.config.deploy_to) => {
+                report([&above, place], &same_directory(&above, place), told, sink);
+            }
+            Some(_) | None => above = Some(*place),
+        }
+    }
+}
+
+fn same_directory(one: &Place<'_>, other: &Place<'_>) -> Collision {
+    let (shown, inner) = (one.config.deploy_to.display(), other.config.deploy_to.display());
+    let why = if one.config.deploy_to == other.config.deploy_to {
+        format!("is deployed to {shown}")
+    } else {
+        format!("is deployed to {shown} or {inner}, of which one lies in the other,")
+    };
+    let consequence = "each deployment would replace the other's release";
+    Collision { why, label: "not a place of its own", consequence, key: "deploy_to" }
+}
+
+fn units<'c>(places: &[Place<'c>], told: &mut Told<'c>, sink: &mut Sink) {
+    let mut seen: BTreeMap<(&str, Option<&str>), Place<'_>> = BTreeMap::new();
+    for place in places {
+        let Some(ServiceConfig::Systemd { unit, scope, .. }) = &place.config.service else { continue };
+        // Each user has a service manager of their own.
+        let manager = match scope {
+            SystemdScope::System => None,
+            SystemdScope::User => Some(place.host.rsplit_once('@').map_or("", |(user, _)| user)),
+        };
+        match seen.get(&(unit.as_str(), manager)) {
+            Some(first) => {
+                let why = format!("is run by {unit}");
+                let consequence = "each deployment would restart the other's service";
+                let collision = Collision { why, label: "one unit for two", consequence, key: "service.unit" };
+                report([first, place], &collision, told, sink);
+            }
+            None => drop(seen.insert((unit, manager), *place)),
+        }
+    }
+}
+
+struct Collision {
+    why: String,
+    label: &'static str,
+    consequence: &'static str,
+    /// What the later one needs of its own.
+    key: &'static str,
+}
+
+fn report<'c>([one, other]: [&Place<'c>; 2], collision: &Collision, told: &mut Told<'c>, sink: &mut Sink) {
+    let (first, later) = if one.key <= other.key { (one, other) } else { (other, one) };
+    if !told.insert([first, later].map(|place| (place.environment, place.target))) {
+        return;
+    }
+    let Collision { why, label, consequence, key } = collision;
+    let message = format!("{} {why} on {}, as {} is", later.name(), later.host, first.name());
+    let span: Range<usize> = later.key.0..later.key.1;
+    sink.error(span, message, label, Some(format!("{consequence}; {}", later.advice(key, first))));
+}
+
+impl Place<'_> {
+    fn name(&self) -> String {
+        format!("`targets.{}` of `environments.{}`", self.target, show(self.environment))
+    }
+
+    fn advice(&self, key: &str, other: &Place<'_>) -> String {
+        if (self.environment, self.target) == (other.environment, other.target) {
+            return "name the host once".to_owned();
+        }
+        let table = if self.environment == other.environment {
+            format!("targets.{}.host", self.target)
+        } else {
+            format!("environments.{}.targets.{}.host", show(self.environment), self.target)
+        };
+        let example = match (key, self.environment == other.environment) {
+            ("deploy_to", false) => beside(&self.config.deploy_to, self.environment),
+            ("deploy_to", true) => beside(&self.config.deploy_to, self.target.as_str()),
+            (_, _) => return format!("give it a unit of its own: `{key}` in [{table}]"),
+        };
+        format!("give it a directory of its own: {key} = {example:?} in [{table}]")
+    }
+}
+
+/// A directory beside this one.
+fn beside(directory: &Path, suffix: &str) -> String {
+    format!("{}-{}", directory.display(), show(suffix))
+}
