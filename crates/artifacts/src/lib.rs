@@ -23,4 +23,4 @@ pub use filter::Filter;
 pub use pack::{PackObserver, PackRequest, PackSource};
 pub use record::{Artifact, ArtifactRecord};
 pub use store::{ArtifactBlobs, ArtifactStore, ID_PREFIX_LENGTH_MIN, PruneReport, Retention};
-pub use uncommitted::{Uncommitted, commit_in_work_tree, head_commit, is_commit_unchanged, uncommitted};
+pub use uncommitted::{Uncommitted, WorkTree, head_commit, uncommitted, work_tree, work_tree_since};

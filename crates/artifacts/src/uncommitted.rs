@@ -35,25 +35,42 @@ pub fn head_commit(directory: &Path) -> Result<String, ArtifactError> {
     Repository::at(directory).resolve("HEAD")
 }
 
-/// The commit whose tree lies in the work tree with this top, with nothing beside it but what is ignored, and perhaps one
-/// file that is not to count. None where anything differs, and before the first commit.
-pub fn commit_in_work_tree(top: &Path, beside: Option<&Path>) -> Result<Option<String>, ArtifactError> {
+/// What lies in a work tree, seen from its commit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WorkTree {
+    /// Just this commit's tree, and what is ignored.
+    Commit(String),
+    /// Something else, too: this path was changed or is new, and perhaps others.
+    Differs(String),
+    /// There is no commit yet.
+    Unborn,
+}
+
+/// What lies in the work tree with this top; perhaps one file is not to count.
+pub fn work_tree(top: &Path, beside: Option<&Path>) -> Result<WorkTree, ArtifactError> {
     let repository = Repository::at(top);
     let head = match repository.resolve("HEAD") {
-        Err(ArtifactError::UnknownRevision(_)) => return Ok(None),
+        Err(ArtifactError::UnknownRevision(_)) => return Ok(WorkTree::Unborn),
         found => found?,
     };
     let beside = beside.and_then(|file| file.strip_prefix(top).ok());
     let beside = beside.map(|file| format!(":(top,exclude,literal){}", file.display()));
     let pathspecs: Vec<&str> = [":/"].into_iter().chain(beside.as_deref()).collect();
-    Ok((!repository.differs(&pathspecs)?).then_some(head))
+    let difference = repository.first_difference(&pathspecs)?;
+    Ok(difference.map_or(WorkTree::Commit(head), |path| WorkTree::Differs(lossy(&path))))
 }
 
-/// Whether this commit is checked out in the work tree with this top, and no file of it is changed. Files beside it count for nothing.
-pub fn is_commit_unchanged(top: &Path, commit: &str) -> Result<bool, ArtifactError> {
+/// The same for this commit, which lay there before: whether it is still checked out with no file of it changed. Files beside it
+/// count for nothing.
+pub fn work_tree_since(top: &Path, commit: &str) -> Result<WorkTree, ArtifactError> {
     let repository = Repository::at(top);
     if repository.resolve("HEAD")? != commit {
-        return Ok(false);
+        return Ok(WorkTree::Differs("HEAD".to_owned()));
     }
-    Ok(repository.changed_paths(commit)?.is_empty())
+    let changed = repository.changed_paths(commit)?.into_iter().next();
+    Ok(changed.map_or_else(|| WorkTree::Commit(commit.to_owned()), |path| WorkTree::Differs(lossy(&path))))
+}
+
+fn lossy(path: &[u8]) -> String {
+    String::from_utf8_lossy(path).into_owned()
 }

@@ -6,7 +6,7 @@ use cutover_child::{Kin, Running as Process, Timed};
 use cutover_core::artifact::{ENTRY_COUNT_MAX, PATH_LENGTH_MAX};
 use cutover_core::secret::{GITHUB_TOKEN_VARIABLE, SSH_KEY_VARIABLE};
 use std::ffi::OsString;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
@@ -86,15 +86,19 @@ impl Git {
         Ok(records)
     }
 
-    /// Whether a command prints anything; it is stopped at the first byte.
-    pub(super) fn says_anything(&self, args: &[&str]) -> Result<bool, ArtifactError> {
+    /// The first of the NUL-terminated records that a command prints, cut to `bytes_max`; it is stopped there. None when it prints
+    /// nothing.
+    pub(super) fn first_record(&self, args: &[&str], bytes_max: u64) -> Result<Option<Vec<u8>>, ArtifactError> {
         let mut running = self.start(args, Stdio::null())?;
-        let mut first = [0];
-        let count = running.stdout()?.read(&mut first).map_err(|error| failed(args[0], &error))?;
-        if count == 0 {
+        let mut record = Vec::new();
+        let mut reader = BufReader::new(running.stdout()?.take(bytes_max));
+        reader.read_until(0, &mut record).map_err(|error| failed(args[0], &error))?;
+        if record.is_empty() {
             running.succeed()?;
+            return Ok(None);
         }
-        Ok(count > 0)
+        record.pop_if(|last| *last == 0);
+        Ok(Some(record))
     }
 
     pub(super) fn start(&self, args: &[&str], stdin: Stdio) -> Result<Running, ArtifactError> {

@@ -14,7 +14,7 @@ pub(crate) use tree::{Oid, TreeEntry, TreeKind, utf8};
 use crate::error::ArtifactError;
 use crate::record::CommitInfo;
 use command::{Git, failed};
-use cutover_core::artifact::is_commit_hash;
+use cutover_core::artifact::{PATH_LENGTH_MAX, is_commit_hash};
 use cutover_core::check::CommitChecks;
 use jiff::Timestamp;
 use std::io::{BufRead, BufReader};
@@ -185,9 +185,16 @@ impl Repository {
 
     /// The same for what these pathspecs choose; all of it when there are none.
     pub(crate) fn differs(&self, pathspecs: &[&str]) -> Result<bool, ArtifactError> {
+        Ok(self.first_difference(pathspecs)?.is_some())
+    }
+
+    /// The first path of these pathspecs in which it does; a new directory stands for what is in it.
+    pub(crate) fn first_difference(&self, pathspecs: &[&str]) -> Result<Option<Vec<u8>>, ArtifactError> {
         let args = ["status", "--porcelain", "-z", "--untracked-files=normal", "--ignore-submodules=none", "--"];
-        // Its first byte says it all: no need to read a million lines.
-        self.git.says_anything(&[&args, pathspecs].concat())
+        // The first says it all: no need to read a million.
+        let record = self.git.first_record(&[&args, pathspecs].concat(), PATH_LENGTH_MAX as u64)?;
+        // Two letters for its state, a space, the path (git-status(1), "Short Format").
+        Ok(record.map(|record| record.get(3..).unwrap_or_default().to_vec()))
     }
 
     /// The paths of a work tree that are tracked, or neither tracked nor ignored; to be called on

@@ -1,14 +1,14 @@
 //! `cutover check`
 
 use super::packing::known_secrets;
-use crate::checks::{Actions, KnownChecks, ReportJudge, Teller, Wanted, choose, left_out, summary};
+use crate::checks::{Actions, Judged, KnownChecks, ReportJudge, Teller, Wanted, choose, left_out, summary};
 use crate::context::{Context, Project};
 use crate::deployments::{CANCEL, watch_signals};
 use crate::error::{CommandError, ErrorKind};
 use crate::exit::Exit;
 use crate::github::{self, ChecksTeller};
 use clap::Args;
-use cutover_artifacts::{Changes, changes, commit_in_work_tree, is_commit_unchanged, work_tree_top};
+use cutover_artifacts::{Changes, changes, work_tree_top};
 use cutover_checks::run::{Job, Settings, run};
 use cutover_core::check::run::{Conclusion, Run};
 use cutover_core::config::{CheckConfig, SecretSource};
@@ -102,11 +102,10 @@ impl CheckArgs {
         let changed = changes.as_ref().and_then(|changes| changes.lines.as_ref());
         let judge = ReportJudge::new(&top, checks, changed, &settings.masker);
         let actions = Actions::here();
-        // Outside of any repository no commit is judged.
-        let commit = commit_in_work_tree(&top, output_file().as_deref()).ok().flatten();
+        let judged = Judged::now(&top, output_file().as_deref());
         let teller_there = ChecksTeller::begin(&context.output, &top, project.config.name.as_str(), &self.names);
         actions.iter().for_each(|actions| actions.begin(&context.output));
-        let ran = run(&jobs, &settings, &teller, &judge, &CANCEL).map(|run| of_commit(run, commit, &top));
+        let ran = run(&jobs, &settings, &teller, &judge, &CANCEL).map(|run| mark(context, run, judged.after(&top)));
         let told = ran.as_ref().map_or(Ok(()), |run| tell(context, run));
         let is_marked = teller_there.is_some_and(|there| there.end(&context.output, ran.as_ref().ok()));
         actions.iter().for_each(|actions| actions.end(&context.output, ran.as_ref().ok(), is_marked));
@@ -155,10 +154,20 @@ fn output_file() -> Option<PathBuf> {
     std::fs::read_link("/proc/self/fd/1").ok().filter(|path| path.is_file())
 }
 
-/// Says which commit a run judged, where that is still what lies there: somebody may have gone on working, and a check may mend
-/// what it finds. New files are reports.
-fn of_commit(run: Run, commit: Option<String>, top: &Path) -> Run {
-    let commit = commit.filter(|commit| is_commit_unchanged(top, commit).unwrap_or_default());
+/// Says in a run which commit it judged. That it is none should be known where an environment will ask for one.
+fn mark(context: &Context, run: Run, judged: Judged) -> Run {
+    let commit = match judged {
+        Judged::Commit(commit) => Some(commit),
+        Judged::Nothing(why) => {
+            let environments = context.project().map(|project| project.config.environments.iter());
+            let asks = environments.ok().and_then(|mut all| all.find(|(_, config)| !config.required_checks.is_empty()));
+            if let Some((name, _)) = asks {
+                let why = format!("{name} asks for checks of a commit, and this run will count for none: {why}");
+                context.output.warn(&why);
+            }
+            None
+        }
+    };
     Run { commit, ..run }
 }
 

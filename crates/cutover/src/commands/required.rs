@@ -59,7 +59,8 @@ fn refusal(environment: &str, artifact: &Artifact, lacking: &[Lacking]) -> Comma
         "commit first: checks judge commits".to_owned()
     } else {
         format!(
-            "`cutover check --all {}` on that commit runs them; --override-checks REASON deploys it all the same, and the history says so",
+            "`cutover check --all {}` runs them, with that commit checked out and nothing else uncommitted or new beside it; \
+             --override-checks REASON deploys it all the same, and the history says so",
             names.join(" ")
         )
     };

@@ -36,7 +36,7 @@ fn a_commit_that_nobody_checked_is_refused_and_one_that_passed_is_deployed() {
     assert_snapshot!(refused, @r"
     error: production requires checks that COMMIT has not passed: `lint` did not run, `unit` did not run
       state: nothing was deployed
-      hint: `cutover check --all lint unit` on that commit runs them; --override-checks REASON deploys it all the same, and the history says so
+      hint: `cutover check --all lint unit` runs them, with that commit checked out and nothing else uncommitted or new beside it; --override-checks REASON deploys it all the same, and the history says so
     ");
     assert!(
         planned.stderr.contains("warning: a deployment would be refused: `lint` did not run"),
@@ -76,8 +76,15 @@ fn what_is_not_committed_was_judged_by_nobody() {
     let sandbox = demanding();
     assert_eq!(sandbox.run(&["check"]).code, 0, "the commit itself has passed");
     sandbox.write("app.py", "print('not committed')\n");
-    assert_eq!(sandbox.run(&["check"]).code, 0);
+    let checked = sandbox.run(&["check"]);
+    assert_eq!(checked.code, 0);
+    let told = "warning: production asks for checks of a commit, and this run will count for none: \"app.py\" is not committed\n";
+    assert!(checked.stderr.contains(told), "{}", checked.told());
     assert!(sandbox.run(&["check", "--json"]).json()["run"].get("commit").is_none());
+    sandbox.git(&["stash"]);
+    sandbox.write("new.py", "print('new')\n");
+    assert!(sandbox.run(&["check"]).stderr.contains("\"new.py\" is not committed"));
+    sandbox.git(&["stash", "pop"]);
 
     let dirty = sandbox.run(&["deploy", "production", "--dirty"]);
     sandbox.commit("Commit it");
@@ -98,6 +105,7 @@ fn a_check_that_mends_what_it_finds_says_nothing_of_the_commit() {
 
     assert_eq!(checked.code, 0, "{}", checked.told());
     assert!(checked.json()["run"].get("commit").is_none(), "{}", checked.told());
+    assert!(checked.stderr.contains("\"app.py\" was changed while the checks ran"), "{}", checked.told());
 }
 
 /// Another machine: the same repository with data of its own.
