@@ -46,8 +46,9 @@ pub enum WorkTree {
     Unborn,
 }
 
-/// What lies in the work tree with this top; perhaps one file is not to count.
-pub fn work_tree(top: &Path, beside: Option<&Path>) -> Result<WorkTree, ArtifactError> {
+/// What lies in the work tree with this top. One file is not to count, perhaps, nor new files of these glob patterns, which are
+/// seen from the top.
+pub fn work_tree(top: &Path, beside: Option<&Path>, patterns: &[&str]) -> Result<WorkTree, ArtifactError> {
     let repository = Repository::at(top);
     let head = match repository.resolve("HEAD") {
         Err(ArtifactError::UnknownRevision(_)) => return Ok(WorkTree::Unborn),
@@ -55,9 +56,22 @@ pub fn work_tree(top: &Path, beside: Option<&Path>) -> Result<WorkTree, Artifact
     };
     let beside = beside.and_then(|file| file.strip_prefix(top).ok());
     let beside = beside.map(|file| format!(":(top,exclude,literal){}", file.display()));
-    let pathspecs: Vec<&str> = [":/"].into_iter().chain(beside.as_deref()).collect();
+    let patterns: Vec<String> = patterns.iter().map(|pattern| excluding(pattern)).collect();
+    let excluded = beside.iter().chain(&patterns).map(String::as_str);
+    let pathspecs: Vec<&str> = [":/"].into_iter().chain(excluded).collect();
     let difference = repository.first_difference(&pathspecs)?;
-    Ok(difference.map_or(WorkTree::Commit(head), |path| WorkTree::Differs(lossy(&path))))
+    match difference {
+        Some(path) => Ok(WorkTree::Differs(lossy(&path))),
+        // Of these, changed files were not seen either.
+        None if !patterns.is_empty() => work_tree_since(top, &head),
+        None => Ok(WorkTree::Commit(head)),
+    }
+}
+
+/// The pathspec that leaves a glob pattern out (gitglossary(7), "pathspec"). One that git reads otherwise leaves less out.
+fn excluding(pattern: &str) -> String {
+    let bare = pattern.strip_prefix("./").or(pattern.strip_prefix('/')).unwrap_or(pattern);
+    format!(":(top,exclude,glob){bare}")
 }
 
 /// The same for this commit, which lay there before: whether it is still checked out with no file of it changed. Files beside it

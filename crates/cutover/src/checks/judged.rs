@@ -1,6 +1,9 @@
 //! Which commit a run of checks judges.
 
 use cutover_artifacts::{ArtifactError, WorkTree, work_tree, work_tree_since};
+use cutover_core::config::CheckConfig;
+use cutover_core::id::CheckName;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// Which commit a run judges: one whose tree is all that lies there, from the beginning to the end.
@@ -12,9 +15,13 @@ pub(crate) enum Judged {
 }
 
 impl Judged {
-    /// What lies in the work tree with this top before the run; perhaps one file is not to count.
-    pub(crate) fn now(top: &Path, beside: Option<&Path>) -> Self {
-        Self::of(work_tree(top, beside), "is not committed")
+    /// What lies in the work tree with this top before the run. New files that are the checks' own reports, of a run before this one,
+    /// do not count, nor perhaps one file more.
+    pub(crate) fn now(top: &Path, beside: Option<&Path>, checks: &BTreeMap<CheckName, CheckConfig>) -> Self {
+        let reports = checks.values().map(|check| &check.reports);
+        let patterns = reports.flat_map(|reports| [&reports.junit, &reports.coverage, &reports.sarif]).flatten();
+        let patterns: Vec<&str> = patterns.map(String::as_str).collect();
+        Self::of(work_tree(top, beside, &patterns), "is not committed")
     }
 
     /// Whether that is still what lies there: somebody may have gone on working, and a check may mend what it finds. New files are

@@ -102,7 +102,7 @@ impl CheckArgs {
         let changed = changes.as_ref().and_then(|changes| changes.lines.as_ref());
         let judge = ReportJudge::new(&top, checks, changed, &settings.masker);
         let actions = Actions::here();
-        let judged = Judged::now(&top, output_file().as_deref());
+        let judged = Judged::now(&top, output_file().as_deref(), checks);
         let teller_there = ChecksTeller::begin(&context.output, &top, project.config.name.as_str(), &self.names);
         actions.iter().for_each(|actions| actions.begin(&context.output));
         let ran = run(&jobs, &settings, &teller, &judge, &CANCEL).map(|run| mark(context, run, judged.after(&top)));

@@ -95,6 +95,24 @@ fn what_is_not_committed_was_judged_by_nobody() {
 }
 
 #[test]
+fn reports_of_the_run_before_do_not_count_and_changed_files_do_whatever_they_are_called() {
+    let sandbox = demanding();
+    let report = "<testsuite><testcase name='a'/></testsuite>";
+    let unit = "run = \"test ! -e broken\"";
+    let writes = format!("run = \"echo \\\"{report}\\\" > junit.xml\"\nreports = {{ junit = \"*.xml\" }}");
+    sandbox.write("cutover.toml", &sandbox.config().replace(unit, &writes));
+    sandbox.write("data.xml", "<a/>");
+    sandbox.commit("Report");
+    for _ in 0..2 {
+        let checked = sandbox.run(&["check", "--json"]);
+        assert!(checked.json()["run"]["commit"].is_string(), "{}", checked.told());
+    }
+
+    sandbox.write("data.xml", "<b/>");
+    assert!(sandbox.run(&["check"]).stderr.contains("\"data.xml\" is not committed"));
+}
+
+#[test]
 fn a_check_that_mends_what_it_finds_says_nothing_of_the_commit() {
     let sandbox = demanding();
     let config = sandbox.config().replace("run = \"true\"", "run = \"echo '# formatted' >> app.py\"");
