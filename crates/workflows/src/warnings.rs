@@ -20,6 +20,12 @@ pub(crate) fn common(config: &Config) -> Vec<String> {
     warnings.extend(nowhere.map(|name| format!("nothing is deployed to {name}: it has no hosts")));
     let knows_hosts = !config.ssh.host_keys.is_empty() || config.ssh.config_file.is_some();
     for (name, environment) in &config.environments {
+        if is_local(environment) && config.workflows.runs_on.is_empty() {
+            warnings.push(format!(
+                "{name} would be deployed to the runner itself (localhost), which is thrown away after the job: \
+                 name its machine, or a runner of your own in `runs_on` under [workflows]"
+            ));
+        }
         if is_remote(environment) && !knows_hosts {
             let why = "their keys are not in [ssh.host_keys], and a runner knows none";
             warnings.push(format!("hosts of {name} cannot be reached: {why}; `cutover setup {name}` pins them"));
@@ -41,6 +47,11 @@ pub(crate) fn common(config: &Config) -> Vec<String> {
 /// How many seconds a job waits for the lock of an environment: half of what it has.
 pub(crate) fn patience(config: &Config) -> u64 {
     (config.workflows.timeout.as_secs() / 2).max(1)
+}
+
+/// Whether a host of it is the machine that deploys.
+fn is_local(environment: &EnvironmentConfig) -> bool {
+    environment.hosts.values().flatten().any(|host| host == "localhost")
 }
 
 /// Whether a host of it is another machine.

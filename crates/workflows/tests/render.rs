@@ -65,13 +65,15 @@ fn a_config_with_everything_at_gitlab() {
 #[test]
 fn what_will_not_work_is_said() {
     let said = |text: &str| {
-        let mut all = [rendered(text, github).warnings, rendered(text, gitlab).warnings].concat();
-        all.dedup();
+        let mut all = rendered(text, github).warnings;
+        let others = rendered(text, gitlab).warnings;
+        all.extend(others.into_iter().filter(|warning| !all.contains(warning)).collect::<Vec<_>>());
         all.join("\n")
     };
     insta::assert_snapshot!(said(SMALL), @"GitLab keeps only what lies in the repository, so not all of the cache of tests");
     insta::assert_snapshot!(said(LARGE), @r"
     the secret OTHER of production comes from a command, which finds on a runner what the repository and the runner have
+    pushes to main do not wait for each other, since another environment of it is in `approval`: staging gets them in the order in which their checks end; give one of the two a branch of its own
     GitLab keeps only what lies in the repository, so not all of the cache of lint
     GitLab's jobs have the Python and the Node of their image, whatever the config says
     ");
@@ -87,6 +89,20 @@ fn what_will_not_work_is_said() {
     there can be no secret called GITHUB_KEY, which a needs: none may begin with GITHUB_, and CUTOVER_CI_ is what these workflows call their own
     GitHub takes the environments A and a for one: rename one of them
     ");
+}
+
+#[test]
+fn a_deployment_to_the_runner_itself_is_warned_of_unless_the_runner_is_ones_own() {
+    let here = format!("{SMALL}\n[environments.here]\nhosts.api = [\"localhost\"]\n");
+    let warned = |text: &str| {
+        rendered(text, github)
+            .warnings
+            .iter()
+            .any(|warning| warning.contains("here would be deployed to the runner itself"))
+    };
+    assert!(warned(&here));
+    assert!(!warned(&here.replace("[workflows]", "[workflows]\nruns_on = \"own\"")));
+    assert!(!warned(&here.replace("localhost", "web-9")));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! [`inspect`] reads files and guesses; [`render()`] writes what was found, says where it was found,
 //! and keeps what was not found as comments. What it renders is always a sound config.
 
+mod checks;
 mod git;
 mod golang;
 mod node;
@@ -19,6 +20,7 @@ mod tests;
 
 pub(crate) use render::render;
 
+use checks::FoundCheck;
 use cutover_core::id::ProjectName;
 use stack::Stack;
 use std::path::Path;
@@ -49,6 +51,8 @@ pub(crate) struct Findings {
     branch: String,
     /// The branch that staging deploys from.
     staging_branch: Option<String>,
+    /// The tests, as a check.
+    check: Option<FoundCheck>,
     /// A workflow that deploys already.
     deploying_workflow: Option<String>,
 }
@@ -59,6 +63,7 @@ impl Findings {
         let mut evidence = self.stack.evidence.clone();
         evidence.extend(self.unit.as_ref().map(|unit| format!("the unit file {}", unit.file)));
         evidence.extend(self.health.as_ref().map(|(route, file)| format!("the route {route} in {file}")));
+        evidence.extend(self.check.as_ref().map(|check| format!("tests in {}", check.evidence)));
         evidence.extend(self.variables.file.as_ref().map(|file| format!("variables in {file}")));
         evidence.iter().map(|line| text::one_line(line)).collect()
     }
@@ -90,6 +95,7 @@ pub(crate) fn inspect(root: &Path) -> Findings {
         variables: surroundings::variables(&tree),
         branch: branches.production,
         staging_branch: branches.staging,
+        check: checks::detect(&tree, stack.language),
         deploying_workflow: git::deploying_workflow(&tree).map(str::to_owned),
         stack,
     }

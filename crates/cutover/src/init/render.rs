@@ -12,6 +12,7 @@ pub(crate) fn render(findings: &Findings) -> String {
     let sections = [
         head(findings),
         artifact(findings),
+        checks(findings),
         host(findings),
         python(findings),
         run(findings),
@@ -80,6 +81,25 @@ fn artifact(findings: &Findings) -> String {
     text
 }
 
+fn checks(findings: &Findings) -> String {
+    let Some(check) = &findings.check else {
+        return "# What judges a change (`cutover check`), and what an environment may require:\n# [checks.tests]\n\
+                # run = \"make test\"\n"
+            .to_owned();
+    };
+    let mut text =
+        "[checks.tests]\n# `cutover check` runs this; `cutover workflows` has a CI run it on every push.\n".to_owned();
+    if !check.needs.is_empty() {
+        text.push_str(&format!("# {}\n", check.needs));
+    }
+    text.push_str(&format!("run = {}\n", quote(&check.run)));
+    if let Some(junit) = check.junit {
+        text.push_str("# A report without a single test is a failure. It need not be committed or ignored.\n");
+        text.push_str(&format!("reports = {{ junit = {} }}\n", quote(junit)));
+    }
+    text
+}
+
 fn host(findings: &Findings) -> String {
     let directory = findings.unit.as_ref().and_then(|unit| unit.directory.as_ref());
     let default = format!("/opt/{}", findings.name);
@@ -97,9 +117,7 @@ fn host(findings: &Findings) -> String {
         text.push_str(&format!("linked_dirs = {}\n", list(&findings.written)));
     }
     text.push_str("# Written from the environment's variables and secrets, mode 0600; the old one is kept.\n");
-    // Without any it is not written, and a service that is told to read it would not start.
-    let has_variables = !plain_variables(findings).is_empty() || !findings.variables.secret.is_empty();
-    text.push_str(if has_variables { "env_file = \".env\"\n" } else { "# env_file = \".env\"\n" });
+    text.push_str("env_file = \".env\"\n");
     text
 }
 
@@ -240,7 +258,12 @@ fn plain_variables(findings: &Findings) -> BTreeMap<String, String> {
 }
 
 fn production(findings: &Findings) -> String {
-    let mut text = format!("[environments.production]\nbranch = {}\n", quote(&findings.branch));
+    let mut text = "[environments.production]\n".to_owned();
+    text.push_str("# With `cutover workflows`, a push to this branch is deployed here. By hand, any commit can be.\n");
+    text.push_str(&format!("branch = {}\n", quote(&findings.branch)));
+    if findings.check.is_some() {
+        text.push_str("# Refuse what has not passed: required_checks = [\"tests\"]\n");
+    }
     let entries: Vec<String> =
         plain_variables(findings).iter().map(|(name, value)| format!("{name} = {}", quote(value))).collect();
     match entries.is_empty() {
@@ -270,7 +293,7 @@ fn staging(findings: &Findings) -> String {
         "# [environments.staging.hosts]".to_owned(),
         format!("# {name} = [\"deploy@staging.example.org\"]"),
         format!("# [environments.staging.targets.{name}.host]"),
-        "# keep_releases = 2".to_owned(),
+        format!("# deploy_to = {}", quote(&format!("/opt/{name}-staging"))),
     ];
     format!("{}\n", lines.join("\n"))
 }

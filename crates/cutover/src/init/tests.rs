@@ -84,7 +84,7 @@ fn a_python_script_with_requirements() {
     let text = written(&[("requirements.txt", "requests\n"), ("bot.py", "print('ready')\n"), wheel]);
     let host = host(&text);
     assert_eq!(process(&host), ".venv/bin/python -u bot.py");
-    assert_eq!(host.env_file, None, "without variables nobody writes it, and the service would not start");
+    assert_eq!(host.env_file.as_deref(), Some(Path::new(".env")), "variables that are added later reach the service");
     let python = host.python.unwrap();
     assert_eq!(python.requirements.unwrap(), Path::new("requirements.txt"));
     assert_eq!(python.wheels.unwrap(), Path::new("wheels"));
@@ -212,6 +212,35 @@ fn links_out_of_the_repository_are_not_followed() {
     let link = directory.path().join("sample/pyproject.toml");
     std::os::unix::fs::symlink(directory.path().join("outside.toml"), link).unwrap();
     assert!(!written_for(directory.path()).contains("outside"));
+}
+
+/// The command of the check that is written for these files, and its report; None where none is.
+fn check(files: &[(&str, &str)]) -> Option<(String, Vec<String>)> {
+    let config = Config::parse(&written(files)).unwrap();
+    let check = config.checks.into_values().next()?;
+    let CommandLine::Shell(run) = check.run else { panic!("{:?}", check.run) };
+    Some((run, check.reports.junit))
+}
+
+#[test]
+fn tests_become_a_check_that_runs_them() {
+    let pytest = "python3 -m pytest --junitxml=junit.xml".to_owned();
+    assert_eq!(
+        check(&[("app.py", ""), ("tests/test_app.py", "def test(): ...")]),
+        Some((pytest.clone(), vec!["junit.xml".into()]))
+    );
+    let unittest = ("tests/test_app.py", "import unittest");
+    assert_eq!(check(&[("app.py", ""), unittest]).unwrap().0, "python3 -m unittest discover -s tests");
+    assert_eq!(check(&[("app.py", ""), unittest, ("requirements-dev.txt", "pytest")]).unwrap().0, pytest);
+    assert_eq!(
+        check(&[("app.py", ""), ("a b/test_app.py", "import unittest")]).unwrap().0,
+        "python3 -m unittest discover -s ."
+    );
+    let node = |test: &str| check(&[("package.json", &format!("{{\"scripts\": {{\"test\": {test:?}}}}}"))]);
+    assert_eq!(node("vitest run").unwrap().0, "npm test");
+    assert_eq!(node("echo \"Error: no test specified\" && exit 1"), None);
+    assert_eq!(check(&[("go.mod", "module x\n"), ("a/b_test.go", "")]).unwrap().0, "go test ./...");
+    assert_eq!(check(&[("app.py", "")]), None);
 }
 
 /// The examples as a newcomer would find them in a comment: once uncommented, they must be sound too.

@@ -6,6 +6,8 @@ use super::{Place, call_checks, checks, expression, places, run_url, token_besid
 use crate::Project;
 use crate::expression::string;
 use crate::yaml::Yaml;
+use cutover_core::config::Config;
+use std::collections::BTreeSet;
 
 /// Pushes to the branches of environments: judged, packed once, and deployed to each of its environments. None where no
 /// environment has a branch.
@@ -20,18 +22,46 @@ pub(super) fn workflow(project: &Project<'_>) -> Option<Workflow> {
     let (mut jobs, needs) = judged(project);
     jobs.push(("build".to_owned(), Job { needs, ..build(project, None) }));
     jobs.extend(own.iter().map(|place| (place.job.clone(), pushed(project, place, &all))));
-    // A run that waits for a person must not hold up those behind it: people choose what goes live then.
-    let in_order = !own.iter().any(|place| config.workflows.approval.contains(place.name));
     Some(Workflow {
         name: "Cutover deploy",
         on: Yaml::table([("push", Yaml::table([("branches", Yaml::texts(branches))]))]),
-        concurrency: in_order.then(|| Concurrency {
-            group: format!("cutover-deploy-{}", expression("github.ref")),
-            manner: Manner::Queue,
-        }),
+        concurrency: Some(Concurrency { group: format!("cutover-deploy-{}", line(config)), manner: Manner::Queue }),
         directory: project.directory.map(str::to_owned),
         jobs,
     })
+}
+
+/// The line that a run waits in: its branch's. A run that waits for a person must not hold up those behind it: it has a line of its
+/// own, and people choose what goes live.
+fn line(config: &Config) -> String {
+    let branches = unordered_branches(config);
+    let is_one = branches.iter().map(|branch| format!("github.ref_name == {}", string(branch))).collect::<Vec<_>>();
+    if is_one.is_empty() {
+        return expression("github.ref");
+    }
+    expression(&format!("({}) && github.run_id || github.ref", is_one.join(" || ")))
+}
+
+/// The branches whose pushes are not deployed in their order: a person says when one of their environments is.
+fn unordered_branches(config: &Config) -> BTreeSet<&str> {
+    let waiting = config.workflows.approval.iter().filter_map(|name| config.environments.get(name));
+    waiting.filter(|environment| !environment.targets.is_empty()).filter_map(|it| it.branch.as_deref()).collect()
+}
+
+/// What is not deployed in the order of its pushes, though no person is asked about it.
+pub(super) fn out_of_order(config: &Config) -> Vec<String> {
+    let branches = unordered_branches(config);
+    let by_itself = config.environments.iter().filter_map(|(name, environment)| {
+        let branch = environment.branch.as_deref().filter(|branch| branches.contains(branch))?;
+        (!environment.targets.is_empty() && !config.workflows.approval.contains(name)).then_some((name, branch))
+    });
+    let told = by_itself.map(|(name, branch)| {
+        format!(
+            "pushes to {branch} do not wait for each other, since another environment of it is in `approval`: {name} gets them in \
+             the order in which their checks end; give one of the two a branch of its own"
+        )
+    });
+    told.collect()
 }
 
 /// The job that judges the change, where anything does, and what is to wait for it.

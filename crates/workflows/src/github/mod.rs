@@ -59,6 +59,7 @@ pub fn github(project: &Project<'_>) -> Rendered {
     let mut warnings = warnings::common(project.config);
     warnings.extend(impossible_secrets(project.config));
     warnings.extend(alike(project.config));
+    warnings.extend(deploy::out_of_order(project.config));
     Rendered { files, warnings }
 }
 
