@@ -27,7 +27,7 @@ const FILE_MODE: u32 = 0o644;
 /// .gitlab-ci.yml with the same jobs. The table `workflows` in cutover.toml says how.
 ///
 /// They are yours to commit, and made anew after cutover.toml changed: --check fails when they are
-/// not what it says now. A file that Cutover did not write is never replaced.
+/// not what it says now. Files that were written for the other CI before are kept true, too. A file that Cutover did not write is never replaced.
 ///
 /// With --json: {"v":1,"files":[{"path":…,"state":"same"|"written"|"removed"|"differs"}],"warnings":[…]}.
 #[derive(Debug, Args)]
@@ -51,13 +51,18 @@ impl WorkflowsArgs {
         let top = work_tree_top(&project.dir).unwrap_or_else(|_| project.dir.clone());
         let directory = below(project, &top)?;
         let about = cutover_workflows::Project { config: &project.config, directory: directory.as_deref() };
-        let (rendered, paths) = match self.gitlab {
-            true => (gitlab(&about), &GITLAB_PATHS[..]),
-            false => (github(&about), &GITHUB_PATHS[..]),
-        };
+        let mut both = [(github(&about), &GITHUB_PATHS[..]), (gitlab(&about), &GITLAB_PATHS[..])];
+        if self.gitlab {
+            both.reverse();
+        }
+        let [(rendered, paths), (other, other_paths)] = both;
         let mark = about.mark();
-        let changes = compare(&top, &rendered.files, paths, &mark)?;
+        let mut changes = compare(&top, &rendered.files, paths, &mark)?;
         refuse_foreign(&changes, &mark)?;
+        // What was written for the other one before is kept true, too.
+        changes.extend(
+            compare(&top, &other.files, other_paths, &mark)?.into_iter().filter(|change| change.is_ours(&mark)),
+        );
         if !self.check {
             changes.iter().try_for_each(|change| change.make(&top))?;
         }
@@ -90,8 +95,8 @@ impl WorkflowsArgs {
                 if changes.len() == 1 { "1 file is".to_owned() } else { format!("{} files are", changes.len()) };
             text = format!("{} {count} what {CONFIG_NAME} says\n", paint.good("✓"));
         } else if self.check {
-            let hint = if self.gitlab { " --gitlab" } else { "" };
-            output.error(&format!("these files are not what {CONFIG_NAME} says: run cutover workflows{hint}\n"))?;
+            let gitlab = if self.gitlab { " --gitlab" } else { "" };
+            output.error(&format!("these files are not what {CONFIG_NAME} says: run cutover workflows{gitlab}\n"))?;
         }
         output.text(&text)
     }
@@ -132,10 +137,10 @@ fn compare(top: &Path, files: &[File], paths: &[&str], mark: &str) -> Result<Vec
     let mut changes = Vec::new();
     for (path, shall) in rendered.chain(gone) {
         let is = read(&top.join(path))?;
-        let is_ours = is.as_deref().is_some_and(|text| is_marked(text, mark));
+        let change = Change { path: path.to_owned(), is, shall };
         // What somebody else wrote there is in nobody's way when there shall be nothing.
-        if shall.is_some() || is_ours {
-            changes.push(Change { path: path.to_owned(), is, shall });
+        if change.shall.is_some() || change.is_ours(mark) {
+            changes.push(change);
         }
     }
     Ok(changes)
@@ -156,7 +161,7 @@ fn is_marked(text: &str, mark: &str) -> bool {
 
 /// Nothing is written when a file of somebody else is in the way.
 fn refuse_foreign(changes: &[Change], mark: &str) -> Result<(), CommandError> {
-    let foreign = changes.iter().find(|change| change.is.as_deref().is_some_and(|text| !is_marked(text, mark)));
+    let foreign = changes.iter().find(|change| change.is.is_some() && !change.is_ours(mark));
     let Some(change) = foreign else { return Ok(()) };
     if change.is.as_deref().is_some_and(|text| text.starts_with(MARK)) {
         let message = format!("{} is there already, from another {CONFIG_NAME} of this repository", change.path);
@@ -172,6 +177,11 @@ fn refuse_foreign(changes: &[Change], mark: &str) -> Result<(), CommandError> {
 }
 
 impl Change {
+    /// Whether it is there, and was written from this config.
+    fn is_ours(&self, mark: &str) -> bool {
+        self.is.as_deref().is_some_and(|text| is_marked(text, mark))
+    }
+
     fn state(&self) -> &'static str {
         match (&self.is, &self.shall) {
             (is, shall) if is == shall => "same",

@@ -9,7 +9,7 @@ const CHECKS: &str = ".github/workflows/cutover-checks.yml";
 /// A repository with a check, and no workflows yet.
 fn checked() -> Sandbox {
     let sandbox = Sandbox::new();
-    let url = "url = \"https://example.org/cutover\"\nsha256 = \"".to_owned() + &"0".repeat(64) + "\"\n";
+    let url = "runs_on = \"own\"\nurl = \"https://example.org/cutover\"\nsha256 = \"".to_owned() + &"0".repeat(64) + "\"\n";
     sandbox.write("cutover.toml", &format!("{CONFIG}\n[checks.tests]\nrun = \"true\"\n\n[workflows]\n{url}"));
     sandbox
 }
@@ -113,6 +113,22 @@ fn a_pipeline_for_gitlab_is_one_file_and_leaves_those_for_github_alone() {
     ✓ written .gitlab-ci.yml
     ");
     assert!(!sandbox.repo().join(".github").exists());
+}
+
+#[test]
+fn what_was_written_for_the_other_ci_is_kept_true_too() {
+    let sandbox = checked();
+    sandbox.run(&["workflows", "--gitlab"]);
+    sandbox.run(&["workflows"]);
+    sandbox.write("cutover.toml", &sandbox.config().replace("\"own\"", "\"other\""));
+
+    let checked = sandbox.run(&["workflows", "--check"]);
+    let written = sandbox.run(&["workflows"]);
+
+    assert_eq!((checked.code, written.code), (1, 0), "{}", checked.told());
+    assert!(checked.stdout.contains("+++ .gitlab-ci.yml"), "{}", checked.told());
+    assert!(written.stdout.contains("✓ written .gitlab-ci.yml\n"), "{}", written.told());
+    assert_eq!(sandbox.run(&["workflows", "--gitlab", "--check"]).code, 0);
 }
 
 #[test]
