@@ -9,7 +9,8 @@ const CHECKS: &str = ".github/workflows/cutover-checks.yml";
 /// A repository with a check, and no workflows yet.
 fn checked() -> Sandbox {
     let sandbox = Sandbox::new();
-    let url = "runs_on = \"own\"\nurl = \"https://example.org/cutover\"\nsha256 = \"".to_owned() + &"0".repeat(64) + "\"\n";
+    let url =
+        "runs_on = \"own\"\nurl = \"https://example.org/cutover\"\nsha256 = \"".to_owned() + &"0".repeat(64) + "\"\n";
     sandbox.write("cutover.toml", &format!("{CONFIG}\n[checks.tests]\nrun = \"true\"\n\n[workflows]\n{url}"));
     sandbox
 }

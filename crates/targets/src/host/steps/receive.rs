@@ -5,8 +5,9 @@ use crate::host::release::{chain, disk, io};
 use crate::host::site::Site;
 use cutover_core::artifact::{BlobSource, Digest, MANIFEST_BYTES_MAX, Manifest, Wanted};
 use cutover_core::target::{Failure, Outcome, Progress};
-use cutover_disk::{Blob, BlobStore, read_bounded, write_atomic};
+use cutover_disk::{Blob, BlobStore, parallel, read_bounded, write_atomic};
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fs::File;
 
 /// Bytes between two looks at whether stopping was asked for and between two progress reports.
@@ -16,13 +17,8 @@ const REPORT_EVERY: u64 = 64;
 pub(crate) fn apply(site: &Site<'_>, artifact: &Digest, progress: &dyn Progress) -> Result<Outcome, Failure> {
     let manifest = received(site, artifact)?;
     let store = BlobStore::open(&site.layout.blobs()).map_err(disk)?;
-    let wanted = manifest.entries.values().filter_map(Blob::of_entry).collect::<std::collections::BTreeSet<_>>();
-    let mut lacking = Vec::new();
-    for blob in &wanted {
-        if !store.has(blob).map_err(disk)? {
-            lacking.push(*blob);
-        }
-    }
+    let wanted: BTreeSet<_> = manifest.entries.values().filter_map(Blob::of_entry).collect();
+    let lacking = lacking(&store, &wanted.iter().copied().collect::<Vec<_>>())?;
     announce(site, &manifest, &lacking)?;
     let bytes: u64 = lacking.iter().map(|blob| blob.bytes).sum();
     for (done, blob) in (0u64..).zip(&lacking) {
@@ -42,6 +38,12 @@ pub(crate) fn apply(site: &Site<'_>, artifact: &Digest, progress: &dyn Progress)
         size(bytes),
         wanted.len() - lacking.len()
     )))
+}
+
+/// The blobs that a store lacks, in their order.
+fn lacking(store: &BlobStore, wanted: &[Blob]) -> Result<Vec<Blob>, Failure> {
+    let lacks = |blob: &Blob| store.has(blob).map(|has| (!has).then_some(*blob)).map_err(disk);
+    Ok(parallel::map(wanted, lacks)?.into_iter().flatten().collect())
 }
 
 /// Fails when stopping was asked for.
