@@ -17,7 +17,7 @@ use jiff::Timestamp;
 
 /// List past deployments, newest first.
 ///
-/// Shows every attempt, how it ended, how long it took, who asked for it, what it brought and what stopped
+/// Shows every deployment that was begun, how it ended, how long it took, who asked for it, what it brought and what stopped
 /// it. For a named environment its hosts are asked first, so that other people's deployments are there too;
 /// otherwise it is what this machine knows. A narrow terminal leaves columns out. `cutover logs DEPLOYMENT` tells the whole story of one.
 ///
