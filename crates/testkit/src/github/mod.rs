@@ -112,6 +112,16 @@ impl FakeGitHub {
         held(&self.shared.state).refused.insert(permission);
     }
 
+    /// Knows a further token: a job's, which may what these permissions say (`checks`, and whether that is to write), and nothing else.
+    pub fn grant(&self, token: &str, rights: impl IntoIterator<Item = (String, bool)>) {
+        held(&self.shared.state).granted.insert(token.to_owned(), rights.into_iter().collect());
+    }
+
+    /// Does not know a job's token any more.
+    pub fn revoke(&self, token: &str) {
+        held(&self.shared.state).granted.remove(token);
+    }
+
     /// Refuses each annotation at this line, with the whole request that it stands in.
     pub fn refuse_annotation_at(&self, line: u64) {
         held(&self.shared.state).refused_line = Some(line);
@@ -140,6 +150,16 @@ impl FakeGitHub {
     /// Opens a pull request.
     pub fn open_pull(&self, number: u64, owner: &str, branch: &str, sha: &str) {
         held(&self.shared.state).open_pull(number, owner, branch, sha);
+    }
+
+    /// Pushes to the branch of an open pull request.
+    pub fn push_pull(&self, number: u64, sha: &str) {
+        held(&self.shared.state).push_pull(number, sha);
+    }
+
+    /// Merges a pull request, as this commit.
+    pub fn merge_pull(&self, number: u64, sha: &str) {
+        held(&self.shared.state).merge_pull(number, sha);
     }
 
     /// The check runs, as GitHub shows them, each with all its annotations under `annotations`.

@@ -2,7 +2,7 @@
 
 use super::http::{Received, Reply};
 use super::objects::{check_run, deployment, deployment_status, status};
-use super::state::{Deployment, LOGIN, Limits, State};
+use super::state::{Deployment, LOGIN, Limits, Rights, State};
 use serde_json::{Value, json};
 
 const CONCLUSIONS: [&str; 8] =
@@ -30,6 +30,7 @@ pub(super) fn answer(state: &mut State, request: &Received) -> Reply {
             found(state.check_runs.iter().find(|run| has_id(run, id)).map(without_annotations))
         }
         ("GET", ["commits", sha, "check-runs"]) => list_check_runs(state, sha, &page),
+        ("GET", ["commits", sha, "pulls"]) => page.list(pulls_of(state, sha)),
         (_, ["issues", ..]) => answer_comments(state, request, &parts, &page),
         ("GET", ["deployments"]) => page.list(deployments(state, &page)),
         ("POST", ["deployments"]) => permitted(state, "deployments", |state| make_deployment(state, &request.body)),
@@ -68,21 +69,46 @@ fn refused(state: &State, request: &Received) -> Option<Reply> {
     if request.header("user-agent").is_none_or(str::is_empty) {
         return Some(Reply::refusal(403, "Request forbidden by administrative rules."));
     }
-    let known = [format!("Bearer {}", state.token), format!("token {}", state.token)];
-    if !request.header("authorization").is_some_and(|value| known.iter().any(|known| known == value)) {
+    let token = request.header("authorization").and_then(|value| value.split_once(' '));
+    let token = token.filter(|(kind, _)| ["Bearer", "token"].contains(kind)).map_or("", |(_, token)| token);
+    let rights = state.granted.get(token);
+    if rights.is_none() && token != state.token {
         return Some(Reply::refusal(401, "Bad credentials"));
+    }
+    if let Some(refusal) = rights.and_then(|rights| beyond(rights, request)) {
+        return Some(refusal);
     }
     let version = request.header("x-github-api-version").unwrap_or("2022-11-28");
     (version != "2022-11-28").then(|| Reply::refusal(400, "The API version is not supported"))
+}
+
+/// What a job's token may not, in a repository that not everybody may read.
+fn beyond(rights: &Rights, request: &Received) -> Option<Reply> {
+    let path = request.path.split('?').next().unwrap_or_default();
+    let parts: Vec<&str> = path.strip_prefix("/repos/shop/app/")?.split('/').collect();
+    let permission = match parts.as_slice() {
+        ["statuses", ..] | ["commits", _, "statuses"] => "statuses",
+        ["check-runs", ..] | ["commits", _, "check-runs"] => "checks",
+        ["deployments", ..] => "deployments",
+        ["issues" | "pulls", ..] | ["commits", _, "pulls"] => "pull-requests",
+        _ => return None,
+    };
+    let writes = request.method != "GET";
+    let may = rights.get(permission).is_some_and(|may_write| *may_write || !writes);
+    (!may).then(|| lacking(permission, if writes { "write" } else { "read" }))
+}
+
+fn lacking(permission: &str, access: &str) -> Reply {
+    let mut reply = Reply::refusal(403, "Resource not accessible by integration");
+    reply.headers.push(("x-accepted-github-permissions", format!("{}={access}", permission.replace('-', "_"))));
+    reply
 }
 
 fn permitted(state: &mut State, permission: &str, act: impl FnOnce(&mut State) -> Reply) -> Reply {
     if !state.refused.contains(permission) {
         return act(state);
     }
-    let mut reply = Reply::refusal(403, "Resource not accessible by integration");
-    reply.headers.push(("x-accepted-github-permissions", format!("{}=write", permission.replace('-', "_"))));
-    reply
+    lacking(permission, "write")
 }
 
 fn not_found() -> Reply {
@@ -299,8 +325,18 @@ fn tell_deployment(state: &mut State, id: &str, asked: &Value) -> Reply {
 
 fn pulls(state: &State, page: &Page) -> Vec<Value> {
     let head = page.value("head");
-    let fits = |pull: &&Value| head.as_ref().is_none_or(|head| pull["head"]["label"] == **head);
+    let wanted = page.value("state").unwrap_or_else(|| "open".to_owned());
+    let fits = |pull: &&Value| {
+        head.as_ref().is_none_or(|head| pull["head"]["label"] == **head)
+            && (wanted == "all" || pull["state"] == *wanted)
+    };
     state.pulls.iter().filter(fits).cloned().collect()
+}
+
+/// The pull request that a commit was merged with, or those that are open with it.
+fn pulls_of(state: &State, sha: &str) -> Vec<Value> {
+    let has = |pull: &&Value| pull["merge_commit_sha"] == sha || pull["head"]["sha"] == sha;
+    state.pulls.iter().filter(has).cloned().collect()
 }
 
 /// A page of a list, as its query asks for it.

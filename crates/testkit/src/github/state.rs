@@ -2,7 +2,7 @@
 
 use super::objects::{comment, pull};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Whom the token speaks for.
 pub const LOGIN: &str = "github-actions[bot]";
@@ -36,8 +36,13 @@ pub(super) struct Deployment {
     pub(super) statuses: Vec<Value>,
 }
 
+/// What a job's token may: each permission, and whether it is to write.
+pub(super) type Rights = BTreeMap<String, bool>;
+
 pub(super) struct State {
     pub(super) token: String,
+    /// What tokens of jobs may: a permission, and whether that is to write.
+    pub(super) granted: BTreeMap<String, Rights>,
     pub(super) refused: BTreeSet<&'static str>,
     /// The line at which no annotation is taken.
     pub(super) refused_line: Option<u64>,
@@ -56,6 +61,7 @@ impl State {
         assert!(token.len() >= TOKEN_BYTES_MIN, "a token that short is not masked");
         Self {
             token: token.to_owned(),
+            granted: BTreeMap::new(),
             refused: BTreeSet::new(),
             refused_line: None,
             overlooked_count: 0,
@@ -87,6 +93,20 @@ impl State {
 
     pub(super) fn open_pull(&mut self, number: u64, owner: &str, branch: &str, sha: &str) {
         self.pulls.push(pull(number, owner, branch, sha));
+    }
+
+    pub(super) fn push_pull(&mut self, number: u64, sha: &str) {
+        let pull = self.pulls.iter_mut().find(|pull| pull["number"] == number).expect("it was opened");
+        pull["head"]["sha"] = sha.into();
+    }
+
+    /// Merges a pull request as this commit.
+    pub(super) fn merge_pull(&mut self, number: u64, sha: &str) {
+        let merged = self.pulls.iter_mut().find(|pull| pull["number"] == number).expect("it was opened");
+        merged["state"] = "closed".into();
+        merged["closed_at"] = super::objects::WHEN.into();
+        merged["merged_at"] = super::objects::WHEN.into();
+        merged["merge_commit_sha"] = sha.into();
     }
 
     pub(super) fn deployments_told(&self) -> Vec<(String, String, Vec<String>)> {

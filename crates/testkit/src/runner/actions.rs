@@ -43,7 +43,12 @@ impl Machine<'_> {
         let work = self.work();
         let mut steps: Vec<Vec<&str>> = vec![vec!["init", "--quiet"], vec!["remote", "add", "origin", &origin]];
         match whole {
-            true => steps.push(vec!["fetch", "--quiet", "--tags", "origin", "+refs/heads/*:refs/remotes/origin/*"]),
+            true => {
+                let all = ["fetch", "--quiet", "--tags", "origin", "+refs/heads/*:refs/remotes/origin/*"];
+                // The merge of a pull request is on no branch.
+                let is_commit = wanted.len() == COMMIT_LENGTH;
+                steps.push(all.into_iter().chain(is_commit.then_some(wanted)).collect());
+            }
             false => steps.push(vec!["fetch", "--quiet", "--depth=1", "origin", wanted]),
         }
         let branch = format!("origin/{wanted}");
