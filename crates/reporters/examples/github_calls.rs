@@ -38,6 +38,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         pull::with_head(&client, owner, "feature/#1?x=y", &commit)?;
     }
     pull::head(&client, 7)?;
+    pull::merged_as(&client, &commit)?;
     let survived = client.survived();
     println!("{} requests, {} of them in trouble", survived.request_count, survived.trouble_count);
     Ok(())

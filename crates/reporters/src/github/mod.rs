@@ -20,4 +20,4 @@ pub use client::{Access, Client, Survived};
 pub use fault::Fault;
 pub use names::{CommitId, InvalidName, Repository, login};
 pub use patience::{Pace, Patience, RealPace};
-pub use teller::{DeploymentTeller, Stage};
+pub use teller::{DeploymentTeller, JudgedPull, Stage};

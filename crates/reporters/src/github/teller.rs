@@ -5,6 +5,7 @@ use super::comment::{self, Place, Section};
 use super::deployment::{DeploymentNumber, State, Wish, begin, deactivate_predecessors, tell};
 use super::fault::Fault;
 use super::names::{CommitId, login};
+use super::pull;
 use crate::markdown::markup;
 use crate::{Reporter, duration};
 use cutover_core::event::Event;
@@ -21,8 +22,19 @@ pub struct Stage {
     pub log_url: String,
     /// Where what is deployed can be seen.
     pub environment_url: Option<String>,
-    /// The pull request that the run is about, and the commits that stand for it.
-    pub pull: Option<(u64, Vec<CommitId>)>,
+    /// The pull request that the run is about. None: the one that was merged as what is deployed, if there is one.
+    pub pull: Option<JudgedPull>,
+}
+
+/// A pull request that a run is about.
+#[derive(Debug, Clone)]
+pub struct JudgedPull {
+    /// Its number.
+    pub number: u64,
+    /// Its last commit, which people know.
+    pub head: CommitId,
+    /// What GitHub made of that and the branch that it is to be merged into, which people do not see.
+    pub merge: CommitId,
 }
 
 /// Tells GitHub. What it does not take is a warning to whoever started the deployment.
@@ -57,7 +69,7 @@ impl DeploymentTeller {
         if plan.kind == PlanKind::Restart || plan.commit.is_empty() {
             return;
         }
-        let began = wish(plan).and_then(|(commit, description)| {
+        let began = self.wish(plan).and_then(|(commit, description)| {
             let id = plan.deployment.to_string();
             let wish = wish_of(plan, &commit, &description, &id);
             let number = begin(&self.client, &wish, is_resumed).map_err(|fault| fault.to_string())?;
@@ -91,7 +103,7 @@ impl DeploymentTeller {
         if state != State::Success {
             return Ok(());
         }
-        let (commit, description) = wish(plan)?;
+        let (commit, description) = self.wish(plan)?;
         let id = plan.deployment.to_string();
         let wish = wish_of(plan, &commit, &description, &id);
         let told = deactivate_predecessors(&self.client, &wish, number, &self.stage.log_url);
@@ -104,14 +116,41 @@ impl DeploymentTeller {
     }
 
     fn comment(&self, plan: &Plan, state: State, words: &str) -> Result<(), Fault> {
-        let Some((pull, commits)) = &self.stage.pull else { return Ok(()) };
-        if !commits.iter().any(|commit| commit.to_string() == plan.commit) {
-            return Ok(());
-        }
-        let section = section(plan, state, words, &self.stage);
+        let Ok(commit) = self.shown(plan) else { return Ok(()) };
+        let Some(pull) = self.pull(plan, &commit)? else { return Ok(()) };
+        let section = section(plan, &commit, state, words, &self.stage);
         let login = login(&self.client)?;
-        let place = Place { pull: *pull, project: plan.project.as_str(), login: &login };
+        let place = Place { pull, project: plan.project.as_str(), login: &login };
         comment::keep(&self.client, place, &section).map(drop)
+    }
+
+    /// The pull request whose comment tells of it: the one that the run is about, where its own commit is deployed, or the one
+    /// that was merged as what is deployed. A way back is told where it is asked for.
+    fn pull(&self, plan: &Plan, commit: &CommitId) -> Result<Option<u64>, Fault> {
+        match &self.stage.pull {
+            Some(pull) => Ok((*commit == pull.head).then_some(pull.number)),
+            None if plan.kind == PlanKind::Deploy => pull::merged_as(&self.client, commit),
+            None => Ok(None),
+        }
+    }
+
+    /// The commit that it is told at: GitHub runs the merge of a pull request, and shows what is said of its head.
+    fn shown(&self, plan: &Plan) -> Result<CommitId, String> {
+        let commit: CommitId =
+            plan.commit.parse().map_err(|error| format!("GitHub is not told of the deployment: {error}"))?;
+        let pull = self.stage.pull.as_ref().filter(|pull| pull.merge == commit);
+        Ok(pull.map_or(commit, |pull| pull.head.clone()))
+    }
+
+    /// The commit and the description of what a plan brings live.
+    fn wish(&self, plan: &Plan) -> Result<(CommitId, String), String> {
+        let verb = match plan.kind {
+            PlanKind::Deploy => "deploy",
+            PlanKind::Rollback => "roll back to",
+            PlanKind::Restart => "restart",
+        };
+        let dirty = if plan.dirty { ", with uncommitted changes" } else { "" };
+        Ok((self.shown(plan)?, format!("{verb} {}{dirty}", plan.release)))
     }
 
     fn warn(&self, why: &str) {
@@ -156,18 +195,6 @@ impl Reporter for DeploymentTeller {
     }
 }
 
-/// The commit and the description of what a plan brings live.
-fn wish(plan: &Plan) -> Result<(CommitId, String), String> {
-    let commit = plan.commit.parse().map_err(|error| format!("GitHub is not told of the deployment: {error}"))?;
-    let verb = match plan.kind {
-        PlanKind::Deploy => "deploy",
-        PlanKind::Rollback => "roll back to",
-        PlanKind::Restart => "restart",
-    };
-    let dirty = if plan.dirty { ", with uncommitted changes" } else { "" };
-    Ok((commit, format!("{verb} {}{dirty}", plan.release)))
-}
-
 fn wish_of<'a>(plan: &'a Plan, commit: &'a CommitId, description: &'a str, id: &'a str) -> Wish<'a> {
     Wish { commit, environment: plan.environment.as_str(), project: plan.project.as_str(), id, description }
 }
@@ -183,11 +210,11 @@ fn ended(plan: &Plan, outcome: Option<DeploymentOutcome>, took: &str) -> (State,
     }
 }
 
-fn section(plan: &Plan, state: State, words: &str, stage: &Stage) -> Section {
+fn section(plan: &Plan, commit: &CommitId, state: State, words: &str, stage: &Stage) -> Section {
     let mark = if state == State::Success { "✓" } else { "✗" };
     let environment = plan.environment.as_str();
     let link = stage.environment_url.as_ref().map(|url| format!(" · [Open]({url})")).unwrap_or_default();
-    let commit: String = plan.commit.chars().take(7).collect();
+    let commit = commit.short();
     let dirty = if plan.dirty { " with uncommitted changes" } else { "" };
     let text = format!(
         "**{}**: {mark} {}\n\n`{commit}`{dirty} {} · [Logs]({}){link}",
