@@ -1,6 +1,7 @@
 //! From pull request to production, and back.
 
 use crate::team::{LOUNGE, TEST, Team};
+use serde_json::json;
 use std::thread;
 
 /// How a run ends whose change passed and was deployed by this job.
@@ -67,6 +68,7 @@ fn a_change_goes_to_the_test_channel_and_to_people_and_one_that_breaks_there_com
     assert!(described.starts_with("rolled back after ") && described.ends_with(" is live and healthy"), "{status}");
     let comment = team.comment(8);
     assert!(comment.contains("**test**: ✓ ") && comment.contains("**production**: ✗ rolled back after "), "{comment}");
+    assert!(comment.contains("not healthy within 6s: ") && comment.contains("Connection refused"), "{comment}");
     assert_eq!(team.comment(7).matches("**production**: ✓ ").count(), 1);
 }
 
@@ -102,10 +104,22 @@ fn two_merges_at_once_queue_and_both_are_deployed_in_their_order() {
     }
     let subjects = team.history(LOUNGE).iter().map(|one| one["subject"].clone()).collect::<Vec<_>>();
     assert_eq!(subjects, ["Merge pull request #7 from VERSION", "Merge pull request #8 from motd.txt"]);
-    let replaced = (first.commit, "in_progress success inactive".to_owned());
+    let first = first.commit;
+    let replaced = (first.clone(), "in_progress success inactive".to_owned());
     assert_eq!(team.deployments(LOUNGE), [replaced, (second.commit, "in_progress success".to_owned())]);
     assert_eq!(team.greet(LOUNGE).0, "2");
     for pull in [7, 8] {
         assert!(team.comment(pull).contains("**production**: ✓ "), "{}", team.comment(pull));
     }
+
+    // What somebody takes back by hand is a deployment of what was before, with a reason.
+    let back = team.runner.dispatch("main", json!({ "environment": "production", "reason": "it is rude" }));
+    let run = team.runner.run(".github/workflows/cutover-rollback.yml", &back);
+    assert_eq!(run.told(), "rollback-production: success\nrollback-test: skipped\n", "{}", run.log());
+    let commits = team.deployments(LOUNGE).into_iter().map(|(commit, states)| (commit == first, states));
+    let replaced = "in_progress success inactive".to_owned();
+    let states = [(true, replaced.clone()), (false, replaced), (true, "in_progress success".to_owned())];
+    assert_eq!(commits.collect::<Vec<_>>(), states);
+    let last = team.history(LOUNGE).pop().unwrap();
+    assert_eq!(last["reason"], format!("it is rude (https://github.com/shop/app/actions/runs/{})", run.number));
 }

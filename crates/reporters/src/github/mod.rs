@@ -8,6 +8,7 @@ pub mod check_run;
 mod client;
 pub mod comment;
 pub mod deployment;
+mod failure;
 mod fault;
 mod names;
 mod patience;

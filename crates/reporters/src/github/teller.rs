@@ -3,6 +3,7 @@
 use super::client::Client;
 use super::comment::{self, Place, Section};
 use super::deployment::{DeploymentNumber, State, Wish, begin, deactivate_predecessors, tell};
+use super::failure::FirstFailure;
 use super::fault::Fault;
 use super::names::{CommitId, login};
 use super::pull;
@@ -43,6 +44,7 @@ pub struct DeploymentTeller {
     stage: Stage,
     warnings: Sender<String>,
     begun: Vec<Begun>,
+    failure: FirstFailure,
 }
 
 /// A deployment that was begun here.
@@ -57,7 +59,7 @@ struct Begun {
 impl DeploymentTeller {
     /// Tells through this client, and warns through `warnings`.
     pub fn new(client: Client, stage: Stage, warnings: Sender<String>) -> Self {
-        Self { client, stage, warnings, begun: Vec::new() }
+        Self { client, stage, warnings, begun: Vec::new(), failure: FirstFailure::default() }
     }
 
     fn begin(&mut self, plan: &Plan, is_resumed: bool) {
@@ -118,7 +120,8 @@ impl DeploymentTeller {
     fn comment(&self, plan: &Plan, state: State, words: &str) -> Result<(), Fault> {
         let Ok(commit) = self.shown(plan) else { return Ok(()) };
         let Some(pull) = self.pull(plan, &commit)? else { return Ok(()) };
-        let section = section(plan, &commit, state, words, &self.stage);
+        let why = if state == State::Success { String::new() } else { self.failure.told() };
+        let section = section(plan, &commit, state, words, (&self.stage, &why));
         let login = login(&self.client)?;
         let place = Place { pull, project: plan.project.as_str(), login: &login };
         comment::keep(&self.client, place, &section).map(drop)
@@ -173,6 +176,7 @@ impl Drop for DeploymentTeller {
 impl Reporter for DeploymentTeller {
     /// Tells how a deployment begins and how it ends; what lies between is in the run's log.
     fn tell(&mut self, event: &Event) -> io::Result<()> {
+        self.failure.hear(event);
         match event {
             Event::Began { plan, resumed, .. } => self.begin(plan, *resumed),
             Event::OnHost { happened, .. } => {
@@ -210,17 +214,18 @@ fn ended(plan: &Plan, outcome: Option<DeploymentOutcome>, took: &str) -> (State,
     }
 }
 
-fn section(plan: &Plan, commit: &CommitId, state: State, words: &str, stage: &Stage) -> Section {
+fn section(plan: &Plan, commit: &CommitId, state: State, words: &str, (stage, why): (&Stage, &str)) -> Section {
     let mark = if state == State::Success { "✓" } else { "✗" };
     let environment = plan.environment.as_str();
     let link = stage.environment_url.as_ref().map(|url| format!(" · [Open]({url})")).unwrap_or_default();
+    // The subject of a merge that GitHub made names two hashes, and nothing that anybody knows.
+    let subject = if commit.to_string() == plan.commit { format!(" {}", markup(&plan.subject)) } else { String::new() };
     let commit = commit.short();
     let dirty = if plan.dirty { " with uncommitted changes" } else { "" };
     let text = format!(
-        "**{}**: {mark} {}\n\n`{commit}`{dirty} {} · [Logs]({}){link}",
+        "**{}**: {mark} {}{why}\n\n`{commit}`{dirty}{subject} · [Logs]({}){link}",
         markup(environment),
         markup(words),
-        markup(&plan.subject),
         stage.log_url,
     );
     Section::new(&format!("deploy {environment}"), &text)

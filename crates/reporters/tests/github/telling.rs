@@ -2,8 +2,10 @@
 
 use crate::support::{World, commit};
 use cutover_core::event::Event;
+use cutover_core::journal::{Entry, Record};
 use cutover_core::next::DeploymentOutcome;
-use cutover_core::plan::{Plan, PlanKind};
+use cutover_core::plan::{Plan, PlanKind, StepId};
+use cutover_core::target::Failure;
 use cutover_reporters::Reporter;
 use cutover_reporters::github::comment::{self, Place, Section};
 use cutover_reporters::github::{DeploymentTeller, JudgedPull, Stage};
@@ -108,8 +110,8 @@ fn a_pull_request_s_own_commit_is_told_in_its_comment_beside_the_checks() {
         assert!(body.contains(words), "{words} in {body}");
     }
     assert!(!body.contains("@more") && !body.contains("#1"), "{body}");
-    // What ran is the merge; people know the head.
-    assert!(body.contains("`bbbbbbb`"), "{body}");
+    // What ran is the merge; people know the head, and not what GitHub calls the merge.
+    assert!(body.contains("`bbbbbbb`") && !body.contains("Sell"), "{body}");
     assert_eq!(world.github.deployments()[0].1, "b".repeat(40));
 }
 
@@ -129,6 +131,36 @@ fn what_was_merged_is_told_where_it_was_asked_for() {
         assert!(comments.len() == 1 && comments[0].1.contains(words), "{comments:?}");
         assert_eq!((world.github.deployments()[0].1.clone(), warnings.try_iter().count()), ("a".repeat(40), 0));
     }
+}
+
+#[test]
+fn who_reads_a_comment_is_told_why_and_what_was_said_last() {
+    let failed = |message: &str| {
+        let error = Failure { excerpt: "lost @server <b>\n".to_owned(), ..Failure::new(message) };
+        let entry = Entry::Failed { step: StepId(3), error };
+        Event::Recorded { record: Record { seq: 7, at: minute(1), host: None, entry } }
+    };
+    let world = World::new();
+    world.github.open_pull(7, "shop", "topic", &"b".repeat(40));
+    world.github.merge_pull(7, &"a".repeat(40));
+    let (mut teller, _warnings) = teller(&world, &[]);
+    // Given something that failed before, and was taken back first,
+    teller.tell(&on("web-1", resumed(UNFINISHED))).unwrap();
+    teller.tell(&on("web-1", failed("a matter of yesterday"))).unwrap();
+    // when this fails on one host after the other,
+    for host in ["web-1", "web-2"] {
+        teller.tell(&on(host, began(ID, PlanKind::Deploy))).unwrap();
+    }
+    teller.tell(&on("web-2", failed("not healthy within 6s: *no* answer"))).unwrap();
+    teller.tell(&on("web-1", failed("told to stop"))).unwrap();
+    let outcome = Some(DeploymentOutcome::RolledBack);
+    teller.tell(&Event::FleetEnded { outcome, at: minute(1), elapsed_ms: 3_200 }).unwrap();
+
+    let comment = &world.github.comments(7)[0].1;
+    let why = "web-2: not healthy within 6s: &#42;no&#42; answer\n<details><summary>What was said last</summary>\n\
+               <pre>lost &#64;&#8203;server &lt;b&gt;</pre></details>\n\n`aaaaaaa`";
+    assert!(comment.contains(why), "{comment}");
+    assert!(!comment.contains("yesterday") && !comment.contains("told to stop"), "{comment}");
 }
 
 #[test]
