@@ -2,6 +2,7 @@
 
 use super::http::{Received, Reply};
 use super::objects::{check_run, deployment, deployment_status, status};
+use super::releases;
 use super::state::{Deployment, LOGIN, Limits, State};
 use serde_json::{Value, json};
 
@@ -45,7 +46,7 @@ pub(super) fn answer(state: &mut State, request: &Received) -> Reply {
                 .cloned(),
         ),
         ("GET", ["pulls"]) => page.list(pulls(state, &page)),
-        _ => not_found(),
+        _ => releases::answer(state, request, &parts, &page).unwrap_or_else(not_found),
     }
 }
 
@@ -76,7 +77,7 @@ fn refused(state: &State, request: &Received) -> Option<Reply> {
     (version != "2022-11-28").then(|| Reply::refusal(400, "The API version is not supported"))
 }
 
-fn permitted(state: &mut State, permission: &str, act: impl FnOnce(&mut State) -> Reply) -> Reply {
+pub(super) fn permitted(state: &mut State, permission: &str, act: impl FnOnce(&mut State) -> Reply) -> Reply {
     if !state.refused.contains(permission) {
         return act(state);
     }
@@ -85,15 +86,15 @@ fn permitted(state: &mut State, permission: &str, act: impl FnOnce(&mut State) -
     reply
 }
 
-fn not_found() -> Reply {
+pub(super) fn not_found() -> Reply {
     Reply::refusal(404, "Not Found")
 }
 
-fn found(value: Option<Value>) -> Reply {
+pub(super) fn found(value: Option<Value>) -> Reply {
     value.map_or_else(not_found, |value| Reply::ok(200, value))
 }
 
-fn invalid(message: &str) -> Reply {
+pub(super) fn invalid(message: &str) -> Reply {
     Reply::ok(
         422,
         json!({ "message": "Validation Failed", "documentation_url": "https://docs.github.com/rest",
@@ -304,7 +305,7 @@ fn pulls(state: &State, page: &Page) -> Vec<Value> {
 }
 
 /// A page of a list, as its query asks for it.
-struct Page {
+pub(super) struct Page {
     path: String,
     host: String,
     query: Vec<(String, String)>,
@@ -318,7 +319,7 @@ impl Page {
         Self { path, host: request.header("host").unwrap_or_default().to_owned(), query }
     }
 
-    fn value(&self, name: &str) -> Option<String> {
+    pub(super) fn value(&self, name: &str) -> Option<String> {
         self.query.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
     }
 
@@ -326,7 +327,7 @@ impl Page {
         self.value(name).and_then(|value| value.parse().ok()).unwrap_or(otherwise).max(1)
     }
 
-    fn list(&self, all: Vec<Value>) -> Reply {
+    pub(super) fn list(&self, all: Vec<Value>) -> Reply {
         let (size, number) = (self.number("per_page", 30).min(100), self.number("page", 1));
         let is_more = all.len() > size * number;
         let page: Vec<Value> = all.into_iter().skip(size * (number - 1)).take(size).collect();
@@ -341,7 +342,7 @@ impl Page {
     }
 }
 
-fn decoded(value: &str) -> String {
+pub(super) fn decoded(value: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = value.bytes();
     while let Some(byte) = rest.next() {
@@ -361,7 +362,7 @@ fn newest(all: &[Value], fits: impl Fn(&Value) -> bool) -> Vec<Value> {
     all.iter().rev().filter(|one| fits(one)).cloned().collect()
 }
 
-fn has_id(value: &Value, id: &str) -> bool {
+pub(super) fn has_id(value: &Value, id: &str) -> bool {
     value["id"].as_u64().is_some_and(|known| known.to_string() == id)
 }
 
@@ -369,7 +370,7 @@ fn ends_with(value: &Value, end: &str) -> bool {
     value.as_str().is_some_and(|text| text.ends_with(end))
 }
 
-fn text<'v>(value: &'v Value, name: &str) -> &'v str {
+pub(super) fn text<'v>(value: &'v Value, name: &str) -> &'v str {
     value.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 

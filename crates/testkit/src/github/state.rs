@@ -1,6 +1,7 @@
 //! What the fake remembers.
 
 use super::objects::{comment, pull};
+use super::releases::Releases;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -22,6 +23,8 @@ impl Limits {
     pub const ANNOTATIONS: usize = 50;
     /// Characters of a description.
     pub const DESCRIPTION: usize = 140;
+    /// Characters of a release's text.
+    pub const RELEASE: usize = 125_000;
 }
 
 /// A comment, and on which pull request it stands.
@@ -48,6 +51,7 @@ pub(super) struct State {
     pub(super) statuses: Vec<Value>,
     pub(super) deployments: Vec<Deployment>,
     pub(super) pulls: Vec<Value>,
+    pub(super) releases: Releases,
     last_id: u64,
 }
 
@@ -64,6 +68,7 @@ impl State {
             statuses: Vec::new(),
             deployments: Vec::new(),
             pulls: Vec::new(),
+            releases: Releases::default(),
             last_id: 1_000,
         }
     }
