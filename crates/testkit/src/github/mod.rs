@@ -95,6 +95,11 @@ impl FakeGitHub {
         Ok(Self { address, shared, ended, listener: Some(listener) })
     }
 
+    /// Has this repository instead.
+    pub fn rename(&self, repository: &str) {
+        repository.clone_into(&mut held(&self.shared.state).repository);
+    }
+
     /// The API's address.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)

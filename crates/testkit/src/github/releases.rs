@@ -130,7 +130,7 @@ fn make(state: &mut State, asked: &Value, host: &str) -> Reply {
         "author": user(LOGIN), "assets": [], "created_at": WHEN, "published_at": if is_draft { Value::Null } else { WHEN.into() },
         "url": format!("{API}/releases/{id}"), "assets_url": format!("{API}/releases/{id}/assets"),
         // The port of this machine stands for the host that takes files.
-        "upload_url": format!("http://{host}/repos/shop/app/releases/{id}/assets{{?name,label}}"),
+        "upload_url": format!("http://{host}/repos/{}/releases/{id}/assets{{?name,label}}", state.repository),
         "html_url": format!("{WEB}/releases/tag/{page}"),
         "tarball_url": format!("{API}/tarball/{tag}"), "zipball_url": format!("{API}/zipball/{tag}"),
     });

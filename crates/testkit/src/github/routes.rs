@@ -16,7 +16,7 @@ pub(super) fn answer(state: &mut State, request: &Received) -> Reply {
         return refusal;
     }
     let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
-    let Some(rest) = path.strip_prefix("/repos/shop/app/") else {
+    let Some(rest) = path.strip_prefix(&format!("/repos/{}/", state.repository)) else {
         let is_user = path == "/user";
         return if is_user { Reply::refusal(403, "Resource not accessible by integration") } else { not_found() };
     };

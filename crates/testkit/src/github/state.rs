@@ -41,6 +41,8 @@ pub(super) struct Deployment {
 
 pub(super) struct State {
     pub(super) token: String,
+    /// The repository that it has, as paths name it.
+    pub(super) repository: String,
     pub(super) refused: BTreeSet<&'static str>,
     /// The line at which no annotation is taken.
     pub(super) refused_line: Option<u64>,
@@ -60,6 +62,7 @@ impl State {
         assert!(token.len() >= TOKEN_BYTES_MIN, "a token that short is not masked");
         Self {
             token: token.to_owned(),
+            repository: "shop/app".to_owned(),
             refused: BTreeSet::new(),
             refused_line: None,
             overlooked_count: 0,
