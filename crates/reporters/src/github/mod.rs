@@ -1,4 +1,5 @@
-//! GitHub as it is spoken to by its REST API: commit statuses, check runs, one comment on a pull request, deployments.
+//! GitHub as it is spoken to by its REST API: commit statuses, check runs, one comment on a pull request, deployments,
+//! tags and releases.
 //!
 //! [`Client`] sends and is patient; the other modules know what is sent. Paths, fields and limits are those of GitHub's own
 //! description of its API, version 2022-11-28. Nothing here fails a deployment: what GitHub does not take is a [`Fault`],
@@ -13,7 +14,9 @@ mod fault;
 mod names;
 mod patience;
 pub mod pull;
+pub mod release;
 pub mod status;
+pub mod tag;
 mod teller;
 mod wire;
 

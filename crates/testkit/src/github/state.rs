@@ -1,6 +1,7 @@
 //! What the fake remembers.
 
 use super::objects::{comment, pull};
+use super::releases::Releases;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,6 +23,8 @@ impl Limits {
     pub const ANNOTATIONS: usize = 50;
     /// Characters of a description.
     pub const DESCRIPTION: usize = 140;
+    /// Characters of a release's text.
+    pub const RELEASE: usize = 125_000;
 }
 
 /// A comment, and on which pull request it stands.
@@ -43,6 +46,8 @@ pub(super) struct State {
     pub(super) token: String,
     /// What tokens of jobs may: a permission, and whether that is to write.
     pub(super) granted: BTreeMap<String, Rights>,
+    /// The repository that it has, as paths name it.
+    pub(super) repository: String,
     pub(super) refused: BTreeSet<&'static str>,
     /// The line at which no annotation is taken.
     pub(super) refused_line: Option<u64>,
@@ -53,6 +58,7 @@ pub(super) struct State {
     pub(super) statuses: Vec<Value>,
     pub(super) deployments: Vec<Deployment>,
     pub(super) pulls: Vec<Value>,
+    pub(super) releases: Releases,
     last_id: u64,
 }
 
@@ -62,6 +68,7 @@ impl State {
         Self {
             token: token.to_owned(),
             granted: BTreeMap::new(),
+            repository: "shop/app".to_owned(),
             refused: BTreeSet::new(),
             refused_line: None,
             overlooked_count: 0,
@@ -70,6 +77,7 @@ impl State {
             statuses: Vec::new(),
             deployments: Vec::new(),
             pulls: Vec::new(),
+            releases: Releases::default(),
             last_id: 1_000,
         }
     }
