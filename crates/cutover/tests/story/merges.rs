@@ -4,10 +4,10 @@ use crate::team::{LOUNGE, TEST, Team};
 use serde_json::json;
 use std::thread;
 
-/// How a run ends whose change passed and was deployed by this job.
-fn deployed(job: &str) -> [String; 4] {
-    ["build: success", "checks: success", "checks/checks: success", &format!("{job}: success")].map(str::to_owned)
-}
+/// How a pull request's run ends whose change can be tried out, and one that brings it to people.
+const TRIED: &str = "build: success\nchecks: success\nchecks/checks: success\ndeploy-test: success\n";
+const RELEASED: &str =
+    "build: success\nchecks: success\nchecks/checks: success\ndeploy-production: success\nrelease: success\n";
 
 #[test]
 fn a_change_goes_to_the_test_channel_and_to_people_and_one_that_breaks_there_comes_back_by_itself() {
@@ -16,7 +16,7 @@ fn a_change_goes_to_the_test_channel_and_to_people_and_one_that_breaks_there_com
     // A pull request is judged, and can be tried out in the test channel; people's channel knows nothing of it.
     let head = team.propose("greet", "VERSION", "2\n");
     let run = team.open_pull(7, "greet");
-    assert_eq!(run.told().lines().collect::<Vec<_>>(), deployed("deploy-test"), "{}", run.log());
+    assert_eq!(run.told(), TRIED, "{}", run.log());
     assert_eq!(team.check_runs(&head), [("cutover: bot".to_owned(), "success".to_owned())]);
     assert_eq!(team.deployments(TEST), [(head, "in_progress success".to_owned())]);
     assert_eq!(team.last_status(TEST)["environment_url"], TEST.url);
@@ -32,7 +32,7 @@ fn a_change_goes_to_the_test_channel_and_to_people_and_one_that_breaks_there_com
     // Merged, it goes to people, with the channel's own configuration and database; the pull request says so.
     let merged = team.merge(7, "greet");
     let run = team.only(&merged);
-    assert_eq!(run.told().lines().collect::<Vec<_>>(), deployed("deploy-production"), "{}", run.log());
+    assert_eq!(run.told(), RELEASED, "{}", run.log());
     assert_eq!(team.check_runs(&merged.commit), [("cutover: bot".to_owned(), "success".to_owned())]);
     assert_eq!(team.deployments(LOUNGE), [(merged.commit.clone(), "in_progress success".to_owned())]);
     assert_eq!(team.last_status(LOUNGE)["environment_url"], LOUNGE.url);
@@ -44,6 +44,12 @@ fn a_change_goes_to_the_test_channel_and_to_people_and_one_that_breaks_there_com
     assert_eq!((version.as_str(), team.configuration(LOUNGE).as_str()), ("2", "config-prod.json"));
     assert_eq!((team.databases(TEST).as_str(), team.databases(LOUNGE).as_str()), ("test.db", "prod.db"));
 
+    // It has a version now: a tag at the commit that is live, and a release with the artifact and what is new.
+    assert_eq!(team.tags(), [("v1.0.0".to_owned(), merged.commit.clone())]);
+    let release = team.github.releases().remove(0);
+    assert_eq!((&release["tag_name"], &release["assets"][0]["name"]), (&json!("v1.0.0"), &json!("bot-1.0.0.cutover")));
+    assert!(release["body"].as_str().unwrap().contains("change VERSION"), "{release}");
+
     // What breaks only where people are passes all checks and the test channel.
     let typo = team.text("config-prod.json").replace(":6789", ":6790");
     team.propose("move", "config-prod.json", &typo);
@@ -54,7 +60,11 @@ fn a_change_goes_to_the_test_channel_and_to_people_and_one_that_breaks_there_com
     let run = team.only(&broken);
 
     // It is taken back: the release before is live, and remembers whom it greeted.
-    assert_eq!((run.result.as_str(), run.jobs["deploy-production"].result.as_str()), ("failure", "failure"));
+    assert_eq!(
+        run.told(),
+        RELEASED.replace("production: success\nrelease: success", "production: failure\nrelease: skipped")
+    );
+    assert_eq!((run.result.as_str(), team.tags().len()), ("failure", 1));
     let (again, more) = team.greet(LOUNGE);
     assert_eq!(again, "2", "{}", run.log());
     assert!(more > greeted, "{more} after {greeted}");
@@ -100,14 +110,17 @@ fn two_merges_at_once_queue_and_both_are_deployed_in_their_order() {
 
     // and both are deployed, one after the other, and neither is cancelled.
     for run in [one, two] {
-        assert_eq!(run.told().lines().collect::<Vec<_>>(), deployed("deploy-production"), "{}", run.log());
+        assert_eq!(run.told(), RELEASED, "{}", run.log());
     }
     let subjects = team.history(LOUNGE).iter().map(|one| one["subject"].clone()).collect::<Vec<_>>();
     assert_eq!(subjects, ["Merge pull request #7 from VERSION", "Merge pull request #8 from motd.txt"]);
     let first = first.commit;
     let replaced = (first.clone(), "in_progress success inactive".to_owned());
-    assert_eq!(team.deployments(LOUNGE), [replaced, (second.commit, "in_progress success".to_owned())]);
+    assert_eq!(team.deployments(LOUNGE), [replaced, (second.commit.clone(), "in_progress success".to_owned())]);
     assert_eq!(team.greet(LOUNGE).0, "2");
+    let versions =
+        [("v1.0.0", &first), ("v1.1.0", &second.commit)].map(|(tag, commit)| (tag.to_owned(), commit.clone()));
+    assert_eq!(team.tags(), versions);
     for pull in [7, 8] {
         assert!(team.comment(pull).contains("**production**: ✓ "), "{}", team.comment(pull));
     }

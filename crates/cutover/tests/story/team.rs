@@ -164,7 +164,7 @@ impl Team {
     pub(crate) fn propose(&self, branch: &str, path: &str, text: &str) -> String {
         self.git(&["switch", "--quiet", "--create", branch, "main"]);
         self.write(path, text);
-        self.commit(&format!("Change {path}"))
+        self.commit(&format!("feat: change {path}"))
     }
 
     /// Opens a pull request from a branch, and runs what wants to know of it.
@@ -255,6 +255,11 @@ impl Team {
     fn there(&self, channel: Channel, script: &str) -> String {
         let Channel { user, site, .. } = channel;
         self.host.shell(user, &format!("cd -P {site}/current; {script}"))
+    }
+
+    /// The tags that releases have, with their commits, the oldest first.
+    pub(crate) fn tags(&self) -> Vec<(String, String)> {
+        self.github.tags().into_iter().map(|(name, commit, _)| (name, commit)).collect()
     }
 
     /// The text of the one comment on a pull request.

@@ -37,6 +37,7 @@ impl Machine<'_> {
 
     fn check_out(&mut self, reference: &str, whole: bool, given: &Value) -> bool {
         assert_eq!(given["persist-credentials"], false, "no token lies in the workspace");
+        self.execution.runner.take_tags();
         let origin = format!("file://{}", self.execution.runner.origin().display());
         let event = &self.execution.event;
         let wanted = if reference.is_empty() { event.commit.as_str() } else { reference };

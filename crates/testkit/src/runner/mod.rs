@@ -178,6 +178,13 @@ impl Runner {
         self.groups.await_line(group, count);
     }
 
+    /// Lets the repository have the tags that were made through GitHub's API.
+    fn take_tags(&self) {
+        for (name, commit, _) in self.github.iter().flat_map(|github| github.tags()) {
+            self.git(&["update-ref", &format!("refs/tags/{name}"), &commit]);
+        }
+    }
+
     fn workflow(&self, file: &str, event: &Event) -> Value {
         yaml(&self.git(&["show", &format!("{}:{file}", event.commit)]))
     }
