@@ -43,6 +43,8 @@ fn a_change_goes_to_the_test_channel_and_to_people_and_one_that_breaks_there_com
     let (version, greeted) = team.greet(LOUNGE);
     assert_eq!((version.as_str(), team.configuration(LOUNGE).as_str()), ("2", "config-prod.json"));
     assert_eq!((team.databases(TEST).as_str(), team.databases(LOUNGE).as_str()), ("test.db", "prod.db"));
+    // The key that pull requests deploy with opens nothing of people's channel.
+    team.cutover(&["rollback", "production"], TEST).expect(7).says(&["bot was tried"]);
 
     // It has a version now: a tag at the commit that is live, and a release with the artifact and what is new.
     assert_eq!(team.tags(), [("v1.0.0".to_owned(), merged.commit.clone())]);
@@ -71,8 +73,8 @@ fn a_change_goes_to_the_test_channel_and_to_people_and_one_that_breaks_there_com
     // Job, deployment and comment say so, and the deployment before stays the active one.
     assert!(run.jobs["deploy-production"].log.contains("Connection refused"), "{}", run.log());
     let states = team.deployments(LOUNGE);
-    let before = (merged.commit.clone(), "in_progress success".to_owned());
-    assert_eq!(states, [before, (broken.commit.clone(), "in_progress failure".to_owned())]);
+    let before = (merged.commit, "in_progress success".to_owned());
+    assert_eq!(states, [before, (broken.commit, "in_progress failure".to_owned())]);
     let status = team.last_status(LOUNGE);
     let described = status["description"].as_str().unwrap();
     assert!(described.starts_with("rolled back after ") && described.ends_with(" is live and healthy"), "{status}");
