@@ -28,6 +28,19 @@ listed("/repos/{owner}/{repo}/issues/{issue_number}/comments", (comment) => {
 listed("/repos/{owner}/{repo}/deployments", (deployment) => {
   Object.assign(deployment, { id: 0, payload: { cutover: { project: "shop", deployment: "before" } } });
 });
+listed("/repos/{owner}/{repo}/releases", (release) => {
+  Object.assign(release, { tag_name: "v1.0.0", draft: true, body: "<!-- cutover:release shop v1.0.0 -->\n" });
+});
+listed("/repos/{owner}/{repo}/releases/{release_id}/assets", (asset) => {
+  Object.assign(asset, { name: "half.cutover", state: "open" });
+});
+// Files go where the server says, and this one is on this machine.
+for (const [name, { value }] of Object.entries(document.components.examples)) {
+  const here = `http://127.0.0.1:${process.argv[3]}`;
+  for (const one of name.startsWith("release") ? [value].flat() : []) {
+    if (one.upload_url) one.upload_url = one.upload_url.replace("https://uploads.github.com", here);
+  }
+}
 writeFileSync(join(work, "document.json"), JSON.stringify(document));
 const version = JSON.parse(readFileSync(join(work, "node_modules/@octokit/openapi/package.json"), "utf8")).version;
 console.log(`@octokit/openapi ${version}: ${Object.keys(document.paths).length} paths`);
