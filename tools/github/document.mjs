@@ -12,7 +12,8 @@ for (const header of headers) {
   delete header.examples;
 }
 // Its examples of pull requests are none by its own rules.
-for (const path of ["/repos/{owner}/{repo}/pulls", "/repos/{owner}/{repo}/pulls/{pull_number}"]) {
+const pulls = ["pulls", "pulls/{pull_number}", "commits/{commit_sha}/pulls"].map((end) => `/repos/{owner}/{repo}/${end}`);
+for (const path of pulls) {
   delete document.paths[path].get.responses["200"].content["application/json"].examples;
 }
 // What it lists is ours, so that it is changed.

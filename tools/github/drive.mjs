@@ -84,6 +84,9 @@ assert.equal((await octokit.rest.repos.createDeployment({ ...wish, auto_merge: t
 const pulls = await octokit.rest.pulls.list({ ...repo, head: "stranger:topic", state: "open", per_page: 100 });
 assert.deepEqual(pulls.data.map((pull) => [pull.number, pull.head.sha]), [[7, sha]]);
 assert.equal((await octokit.rest.pulls.list({ ...repo, head: "nobody:topic" })).data.length, 0);
+const merged = await octokit.rest.repos.listPullRequestsAssociatedWithCommit({ ...repo, commit_sha: "d".repeat(40) });
+assert.deepEqual(merged.data.map((pull) => [pull.number, pull.state, pull.merge_commit_sha]), [[8, "closed", "d".repeat(40)]]);
+assert.ok(merged.data[0].merged_at);
 
 // Tags and releases.
 const tag = await octokit.rest.git.createTag({ ...repo, tag: "shop/v1.0.0", message: "shop 1.0.0", object: sha, type: "commit" });
