@@ -5,7 +5,7 @@ use crate::team::{TEST, Team};
 #[test]
 fn a_pull_request_of_a_fork_is_judged_without_secrets_and_told_by_a_run_that_runs_nothing_of_it() {
     let Some(team) = Team::new("a_pull_request_of_a_fork_is_judged_without_secrets") else { return };
-    // Given a fork with a check that looks for whatever it could take along, and a workflow that would do so,
+    // Given a fork with a check that fails where there is anything that it could take along,
     let config = team.text("cutover.toml");
     let spy = "[checks.spy]\nrun = \"! env | grep -E '^(CUTOVER_SSH_KEY|.*PASSWORD|GITHUB_TOKEN)='\"\n\n[checks.unit]";
     let head = team.propose("stolen", "cutover.toml", &config.replace("[checks.unit]", spy));
