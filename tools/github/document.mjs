@@ -12,7 +12,8 @@ for (const header of headers) {
   delete header.examples;
 }
 // Its examples of pull requests are none by its own rules.
-for (const path of ["/repos/{owner}/{repo}/pulls", "/repos/{owner}/{repo}/pulls/{pull_number}"]) {
+const pulls = ["pulls", "pulls/{pull_number}", "commits/{commit_sha}/pulls"].map((end) => `/repos/{owner}/{repo}/${end}`);
+for (const path of pulls) {
   delete document.paths[path].get.responses["200"].content["application/json"].examples;
 }
 // What it lists is ours, so that it is changed.
@@ -28,6 +29,19 @@ listed("/repos/{owner}/{repo}/issues/{issue_number}/comments", (comment) => {
 listed("/repos/{owner}/{repo}/deployments", (deployment) => {
   Object.assign(deployment, { id: 0, payload: { cutover: { project: "shop", deployment: "before" } } });
 });
+listed("/repos/{owner}/{repo}/releases", (release) => {
+  Object.assign(release, { tag_name: "v1.0.0", draft: true, body: "<!-- cutover:release shop v1.0.0 -->\n" });
+});
+listed("/repos/{owner}/{repo}/releases/{release_id}/assets", (asset) => {
+  Object.assign(asset, { name: "half.cutover", state: "open" });
+});
+// Files go where the server says, and this one is on this machine.
+for (const [name, { value }] of Object.entries(document.components.examples)) {
+  const here = `http://127.0.0.1:${process.argv[3]}`;
+  for (const one of name.startsWith("release") ? [value].flat() : []) {
+    if (one.upload_url) one.upload_url = one.upload_url.replace("https://uploads.github.com", here);
+  }
+}
 writeFileSync(join(work, "document.json"), JSON.stringify(document));
 const version = JSON.parse(readFileSync(join(work, "node_modules/@octokit/openapi/package.json"), "utf8")).version;
 console.log(`@octokit/openapi ${version}: ${Object.keys(document.paths).length} paths`);

@@ -84,6 +84,38 @@ assert.equal((await octokit.rest.repos.createDeployment({ ...wish, auto_merge: t
 const pulls = await octokit.rest.pulls.list({ ...repo, head: "stranger:topic", state: "open", per_page: 100 });
 assert.deepEqual(pulls.data.map((pull) => [pull.number, pull.head.sha]), [[7, sha]]);
 assert.equal((await octokit.rest.pulls.list({ ...repo, head: "nobody:topic" })).data.length, 0);
+const merged = await octokit.rest.repos.listPullRequestsAssociatedWithCommit({ ...repo, commit_sha: "d".repeat(40) });
+assert.deepEqual(merged.data.map((pull) => [pull.number, pull.state, pull.merge_commit_sha]), [[8, "closed", "d".repeat(40)]]);
+assert.ok(merged.data[0].merged_at);
+
+// Tags and releases.
+const tag = await octokit.rest.git.createTag({ ...repo, tag: "shop/v1.0.0", message: "shop 1.0.0", object: sha, type: "commit" });
+assert.equal(tag.status, 201);
+await refused(404, octokit.rest.git.getRef({ ...repo, ref: "tags/shop/v1.0.0" }));
+assert.equal((await octokit.rest.git.createRef({ ...repo, ref: "refs/tags/shop/v1.0.0", sha: tag.data.sha })).status, 201);
+await refused(422, octokit.rest.git.createRef({ ...repo, ref: "refs/tags/shop/v1.0.0", sha }));
+const reference = await octokit.rest.git.getRef({ ...repo, ref: "tags/shop/v1.0.0" });
+assert.deepEqual([reference.data.object.type, reference.data.object.sha], ["tag", tag.data.sha]);
+const peeled = await octokit.rest.git.getTag({ ...repo, tag_sha: tag.data.sha });
+assert.equal(peeled.data.object.sha, sha);
+const version = { ...repo, tag_name: "shop/v1.0.0", name: "shop 1.0.0", body: "new" };
+const draft = await octokit.rest.repos.createRelease({ ...version, draft: true });
+assert.equal(draft.status, 201);
+const release_id = draft.data.id;
+await refused(404, octokit.rest.repos.getReleaseByTag({ ...repo, tag: "shop/v1.0.0" }));
+assert.deepEqual((await octokit.rest.repos.listReleases(repo)).data.map((one) => one.draft), [true]);
+const file = { ...repo, release_id, name: "shop-1.0.0.cutover", data: Buffer.from("packed"), baseUrl: validated };
+const asset = await octokit.rest.repos.uploadReleaseAsset({ ...file, headers: { "content-type": "application/octet-stream" } });
+assert.deepEqual([asset.status, asset.data.state, asset.data.size], [201, "uploaded", 6]);
+await refused(422, octokit.rest.repos.uploadReleaseAsset({ ...file, headers: { "content-type": "application/octet-stream" } }));
+const shownRelease = await octokit.rest.repos.updateRelease({ ...repo, release_id, draft: false, make_latest: "legacy" });
+assert.equal(shownRelease.data.draft, false);
+const byTag = await octokit.rest.repos.getReleaseByTag({ ...repo, tag: "shop/v1.0.0" });
+assert.deepEqual(byTag.data.assets.map((one) => one.name), ["shop-1.0.0.cutover"]);
+const assets = await octokit.rest.repos.listReleaseAssets({ ...repo, release_id });
+assert.equal((await octokit.rest.repos.deleteReleaseAsset({ ...repo, asset_id: assets.data[0].id })).status, 204);
+await refused(422, octokit.rest.repos.createRelease(version));
+await refused(422, behind.rest.repos.updateRelease({ ...repo, release_id, body: "x".repeat(125_001) }));
 
 // Tokens. GitHub's document does not say of most calls that they can be refused so.
 const stranger = new Octokit({ ...request, auth: "ghs_somebody_else", baseUrl: direct });

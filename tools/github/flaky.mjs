@@ -1,5 +1,5 @@
 // Stands between our client and Prism, and hangs up on the first answer to each kind of change: so that what is asked after an
-// answer that did not come is asked, too.
+// answer that did not come is asked, too. What is looked for by a tag is not there at first, so that it is made.
 import { createServer, request } from "node:http";
 
 const [port, upstream] = process.argv.slice(2);
@@ -8,6 +8,11 @@ createServer((asked, answer) => {
   const kind = `${asked.method} ${asked.url.split("?")[0].replace(/\/\d+/g, "/N")}`;
   const isFirst = asked.method !== "GET" && !known.has(kind);
   known.add(kind);
+  if (asked.method === "GET" && /\/git\/ref\/|\/releases\/tags\//.test(kind) && !known.has(kind)) {
+    known.add(kind);
+    answer.writeHead(404, { "content-type": "application/json" });
+    return void answer.end('{"message":"Not Found"}');
+  }
   const { host, ...headers } = asked.headers;
   const sent = request(`${upstream}${asked.url}`, { method: asked.method, headers }, (got) => {
     if (isFirst) return void (got.resume(), asked.socket.destroy());

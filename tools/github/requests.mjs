@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 
 const lines = readFileSync(process.argv[2], "utf8").replace(/\u001b\[[0-9;]*m/g, "").split("\n");
-const asked = lines.map((line) => /\[HTTP SERVER\] (get|post|patch) (\S+) .*Request received/.exec(line)).filter(Boolean);
+const asked = lines.map((line) => /\[HTTP SERVER\] (get|post|put|patch|delete) (\S+) .*Request received/.exec(line)).filter(Boolean);
 const passed = lines.filter((line) => line.includes("The request passed the validation rules")).length;
 const wrong = lines.filter((line) => /violation|Request terminated with error|did not pass/i.test(line));
 const kinds = new Set(asked.map(([, method, path]) => `${method.toUpperCase()} ${path.split("?")[0].replace(/\/\d+/g, "/N").replace(/\/c{40}/, "/SHA")}`));

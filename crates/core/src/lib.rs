@@ -18,6 +18,7 @@ pub mod next;
 pub mod plan;
 pub mod probe;
 pub mod record;
+pub mod release;
 pub mod rollout;
 pub mod secret;
 pub mod store;

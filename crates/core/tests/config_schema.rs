@@ -190,6 +190,9 @@ fn completed(mut file: Value) -> Value {
         let environment = json!({ "branch": "main", "hosts": { "app": "web.example.org" } });
         file["environments"] = json!({ "production": environment, "staging": environment });
     }
+    if file.get("release").is_some() {
+        file["environments"] = json!({ "production": { "hosts": { "app": "web.example.org" } } });
+    }
     if file.get("environments").is_some() {
         file["targets"] = json!({ "app": { "host": {
             "deploy_to": "/opt/app", "service": { "unit": "app.service" } } } });

@@ -16,6 +16,7 @@ mod init;
 mod limits;
 mod output;
 mod panic;
+mod release;
 mod setup;
 mod side_by_side;
 

@@ -11,7 +11,10 @@ use cutover_core::secret::Secret;
 use cutover_reporters::github::check_run::{self, Told};
 use cutover_reporters::github::comment::{self, Place, Section};
 use cutover_reporters::github::deployment::{self, State, Wish};
-use cutover_reporters::github::{Access, Client, CommitId, Fault, Patience, RealPace, login, pull, status};
+use cutover_reporters::github::release::Attachment;
+use cutover_reporters::github::{
+    Access, Client, CommitId, Fault, Patience, RealPace, login, pull, release, status, tag,
+};
 use jiff::Timestamp;
 use std::error::Error;
 use ureq::tls::RootCerts;
@@ -38,6 +41,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         pull::with_head(&client, owner, "feature/#1?x=y", &commit)?;
     }
     pull::head(&client, 7)?;
+    pull::merged_as(&client, &commit)?;
+    releases(&client, &commit)?;
     let survived = client.survived();
     println!("{} requests, {} of them in trouble", survived.request_count, survived.trouble_count);
     Ok(())
@@ -60,6 +65,23 @@ fn checks(client: &Client, commit: &CommitId, run: &Run) -> Result<(), Fault> {
         let place = Place { pull: 7, project: "shop", login };
         comment::keep(client, place, &Section::checks("", run, "", commit, URL))?;
     }
+    Ok(())
+}
+
+fn releases(client: &Client, commit: &CommitId) -> Result<(), Box<dyn Error>> {
+    let wish = release::Wish { tag: "v1.0.0", project: "shop", title: "shop 1.0.0", body: "new", is_prerelease: false };
+    tag::make(client, wish.tag, commit, "shop 1.0.0")?;
+    tag::make(client, "shop/v1.0.0", commit, "shop 1.0.0")?;
+    release::find(client, &wish)?;
+    let release = release::draft(client, &wish)?;
+    // As large as the example that is the answer says.
+    let (file, bytes) = (std::env::temp_dir().join(format!("cutover-calls-{}", std::process::id())), 1024);
+    std::fs::write(&file, vec![b'x'; bytes])?;
+    for name in ["shop-1.0.0.cutover", "half.cutover"] {
+        release::attach(client, &release, &Attachment { name, file: &file, bytes: bytes as u64 })?;
+    }
+    std::fs::remove_file(&file)?;
+    release::publish(client, &release)?;
     Ok(())
 }
 

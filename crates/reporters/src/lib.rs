@@ -11,11 +11,13 @@ pub mod checks;
 pub mod github;
 mod json;
 mod markdown;
+mod release_notes;
 mod reporter;
 mod tee;
 mod terminal;
 
 pub use json::{JsonLines, json_line};
+pub use release_notes::ReleaseNotes;
 pub use reporter::Reporter;
 pub use tee::{THREAD_NAME, Tee};
 pub use terminal::words::{bytes, duration, log_text, one_line};

@@ -9,6 +9,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address: SocketAddr = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:4020".to_owned()).parse()?;
     let fake = FakeGitHub::listen(address, &std::env::var("GITHUB_TOKEN")?)?;
     fake.open_pull(7, "stranger", "topic", &"c".repeat(40));
+    fake.open_pull(8, "shop", "tea", &"e".repeat(40));
+    fake.merge_pull(8, &"d".repeat(40));
     println!("{}", fake.url());
     loop {
         std::thread::park();

@@ -18,6 +18,7 @@ pub(crate) fn common(config: &Config) -> Vec<String> {
         environment.is_none_or(|environment| environment.targets.is_empty())
     });
     warnings.extend(nowhere.map(|name| format!("nothing is deployed to {name}: it has no hosts")));
+    warnings.extend(unreleased(config));
     let knows_hosts = !config.ssh.host_keys.is_empty() || config.ssh.config_file.is_some();
     for (name, environment) in &config.environments {
         if is_local(environment) && config.workflows.runs_on.is_empty() {
@@ -42,6 +43,16 @@ pub(crate) fn common(config: &Config) -> Vec<String> {
         }));
     }
     warnings
+}
+
+/// What is not released by itself: only what a push deploys is.
+fn unreleased(config: &Config) -> Option<String> {
+    let name = &config.release.as_ref()?.environment;
+    let environment = config.environments.get(name)?;
+    let by_itself = environment.branch.is_some() && !environment.targets.is_empty();
+    (!by_itself).then(|| {
+        format!("nothing is deployed to {name} by a push, so nothing is released by itself: `cutover release {name}` does it")
+    })
 }
 
 /// How many seconds a job waits for the lock of an environment: half of what it has.

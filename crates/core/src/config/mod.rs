@@ -1,6 +1,6 @@
 //! `cutover.toml`: from text to a sound [`Config`], or every diagnostic at once.
 //!
-//! Each table is declared once (in `tables`, `check`, `host`, `service`, `verify`, `environment`, `rollout`, `workflows`);
+//! Each table is declared once (in `tables`, `check`, `host`, `service`, `verify`, `environment`, `rollout`, `workflows`, `release`);
 //! the decoder, the valid keys, [`json_schema`] and [`reference()`] all come from that declaration.
 //! To add a key: add a field to the model and a line to its table.
 
@@ -19,6 +19,7 @@ mod model;
 mod names;
 mod places;
 mod reach;
+mod release;
 mod rollout;
 mod schema;
 mod service;
@@ -96,10 +97,10 @@ fn decode(table: DeTable<'_>, sink: &mut Sink) -> Option<Config> {
 }
 
 fn assemble(parts: FileParts, mut merged: environment::MergedTargets) -> Config {
-    let FileParts { name, artifact, checks, targets, ssh, environments, workflows } = parts;
+    let FileParts { name, artifact, checks, targets, ssh, environments, workflows, release } = parts;
     let environments = environments.into_iter().map(|(name, parts)| {
         let targets = merged.remove(name.as_str()).unwrap_or_default();
         (name, parts.with(targets))
     });
-    Config { name, artifact, checks, targets, ssh, environments: environments.collect(), workflows }
+    Config { name, artifact, checks, targets, ssh, environments: environments.collect(), workflows, release }
 }

@@ -24,6 +24,8 @@ pub struct Config {
     pub environments: BTreeMap<EnvironmentName, EnvironmentConfig>,
     /// What a CI does.
     pub workflows: WorkflowsConfig,
+    /// How what is live gets a version, where it shall have one.
+    pub release: Option<ReleaseConfig>,
 }
 
 /// `[artifact]`: what goes into an artifact.
@@ -499,4 +501,17 @@ pub struct CutoverDownload {
     pub url: String,
     /// 64 lowercase hexadecimal digits.
     pub sha256: String,
+}
+
+/// `[release]`: how what is live gets a version, a tag and a release at GitHub.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReleaseConfig {
+    /// The environment whose good deployments are released.
+    pub environment: EnvironmentName,
+    /// The file with the version, relative to `cutover.toml`; None: conventional commits make the version.
+    pub version_file: Option<PathBuf>,
+    /// What stands before the version in a tag; `v` by default. Sound in a name of git and in a URL.
+    pub tag_prefix: String,
+    /// Whether the artifact is attached to the release at GitHub; it is by default.
+    pub attach: bool,
 }

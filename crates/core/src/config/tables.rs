@@ -8,12 +8,13 @@ use super::host_keys::{HostKey, HostPlace};
 use super::kind::{ListOf, MapOf, OneOrMore, Whole};
 use super::names::{AnyText, Check, Environment, Project, Target, UserName, VariableName, Word};
 use super::places::{GlobPattern, Host, Jumps, LocalFile, Url};
+use super::release::ReleaseTable;
 use super::rollout::RolloutTable;
 use super::sink::Sink;
 use super::table::{Reader, table};
 use super::units::{Limit, Time};
 use super::workflows::WorkflowsTable;
-use super::{ArtifactConfig, CheckConfig, HostConfig, SshConfig, TargetConfig, WorkflowsConfig};
+use super::{ArtifactConfig, CheckConfig, HostConfig, ReleaseConfig, SshConfig, TargetConfig, WorkflowsConfig};
 use crate::id::{CheckName, EnvironmentName, ProjectName, TargetName};
 use std::collections::BTreeMap;
 
@@ -26,6 +27,7 @@ pub(super) struct FileParts {
     pub(super) ssh: SshConfig,
     pub(super) environments: BTreeMap<EnvironmentName, EnvironmentParts>,
     pub(super) workflows: WorkflowsConfig,
+    pub(super) release: Option<ReleaseConfig>,
 }
 
 table! {
@@ -45,6 +47,8 @@ table! {
         environments: MapOf<Environment, EnvironmentTable>, default "{}";
         /// What a CI does.
         workflows: WorkflowsTable, default "{}";
+        /// How what is live gets a version, a tag and a release at GitHub.
+        release: ReleaseTable, optional;
     }
     check check_names,
 }
@@ -53,6 +57,7 @@ table! {
 fn check_names(file: &Reader<'_, '_>, sink: &mut Sink) {
     super::check::check_names(file, sink);
     super::workflows::check_environments(file, sink);
+    super::release::check_environment(file, sink);
 }
 
 table! {

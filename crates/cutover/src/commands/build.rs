@@ -119,7 +119,7 @@ fn with_run(context: &Context, artifact: Artifact, commit: &str, run: &Run) -> R
 }
 
 /// Writes the artifact beside the file first, so that the file is never half an artifact.
-fn export(artifacts: &ArtifactStore, artifact: &Artifact, path: &Path) -> Result<(), CommandError> {
+pub(super) fn export(artifacts: &ArtifactStore, artifact: &Artifact, path: &Path) -> Result<(), CommandError> {
     let mut partial = path.as_os_str().to_owned();
     partial.push(format!(".partial-{}", std::process::id()));
     let partial = PathBuf::from(partial);

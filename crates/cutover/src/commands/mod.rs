@@ -13,6 +13,7 @@ mod follow;
 mod github;
 mod history;
 mod init;
+mod live;
 mod lock;
 mod logs;
 mod masked;
@@ -21,6 +22,7 @@ mod packing;
 mod plan;
 mod previews;
 mod promote;
+mod release;
 mod releases;
 mod required;
 mod resume;
@@ -61,6 +63,7 @@ pub(crate) enum Command {
     Rollback(rollback::RollbackArgs),
     Resume(resume::ResumeArgs),
     Status(status::StatusArgs),
+    Release(release::ReleaseArgs),
     Releases(releases::ReleasesArgs),
     Lock(lock::LockArgs),
     App(app::AppArgs),
@@ -100,6 +103,7 @@ impl Command {
             Self::Promote(args) => Some(&args.to),
             Self::Rollback(args) => Some(&args.environment),
             Self::Resume(args) => Some(&args.environment),
+            Self::Release(args) => Some(&args.environment),
             Self::Releases(args) => Some(&args.environment),
             Self::Lock(args) => Some(&args.environment),
             Self::App(args) => Some(&args.environment),
@@ -139,6 +143,7 @@ impl Command {
             | Self::Promote(_)
             | Self::Rollback(_)
             | Self::Resume(_)
+            | Self::Release(_)
             | Self::Env(_)
             | Self::Agent(_)
             | Self::Supervise(_)
@@ -196,6 +201,7 @@ impl Command {
             Self::Rollback(args) => args.run(context),
             Self::Resume(args) => args.run(context),
             Self::Status(args) => args.run(context),
+            Self::Release(args) => args.run(context),
             Self::Releases(args) => args.run(context),
             Self::Lock(args) => args.run(context),
             Self::App(args) => args.run(context),

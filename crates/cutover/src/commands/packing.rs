@@ -95,7 +95,7 @@ pub(super) fn named(context: &Context, name: &str) -> Result<Artifact, CommandEr
     }
 }
 
-fn take_in(context: &Context, path: &Path) -> Result<Artifact, CommandError> {
+pub(super) fn take_in(context: &Context, path: &Path) -> Result<Artifact, CommandError> {
     let failed = |error: &dyn std::error::Error| {
         let cannot = format!("cannot take in {}", path.display());
         CommandError::new(ErrorKind::Failed, cannot).because(error).state("nothing was deployed")

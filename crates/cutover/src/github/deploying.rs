@@ -3,7 +3,7 @@
 use super::job::Job;
 use crate::output::Output;
 use cutover_reporters::Tee;
-use cutover_reporters::github::{DeploymentTeller, Stage};
+use cutover_reporters::github::{DeploymentTeller, JudgedPull, Stage};
 use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
@@ -24,8 +24,11 @@ impl DeploymentVoice {
             return None;
         }
         let client = job.client().inspect_err(|why| output.warn(&format!("GitHub is not told: {why}"))).ok()?;
-        // GitHub runs the merge of a pull request: what is deployed of it may be either.
-        let pull = job.pull().map(|pull| (pull.number, vec![pull.head.clone(), job.commit.clone()]));
+        let pull = job.pull().map(|pull| JudgedPull {
+            number: pull.number,
+            head: pull.head.clone(),
+            merge: job.commit.clone(),
+        });
         let stage = Stage { log_url: job.run_url, environment_url: environment_url.map(str::to_owned), pull };
         let (send, warnings) = mpsc::channel();
         let tee = Tee::new(vec![Box::new(DeploymentTeller::new(client, stage, send))]);

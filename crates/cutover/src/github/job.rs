@@ -9,8 +9,8 @@ use cutover_targets::verify::root_certs;
 use std::path::Path;
 
 /// Where GitHub itself is, unless a job says otherwise.
-const SERVER: &str = "https://github.com";
-const API: &str = "https://api.github.com";
+pub(super) const SERVER: &str = "https://github.com";
+pub(super) const API: &str = "https://api.github.com";
 
 /// A job that has a token.
 #[derive(Debug, Clone)]
@@ -127,12 +127,12 @@ impl Job {
 }
 
 /// A variable that is set to something, without the end of a line that a secret was pasted with.
-fn variable(name: &str) -> Option<String> {
+pub(super) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().map(|value| value.trim().to_owned()).filter(|value| !value.is_empty())
 }
 
 /// Whether a server's address can stand in a link.
-fn is_plain(url: &str) -> bool {
+pub(super) fn is_plain(url: &str) -> bool {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '/' | '.' | '-' | '_');
     url.starts_with("http") && url.len() < 300 && url.chars().all(is_plain)
 }

@@ -1,11 +1,13 @@
 //! What is said to GitHub from a job of its Actions: the surroundings are read here, and what comes of it is warned of.
 
+mod account;
 mod checks;
 mod deploying;
 mod event;
 mod job;
 mod report;
 
+pub(crate) use account::Account;
 pub(crate) use checks::ChecksTeller;
 pub(crate) use deploying::DeploymentVoice;
 pub(crate) use job::token;

@@ -19,6 +19,7 @@ mod init;
 mod limits;
 mod memory;
 mod promote;
+mod release;
 mod required;
 mod resume;
 mod rollback;

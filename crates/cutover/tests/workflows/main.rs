@@ -10,3 +10,4 @@ mod manual;
 mod project;
 mod pull_request;
 mod push;
+mod release;

@@ -224,7 +224,8 @@ fn where_an_approval_is_wanted_and_github_asks_nobody_nothing_is_deployed() {
     let job = &run.jobs["deploy-production"];
     assert!(job.result == "failure" && job.log.contains("GitHub asks nobody"), "{}", run.log());
     assert_eq!(project.serving(), None);
-    assert_eq!(job.permissions, json!({ "actions": "read", "contents": "read", "deployments": "write" }));
+    let rights = json!({ "actions": "read", "contents": "read", "deployments": "write", "pull-requests": "write" });
+    assert_eq!(job.permissions, rights);
 
     project.runner.variable("GITHUB_API_URL", &rules(json!([{ "type": "required_reviewers", "reviewers": [{}] }])));
     let run = project.push();
@@ -241,7 +242,8 @@ fn jobs_may_read_what_they_fetch_and_tell_what_they_do() {
     assert_eq!(may("build"), json!({ "contents": "read" }));
     let judges = json!({ "checks": "write", "contents": "read", "pull-requests": "write" });
     assert_eq!((may("checks"), may("checks/checks")), (judges.clone(), judges));
-    assert_eq!(may("deploy-production"), json!({ "contents": "read", "deployments": "write" }));
+    let deploys = json!({ "contents": "read", "deployments": "write", "pull-requests": "write" });
+    assert_eq!(may("deploy-production"), deploys);
 }
 
 #[test]

@@ -1,5 +1,9 @@
 //! The client: sends calls, is patient, and never lets the token out.
 
+mod upload;
+
+pub(super) use upload::Upload;
+
 use super::fault::Fault;
 use super::names::Repository;
 use super::patience::{Course, Heed, Pace, Patience, course, trouble_pause};
@@ -12,9 +16,10 @@ use serde_json::Value;
 use std::io::Read;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-use ureq::http::{HeaderMap, Request, Uri};
+use ureq::http::request::Builder;
+use ureq::http::{HeaderMap, Request, Response, Uri};
 use ureq::tls::{RootCerts, TlsConfig};
-use ureq::{Agent, Proxy, Timeout};
+use ureq::{Agent, Body, Proxy, Timeout};
 
 /// The version of the API that is spoken.
 const API_VERSION: &str = "2022-11-28";
@@ -210,7 +215,7 @@ impl Client {
     }
 
     /// Pauses, unless that is more than there is patience for.
-    fn bear(&self, attempt: u32, pause: Duration, fault: Fault) -> Result<(), Fault> {
+    pub(super) fn bear(&self, attempt: u32, pause: Duration, fault: Fault) -> Result<(), Fault> {
         let mut survived = self.survived.lock().unwrap_or_else(PoisonError::into_inner);
         let spent = survived.spent.saturating_add(pause);
         if attempt >= self.patience.attempt_count || spent > self.patience.total {
@@ -223,7 +228,11 @@ impl Client {
     }
 
     fn hear(&self, call: &Call, attempt: u32) -> Heard {
-        let raw = match self.exchange(call) {
+        self.judge(call, attempt, self.exchange(call))
+    }
+
+    fn judge(&self, call: &Call, attempt: u32, exchanged: Result<Raw, NoAnswer>) -> Heard {
+        let raw = match exchanged {
             Ok(raw) => raw,
             Err(NoAnswer { why, may_have_landed }) => return self.trouble(call, attempt, why, may_have_landed),
         };
@@ -299,13 +308,7 @@ impl Client {
     }
 
     fn once(&self, call: &Call, path: &str) -> Result<Raw, NoAnswer> {
-        self.count(|survived| survived.request_count += 1);
-        let request = Request::builder()
-            .method(call.method)
-            .uri(format!("{}{path}", self.base))
-            .header("accept", "application/vnd.github+json, application/json;q=0.9")
-            .header("x-github-api-version", API_VERSION)
-            .header("authorization", self.authorization.expose());
+        let request = self.request(call.method, &format!("{}{path}", self.base));
         let sent = match &call.body {
             None => request.body(()).map_err(ureq::Error::from).and_then(|request| self.agent.run(request)),
             Some(body) => {
@@ -313,6 +316,22 @@ impl Client {
                 request.map_err(ureq::Error::from).and_then(|request| self.agent.run(request))
             }
         };
+        self.read(sent)
+    }
+
+    /// A request as all of ours are.
+    fn request(&self, method: &str, url: &str) -> Builder {
+        self.count(|survived| survived.request_count += 1);
+        Request::builder()
+            .method(method)
+            .uri(url)
+            .header("accept", "application/vnd.github+json, application/json;q=0.9")
+            .header("x-github-api-version", API_VERSION)
+            .header("authorization", self.authorization.expose())
+    }
+
+    /// The answer to what was sent.
+    fn read(&self, sent: Result<Response<Body>, ureq::Error>) -> Result<Raw, NoAnswer> {
         let mut response = sent.map_err(|error| self.no_answer(&error))?;
         let mut body = Vec::new();
         let read = response.body_mut().as_reader().take(ANSWER_BYTES_MAX + 1).read_to_end(&mut body);

@@ -1,4 +1,5 @@
-//! GitHub as it is spoken to by its REST API: commit statuses, check runs, one comment on a pull request, deployments.
+//! GitHub as it is spoken to by its REST API: commit statuses, check runs, one comment on a pull request, deployments,
+//! tags and releases.
 //!
 //! [`Client`] sends and is patient; the other modules know what is sent. Paths, fields and limits are those of GitHub's own
 //! description of its API, version 2022-11-28. Nothing here fails a deployment: what GitHub does not take is a [`Fault`],
@@ -8,11 +9,14 @@ pub mod check_run;
 mod client;
 pub mod comment;
 pub mod deployment;
+mod failure;
 mod fault;
 mod names;
 mod patience;
 pub mod pull;
+pub mod release;
 pub mod status;
+pub mod tag;
 mod teller;
 mod wire;
 
@@ -20,4 +24,4 @@ pub use client::{Access, Client, Survived};
 pub use fault::Fault;
 pub use names::{CommitId, InvalidName, Repository, login};
 pub use patience::{Pace, Patience, RealPace};
-pub use teller::{DeploymentTeller, Stage};
+pub use teller::{DeploymentTeller, JudgedPull, Stage};

@@ -16,6 +16,18 @@ pub fn head(client: &Client, pull: u64) -> Result<Option<CommitId>, Fault> {
     }
 }
 
+/// The pull request that was merged as this commit; None where there is none, or GitHub does not say.
+pub fn merged_as(client: &Client, commit: &CommitId) -> Result<Option<u64>, Fault> {
+    let path = client.path(&format!("commits/{commit}/pulls?per_page=100"));
+    let call = Call::get(path, "look for the pull request that was merged", "pull-requests: read");
+    // An open one has a commit that would merge it in the same place.
+    let is_it = |pull: &&Value| {
+        text(pull, "merged_at").is_some() && text(pull, "merge_commit_sha") == Some(&commit.to_string())
+    };
+    let found = client.seek(call, |page| page.as_array()?.iter().find(is_it).and_then(|pull| number(pull, "number")));
+    found.or_else(|fault| if fault.is_refusal() { Ok(None) } else { Err(fault) })
+}
+
 fn sha(pull: &Value) -> Option<CommitId> {
     text(pull.get("head")?, "sha")?.parse().ok()
 }

@@ -3,8 +3,10 @@
 use super::client::Client;
 use super::comment::{self, Place, Section};
 use super::deployment::{DeploymentNumber, State, Wish, begin, deactivate_predecessors, tell};
+use super::failure::FirstFailure;
 use super::fault::Fault;
 use super::names::{CommitId, login};
+use super::pull;
 use crate::markdown::markup;
 use crate::{Reporter, duration};
 use cutover_core::event::Event;
@@ -21,8 +23,19 @@ pub struct Stage {
     pub log_url: String,
     /// Where what is deployed can be seen.
     pub environment_url: Option<String>,
-    /// The pull request that the run is about, and the commits that stand for it.
-    pub pull: Option<(u64, Vec<CommitId>)>,
+    /// The pull request that the run is about. None: the one that was merged as what is deployed, if there is one.
+    pub pull: Option<JudgedPull>,
+}
+
+/// A pull request that a run is about.
+#[derive(Debug, Clone)]
+pub struct JudgedPull {
+    /// Its number.
+    pub number: u64,
+    /// Its last commit, which people know.
+    pub head: CommitId,
+    /// What GitHub made of that and the branch that it is to be merged into, which people do not see.
+    pub merge: CommitId,
 }
 
 /// Tells GitHub. What it does not take is a warning to whoever started the deployment.
@@ -31,6 +44,7 @@ pub struct DeploymentTeller {
     stage: Stage,
     warnings: Sender<String>,
     begun: Vec<Begun>,
+    failure: FirstFailure,
 }
 
 /// A deployment that was begun here.
@@ -45,7 +59,7 @@ struct Begun {
 impl DeploymentTeller {
     /// Tells through this client, and warns through `warnings`.
     pub fn new(client: Client, stage: Stage, warnings: Sender<String>) -> Self {
-        Self { client, stage, warnings, begun: Vec::new() }
+        Self { client, stage, warnings, begun: Vec::new(), failure: FirstFailure::default() }
     }
 
     fn begin(&mut self, plan: &Plan, is_resumed: bool) {
@@ -57,7 +71,7 @@ impl DeploymentTeller {
         if plan.kind == PlanKind::Restart || plan.commit.is_empty() {
             return;
         }
-        let began = wish(plan).and_then(|(commit, description)| {
+        let began = self.wish(plan).and_then(|(commit, description)| {
             let id = plan.deployment.to_string();
             let wish = wish_of(plan, &commit, &description, &id);
             let number = begin(&self.client, &wish, is_resumed).map_err(|fault| fault.to_string())?;
@@ -91,7 +105,7 @@ impl DeploymentTeller {
         if state != State::Success {
             return Ok(());
         }
-        let (commit, description) = wish(plan)?;
+        let (commit, description) = self.wish(plan)?;
         let id = plan.deployment.to_string();
         let wish = wish_of(plan, &commit, &description, &id);
         let told = deactivate_predecessors(&self.client, &wish, number, &self.stage.log_url);
@@ -104,14 +118,42 @@ impl DeploymentTeller {
     }
 
     fn comment(&self, plan: &Plan, state: State, words: &str) -> Result<(), Fault> {
-        let Some((pull, commits)) = &self.stage.pull else { return Ok(()) };
-        if !commits.iter().any(|commit| commit.to_string() == plan.commit) {
-            return Ok(());
-        }
-        let section = section(plan, state, words, &self.stage);
+        let Ok(commit) = self.shown(plan) else { return Ok(()) };
+        let Some(pull) = self.pull(plan, &commit)? else { return Ok(()) };
+        let why = if state == State::Success { String::new() } else { self.failure.told() };
+        let section = section(plan, &commit, state, words, (&self.stage, &why));
         let login = login(&self.client)?;
-        let place = Place { pull: *pull, project: plan.project.as_str(), login: &login };
+        let place = Place { pull, project: plan.project.as_str(), login: &login };
         comment::keep(&self.client, place, &section).map(drop)
+    }
+
+    /// The pull request whose comment tells of it: the one that the run is about, where its own commit is deployed, or the one
+    /// that was merged as what is deployed. A way back is told where it is asked for.
+    fn pull(&self, plan: &Plan, commit: &CommitId) -> Result<Option<u64>, Fault> {
+        match &self.stage.pull {
+            Some(pull) => Ok((*commit == pull.head).then_some(pull.number)),
+            None if plan.kind == PlanKind::Deploy => pull::merged_as(&self.client, commit),
+            None => Ok(None),
+        }
+    }
+
+    /// The commit that it is told at: GitHub runs the merge of a pull request, and shows what is said of its head.
+    fn shown(&self, plan: &Plan) -> Result<CommitId, String> {
+        let commit: CommitId =
+            plan.commit.parse().map_err(|error| format!("GitHub is not told of the deployment: {error}"))?;
+        let pull = self.stage.pull.as_ref().filter(|pull| pull.merge == commit);
+        Ok(pull.map_or(commit, |pull| pull.head.clone()))
+    }
+
+    /// The commit and the description of what a plan brings live.
+    fn wish(&self, plan: &Plan) -> Result<(CommitId, String), String> {
+        let verb = match plan.kind {
+            PlanKind::Deploy => "deploy",
+            PlanKind::Rollback => "roll back to",
+            PlanKind::Restart => "restart",
+        };
+        let dirty = if plan.dirty { ", with uncommitted changes" } else { "" };
+        Ok((self.shown(plan)?, format!("{verb} {}{dirty}", plan.release)))
     }
 
     fn warn(&self, why: &str) {
@@ -134,6 +176,7 @@ impl Drop for DeploymentTeller {
 impl Reporter for DeploymentTeller {
     /// Tells how a deployment begins and how it ends; what lies between is in the run's log.
     fn tell(&mut self, event: &Event) -> io::Result<()> {
+        self.failure.hear(event);
         match event {
             Event::Began { plan, resumed, .. } => self.begin(plan, *resumed),
             Event::OnHost { happened, .. } => {
@@ -156,18 +199,6 @@ impl Reporter for DeploymentTeller {
     }
 }
 
-/// The commit and the description of what a plan brings live.
-fn wish(plan: &Plan) -> Result<(CommitId, String), String> {
-    let commit = plan.commit.parse().map_err(|error| format!("GitHub is not told of the deployment: {error}"))?;
-    let verb = match plan.kind {
-        PlanKind::Deploy => "deploy",
-        PlanKind::Rollback => "roll back to",
-        PlanKind::Restart => "restart",
-    };
-    let dirty = if plan.dirty { ", with uncommitted changes" } else { "" };
-    Ok((commit, format!("{verb} {}{dirty}", plan.release)))
-}
-
 fn wish_of<'a>(plan: &'a Plan, commit: &'a CommitId, description: &'a str, id: &'a str) -> Wish<'a> {
     Wish { commit, environment: plan.environment.as_str(), project: plan.project.as_str(), id, description }
 }
@@ -183,17 +214,18 @@ fn ended(plan: &Plan, outcome: Option<DeploymentOutcome>, took: &str) -> (State,
     }
 }
 
-fn section(plan: &Plan, state: State, words: &str, stage: &Stage) -> Section {
+fn section(plan: &Plan, commit: &CommitId, state: State, words: &str, (stage, why): (&Stage, &str)) -> Section {
     let mark = if state == State::Success { "✓" } else { "✗" };
     let environment = plan.environment.as_str();
     let link = stage.environment_url.as_ref().map(|url| format!(" · [Open]({url})")).unwrap_or_default();
-    let commit: String = plan.commit.chars().take(7).collect();
+    // The subject of a merge that GitHub made names two hashes, and nothing that anybody knows.
+    let subject = if commit.to_string() == plan.commit { format!(" {}", markup(&plan.subject)) } else { String::new() };
+    let commit = commit.short();
     let dirty = if plan.dirty { " with uncommitted changes" } else { "" };
     let text = format!(
-        "**{}**: {mark} {}\n\n`{commit}`{dirty} {} · [Logs]({}){link}",
+        "**{}**: {mark} {}{why}\n\n`{commit}`{dirty}{subject} · [Logs]({}){link}",
         markup(environment),
         markup(words),
-        markup(&plan.subject),
         stage.log_url,
     );
     Section::new(&format!("deploy {environment}"), &text)

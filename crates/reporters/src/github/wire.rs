@@ -83,7 +83,7 @@ pub(super) fn next_link(header: &str) -> Option<&str> {
     part.trim_start().trim_start_matches('<').split_once('>').map(|(url, _)| url)
 }
 
-/// A text as the value of a query.
+/// A text as the value of a query, or as one part of a path.
 pub(super) fn query(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for byte in text.bytes() {

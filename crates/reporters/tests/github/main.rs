@@ -4,5 +4,6 @@
 mod hostile;
 mod mishaps;
 mod operations;
+mod releases;
 mod support;
 mod telling;

@@ -2,11 +2,14 @@
 
 use crate::support::{World, commit};
 use cutover_core::event::Event;
+use cutover_core::journal::{Entry, Record};
 use cutover_core::next::DeploymentOutcome;
-use cutover_core::plan::{Plan, PlanKind};
+use cutover_core::plan::{Plan, PlanKind, StepId};
+use cutover_core::target::Failure;
 use cutover_reporters::Reporter;
 use cutover_reporters::github::comment::{self, Place, Section};
-use cutover_reporters::github::{DeploymentTeller, Stage};
+use cutover_reporters::github::{DeploymentTeller, JudgedPull, Stage};
+use cutover_testkit::github::Mishap;
 use cutover_testkit::{minute, plan};
 use std::sync::mpsc::{self, Receiver};
 
@@ -20,9 +23,13 @@ fn the_plan(id: &str, kind: PlanKind) -> Plan {
     }
 }
 
+/// A teller for a run of pull request 7, with this head and this merge of it; for a push without them.
 fn teller(world: &World, commits: &[&str]) -> (DeploymentTeller, Receiver<String>) {
     let (send, warnings) = mpsc::channel();
-    let pull = Some((7, commits.iter().map(|digit| commit(digit)).collect()));
+    let pull = match commits {
+        [head, merge] => Some(JudgedPull { number: 7, head: commit(head), merge: commit(merge) }),
+        _ => None,
+    };
     let stage =
         Stage { log_url: "https://run".to_owned(), environment_url: Some("https://shop.example".to_owned()), pull };
     (DeploymentTeller::new(world.another(), stage, send), warnings)
@@ -60,7 +67,7 @@ fn each_outcome_has_its_state_and_a_link_to_the_log() {
         (DeploymentOutcome::Stuck, "error"),
     ] {
         let world = World::new();
-        let (mut teller, warnings) = teller(&world, &[]);
+        let (mut teller, warnings) = teller(&world, &["c", "d"]);
         teller.tell(&began(ID, PlanKind::Deploy)).unwrap();
         assert_eq!(states(&world), [["in_progress"]], "it is told while it goes on");
         teller.tell(&ended(outcome)).unwrap();
@@ -103,6 +110,87 @@ fn a_pull_request_s_own_commit_is_told_in_its_comment_beside_the_checks() {
         assert!(body.contains(words), "{words} in {body}");
     }
     assert!(!body.contains("@more") && !body.contains("#1"), "{body}");
+    // What ran is the merge; people know the head, and not what GitHub calls the merge.
+    assert!(body.contains("`bbbbbbb`") && !body.contains("Sell"), "{body}");
+    assert_eq!(world.github.deployments()[0].1, "b".repeat(40));
+}
+
+#[test]
+fn what_was_merged_is_told_where_it_was_asked_for() {
+    for (outcome, words) in
+        [(DeploymentOutcome::Deployed, "✓ r2 went live"), (DeploymentOutcome::RolledBack, "✗ rolled back after 3.20s")]
+    {
+        let world = World::new();
+        world.github.open_pull(7, "shop", "topic", &"b".repeat(40));
+        world.github.merge_pull(7, &"a".repeat(40));
+        let (mut teller, warnings) = teller(&world, &[]);
+        teller.tell(&began(ID, PlanKind::Deploy)).unwrap();
+        teller.tell(&ended(outcome)).unwrap();
+
+        let comments = world.github.comments(7);
+        assert!(comments.len() == 1 && comments[0].1.contains(words), "{comments:?}");
+        assert_eq!((world.github.deployments()[0].1.clone(), warnings.try_iter().count()), ("a".repeat(40), 0));
+    }
+}
+
+#[test]
+fn who_reads_a_comment_is_told_why_and_what_was_said_last() {
+    let failed = |message: &str| {
+        let error = Failure { excerpt: "lost @server <b>\n".to_owned(), ..Failure::new(message) };
+        let entry = Entry::Failed { step: StepId(3), error };
+        Event::Recorded { record: Record { seq: 7, at: minute(1), host: None, entry } }
+    };
+    let world = World::new();
+    world.github.open_pull(7, "shop", "topic", &"b".repeat(40));
+    world.github.merge_pull(7, &"a".repeat(40));
+    let (mut teller, _warnings) = teller(&world, &[]);
+    // Given something that failed before, and was taken back first,
+    teller.tell(&on("web-1", resumed(UNFINISHED))).unwrap();
+    teller.tell(&on("web-1", failed("a matter of yesterday"))).unwrap();
+    // when this fails on one host after the other,
+    for host in ["web-1", "web-2"] {
+        teller.tell(&on(host, began(ID, PlanKind::Deploy))).unwrap();
+    }
+    teller.tell(&on("web-2", failed("not healthy within 6s: *no* answer"))).unwrap();
+    teller.tell(&on("web-1", failed("told to stop"))).unwrap();
+    let outcome = Some(DeploymentOutcome::RolledBack);
+    teller.tell(&Event::FleetEnded { outcome, at: minute(1), elapsed_ms: 3_200 }).unwrap();
+
+    let comment = &world.github.comments(7)[0].1;
+    let why = "web-2: not healthy within 6s: &#42;no&#42; answer\n<details><summary>What was said last</summary>\n\
+               <pre>lost &#64;&#8203;server &lt;b&gt;</pre></details>\n\n`aaaaaaa`";
+    assert!(comment.contains(why), "{comment}");
+    assert!(!comment.contains("yesterday") && !comment.contains("told to stop"), "{comment}");
+}
+
+#[test]
+fn a_commit_of_no_merged_pull_request_and_a_way_back_are_told_in_no_comment() {
+    let world = World::new();
+    world.github.open_pull(7, "shop", "topic", &"a".repeat(40));
+    let (mut push, _warnings) = teller(&world, &[]);
+    push.tell(&began(ID, PlanKind::Deploy)).unwrap();
+    push.tell(&ended(DeploymentOutcome::Deployed)).unwrap();
+    world.github.merge_pull(7, &"a".repeat(40));
+    let (mut back, _warnings) = teller(&world, &[]);
+    back.tell(&began(UNFINISHED, PlanKind::Rollback)).unwrap();
+    back.tell(&ended(DeploymentOutcome::Deployed)).unwrap();
+
+    assert_eq!(states(&world).last().unwrap()[..], ["in_progress", "success"]);
+    assert!(world.github.comments(7).is_empty());
+}
+
+#[test]
+fn a_token_that_may_not_look_for_the_pull_request_is_no_warning() {
+    let world = World::new();
+    world.github.order("GET", "/pulls", Mishap::Answer(403, Vec::new(), "Resource not accessible by integration"));
+    let (mut teller, warnings) = teller(&world, &[]);
+    teller.tell(&began(ID, PlanKind::Deploy)).unwrap();
+    teller.tell(&ended(DeploymentOutcome::Deployed)).unwrap();
+    assert_eq!(
+        (states(&world), warnings.try_iter().count()),
+        (vec![vec!["in_progress".to_owned(), "success".to_owned()]], 0)
+    );
+    assert_eq!(world.github.outstanding_count(), 0);
 }
 
 #[test]
@@ -177,7 +265,7 @@ fn a_token_that_may_not_costs_one_warning_for_each_right_that_it_lacks() {
     let world = World::new();
     world.github.refuse("deployments");
     world.github.refuse("pull-requests");
-    let (mut teller, warnings) = teller(&world, &["a"]);
+    let (mut teller, warnings) = teller(&world, &["b", "a"]);
     teller.tell(&began(ID, PlanKind::Deploy)).unwrap();
     teller.tell(&ended(DeploymentOutcome::Deployed)).unwrap();
     let warnings: Vec<String> = warnings.try_iter().collect();

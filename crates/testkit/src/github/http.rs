@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 
 /// The largest request that is read, in bytes.
-const REQUEST_BYTES_MAX: u64 = 4 << 20;
+const REQUEST_BYTES_MAX: u64 = 16 << 20;
 
 /// A request as it came.
 #[derive(Debug, Clone)]
@@ -16,8 +16,10 @@ pub struct Received {
     pub path: String,
     /// Names in small letters, and values.
     pub headers: Vec<(String, String)>,
-    /// The body; null where there is none.
+    /// The body; null where there is none, or a file.
     pub body: Value,
+    /// The body as it came.
+    pub raw: Vec<u8>,
 }
 
 impl Received {
@@ -75,11 +77,13 @@ pub(super) fn read_request(stream: &TcpStream) -> io::Result<Option<Received>> {
         headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
     let (method, path) = (method.to_owned(), path.to_owned());
-    let mut request = Received { method, path, headers, body: Value::Null };
+    let mut request = Received { method, path, headers, body: Value::Null, raw: Vec::new() };
     let body = read_body(&mut reader, &request)?;
-    if !body.is_empty() {
+    let is_file = request.header("content-type").is_some_and(|kind| kind.starts_with("application/octet-stream"));
+    if !body.is_empty() && !is_file {
         request.body = serde_json::from_slice(&body).map_err(io::Error::other)?;
     }
+    request.raw = body;
     Ok(Some(request))
 }
 

@@ -6,6 +6,7 @@
 
 mod http;
 mod objects;
+mod releases;
 mod routes;
 mod state;
 
@@ -39,6 +40,8 @@ pub enum Mishap {
     Silent,
     /// It is done, and no answer comes.
     DoneAndSilent,
+    /// A file arrives in part and stays so, and the answer says 502.
+    HalfDone,
 }
 
 /// A mishap, and which requests it befalls.
@@ -92,6 +95,11 @@ impl FakeGitHub {
         Ok(Self { address, shared, ended, listener: Some(listener) })
     }
 
+    /// Has this repository instead.
+    pub fn rename(&self, repository: &str) {
+        repository.clone_into(&mut held(&self.shared.state).repository);
+    }
+
     /// The API's address.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
@@ -107,9 +115,19 @@ impl FakeGitHub {
         held(&self.shared.mishaps).len()
     }
 
-    /// Takes a permission from the token: `checks`, `statuses`, `deployments`, `pull-requests`.
+    /// Takes a permission from the token: `checks`, `statuses`, `deployments`, `pull-requests`, `contents`.
     pub fn refuse(&self, permission: &'static str) {
         held(&self.shared.state).refused.insert(permission);
+    }
+
+    /// Knows a further token: a job's, which may what these permissions say (`checks`, and whether that is to write), and nothing else.
+    pub fn grant(&self, token: &str, rights: impl IntoIterator<Item = (String, bool)>) {
+        held(&self.shared.state).granted.insert(token.to_owned(), rights.into_iter().collect());
+    }
+
+    /// Does not know a job's token any more.
+    pub fn revoke(&self, token: &str) {
+        held(&self.shared.state).granted.remove(token);
     }
 
     /// Refuses each annotation at this line, with the whole request that it stands in.
@@ -142,6 +160,16 @@ impl FakeGitHub {
         held(&self.shared.state).open_pull(number, owner, branch, sha);
     }
 
+    /// Pushes to the branch of an open pull request.
+    pub fn push_pull(&self, number: u64, sha: &str) {
+        held(&self.shared.state).push_pull(number, sha);
+    }
+
+    /// Merges a pull request, as this commit.
+    pub fn merge_pull(&self, number: u64, sha: &str) {
+        held(&self.shared.state).merge_pull(number, sha);
+    }
+
     /// The check runs, as GitHub shows them, each with all its annotations under `annotations`.
     pub fn check_runs(&self) -> Vec<Value> {
         held(&self.shared.state).check_runs.clone()
@@ -155,6 +183,32 @@ impl FakeGitHub {
     /// The deployments, the oldest first: environment, commit and the states that they had.
     pub fn deployments(&self) -> Vec<(String, String, Vec<String>)> {
         held(&self.shared.state).deployments_told()
+    }
+
+    /// Lets somebody else make a tag, which is not annotated.
+    pub fn tag_as_somebody(&self, name: &str, sha: &str) {
+        held(&self.shared.state).add_reference(&format!("refs/tags/{name}"), sha, "commit");
+    }
+
+    /// The tags: name, commit, and the message where it is annotated.
+    pub fn tags(&self) -> Vec<(String, String, Option<String>)> {
+        held(&self.shared.state).tags_told()
+    }
+
+    /// Takes no more files into releases that everybody sees.
+    pub fn make_releases_immutable(&self) {
+        held(&self.shared.state).releases.are_immutable = true;
+    }
+
+    /// The releases, drafts too, the oldest first, as GitHub shows them, each with its files under `assets`.
+    pub fn releases(&self) -> Vec<Value> {
+        held(&self.shared.state).releases.all.clone()
+    }
+
+    /// What a file of a release holds, by its number.
+    pub fn file(&self, id: u64) -> Option<Vec<u8>> {
+        let state = held(&self.shared.state);
+        state.releases.contents.iter().find(|(known, _)| *known == id).map(|(_, content)| content.clone())
     }
 
     /// The statuses of all deployments, the oldest first.
@@ -188,6 +242,11 @@ impl Shared {
             }
             Some(Mishap::DoneAndBroken) => {
                 self.answer(&request);
+                write_reply(stream, &Reply::refusal(502, "Server Error"))
+            }
+            Some(Mishap::HalfDone) => {
+                self.answer(&request);
+                held(&self.state).halve_newest_file();
                 write_reply(stream, &Reply::refusal(502, "Server Error"))
             }
             Some(Mishap::DoneAndCut) => cut(stream, &self.answer(&request)),

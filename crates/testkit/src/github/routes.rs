@@ -2,7 +2,8 @@
 
 use super::http::{Received, Reply};
 use super::objects::{check_run, deployment, deployment_status, status};
-use super::state::{Deployment, LOGIN, Limits, State};
+use super::releases;
+use super::state::{Deployment, LOGIN, Limits, Rights, State};
 use serde_json::{Value, json};
 
 const CONCLUSIONS: [&str; 8] =
@@ -15,7 +16,7 @@ pub(super) fn answer(state: &mut State, request: &Received) -> Reply {
         return refusal;
     }
     let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
-    let Some(rest) = path.strip_prefix("/repos/shop/app/") else {
+    let Some(rest) = path.strip_prefix(&format!("/repos/{}/", state.repository)) else {
         let is_user = path == "/user";
         return if is_user { Reply::refusal(403, "Resource not accessible by integration") } else { not_found() };
     };
@@ -30,6 +31,7 @@ pub(super) fn answer(state: &mut State, request: &Received) -> Reply {
             found(state.check_runs.iter().find(|run| has_id(run, id)).map(without_annotations))
         }
         ("GET", ["commits", sha, "check-runs"]) => list_check_runs(state, sha, &page),
+        ("GET", ["commits", sha, "pulls"]) => page.list(pulls_of(state, sha)),
         (_, ["issues", ..]) => answer_comments(state, request, &parts, &page),
         ("GET", ["deployments"]) => page.list(deployments(state, &page)),
         ("POST", ["deployments"]) => permitted(state, "deployments", |state| make_deployment(state, &request.body)),
@@ -45,7 +47,7 @@ pub(super) fn answer(state: &mut State, request: &Received) -> Reply {
                 .cloned(),
         ),
         ("GET", ["pulls"]) => page.list(pulls(state, &page)),
-        _ => not_found(),
+        _ => releases::answer(state, request, &parts, &page).unwrap_or_else(not_found),
     }
 }
 
@@ -68,32 +70,58 @@ fn refused(state: &State, request: &Received) -> Option<Reply> {
     if request.header("user-agent").is_none_or(str::is_empty) {
         return Some(Reply::refusal(403, "Request forbidden by administrative rules."));
     }
-    let known = [format!("Bearer {}", state.token), format!("token {}", state.token)];
-    if !request.header("authorization").is_some_and(|value| known.iter().any(|known| known == value)) {
+    let token = request.header("authorization").and_then(|value| value.split_once(' '));
+    let token = token.filter(|(kind, _)| ["Bearer", "token"].contains(kind)).map_or("", |(_, token)| token);
+    let rights = state.granted.get(token);
+    if rights.is_none() && token != state.token {
         return Some(Reply::refusal(401, "Bad credentials"));
+    }
+    if let Some(refusal) = rights.and_then(|rights| beyond(state, rights, request)) {
+        return Some(refusal);
     }
     let version = request.header("x-github-api-version").unwrap_or("2022-11-28");
     (version != "2022-11-28").then(|| Reply::refusal(400, "The API version is not supported"))
 }
 
-fn permitted(state: &mut State, permission: &str, act: impl FnOnce(&mut State) -> Reply) -> Reply {
-    if !state.refused.contains(permission) {
-        return act(state);
-    }
+/// What a job's token may not, in a repository that not everybody may read.
+fn beyond(state: &State, rights: &Rights, request: &Received) -> Option<Reply> {
+    let path = request.path.split('?').next().unwrap_or_default();
+    let parts: Vec<&str> = path.strip_prefix(&format!("/repos/{}/", state.repository))?.split('/').collect();
+    let permission = match parts.as_slice() {
+        ["statuses", ..] | ["commits", _, "statuses"] => "statuses",
+        ["check-runs", ..] | ["commits", _, "check-runs"] => "checks",
+        ["deployments", ..] => "deployments",
+        ["git" | "releases", ..] => "contents",
+        ["issues" | "pulls", ..] | ["commits", _, "pulls"] => "pull-requests",
+        _ => return None,
+    };
+    let writes = request.method != "GET";
+    let may = rights.get(permission).is_some_and(|may_write| *may_write || !writes);
+    (!may).then(|| lacking(permission, if writes { "write" } else { "read" }))
+}
+
+fn lacking(permission: &str, access: &str) -> Reply {
     let mut reply = Reply::refusal(403, "Resource not accessible by integration");
-    reply.headers.push(("x-accepted-github-permissions", format!("{}=write", permission.replace('-', "_"))));
+    reply.headers.push(("x-accepted-github-permissions", format!("{}={access}", permission.replace('-', "_"))));
     reply
 }
 
-fn not_found() -> Reply {
+pub(super) fn permitted(state: &mut State, permission: &str, act: impl FnOnce(&mut State) -> Reply) -> Reply {
+    if !state.refused.contains(permission) {
+        return act(state);
+    }
+    lacking(permission, "write")
+}
+
+pub(super) fn not_found() -> Reply {
     Reply::refusal(404, "Not Found")
 }
 
-fn found(value: Option<Value>) -> Reply {
+pub(super) fn found(value: Option<Value>) -> Reply {
     value.map_or_else(not_found, |value| Reply::ok(200, value))
 }
 
-fn invalid(message: &str) -> Reply {
+pub(super) fn invalid(message: &str) -> Reply {
     Reply::ok(
         422,
         json!({ "message": "Validation Failed", "documentation_url": "https://docs.github.com/rest",
@@ -299,12 +327,22 @@ fn tell_deployment(state: &mut State, id: &str, asked: &Value) -> Reply {
 
 fn pulls(state: &State, page: &Page) -> Vec<Value> {
     let head = page.value("head");
-    let fits = |pull: &&Value| head.as_ref().is_none_or(|head| pull["head"]["label"] == **head);
+    let wanted = page.value("state").unwrap_or_else(|| "open".to_owned());
+    let fits = |pull: &&Value| {
+        head.as_ref().is_none_or(|head| pull["head"]["label"] == **head)
+            && (wanted == "all" || pull["state"] == *wanted)
+    };
     state.pulls.iter().filter(fits).cloned().collect()
 }
 
+/// The pull request that a commit was merged with, or those that are open with it.
+fn pulls_of(state: &State, sha: &str) -> Vec<Value> {
+    let has = |pull: &&Value| pull["merge_commit_sha"] == sha || pull["head"]["sha"] == sha;
+    state.pulls.iter().filter(has).cloned().collect()
+}
+
 /// A page of a list, as its query asks for it.
-struct Page {
+pub(super) struct Page {
     path: String,
     host: String,
     query: Vec<(String, String)>,
@@ -318,7 +356,7 @@ impl Page {
         Self { path, host: request.header("host").unwrap_or_default().to_owned(), query }
     }
 
-    fn value(&self, name: &str) -> Option<String> {
+    pub(super) fn value(&self, name: &str) -> Option<String> {
         self.query.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
     }
 
@@ -326,7 +364,7 @@ impl Page {
         self.value(name).and_then(|value| value.parse().ok()).unwrap_or(otherwise).max(1)
     }
 
-    fn list(&self, all: Vec<Value>) -> Reply {
+    pub(super) fn list(&self, all: Vec<Value>) -> Reply {
         let (size, number) = (self.number("per_page", 30).min(100), self.number("page", 1));
         let is_more = all.len() > size * number;
         let page: Vec<Value> = all.into_iter().skip(size * (number - 1)).take(size).collect();
@@ -341,7 +379,7 @@ impl Page {
     }
 }
 
-fn decoded(value: &str) -> String {
+pub(super) fn decoded(value: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = value.bytes();
     while let Some(byte) = rest.next() {
@@ -361,7 +399,7 @@ fn newest(all: &[Value], fits: impl Fn(&Value) -> bool) -> Vec<Value> {
     all.iter().rev().filter(|one| fits(one)).cloned().collect()
 }
 
-fn has_id(value: &Value, id: &str) -> bool {
+pub(super) fn has_id(value: &Value, id: &str) -> bool {
     value["id"].as_u64().is_some_and(|known| known.to_string() == id)
 }
 
@@ -369,7 +407,7 @@ fn ends_with(value: &Value, end: &str) -> bool {
     value.as_str().is_some_and(|text| text.ends_with(end))
 }
 
-fn text<'v>(value: &'v Value, name: &str) -> &'v str {
+pub(super) fn text<'v>(value: &'v Value, name: &str) -> &'v str {
     value.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 

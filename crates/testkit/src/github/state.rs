@@ -1,8 +1,9 @@
 //! What the fake remembers.
 
 use super::objects::{comment, pull};
+use super::releases::Releases;
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Whom the token speaks for.
 pub const LOGIN: &str = "github-actions[bot]";
@@ -22,6 +23,8 @@ impl Limits {
     pub const ANNOTATIONS: usize = 50;
     /// Characters of a description.
     pub const DESCRIPTION: usize = 140;
+    /// Characters of a release's text.
+    pub const RELEASE: usize = 125_000;
 }
 
 /// A comment, and on which pull request it stands.
@@ -36,8 +39,15 @@ pub(super) struct Deployment {
     pub(super) statuses: Vec<Value>,
 }
 
+/// What a job's token may: each permission, and whether it is to write.
+pub(super) type Rights = BTreeMap<String, bool>;
+
 pub(super) struct State {
     pub(super) token: String,
+    /// What tokens of jobs may: a permission, and whether that is to write.
+    pub(super) granted: BTreeMap<String, Rights>,
+    /// The repository that it has, as paths name it.
+    pub(super) repository: String,
     pub(super) refused: BTreeSet<&'static str>,
     /// The line at which no annotation is taken.
     pub(super) refused_line: Option<u64>,
@@ -48,6 +58,7 @@ pub(super) struct State {
     pub(super) statuses: Vec<Value>,
     pub(super) deployments: Vec<Deployment>,
     pub(super) pulls: Vec<Value>,
+    pub(super) releases: Releases,
     last_id: u64,
 }
 
@@ -56,6 +67,8 @@ impl State {
         assert!(token.len() >= TOKEN_BYTES_MIN, "a token that short is not masked");
         Self {
             token: token.to_owned(),
+            granted: BTreeMap::new(),
+            repository: "shop/app".to_owned(),
             refused: BTreeSet::new(),
             refused_line: None,
             overlooked_count: 0,
@@ -64,6 +77,7 @@ impl State {
             statuses: Vec::new(),
             deployments: Vec::new(),
             pulls: Vec::new(),
+            releases: Releases::default(),
             last_id: 1_000,
         }
     }
@@ -87,6 +101,20 @@ impl State {
 
     pub(super) fn open_pull(&mut self, number: u64, owner: &str, branch: &str, sha: &str) {
         self.pulls.push(pull(number, owner, branch, sha));
+    }
+
+    pub(super) fn push_pull(&mut self, number: u64, sha: &str) {
+        let pull = self.pulls.iter_mut().find(|pull| pull["number"] == number).expect("it was opened");
+        pull["head"]["sha"] = sha.into();
+    }
+
+    /// Merges a pull request as this commit.
+    pub(super) fn merge_pull(&mut self, number: u64, sha: &str) {
+        let merged = self.pulls.iter_mut().find(|pull| pull["number"] == number).expect("it was opened");
+        merged["state"] = "closed".into();
+        merged["closed_at"] = super::objects::WHEN.into();
+        merged["merged_at"] = super::objects::WHEN.into();
+        merged["merge_commit_sha"] = sha.into();
     }
 
     pub(super) fn deployments_told(&self) -> Vec<(String, String, Vec<String>)> {

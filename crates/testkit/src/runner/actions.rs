@@ -37,13 +37,19 @@ impl Machine<'_> {
 
     fn check_out(&mut self, reference: &str, whole: bool, given: &Value) -> bool {
         assert_eq!(given["persist-credentials"], false, "no token lies in the workspace");
+        self.execution.runner.take_tags();
         let origin = format!("file://{}", self.execution.runner.origin().display());
         let event = &self.execution.event;
         let wanted = if reference.is_empty() { event.commit.as_str() } else { reference };
         let work = self.work();
         let mut steps: Vec<Vec<&str>> = vec![vec!["init", "--quiet"], vec!["remote", "add", "origin", &origin]];
         match whole {
-            true => steps.push(vec!["fetch", "--quiet", "--tags", "origin", "+refs/heads/*:refs/remotes/origin/*"]),
+            true => {
+                let all = ["fetch", "--quiet", "--tags", "origin", "+refs/heads/*:refs/remotes/origin/*"];
+                // The merge of a pull request is on no branch.
+                let is_commit = wanted.len() == COMMIT_LENGTH;
+                steps.push(all.into_iter().chain(is_commit.then_some(wanted)).collect());
+            }
             false => steps.push(vec!["fetch", "--quiet", "--depth=1", "origin", wanted]),
         }
         let branch = format!("origin/{wanted}");

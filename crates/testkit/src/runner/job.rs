@@ -6,6 +6,7 @@ use crate::yaml;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::fs;
+use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 
 /// The keys of a step that are played.
@@ -19,6 +20,8 @@ pub(super) struct Machine<'a> {
     pub(super) directory: Option<String>,
     contexts: Value,
     pub(super) dir: PathBuf,
+    /// The token that speaks for the job.
+    token: String,
     /// Secrets that this job could see.
     pub(super) masks: Vec<String>,
     /// What earlier steps wrote to `GITHUB_ENV` and `GITHUB_PATH`.
@@ -45,9 +48,12 @@ impl<'a> Machine<'a> {
         // A fork's pull requests get none.
         let is_fork = contexts["github"]["event"]["pull_request"]["head"]["repo"]["full_name"]
             .as_str()
-            .is_some_and(|name| name != "ada/shop");
+            .is_some_and(|name| name != execution.runner.repository);
         let secrets = execution.runner.secrets.get(environment).filter(|_| !is_fork).cloned().unwrap_or_default();
-        let masks = secrets.values().cloned().collect();
+        // Of a text with several lines each is a secret.
+        let masks = secrets.values().flat_map(|value| value.lines().map(str::to_owned)).collect();
+        let token = token(execution, job, is_fork);
+        contexts["github"]["token"] = json!(token);
         contexts["secrets"] = json!(secrets);
         contexts["steps"] = json!({});
         contexts["runner"] = json!({ "os": "Linux", "temp": dir.join("temp") });
@@ -60,6 +66,7 @@ impl<'a> Machine<'a> {
             directory,
             contexts,
             dir,
+            token,
             masks,
             environment: BTreeMap::new(),
             path: Vec::new(),
@@ -97,7 +104,22 @@ impl<'a> Machine<'a> {
         if self.told.result == "success" {
             self.keep_caches();
         }
+        if let Some(github) = &self.execution.runner.github {
+            github.revoke(&self.token);
+        }
         self.told
+    }
+
+    /// What every script knows of the GitHub that it runs for.
+    pub(super) fn surroundings(&self) -> Vec<(&'static str, String)> {
+        let Some(github) = &self.execution.runner.github else { return Vec::new() };
+        let file = self.temp().join("event.json");
+        fs::write(&file, self.execution.event.payload.to_string()).expect("an event is written");
+        vec![
+            ("GITHUB_API_URL", github.url()),
+            ("GITHUB_SERVER_URL", "https://github.com".to_owned()),
+            ("GITHUB_EVENT_PATH", file.display().to_string()),
+        ]
     }
 
     fn steps(&mut self, steps: &[Value]) {
@@ -166,6 +188,15 @@ impl<'a> Machine<'a> {
         self.told.leaked |= masked != text;
         self.told.log += &masked;
     }
+}
+
+/// A token that may what the job says; a pull request of a fork may only read.
+fn token(execution: &Execution<'_>, job: &Value, is_fork: bool) -> String {
+    let Some(github) = &execution.runner.github else { return "a-token-that-ends-with-the-job".to_owned() };
+    let token = format!("ghs_{:016x}", RandomState::new().hash_one(execution.number));
+    let rights = job["permissions"].as_object().into_iter().flatten();
+    github.grant(&token, rights.map(|(permission, access)| (permission.clone(), access == "write" && !is_fork)));
+    token
 }
 
 /// Every file below a directory, from there.

@@ -13,6 +13,7 @@ mod steps;
 
 pub use run::{Run, RunJob};
 
+use crate::github::FakeGitHub;
 use crate::yaml;
 use groups::Groups;
 use serde_json::{Value, json};
@@ -20,13 +21,13 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 /// What happened in a repository.
 #[derive(Debug, Clone)]
 pub struct Event {
-    /// `push`, `pull_request` or `workflow_dispatch`.
+    /// `push`, `pull_request`, `workflow_run` or `workflow_dispatch`.
     pub name: &'static str,
     /// The full name of the branch or of the pull request.
     pub reference: String,
@@ -44,6 +45,10 @@ pub struct Runner {
     /// Secrets by the environment that has them.
     secrets: BTreeMap<String, BTreeMap<String, String>>,
     variables: Vec<(String, String)>,
+    /// The repository's full name.
+    repository: String,
+    /// The GitHub whose API jobs reach, if there is one.
+    github: Option<Arc<FakeGitHub>>,
     groups: Groups,
     run_count: AtomicU64,
     /// The process groups of each run's steps that are under way.
@@ -60,10 +65,18 @@ impl Runner {
             dir: dir.to_owned(),
             secrets: BTreeMap::new(),
             variables: Vec::new(),
+            repository: "ada/shop".to_owned(),
+            github: None,
             groups: Groups::default(),
             run_count: AtomicU64::new(1),
             under_way: Mutex::default(),
         }
+    }
+
+    /// Lets jobs reach the API of this GitHub, each with a token that may what the job's `permissions` say, for as long as it runs.
+    pub fn connect(&mut self, github: Arc<FakeGitHub>) {
+        "shop/app".clone_into(&mut self.repository);
+        self.github = Some(github);
     }
 
     /// Sets a secret of an environment.
@@ -88,17 +101,57 @@ impl Runner {
         Event { name: "push", reference, commit, payload: json!({}), inputs: json!({}) }
     }
 
-    /// A pull request of this repository from a branch, or one of a fork.
+    /// A pull request to `main` from a branch of this repository, or of a fork, as it is now: what runs is the merge of the two.
     pub fn pull_request(&self, number: u64, branch: &str, repository: &str) -> Event {
+        let (base, head) = (self.push("main").commit, self.push(branch).commit);
+        let commit = self.merged(&base, &head, &format!("Merge {head} into {base}"));
+        let owner = repository.split('/').next().unwrap_or_default();
         let payload = json!({ "pull_request": {
             "number": number,
-            "html_url": format!("https://github.com/ada/shop/pull/{number}"),
-            "head": { "repo": { "full_name": repository } },
-            "base": { "ref": "main" },
+            "html_url": format!("https://github.com/{}/pull/{number}", self.repository),
+            "head": { "ref": branch, "sha": head, "repo": { "full_name": repository, "owner": { "login": owner } } },
+            "base": { "ref": "main", "sha": base, "repo": { "full_name": self.repository } },
             "user": { "login": "ada" },
         } });
         let reference = format!("refs/pull/{number}/merge");
-        Event { name: "pull_request", reference, payload, ..self.push(branch) }
+        Event { name: "pull_request", reference, commit, payload, inputs: json!({}) }
+    }
+
+    /// Merges a branch into `main`, as the button of a pull request does; the push that comes of it.
+    pub fn merge(&self, number: u64, branch: &str) -> Event {
+        let (base, head) = (self.push("main").commit, self.push(branch).commit);
+        let commit = self.merged(&base, &head, &format!("Merge pull request #{number} from {branch}"));
+        self.git(&["update-ref", "refs/heads/main", &commit, &base]);
+        self.push("main")
+    }
+
+    /// A commit that merges the second one into the first.
+    fn merged(&self, base: &str, head: &str, message: &str) -> String {
+        let tree = self.git(&["merge-tree", "--write-tree", base, head]);
+        let who = ["-c", "user.name=GitHub", "-c", "user.email=noreply@github.com"];
+        let commit = ["commit-tree", tree.trim(), "-p", base, "-p", head, "-m", message];
+        self.git(&[&who[..], &commit].concat()).trim().to_owned()
+    }
+
+    /// What other workflows are told of a run that has ended, on the default branch.
+    pub fn completed(&self, run: &Run, of: &Event) -> Event {
+        let head = &of.payload["pull_request"]["head"];
+        let is_pull = head.is_object();
+        let own = json!({ "full_name": self.repository, "owner": { "login": self.owner() } });
+        let payload = json!({ "workflow_run": {
+            "id": run.number,
+            "name": run.workflow,
+            "event": of.name,
+            "conclusion": run.result,
+            "head_sha": if is_pull { head["sha"].clone() } else { of.commit.as_str().into() },
+            "head_branch": if is_pull { head["ref"].clone() } else { of.reference.trim_start_matches("refs/heads/").into() },
+            "head_repository": if is_pull { head["repo"].clone() } else { own },
+        } });
+        Event { name: "workflow_run", payload, ..self.push("main") }
+    }
+
+    fn owner(&self) -> &str {
+        self.repository.split('/').next().unwrap_or_default()
     }
 
     /// What a person starts on a branch.
@@ -125,6 +178,13 @@ impl Runner {
         self.groups.await_line(group, count);
     }
 
+    /// Lets the repository have the tags that were made through GitHub's API.
+    fn take_tags(&self) {
+        for (name, commit, _) in self.github.iter().flat_map(|github| github.tags()) {
+            self.git(&["update-ref", &format!("refs/tags/{name}"), &commit]);
+        }
+    }
+
     fn workflow(&self, file: &str, event: &Event) -> Value {
         yaml(&self.git(&["show", &format!("{}:{file}", event.commit)]))
     }
@@ -147,6 +207,10 @@ fn git(dir: &Path) -> Command {
 fn wants(workflow: &Value, event: &Event) -> bool {
     let on = &workflow["on"];
     let Some(trigger) = on.get(event.name) else { return false };
+    if event.name == "workflow_run" {
+        let names = trigger["workflows"].as_array().into_iter().flatten();
+        return names.into_iter().any(|name| *name == event.payload["workflow_run"]["name"]);
+    }
     let branch = event.reference.strip_prefix("refs/heads/").unwrap_or_default();
     let fits = |key: &str| {
         let patterns = trigger[key].as_array().map(|list| list.iter().filter_map(Value::as_str).collect::<Vec<_>>());

@@ -16,6 +16,8 @@ pub struct Run {
     pub workflow: String,
     /// Its number, which names its artifacts.
     pub number: u64,
+    /// What became of all jobs together.
+    pub result: String,
     /// Its jobs, by id; those of a workflow that it calls are `caller/job`.
     pub jobs: BTreeMap<String, RunJob>,
 }
@@ -72,8 +74,8 @@ impl<'a> Execution<'a> {
     pub(super) fn run(&self, workflow: &Value) -> Run {
         let workflow_name = workflow["name"].as_str().unwrap_or_default().to_owned();
         let inputs = with_defaults(&workflow["on"]["workflow_dispatch"]["inputs"], &self.event.inputs);
-        let mut run = Run { workflow: workflow_name, number: self.number, jobs: BTreeMap::new() };
-        self.jobs(workflow, &inputs, "", &mut run.jobs);
+        let mut run = Run { workflow: workflow_name, number: self.number, ..Run::default() };
+        run.result = self.jobs(workflow, &inputs, "", &mut run.jobs);
         run
     }
 
@@ -163,7 +165,7 @@ impl<'a> Execution<'a> {
         json!({
             "github": {
                 "ref": event.reference, "ref_name": name, "sha": event.commit, "event_name": event.name,
-                "event": event.payload, "repository": "ada/shop", "run_id": self.number.to_string(),
+                "event": event.payload, "repository": self.runner.repository, "run_id": self.number.to_string(),
                 "server_url": "https://github.com", "token": "a-token-that-ends-with-the-job",
             },
             "inputs": inputs,

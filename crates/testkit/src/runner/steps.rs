@@ -46,7 +46,7 @@ impl Machine<'_> {
         command.env("PATH", path).env("HOME", self.dir.join("home")).env("RUNNER_TEMP", self.temp());
         command.env("CI", "true").env("GITHUB_ACTIONS", "true").env("GITHUB_ACTOR", "ada");
         command
-            .env("GITHUB_REPOSITORY", "ada/shop")
+            .env("GITHUB_REPOSITORY", &self.execution.runner.repository)
             .env("GITHUB_SHA", &event.commit)
             .env("GITHUB_EVENT_NAME", event.name);
         command.env("GITHUB_REF", &event.reference).env("GITHUB_RUN_ID", self.execution.number.to_string());
@@ -54,6 +54,7 @@ impl Machine<'_> {
         if let Some(base) = event.payload["pull_request"]["base"]["ref"].as_str() {
             command.env("GITHUB_BASE_REF", base);
         }
+        command.envs(self.surroundings());
         command.envs(self.execution.runner.variables.iter().map(|(name, value)| (name, value)));
         command.envs(&self.environment);
     }

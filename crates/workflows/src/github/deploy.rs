@@ -1,8 +1,8 @@
 //! The workflow that deploys what is pushed.
 
-use super::model::{Concurrency, Job, Manner, Step, Workflow};
+use super::model::{Concurrency, Job, Manner, Step, Work, Workflow};
 use super::steps::{build, checkout, download, install, packed, steps};
-use super::{Place, call_checks, checks, expression, places, run_url, token_beside};
+use super::{Place, call_checks, checks, expression, places, release, run_url, token_beside};
 use crate::Project;
 use crate::expression::string;
 use crate::yaml::Yaml;
@@ -22,6 +22,8 @@ pub(super) fn workflow(project: &Project<'_>) -> Option<Workflow> {
     let (mut jobs, needs) = judged(project);
     jobs.push(("build".to_owned(), Job { needs, ..build(project, None) }));
     jobs.extend(own.iter().map(|place| (place.job.clone(), pushed(project, place, &all))));
+    let released = own.iter().filter(|place| release::is_released(project, place));
+    jobs.extend(released.map(|place| ("release".to_owned(), release::job(project, place))));
     Some(Workflow {
         name: "Cutover deploy",
         on: Yaml::table([("push", Yaml::table([("branches", Yaml::texts(branches))]))]),
@@ -79,11 +81,15 @@ fn pushed(project: &Project<'_>, place: &Place<'_>, all: &[Place<'_>]) -> Job {
     let needs = ["build".to_owned()].into_iter().chain(before.map(|other| other.job.clone())).collect();
     let branch = place.environment.branch.as_deref().unwrap_or_default();
     let script = "cutover deploy --artifact \"$CUTOVER_CI_PACKED\" --wait=\"$CUTOVER_CI_WAIT\" --reason=\"$CUTOVER_CI_REASON\" -- \"$CUTOVER_CI_ENVIRONMENT\"\n";
+    let mut job = job(project, place, "needs.build.outputs.id", deployment(project, place, run_url(), script));
+    if let (Work::Steps { steps, .. }, true) = (&mut job.work, release::is_released(project, place)) {
+        steps.extend(release::see(project, place));
+    }
     Job {
         needs,
         condition: Some(format!("github.ref_name == {}", string(branch))),
         concurrency: place.queue(project),
-        ..job(project, place, "needs.build.outputs.id", deployment(project, place, run_url(), script))
+        ..job
     }
 }
 

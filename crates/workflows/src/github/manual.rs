@@ -2,7 +2,7 @@
 
 use super::deploy::{deployment, job};
 use super::model::{Job, Step, Workflow};
-use super::steps::{DEPLOYS, artifact_name, build, checkout, install, steps};
+use super::steps::{CHANGES, DEPLOYS, artifact_name, build, checkout, install, steps};
 use super::{Place, call_checks, expression, places, run_url, token};
 use crate::Project;
 use crate::expression::{literal, string};
@@ -206,7 +206,7 @@ fn taken_back(project: &Project<'_>, place: &Place<'_>) -> Job {
     Job {
         name: format!("roll back {}", place.name),
         condition: Some(is_chosen(place)),
-        permissions: DEPLOYS.to_vec(),
+        permissions: CHANGES.to_vec(),
         environment: Some(place.name.to_string()),
         concurrency: place.queue(project),
         work: steps(project, all),

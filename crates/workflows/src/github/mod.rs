@@ -9,6 +9,7 @@ mod deploy;
 mod manual;
 mod model;
 mod pull_request;
+mod release;
 mod report;
 mod steps;
 

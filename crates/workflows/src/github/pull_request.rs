@@ -26,12 +26,9 @@ pub(super) fn workflow(project: &Project<'_>) -> Option<Workflow> {
     let reason = "${{ github.event.pull_request.html_url }}".to_owned();
     // Several pull requests share the environment: Cutover's own lock is their queue, where the newest goes first.
     let script = "cutover deploy --artifact \"$CUTOVER_CI_PACKED\" --wait=\"$CUTOVER_CI_WAIT\" --supersede --reason=\"$CUTOVER_CI_REASON\" -- \"$CUTOVER_CI_ENVIRONMENT\"\n";
-    let mut permissions = place.rights(project);
-    permissions.push("pull-requests: write");
     let deploy = Job {
         needs: vec!["build".to_owned()],
         condition,
-        permissions,
         ..job(project, &place, "needs.build.outputs.id", deployment(project, &place, reason, script))
     };
     jobs.push((place.job, deploy));

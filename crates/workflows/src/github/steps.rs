@@ -16,7 +16,9 @@ const TAKEN: &str = "${{ runner.temp }}/cutover-checks";
 /// The file's name in there.
 const PACKED_FILE: &str = "artifact.cutover";
 /// What a job may that changes an environment, and tells GitHub of that.
-pub(super) const DEPLOYS: [&str; 2] = ["contents: read", "deployments: write"];
+pub(super) const CHANGES: [&str; 2] = ["contents: read", "deployments: write"];
+/// The same where a change is deployed, which is told on its pull request, too.
+pub(super) const DEPLOYS: [&str; 3] = ["contents: read", "deployments: write", "pull-requests: write"];
 /// The secret with the private key that hosts know.
 const SSH_KEY: &str = "CUTOVER_SSH_KEY";
 

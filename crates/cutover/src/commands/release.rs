@@ -1,0 +1,219 @@
+//! `cutover release`.
+
+use super::live::{Live, Purpose, places, verified};
+use super::packing::take_in;
+use super::{status, words};
+use crate::context::Context;
+use crate::error::{CommandError, ErrorKind};
+use crate::exit::Exit;
+use crate::github::Account;
+use crate::release::{self, Decision, Export, Made, Planned, Repository, Step, Told, Wanted};
+use clap::Args;
+use cutover_artifacts::ArtifactError;
+use cutover_core::config::ReleaseConfig;
+use cutover_disk::read_bounded;
+use cutover_reporters::{ReleaseNotes, one_line};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+/// What is live somewhere is to have a version.
+const PURPOSE: Purpose = Purpose { done: "released", state: "nothing was tagged or released" };
+/// The largest record of what is live, in bytes.
+const SEEN_BYTES_MAX: u64 = 16 << 20;
+const VERSION: u32 = 1;
+
+/// Give what is live in an environment a version, a tag and a release
+///
+/// Asks the environment's hosts what is live there now: it must be one artifact on all of them, found
+/// good by a deployment. Its commit gets the version that the conventional commits since the last tag
+/// lead to (feat: a new minor version; fix, perf, revert: a new patch; `!` or BREAKING CHANGE: a new
+/// major one, before 1.0.0 a new minor), or the one in `release.version_file`; then an annotated tag,
+/// and with GITHUB_TOKEN a release at GitHub with notes and the artifact. Commits that lead to no new
+/// version are no error.
+///
+/// It can be run again at any time: what is there is kept, what is missing is made. A tag is never
+/// moved; one that is on another commit is an error.
+///
+/// Examples:
+///   cutover release production --dry-run   # the version and the notes; nothing is made
+///   cutover release production
+///
+/// With --json: {"v":1,"release":{"version":…,"tag":…,"commit":…,"notes":…},"made":{"tag":"made",…}};
+/// "release" is null and "why" says why, where there is nothing to release.
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct ReleaseArgs {
+    /// The environment in cutover.toml
+    #[arg(value_name = "ENV")]
+    pub(super) environment: String,
+
+    /// Show the version and the notes, and make nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Take in the artifact from this file first, which `cutover build --output` wrote
+    #[arg(long, value_name = "FILE")]
+    artifact: Option<PathBuf>,
+
+    /// Take what is live from what `cutover status ENV --json` printed, instead of asking the hosts
+    #[arg(long, value_name = "FILE")]
+    seen: Option<PathBuf>,
+}
+
+impl ReleaseArgs {
+    pub(super) fn run(&self, context: &Context) -> Result<Exit, CommandError> {
+        let config = self.config(context)?;
+        if let Some(file) = &self.artifact {
+            take_in(context, file)?;
+        }
+        let live = self.live(context)?;
+        let project = context.project()?;
+        let repository = Repository::at(&project.dir);
+        let wanted = Wanted { config: &config, commit: &live.commit, artifact: live.artifact };
+        let planned = match release::plan(&repository, &wanted)? {
+            Decision::Release(planned) => planned,
+            Decision::Nothing(why) => return nothing(context, &config, &why),
+        };
+        let account = Account::here(&project.dir)?;
+        let notes = notes(&planned, &config, account.as_ref());
+        if self.dry_run {
+            return tell(context, &planned, &notes, None);
+        }
+        let name = project.config.name.as_str();
+        let title = format!("{name} {}", planned.version);
+        let message = format!(
+            "{title}\n\nLive in {}: artifact {}, commit {}.\n",
+            config.environment, planned.artifact, planned.commit
+        );
+        let export = |file: &Path| export(context, &planned, file);
+        let attach = config.attach.then_some(&export as &Export<'_>);
+        let told = Told { project: name, title: &title, message: &message, notes: &notes, export: attach };
+        let made = release::publish(&repository, account.as_ref(), &planned, &told)?;
+        tell(context, &planned, &notes, Some(&made))
+    }
+
+    fn config(&self, context: &Context) -> Result<ReleaseConfig, CommandError> {
+        let (environment, _) = context.environment(&self.environment)?;
+        let Some(config) = context.project()?.config.release.clone() else {
+            let environment = environment.clone();
+            return Ok(ReleaseConfig { environment, version_file: None, tag_prefix: "v".to_owned(), attach: true });
+        };
+        if config.environment != *environment {
+            let what = format!("cutover.toml releases what is live in {}, not in {environment}", config.environment);
+            return Err(CommandError::new(ErrorKind::Usage, what)
+                .state(PURPOSE.state)
+                .hint("`release.environment` in cutover.toml names the environment"));
+        }
+        Ok(config)
+    }
+
+    fn live(&self, context: &Context) -> Result<Live, CommandError> {
+        let seen = match &self.seen {
+            Some(file) => recorded(file, &self.environment)?,
+            None => status::seen(context, &self.environment)?,
+        };
+        verified(&self.environment, &places(context, &self.environment)?, &seen, PURPOSE)
+    }
+}
+
+/// What `status --json` told of an environment.
+fn recorded(file: &Path, environment: &str) -> Result<Vec<Value>, CommandError> {
+    let wrong = |why: &str| {
+        let what = format!("{} is not what `cutover status --json` prints: {why}", file.display());
+        CommandError::new(ErrorKind::Usage, what).state(PURPOSE.state)
+    };
+    let bytes = read_bounded(file, SEEN_BYTES_MAX).map_err(|error| wrong(&error.source.to_string()))?;
+    let record: Value = serde_json::from_slice(&bytes).map_err(|error| wrong(&error.to_string()))?;
+    if record.get("v").and_then(Value::as_u64) != Some(1) {
+        return Err(wrong("its version is not 1"));
+    }
+    let all = record.get("environments").and_then(Value::as_array).ok_or_else(|| wrong("it has no environments"))?;
+    Ok(all.iter().filter(|one| one.get("name").and_then(Value::as_str) == Some(environment)).cloned().collect())
+}
+
+fn notes(planned: &Planned, config: &ReleaseConfig, account: Option<&Account>) -> String {
+    let url = account.map(Account::url);
+    let notes = ReleaseNotes {
+        changes: &planned.changes,
+        unread_count: planned.unread_count,
+        tag: &planned.tag,
+        previous: planned.previous.as_deref(),
+        environment: config.environment.as_str(),
+        commit: &planned.commit,
+        artifact: &planned.artifact.to_string(),
+        repository: url.as_deref(),
+    };
+    notes.markdown()
+}
+
+/// Writes the artifact that is live into a file.
+fn export(context: &Context, planned: &Planned, file: &Path) -> Result<(), CommandError> {
+    let artifacts = context.artifacts()?;
+    let artifact = match artifacts.get(&planned.artifact.to_string()) {
+        Err(ArtifactError::NotFound(_)) => {
+            let what = format!("artifact {}, which is live, is not on this machine", planned.artifact.short());
+            let hint = format!(
+                "`cutover build --commit {}` packs it again, with the same id where the build is reproducible; without \
+                 it: `attach = false` under [release]",
+                &planned.commit[..7]
+            );
+            return Err(CommandError::new(ErrorKind::Failed, what).hint(hint));
+        }
+        found => found?,
+    };
+    if artifact.record.dirty {
+        let what = format!("artifact {} holds changes that are in no commit", planned.artifact.short());
+        return Err(CommandError::new(ErrorKind::Failed, what).hint("deploy a commit, then release it"));
+    }
+    super::build::export(&artifacts, &artifact, file)
+}
+
+fn nothing(context: &Context, config: &ReleaseConfig, why: &str) -> Result<Exit, CommandError> {
+    if context.output.json {
+        context.output.json(&json!({ "v": VERSION, "release": null, "why": why }))?;
+    } else {
+        context.output.text(&format!("Nothing to release in {}: {}\n", config.environment, one_line(why)))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn tell(context: &Context, planned: &Planned, notes: &str, made: Option<&Made>) -> Result<Exit, CommandError> {
+    let output = &context.output;
+    if output.json {
+        let release = json!({
+            "version": planned.version.to_string(),
+            "tag": planned.tag,
+            "commit": planned.commit,
+            "artifact": planned.artifact,
+            "previous": planned.previous,
+            "changes": planned.changes.all,
+            "notes": notes,
+        });
+        output.json(&json!({ "v": VERSION, "release": release, "made": made }))?;
+        return Ok(Exit::Done);
+    }
+    if let Some(why) = made.and_then(|made| made.left_out.as_deref()) {
+        output.warn(why);
+    }
+    output.text(&text(context, planned, notes, made))?;
+    Ok(Exit::Done)
+}
+
+fn text(context: &Context, planned: &Planned, notes: &str, made: Option<&Made>) -> String {
+    let paint = context.output.paint();
+    let commit = words::commit(&planned.commit, false);
+    let after = planned.previous.as_ref().map(|tag| format!(", after {tag}")).unwrap_or_default();
+    let Some(made) = made else {
+        let head = format!("{} at commit {commit}{after}; nothing was made\n\n", paint.strong(&planned.tag));
+        return head + &cutover_reporters::log_text(notes);
+    };
+    let step = |what: &str, step: Step| match step {
+        Step::Made => format!("{} {what}\n", paint.good("✓ made")),
+        Step::WasThere => format!("{} {what}\n", paint.dim("was there")),
+        Step::LeftOut => format!("{} {what}\n", paint.dim("left out")),
+    };
+    let mut text = step(&format!("tag {} at commit {commit}{after}", planned.tag), made.tag);
+    text +=
+        &step(&made.url.as_ref().map_or_else(|| "release".to_owned(), |url| format!("release {url}")), made.release);
+    text + &step(&format!("artifact {}", planned.artifact.short()), made.artifact)
+}

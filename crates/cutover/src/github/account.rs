@@ -1,0 +1,122 @@
+//! A repository at GitHub, and who speaks to it: in a job of its Actions, and from anywhere else.
+
+use super::job::{API, SERVER, is_plain, variable};
+use crate::error::{CommandError, ErrorKind};
+use crate::release::{REMOTE, Repository as Git};
+use cutover_core::secret::{GITHUB_TOKEN_VARIABLE, Secret};
+use cutover_reporters::github::{Access, Client, Patience, RealPace, Repository};
+use cutover_targets::verify::root_certs;
+use std::path::Path;
+
+/// A repository at GitHub and a token for it.
+#[derive(Debug, Clone)]
+pub(crate) struct Account {
+    api: String,
+    server: String,
+    token: Secret,
+    pub(crate) repository: Repository,
+}
+
+impl Account {
+    /// The one that the surroundings name, else the one that the remote of a work tree is at. None without a token.
+    pub(crate) fn here(directory: &Path) -> Result<Option<Self>, CommandError> {
+        let Some(token) = variable(GITHUB_TOKEN_VARIABLE).map(Secret::new) else { return Ok(None) };
+        let unknown = |why: &str| {
+            CommandError::new(ErrorKind::Usage, format!("which repository at GitHub is meant is not known: {why}"))
+                .hint("GITHUB_REPOSITORY=OWNER/NAME names it")
+        };
+        let (server, repository) = match variable("GITHUB_REPOSITORY") {
+            Some(name) => (None, name),
+            None => {
+                let url = Git::at(directory).remote_url(REMOTE)?;
+                let url = url.ok_or_else(|| unknown("there is no remote called origin"))?;
+                let (host, name) = place(&url).ok_or_else(|| unknown("the remote called origin is not at a GitHub"))?;
+                (Some(format!("https://{host}")), name)
+            }
+        };
+        let repository = repository.parse().map_err(|error| unknown(&format!("{error}")))?;
+        let named = variable("GITHUB_SERVER_URL").filter(|url| is_plain(url));
+        let server = named.or(server).unwrap_or_else(|| SERVER.to_owned());
+        let api = variable("GITHUB_API_URL").unwrap_or_else(|| api_of(&server));
+        Ok(Some(Self { api, server, token, repository }))
+    }
+
+    /// Its page.
+    pub(crate) fn url(&self) -> String {
+        format!("{}/{}", self.server, self.repository)
+    }
+
+    /// Speaks for it.
+    pub(crate) fn client(&self) -> Result<Client, CommandError> {
+        let cannot = |why: String| CommandError::new(ErrorKind::Failed, format!("cannot reach GitHub: {why}"));
+        let access = Access {
+            api: self.api.clone(),
+            token: self.token.clone(),
+            login: variable("CUTOVER_GITHUB_LOGIN"),
+            repository: self.repository.clone(),
+            certs: root_certs().map_err(cannot)?,
+        };
+        Client::new(access, Box::new(RealPace), Patience::default()).map_err(cannot)
+    }
+}
+
+/// Where the API of a server is: GitHub Enterprise Server has it below its own address.
+fn api_of(server: &str) -> String {
+    match server.strip_prefix("https://") {
+        Some("github.com") | None => API.to_owned(),
+        Some(host) if host.ends_with(".ghe.com") => format!("https://api.{host}"),
+        Some(_) => format!("{server}/api/v3"),
+    }
+}
+
+/// The host and the repository of a remote's address, as git knows it.
+fn place(url: &str) -> Option<(String, String)> {
+    let (authority, path) = match url.split_once("://") {
+        Some(("https" | "http" | "ssh" | "git", rest)) => rest.split_once('/')?,
+        Some(_) => return None,
+        // git@github.com:owner/name.git
+        None => url.split_once(':').filter(|(host, _)| !host.contains('/'))?,
+    };
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let host = host.split_once(':').map_or(host, |(host, _)| host);
+    let name = path.trim_matches('/');
+    let name = name.strip_suffix(".git").unwrap_or(name);
+    let is_host = !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-'));
+    (is_host && name.split('/').count() == 2).then(|| (host.to_owned(), name.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repository_is_known_by_the_address_of_its_remote() {
+        let told = |url: &str| place(url).map(|(host, name)| format!("{host} {name}")).unwrap_or_default();
+        for url in [
+            "git@github.com:shop/app.git",
+            "https://github.com/shop/app",
+            "https://github.com/shop/app.git/",
+            "https://someone:secret@github.com/shop/app.git",
+            "ssh://git@github.com:22/shop/app.git",
+        ] {
+            assert_eq!(told(url), "github.com shop/app", "{url}");
+        }
+        for url in [
+            "",
+            "/srv/git/app.git",
+            "../app",
+            "file:///srv/app.git",
+            "https://github.com/app",
+            "https://github.com/a/b/c",
+        ] {
+            assert_eq!(told(url), "", "{url}");
+        }
+    }
+
+    #[test]
+    fn each_server_has_its_api() {
+        assert_eq!(api_of("https://github.com"), "https://api.github.com");
+        assert_eq!(api_of("https://shop.ghe.com"), "https://api.shop.ghe.com");
+        assert_eq!(api_of("https://git.example.org"), "https://git.example.org/api/v3");
+    }
+}

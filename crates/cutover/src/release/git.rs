@@ -1,0 +1,232 @@
+//! What git knows of versions: tags, the commits between them, and the remote that others see.
+
+use crate::error::{CommandError, ErrorKind};
+use cutover_child::{Kin, Running, Timed};
+use cutover_core::artifact::is_commit_hash;
+use cutover_core::release::{Commit, Version};
+use cutover_core::secret::{GITHUB_TOKEN_VARIABLE, SSH_KEY_VARIABLE};
+use cutover_reporters::one_line;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long git may take; to a remote it may be a long way.
+const TIME_MAX: Duration = Duration::from_secs(120);
+/// How many commits are read.
+const COMMIT_COUNT_MAX: usize = 10_000;
+/// How many tags are read.
+const TAG_COUNT_MAX: usize = 20_000;
+/// The most that git may say, in bytes.
+const OUTPUT_BYTES_MAX: u64 = 64 << 20;
+/// The largest file with a version, in bytes.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+/// The longest message of a commit that is looked at, in bytes.
+const MESSAGE_BYTES_MAX: usize = 64 << 10;
+/// The most of a failing command's words that is told, in bytes.
+const COMPLAINT_BYTES_MAX: u64 = 4096;
+
+/// Variables that would turn git to another repository, as within a hook.
+const ELSEWHERE: [&str; 7] = [
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_NAMESPACE",
+];
+
+/// A repository, as it is seen from the project's directory.
+pub(crate) struct Repository {
+    directory: PathBuf,
+}
+
+/// A tag that names a version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct VersionTag {
+    pub(crate) version: Version,
+    pub(crate) name: String,
+    pub(crate) commit: String,
+}
+
+/// Commits, the newest first.
+pub(crate) struct Commits {
+    pub(crate) all: Vec<Commit>,
+    /// How many more there are, which were not read.
+    pub(crate) unread_count: usize,
+}
+
+struct Answer {
+    code: Option<i32>,
+    stdout: Vec<u8>,
+    complaint: String,
+}
+
+impl Repository {
+    pub(crate) fn at(directory: &Path) -> Self {
+        Self { directory: directory.to_owned() }
+    }
+
+    /// The full hash of a commit; None where there is no such commit here.
+    pub(crate) fn commit(&self, revision: &str) -> Result<Option<String>, CommandError> {
+        let wanted = format!("{revision}^{{commit}}");
+        let answer = self.run(&["rev-parse", "--verify", "--quiet", "--end-of-options", &wanted], FILE_BYTES_MAX)?;
+        let hash = String::from_utf8_lossy(&answer.stdout).trim().to_owned();
+        Ok((answer.code == Some(0) && is_commit_hash(&hash)).then_some(hash))
+    }
+
+    /// Whether commits are missing here.
+    pub(crate) fn is_shallow(&self) -> Result<bool, CommandError> {
+        Ok(self.text(&["rev-parse", "--is-shallow-repository"])?.trim() == "true")
+    }
+
+    /// The tags of versions in the history of a commit, the highest version first.
+    pub(crate) fn versions(&self, commit: &str, prefix: &str) -> Result<Vec<VersionTag>, CommandError> {
+        let format = "--format=%(refname:strip=2)%00%(objectname)%00%(*objectname)";
+        let text = self.text(&["for-each-ref", "--merged", commit, format, "refs/tags"])?;
+        if text.lines().count() > TAG_COUNT_MAX {
+            return Err(failed("for-each-ref", &format!("there are more than {TAG_COUNT_MAX} tags")));
+        }
+        let tag = |line: &str| {
+            let [name, object, inner] = line.split('\0').collect::<Vec<_>>().try_into().ok()?;
+            let version = str::strip_prefix(name, prefix)?.parse().ok()?;
+            let commit = if inner.is_empty() { object } else { inner };
+            Some(VersionTag { version, name: name.to_owned(), commit: commit.to_owned() })
+        };
+        let mut tags: Vec<VersionTag> = text.lines().filter_map(tag).collect();
+        tags.sort_by(|one, other| other.version.cmp(&one.version));
+        Ok(tags)
+    }
+
+    /// The commits that one has and the other has not. Of a project that is not the whole repository only those that touch it.
+    pub(crate) fn commits(&self, previous: Option<&str>, commit: &str) -> Result<Commits, CommandError> {
+        let range = previous.map_or_else(|| commit.to_owned(), |previous| format!("{previous}..{commit}"));
+        let is_part = !self.text(&["rev-parse", "--show-prefix"])?.trim().is_empty();
+        let part: &[&str] = if is_part { &["--", "."] } else { &["--"] };
+        let limit = format!("--max-count={COMMIT_COUNT_MAX}");
+        let log = ["log", "-z", "--encoding=UTF-8", "--no-show-signature", "--format=%H%n%P%n%B", &limit, &range];
+        let text = self.text(&[&log, part].concat())?;
+        let all: Vec<Commit> = text.split('\0').filter_map(commit_of).collect();
+        let unread_count = if all.len() < COMMIT_COUNT_MAX {
+            0
+        } else {
+            let count = self.text(&[&["rev-list", "--count", &range], part].concat())?;
+            count.trim().parse::<usize>().unwrap_or_default().saturating_sub(all.len())
+        };
+        Ok(Commits { all, unread_count })
+    }
+
+    /// A text of a commit, by its path from the project's directory; None where there is none.
+    pub(crate) fn file(&self, commit: &str, path: &Path) -> Result<Option<String>, CommandError> {
+        let object = format!("{commit}:./{}", path.display());
+        let answer = self.run(&["cat-file", "blob", &object], FILE_BYTES_MAX + 1)?;
+        if answer.stdout.len() as u64 > FILE_BYTES_MAX {
+            return Err(failed("cat-file", &format!("{} has more than 1 MiB", path.display())));
+        }
+        Ok((answer.code == Some(0)).then(|| String::from_utf8_lossy(&answer.stdout).into_owned()))
+    }
+
+    /// The commit that a tag is at, here.
+    pub(crate) fn tag(&self, name: &str) -> Result<Option<String>, CommandError> {
+        self.commit(&format!("refs/tags/{name}"))
+    }
+
+    /// The commit that a tag is at, where others see it.
+    pub(crate) fn remote_tag(&self, remote: &str, name: &str) -> Result<Option<String>, CommandError> {
+        let (plain, peeled) = (format!("refs/tags/{name}"), format!("refs/tags/{name}^{{}}"));
+        let text = self.text(&["ls-remote", "--tags", remote, &plain, &peeled])?;
+        let at = |wanted: &str| {
+            let mut pairs = text.lines().filter_map(|line| line.split_once('\t'));
+            pairs.find(|(_, name)| *name == wanted).map(|(hash, _)| hash.to_owned())
+        };
+        // An annotated tag is told twice: itself, and what it is at.
+        Ok(at(&peeled).or_else(|| at(&plain)))
+    }
+
+    /// Makes an annotated tag, here.
+    pub(crate) fn make_tag(&self, name: &str, commit: &str, message: &str) -> Result<(), CommandError> {
+        let message = format!("--message={message}");
+        self.text(&["tag", "--annotate", "--cleanup=verbatim", &message, name, commit]).map(drop)
+    }
+
+    /// Lets others have a tag. One that is there already is not moved.
+    pub(crate) fn push_tag(&self, remote: &str, name: &str) -> Result<(), CommandError> {
+        let reference = format!("refs/tags/{name}:refs/tags/{name}");
+        self.text(&["push", "--quiet", "--no-verify", remote, &reference]).map(drop)
+    }
+
+    /// Where a remote is; None where there is none of this name.
+    pub(crate) fn remote_url(&self, remote: &str) -> Result<Option<String>, CommandError> {
+        let answer = self.run(&["remote", "get-url", remote], FILE_BYTES_MAX)?;
+        let url = String::from_utf8_lossy(&answer.stdout).trim().to_owned();
+        Ok((answer.code == Some(0) && !url.is_empty()).then_some(url))
+    }
+
+    /// What git says, which must go well.
+    fn text(&self, args: &[&str]) -> Result<String, CommandError> {
+        let answer = self.run(args, OUTPUT_BYTES_MAX + 1)?;
+        if answer.code != Some(0) {
+            return Err(failed(args[0], &answer.complaint));
+        }
+        if answer.stdout.len() as u64 > OUTPUT_BYTES_MAX {
+            return Err(failed(args[0], &format!("it says more than {} MiB", OUTPUT_BYTES_MAX >> 20)));
+        }
+        Ok(String::from_utf8_lossy(&answer.stdout).into_owned())
+    }
+
+    fn run(&self, args: &[&str], bytes_max: u64) -> Result<Answer, CommandError> {
+        let mut command = self.command(args);
+        let began = Instant::now();
+        let wrong = |error: &dyn std::fmt::Display| failed(args[0], &error.to_string());
+        // A person may be asked for a passphrase.
+        let mut running = Running::start(&mut command, Kin::Descendants).map_err(|error| wrong(&error))?;
+        let (stdout, stderr) = (running.child().stdout.take(), running.child().stderr.take());
+        let listener = stderr.map(|stderr| std::thread::spawn(move || complaint(Timed::new(stderr, began, TIME_MAX))));
+        let mut said = Vec::new();
+        if let Some(stdout) = stdout {
+            let read = Timed::new(stdout, began, TIME_MAX).take(bytes_max).read_to_end(&mut said);
+            read.map_err(|error| wrong(&error))?;
+        }
+        if !running.wait_until(began + TIME_MAX) {
+            return Err(wrong(&format!("not done after {} s, killed", TIME_MAX.as_secs())));
+        }
+        let status = running.status().map_err(|error| wrong(&error))?;
+        let complaint = listener.map(|listener| listener.join().unwrap_or_default()).unwrap_or_default();
+        Ok(Answer { code: status.code(), stdout: said, complaint })
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new("git");
+        for name in ELSEWHERE.into_iter().chain([SSH_KEY_VARIABLE, GITHUB_TOKEN_VARIABLE]) {
+            command.env_remove(name);
+        }
+        command.envs([("GIT_NO_REPLACE_OBJECTS", "1"), ("GIT_OPTIONAL_LOCKS", "0"), ("GIT_TERMINAL_PROMPT", "0")]);
+        command.env("LC_ALL", "C").args(["--no-pager", "-c", "core.fsmonitor=false"]).arg("-C").arg(&self.directory);
+        command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+}
+
+/// The beginning of what git complains of; the rest is read, so that it does not wait to be heard.
+fn complaint(mut stderr: impl Read) -> String {
+    let mut said = Vec::new();
+    let _read = stderr.by_ref().take(COMPLAINT_BYTES_MAX).read_to_end(&mut said);
+    let _rest = std::io::copy(&mut stderr, &mut std::io::sink());
+    String::from_utf8_lossy(&said).into_owned()
+}
+
+/// A commit as `git log` told it: hash, parents, message.
+fn commit_of(text: &str) -> Option<Commit> {
+    let text = text.trim_start_matches('\n');
+    let (id, rest) = text.split_once('\n')?;
+    let (parents, message) = rest.split_once('\n').unwrap_or((rest, ""));
+    let message = &message[..message.floor_char_boundary(MESSAGE_BYTES_MAX)];
+    let parent_count = parents.split_whitespace().count();
+    is_commit_hash(id).then(|| Commit { id: id.to_owned(), parent_count, message: message.to_owned() })
+}
+
+fn failed(what: &str, why: &str) -> CommandError {
+    let lines: Vec<&str> = why.lines().map(str::trim).filter(|line| !line.is_empty()).take(5).collect();
+    CommandError::new(ErrorKind::Failed, format!("git {what} failed: {}", one_line(&lines.join("; "))))
+}

@@ -1,0 +1,13 @@
+//! Releases: a version for what is live, its tag, and what GitHub shows of it.
+//!
+//! [`plan`] decides from git alone, [`publish`] makes what is missing. Nothing is ever moved: a tag that is elsewhere is an
+//! error.
+
+mod file;
+mod git;
+mod plan;
+mod publish;
+
+pub(crate) use git::Repository;
+pub(crate) use plan::{Decision, Planned, Wanted, plan};
+pub(crate) use publish::{Export, Made, REMOTE, Step, Told, publish};

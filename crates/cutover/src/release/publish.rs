@@ -1,0 +1,175 @@
+//! Makes what is missing of a release: the tag, the release at GitHub, the artifact attached to it.
+//!
+//! With a token for GitHub the tag is made through its API, as a job of Actions can without credentials in git's hands. Without
+//! one it is made here and pushed, as a person would.
+
+use super::git::Repository;
+use super::plan::Planned;
+use crate::error::{CommandError, ErrorKind};
+use crate::github::Account;
+use cutover_reporters::github::release::{self, Attached, Attachment, FILE_BYTES_MAX, Wish};
+use cutover_reporters::github::tag::{self, Tagged};
+use cutover_reporters::github::{Client, CommitId, Fault};
+use serde::Serialize;
+use std::path::Path;
+
+/// The remote that others see.
+pub(crate) const REMOTE: &str = "origin";
+
+/// Whether something was made now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Step {
+    /// It is new.
+    Made,
+    /// It was there.
+    WasThere,
+    /// It is not wanted, or cannot be.
+    LeftOut,
+}
+
+/// What there is now.
+#[derive(Debug, Serialize)]
+pub(crate) struct Made {
+    pub(crate) tag: Step,
+    pub(crate) release: Step,
+    pub(crate) artifact: Step,
+    /// The release's page.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) url: Option<String>,
+    /// Why something was left out that was wanted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) left_out: Option<String>,
+}
+
+/// Writes the artifact into a file.
+pub(crate) type Export<'a> = dyn Fn(&Path) -> Result<(), CommandError> + 'a;
+
+/// Words for a release, and where its artifact comes from.
+pub(crate) struct Told<'a> {
+    pub(crate) project: &'a str,
+    pub(crate) title: &'a str,
+    pub(crate) message: &'a str,
+    pub(crate) notes: &'a str,
+    /// Writes the artifact into a file; None where none is to be attached.
+    pub(crate) export: Option<&'a Export<'a>>,
+}
+
+/// Makes what is missing.
+pub(crate) fn publish(
+    repository: &Repository,
+    account: Option<&Account>,
+    planned: &Planned,
+    told: &Told<'_>,
+) -> Result<Made, CommandError> {
+    match account {
+        Some(account) => {
+            let client = account.client()?;
+            at_github(&client, planned, told)
+        }
+        None => by_git(repository, planned, told.message),
+    }
+}
+
+fn by_git(repository: &Repository, planned: &Planned, message: &str) -> Result<Made, CommandError> {
+    let Planned { tag, commit, .. } = planned;
+    let state = "nothing was tagged";
+    let there = |place: &str, found: Option<String>| match found {
+        Some(other) if other != *commit => Err(elsewhere(planned, &format!("{other} {place}"))),
+        found => Ok(found.is_some()),
+    };
+    let is_remote = there("at origin", repository.remote_tag(REMOTE, tag).map_err(|error| error.state(state))?)?;
+    let is_here = there("in this repository", repository.tag(tag)?)?;
+    if !is_remote {
+        if !is_here {
+            repository.make_tag(tag, commit, message).map_err(|error| error.state(state))?;
+        }
+        repository.push_tag(REMOTE, tag).map_err(|error| {
+            error.state(format!("the tag {tag} is in this repository only")).hint("run it again: it is pushed then")
+        })?;
+    }
+    let left_out = "GITHUB_TOKEN is not set, so there is no release at GitHub".to_owned();
+    let tag = if is_remote { Step::WasThere } else { Step::Made };
+    Ok(Made { tag, release: Step::LeftOut, artifact: Step::LeftOut, url: None, left_out: Some(left_out) })
+}
+
+fn at_github(client: &Client, planned: &Planned, told: &Told<'_>) -> Result<Made, CommandError> {
+    let tag = tagged(client, planned, told.message)?;
+    let wish = Wish {
+        tag: &planned.tag,
+        project: told.project,
+        title: told.title,
+        body: told.notes,
+        is_prerelease: planned.version.is_prerelease(),
+    };
+    let half = |fault: Fault| {
+        let state = format!("the tag {} is there, the release is not complete", planned.tag);
+        of_fault(&fault, planned).state(state).hint("run it again: what is there is kept, and the rest is made")
+    };
+    let found = release::find(client, &wish).map_err(half)?;
+    let was_there = found.as_ref().is_some_and(|found| !found.is_draft);
+    let found = match found {
+        Some(found) => found,
+        None => release::draft(client, &wish).map_err(half)?,
+    };
+    let (artifact, left_out) = attached(client, &found, planned, told, &half)?;
+    let shown = if found.is_draft { release::publish(client, &found).map_err(half)? } else { found };
+    let release = if was_there { Step::WasThere } else { Step::Made };
+    Ok(Made { tag, release, artifact, url: Some(shown.url), left_out })
+}
+
+fn tagged(client: &Client, planned: &Planned, message: &str) -> Result<Step, CommandError> {
+    let state = "nothing was tagged or released";
+    let commit: CommitId = planned.commit.parse().map_err(|error| {
+        CommandError::new(ErrorKind::Failed, "GitHub cannot tag this commit").because(&error).state(state)
+    })?;
+    match tag::make(client, &planned.tag, &commit, message) {
+        Ok(Tagged::Made) => Ok(Step::Made),
+        Ok(Tagged::WasThere) => Ok(Step::WasThere),
+        Ok(Tagged::Elsewhere(other)) => Err(elsewhere(planned, &format!("{other} at GitHub"))),
+        Err(fault) => Err(of_fault(&fault, planned).state(state)),
+    }
+}
+
+/// Attaches the artifact, which is exported only where it is missing.
+fn attached(
+    client: &Client,
+    found: &release::Release,
+    planned: &Planned,
+    told: &Told<'_>,
+    half: &dyn Fn(Fault) -> CommandError,
+) -> Result<(Step, Option<String>), CommandError> {
+    let Some(export) = told.export else { return Ok((Step::LeftOut, None)) };
+    let name = format!("{}-{}.cutover", told.project, planned.version);
+    if release::has(client, found, &name).map_err(half)? {
+        return Ok((Step::WasThere, None));
+    }
+    let cannot = |error: std::io::Error| {
+        CommandError::new(ErrorKind::Failed, "cannot keep the artifact for the release").because(&error)
+    };
+    let dir = tempfile::tempdir().map_err(cannot)?;
+    let file = dir.path().join(&name);
+    let state = format!("the tag {} is there, the release is not complete", planned.tag);
+    export(&file).map_err(|error| error.state(state))?;
+    let bytes = file.metadata().map_err(cannot)?.len();
+    if bytes > FILE_BYTES_MAX {
+        return Ok((Step::LeftOut, Some(format!("the artifact has {bytes} bytes, and GitHub takes {FILE_BYTES_MAX}"))));
+    }
+    let attachment = Attachment { name: &name, file: &file, bytes };
+    match release::attach(client, found, &attachment).map_err(half)? {
+        Attached::New => Ok((Step::Made, None)),
+        Attached::WasThere => Ok((Step::WasThere, None)),
+    }
+}
+
+/// A tag is never moved: whoever has it would have another version of the same name.
+fn elsewhere(planned: &Planned, place: &str) -> CommandError {
+    let Planned { tag, commit, .. } = planned;
+    CommandError::new(ErrorKind::Failed, format!("the tag {tag} is on commit {place}, and {commit} is live"))
+        .state("nothing was tagged or released, and the tag stays where it is")
+        .hint("`git fetch --tags` shows tags that this repository does not know yet: then the next version is another one")
+}
+
+fn of_fault(fault: &Fault, planned: &Planned) -> CommandError {
+    CommandError::new(ErrorKind::Failed, format!("cannot release {}", planned.tag)).because(fault)
+}

@@ -1,0 +1,304 @@
+//! Versions, tags and releases of what is live.
+
+use crate::sandbox::{Ran, Sandbox};
+use cutover_testkit::github::{FakeGitHub, Mishap};
+use insta::assert_snapshot;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::process::Command;
+
+/// A project with a remote, and its first version live in production.
+struct Shop {
+    sandbox: Sandbox,
+    github: FakeGitHub,
+    token: String,
+}
+
+impl Shop {
+    fn live(release: &str) -> Self {
+        let token = format!("ghs_{:016x}", RandomState::new().build_hasher().finish());
+        let shop = Self { sandbox: Sandbox::new(), github: FakeGitHub::start(&token).unwrap(), token };
+        shop.sandbox.host("", "");
+        let config = format!("{}\n{release}", shop.sandbox.config());
+        shop.sandbox.write("cutover.toml", &config);
+        let origin = shop.sandbox.path().join("origin.git").display().to_string();
+        shop.git(&["init", "--quiet", "--bare", &origin]);
+        shop.git(&["remote", "add", "origin", &origin]);
+        shop.deploy("feat: sell tea");
+        shop
+    }
+
+    /// Commits something new with this message, and brings it to production.
+    fn deploy(&self, message: &str) {
+        self.commit(message);
+        let deployed = self.sandbox.run(&["deploy", "production"]);
+        assert_eq!(deployed.code, 0, "{}", deployed.told());
+    }
+
+    fn commit(&self, message: &str) {
+        self.sandbox.write("app.py", &format!("print({message:?})\n"));
+        self.sandbox.commit(message);
+    }
+
+    fn git(&self, args: &[&str]) -> String {
+        let mut git = Command::new("git");
+        git.arg("-C").arg(self.sandbox.repo()).args(args);
+        git.env("GIT_CONFIG_NOSYSTEM", "1").env("GIT_CONFIG_GLOBAL", "/dev/null");
+        for who in ["AUTHOR", "COMMITTER"] {
+            git.env(format!("GIT_{who}_NAME"), "Ada").env(format!("GIT_{who}_EMAIL"), "ada@example.org");
+        }
+        let output = git.output().unwrap();
+        assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    fn head(&self) -> String {
+        self.git(&["rev-parse", "HEAD"])
+    }
+
+    /// Releases with a token for GitHub.
+    fn release(&self, args: &[&str]) -> Ran {
+        let (api, all) = (self.github.url(), [&["release", "production"], args].concat());
+        let variables = [("GITHUB_TOKEN", &*self.token), ("GITHUB_API_URL", &*api), ("GITHUB_REPOSITORY", "shop/app")];
+        let ran = self.sandbox.run_with(&all, &variables);
+        assert!(!ran.told().contains(&self.token), "the token is told: {}", ran.told());
+        ran
+    }
+
+    /// What was said, without what is another in each run.
+    fn told(&self, ran: &Ran) -> String {
+        let status = self.sandbox.run(&["status", "production", "--json"]).json();
+        let artifact = status["environments"][0]["targets"][0]["release"]["artifact"].as_str().unwrap().to_owned();
+        let mut told = ran.told().replace(&artifact, "ARTIFACT").replace(&artifact[..12], "ARTIFACT");
+        for (at, hash) in self.git(&["log", "--reverse", "--format=%H"]).lines().enumerate() {
+            told = told.replace(hash, &format!("COMMIT-{at}")).replace(&hash[..7], &format!("COMMIT-{at}"));
+        }
+        told
+    }
+}
+
+#[test]
+fn what_is_live_gets_a_version_a_tag_and_a_release_with_its_artifact() {
+    let shop = Shop::live("[release]\nenvironment = \"production\"\n");
+
+    let first = shop.release(&[]);
+
+    assert_eq!(first.code, 0, "{}", first.told());
+    shop.git(&["tag", "v1.0.0"]);
+    shop.deploy("fix(till): count @all once (#7)");
+    let second = shop.release(&[]);
+    assert_eq!(second.code, 0, "{}", second.told());
+    assert_snapshot!(shop.told(&second), @r"
+    exit 0
+    ✓ made tag v1.0.1 at commit COMMIT-3, after v1.0.0
+    ✓ made release https://github.com/shop/app/releases/tag/v1.0.1
+    ✓ made artifact ARTIFACT
+    ");
+    let tags = shop.github.tags();
+    let [(_, _, _), (name, commit, Some(message))] = &tags[..] else { panic!("{tags:?}") };
+    assert!(
+        name == "v1.0.1" && *commit == shop.head() && message.starts_with("shop 1.0.1\n\nLive in production"),
+        "{tags:?}"
+    );
+    let releases = shop.github.releases();
+    assert_eq!(releases.len(), 2);
+    let body = releases[1]["body"].as_str().unwrap();
+    assert!(body.contains("[#7](https://github.com/shop/app/pull/7)") && !body.contains("@all"), "{body}");
+    assert!(!body.contains("sell tea"), "what is in the release before is not new: {body}");
+    // What is attached is what was deployed: another machine takes it as it is.
+    let asset = &releases[1]["assets"][0];
+    assert_eq!(asset["name"], "shop-1.0.1.cutover");
+    let file = shop.sandbox.path().join("fetched.cutover");
+    std::fs::write(&file, shop.github.file(asset["id"].as_u64().unwrap()).unwrap()).unwrap();
+    let again = shop.sandbox.run(&["deploy", "production", "--artifact", file.to_str().unwrap()]);
+    assert!(again.code == 0 && again.stdout.contains("Nothing changed"), "{}", again.told());
+}
+
+#[test]
+fn what_broke_off_is_completed_and_what_is_there_is_kept() {
+    let shop = Shop::live("");
+    for (method, part) in [("POST", "git/refs"), ("POST", "/releases"), ("POST", "/assets"), ("PATCH", "/releases/")] {
+        shop.github.order(method, part, Mishap::Answer(422, Vec::new(), "Validation Failed"));
+        if method == "POST" && part == "/assets" {
+            // The second try looks whether another run was faster.
+            shop.github.order(method, part, Mishap::Answer(422, Vec::new(), "Validation Failed"));
+        }
+        let broken = shop.release(&[]);
+        assert_eq!(broken.code, 1, "{part}: {}", broken.told());
+        assert!(
+            broken.stderr.contains("Validation Failed") && broken.stderr.contains("  state: "),
+            "{}",
+            broken.told()
+        );
+    }
+
+    let whole = shop.release(&[]);
+    let again = shop.release(&[]);
+
+    assert_eq!((whole.code, again.code), (0, 0), "{}", again.told());
+    assert_snapshot!(shop.told(&whole), @r"
+    exit 0
+    was there tag v1.0.0 at commit COMMIT-2
+    ✓ made release https://github.com/shop/app/releases/tag/v1.0.0
+    was there artifact ARTIFACT
+    ");
+    assert_snapshot!(shop.told(&again), @r"
+    exit 0
+    was there tag v1.0.0 at commit COMMIT-2
+    was there release https://github.com/shop/app/releases/tag/v1.0.0
+    was there artifact ARTIFACT
+    ");
+    let releases = shop.github.releases();
+    assert!(releases.len() == 1 && releases[0]["draft"] == false, "{releases:?}");
+}
+
+#[test]
+fn a_tag_on_another_commit_is_never_moved() {
+    let shop = Shop::live("");
+    shop.github.tag_as_somebody("v1.0.0", &"b".repeat(40));
+
+    let refused = shop.release(&[]);
+
+    assert_eq!(refused.code, 1, "{}", refused.told());
+    assert_snapshot!(shop.told(&refused), @r"
+    exit 1
+    --- stderr
+    error: the tag v1.0.0 is on commit bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb at GitHub, and COMMIT-2 is live
+      state: nothing was tagged or released, and the tag stays where it is
+      hint: `git fetch --tags` shows tags that this repository does not know yet: then the next version is another one
+    ");
+    assert_eq!(shop.github.tags()[0].1, "b".repeat(40));
+    assert_eq!(shop.github.releases().len(), 0);
+}
+
+#[test]
+fn without_a_token_the_tag_is_pushed_and_a_second_run_finds_it() {
+    let shop = Shop::live("");
+
+    let tagged = shop.sandbox.run(&["release", "production"]);
+    let again = shop.sandbox.run(&["release", "production"]);
+
+    assert_eq!(tagged.code, 0, "{}", tagged.told());
+    assert_snapshot!(shop.told(&tagged), @r"
+    exit 0
+    ✓ made tag v1.0.0 at commit COMMIT-2
+    left out release
+    left out artifact ARTIFACT
+    --- stderr
+    warning: GITHUB_TOKEN is not set, so there is no release at GitHub
+    ");
+    let remote = shop.git(&["ls-remote", "--tags", "origin"]);
+    assert!(remote.contains(&format!("{}\trefs/tags/v1.0.0^{{}}", shop.head())), "annotated: {remote}");
+    assert!(again.code == 0 && again.stdout.starts_with("was there tag v1.0.0"), "{}", again.told());
+
+    // Somebody else's tag, which this repository does not know.
+    shop.deploy("feat: sell coffee");
+    shop.git(&["push", "--quiet", "origin", "HEAD~1:refs/tags/v1.1.0"]);
+    let refused = shop.sandbox.run(&["release", "production"]);
+    assert!(refused.code == 1 && refused.stderr.contains("the tag v1.1.0 is on commit "), "{}", refused.told());
+    assert_eq!(shop.git(&["tag"]), "v1.0.0");
+}
+
+#[test]
+fn commits_that_lead_nowhere_are_told_and_are_no_error() {
+    let shop = Shop::live("");
+    shop.git(&["tag", "v1.0.0"]);
+    shop.deploy("docs: write the manual");
+
+    let told = shop.release(&[]);
+
+    assert_eq!(told.code, 0, "{}", told.told());
+    assert_snapshot!(told.told(), @r"
+    exit 0
+    Nothing to release in production: no commit since v1.0.0 is a feat, fix, perf or revert, or says that something breaks (1 read)
+    ");
+    assert_eq!(shop.github.received().len(), 0, "nobody is asked");
+    let json = shop.release(&["--json"]).json();
+    assert!(json["v"] == 1 && json["release"].is_null() && json["why"].is_string(), "{json}");
+}
+
+#[test]
+fn a_dry_run_shows_the_version_and_the_notes_and_makes_nothing() {
+    let shop = Shop::live("");
+
+    let shown = shop.release(&["--dry-run"]);
+
+    assert_eq!(shown.code, 0, "{}", shown.told());
+    assert_snapshot!(shop.told(&shown), @r"
+    exit 0
+    v1.0.0 at commit COMMIT-2; nothing was made
+
+    ### New
+    - sell tea ([COMMIT-2](https://github.com/shop/app/commit/COMMIT-2))
+
+    ### Other changes
+    - Say where it goes ([COMMIT-1](https://github.com/shop/app/commit/COMMIT-1))
+    - Sell things ([COMMIT-0](https://github.com/shop/app/commit/COMMIT-0))
+
+    ---
+    Live in production: commit [COMMIT-2](https://github.com/shop/app/commit/COMMIT-2), artifact `ARTIFACT`. It is the first release.
+    ");
+    assert_eq!(shop.github.received().len(), 0);
+    let json = shop.release(&["--dry-run", "--json"]).json();
+    assert_eq!((json["release"]["version"].as_str(), json["made"].is_null()), (Some("1.0.0"), true), "{json}");
+}
+
+#[test]
+fn a_file_says_the_version_and_one_that_still_says_the_last_one_releases_nothing() {
+    let shop =
+        Shop::live("[release]\nenvironment = \"production\"\nversion_file = \"VERSION\"\ntag_prefix = \"shop/v\"\n");
+    let missing = shop.release(&[]);
+    assert!(missing.code == 1 && missing.stderr.contains("VERSION of commit"), "{}", missing.told());
+    shop.sandbox.write("VERSION", "2.1.0\n");
+    shop.deploy("Sell coffee");
+
+    let released = shop.release(&[]);
+
+    assert_eq!(released.code, 0, "{}", released.told());
+    assert_eq!(shop.github.tags()[0].0, "shop/v2.1.0");
+    shop.git(&["tag", "shop/v2.1.0"]);
+    shop.deploy("feat: sell cake");
+    let same = shop.release(&[]);
+    assert_eq!(same.code, 0, "{}", same.told());
+    assert_snapshot!(shop.told(&same), @r"
+    exit 0
+    Nothing to release in production: shop/v2.1.0 is at COMMIT-3, and VERSION still says 2.1.0
+    ");
+}
+
+#[test]
+fn what_is_live_may_come_from_another_job_s_record_and_from_no_other_environment() {
+    let shop = Shop::live("");
+    let status = shop.sandbox.run(&["status", "production", "--json"]);
+    let file = shop.sandbox.path().join("seen.json");
+    std::fs::write(&file, &status.stdout).unwrap();
+    // Meanwhile there is nobody to ask.
+    std::fs::rename(shop.sandbox.path().join("srv"), shop.sandbox.path().join("gone")).unwrap();
+    let seen = ["--seen", file.to_str().unwrap()];
+
+    let released = shop.release(&seen);
+
+    assert_eq!(released.code, 0, "{}", released.told());
+    std::fs::write(&file, status.stdout.replace("\"production\"", "\"staging\"")).unwrap();
+    let other = shop.release(&seen);
+    assert!(other.code == 1 && other.stderr.contains("the host says nothing of it"), "{}", other.told());
+    std::fs::write(&file, "{\"v\":2}").unwrap();
+    assert_eq!(shop.release(&seen).code, 2);
+}
+
+#[test]
+fn what_a_rollback_brought_back_is_released_already_and_a_shallow_repository_is_refused() {
+    let shop = Shop::live("");
+    assert_eq!(shop.release(&[]).code, 0);
+    shop.git(&["tag", "v1.0.0"]);
+    shop.deploy("feat: sell coffee");
+    let back = shop.sandbox.run(&["rollback", "production"]);
+    assert_eq!(back.code, 0, "{}", back.told());
+
+    let again = shop.release(&[]);
+
+    assert!(again.code == 0 && again.stdout.starts_with("was there tag v1.0.0"), "{}", again.told());
+    let shallow = shop.git(&["rev-parse", "HEAD~1"]);
+    shop.sandbox.write(".git/shallow", &format!("{shallow}\n"));
+    let refused = shop.release(&[]);
+    assert!(refused.code == 1 && refused.stderr.contains("is shallow"), "{}", refused.told());
+}

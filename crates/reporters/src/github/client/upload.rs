@@ -1,0 +1,108 @@
+//! Files, which go to a host of GitHub's own for them, and may take longer than other requests.
+
+use super::{Client, Heard};
+use crate::github::fault::Fault;
+use crate::github::wire::{Call, Repeat};
+use serde_json::Value;
+use std::fs::File;
+use std::path::Path;
+use std::time::Duration;
+use ureq::http::Uri;
+
+/// How fast a file goes at least, in bytes per second: what is slower has stopped.
+const BYTES_PER_SECOND_MIN: u64 = 128 << 10;
+/// How long it takes before a byte has gone.
+const BEGIN: Duration = Duration::from_secs(60);
+
+/// A file on its way to GitHub.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::github) struct Upload<'a> {
+    /// Where it goes, with its name in the query.
+    pub(in crate::github) url: &'a str,
+    pub(in crate::github) file: &'a Path,
+    pub(in crate::github) bytes: u64,
+    pub(in crate::github) doing: &'static str,
+    pub(in crate::github) permission: &'static str,
+}
+
+impl Client {
+    /// Sends a file once. A fault with a pause is one after which it may be sent again, when it is not there.
+    pub(in crate::github) fn upload(
+        &self,
+        upload: &Upload<'_>,
+        attempt: u32,
+    ) -> Result<Value, (Fault, Option<Duration>)> {
+        let Upload { url, doing, permission, .. } = *upload;
+        if !self.is_for_uploads(url) {
+            let message = format!("it wants the file at {}, where the token does not belong", super::cut(url));
+            return Err((Fault::Rejected { doing, status: 201, message }, None));
+        }
+        let call = Call { method: "POST", path: url.to_owned(), body: None, doing, permission, repeat: Repeat::Once };
+        let file = File::open(upload.file).map_err(|error| {
+            let message = format!("{} cannot be read: {error}", upload.file.display());
+            (Fault::Rejected { doing, status: 0, message }, None)
+        })?;
+        // What it takes is no patience: it is bounded by how large the file is.
+        let time_max = BEGIN + Duration::from_secs(upload.bytes / BYTES_PER_SECOND_MIN);
+        let request = self.request("POST", url).header("content-type", "application/octet-stream");
+        let request = request.header("content-length", upload.bytes.to_string()).body(&file);
+        let sent = request.map_err(ureq::Error::from).and_then(|request| {
+            let request = self.agent.configure_request(request).timeout_global(Some(time_max)).build();
+            self.agent.run(request)
+        });
+        match self.judge(&call, attempt, self.read(sent)) {
+            Heard::Done(Ok(answer)) => Ok(answer.body),
+            Heard::Done(Err(fault)) => Err((fault, None)),
+            Heard::Again { pause, fault } => Err((fault, Some(pause))),
+        }
+    }
+
+    /// Whether an address is GitHub's for files: at the API's own host, or at `uploads.` where the API is at `api.`.
+    fn is_for_uploads(&self, url: &str) -> bool {
+        let parsed = |text: &str| text.parse::<Uri>().ok();
+        let (Some(api), Some(url)) = (parsed(&self.base), parsed(url)) else { return false };
+        let place = |uri: &Uri| Some((uri.scheme_str()?.to_owned(), uri.authority()?.as_str().to_owned()));
+        let (Some((api_scheme, api_host)), Some((scheme, host))) = (place(&api), place(&url)) else { return false };
+        let beside = api_host.strip_prefix("api.").map(|rest| format!("uploads.{rest}"));
+        api_scheme == scheme && (host == api_host || beside.is_some_and(|beside| host == beside))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::github::{Access, Client, Patience, RealPace};
+    use cutover_core::secret::Secret;
+    use ureq::tls::RootCerts;
+
+    fn client(api: &str) -> Client {
+        let access = Access {
+            api: api.to_owned(),
+            token: Secret::new("ghs_of_nobody"),
+            login: None,
+            repository: "shop/app".parse().unwrap(),
+            certs: RootCerts::WebPki,
+        };
+        Client::new(access, Box::new(RealPace), Patience::default()).unwrap()
+    }
+
+    #[test]
+    fn the_token_goes_with_a_file_to_github_s_own_hosts_only() {
+        let github = client("https://api.github.com");
+        assert!(github.is_for_uploads("https://uploads.github.com/repos/shop/app/releases/1/assets?name=x"));
+        for elsewhere in [
+            "http://uploads.github.com/x",
+            "https://uploads.github.com.evil.example/x",
+            "https://uploads.github.com@evil.example/x",
+            "https://uploads.github.com:444/x",
+            "https://evil.example/uploads.github.com",
+            "//uploads.github.com/x",
+            "",
+        ] {
+            assert!(!github.is_for_uploads(elsewhere), "{elsewhere}");
+        }
+        let own = client("https://git.example.org/api/v3");
+        assert!(own.is_for_uploads("https://git.example.org/api/uploads/repos/shop/app/releases/1/assets?name=x"));
+        assert!(!own.is_for_uploads("https://uploads.github.com/x"));
+        assert!(client("https://api.shop.ghe.com").is_for_uploads("https://uploads.shop.ghe.com/x"));
+    }
+}
