@@ -15,6 +15,7 @@ pub mod mask;
 pub mod metrics;
 pub mod moment;
 pub mod next;
+pub mod patience;
 pub mod plan;
 pub mod probe;
 pub mod record;
