@@ -5,6 +5,7 @@
 
 mod cache;
 mod changes;
+pub mod depot;
 mod entries;
 mod error;
 mod export;
@@ -15,6 +16,7 @@ mod intake;
 mod pack;
 mod record;
 mod store;
+mod tags;
 mod uncommitted;
 
 pub use changes::{Changes, changes, work_tree_top};
@@ -23,4 +25,5 @@ pub use filter::Filter;
 pub use pack::{PackObserver, PackRequest, PackSource};
 pub use record::{Artifact, ArtifactRecord};
 pub use store::{ArtifactBlobs, ArtifactStore, ID_PREFIX_LENGTH_MIN, PruneReport, Retention};
+pub use tags::{resolve_commit, tags_here, tags_there};
 pub use uncommitted::{Uncommitted, commit_in_work_tree, head_commit, is_commit_unchanged, uncommitted};

@@ -76,6 +76,10 @@ impl ArtifactStore {
         Lock::shared(&self.dir.join("lock"))
     }
 
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     pub(crate) fn builds_dir(&self) -> PathBuf {
         self.dir.join("builds")
     }

@@ -4,6 +4,7 @@ use super::packing::{pack, with_checks};
 use super::words;
 use crate::checks::{KnownChecks, read_run};
 use crate::context::Context;
+use crate::depot::{self, Shared};
 use crate::error::{CommandError, ErrorKind};
 use crate::exit::Exit;
 use clap::Args;
@@ -22,9 +23,11 @@ use std::path::{Path, PathBuf};
 /// and deployed many times; packing the same commit again gives the same id. `cutover deploy` packs
 /// by itself, so this is for CI jobs that build before they deploy, and to see what would go out.
 ///
+/// With a store in `[artifact.store]` it is put there as well, unless it is there.
+///
 /// The id goes to the standard output, everything else to the standard error.
 ///
-/// With --json: {"v":1,"artifact":{"id":…,"commit":…,"file_count":…,"bytes":…},"exported":…}.
+/// With --json: {"v":1,"artifact":{"id":…,"commit":…,"file_count":…,"bytes":…},"exported":…,"shared":…}.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
   cutover build                         HEAD, whatever the work tree looks like
@@ -59,6 +62,8 @@ pub(crate) struct BuildArgs {
 impl BuildArgs {
     pub(super) fn run(&self, context: &Context) -> Result<Exit, CommandError> {
         let run = self.checks.as_deref().map(judged).transpose()?;
+        // Before the build, which may take a while: whoever lacks credentials wants to know now.
+        let _there = depot::open(context)?;
         let artifact = pack(context, &self.source(), self.again)?;
         let artifact = match run {
             Some((commit, run)) => with_run(context, artifact, &commit, &run)?,
@@ -67,7 +72,13 @@ impl BuildArgs {
         if let Some(path) = &self.output {
             export(&context.artifacts()?, &artifact, path)?;
         }
-        self.tell(context, &artifact)?;
+        let shared = depot::share(context, &artifact, false).map_err(|error| {
+            let id = artifact.id.short();
+            error
+                .state(format!("artifact {id} is packed, on this machine only"))
+                .hint(format!("`cutover artifact push {id}` tries again"))
+        })?;
+        self.tell(context, &artifact, shared.as_ref())?;
         Ok(Exit::Done)
     }
 
@@ -75,16 +86,18 @@ impl BuildArgs {
         if self.dirty { PackSource::WorkTree } else { PackSource::Commit(self.commit.clone()) }
     }
 
-    fn tell(&self, context: &Context, artifact: &Artifact) -> Result<(), CommandError> {
+    fn tell(&self, context: &Context, artifact: &Artifact, shared: Option<&Shared>) -> Result<(), CommandError> {
         let output = &context.output;
         if output.json {
-            return output.json(&json!({ "v": 1, "artifact": artifact.record, "exported": self.output }));
+            return output
+                .json(&json!({ "v": 1, "artifact": artifact.record, "exported": self.output, "shared": shared }));
         }
         let about = &artifact.record;
         let commit = words::commit(&about.commit, about.dirty);
         let size = bytes(about.bytes);
         let subject = one_line(&about.subject);
         output.error(&format!("packed {commit} {subject}: {} files, {size}\n", about.file_count))?;
+        shared.map_or(Ok(()), |shared| output.error(&shared.told()))?;
         output.text(&format!("{}\n", artifact.id))
     }
 }

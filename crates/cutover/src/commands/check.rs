@@ -4,12 +4,14 @@ use super::packing::known_secrets;
 use crate::checks::{Actions, KnownChecks, ReportJudge, Teller, Wanted, choose, left_out, summary};
 use crate::context::{Context, Project};
 use crate::deployments::{CANCEL, watch_signals};
+use crate::depot;
 use crate::error::{CommandError, ErrorKind};
 use crate::exit::Exit;
 use crate::github::{self, ChecksTeller};
 use clap::Args;
 use cutover_artifacts::{Changes, changes, commit_in_work_tree, is_commit_unchanged, work_tree_top};
 use cutover_checks::run::{Job, Settings, run};
+use cutover_core::check::CommitChecks;
 use cutover_core::check::run::{Conclusion, Run};
 use cutover_core::config::{CheckConfig, SecretSource};
 use cutover_core::id::CheckName;
@@ -227,6 +229,9 @@ fn keep(context: &Context, data_dir: &Path, mut times: BTreeMap<String, Duration
     };
     if let Err(error) = write() {
         context.output.warn(&format!("the record of the checks was not kept: {error}"));
+    }
+    if let Some(commit) = &run.commit {
+        depot::note_checks(context, commit, &CommitChecks::of(run));
     }
 }
 

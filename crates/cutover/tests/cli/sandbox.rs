@@ -158,7 +158,8 @@ impl Sandbox {
         self.git(&["branch", "--move", name]);
     }
 
-    fn git(&self, args: &[&str]) {
+    /// Runs git in the repository.
+    pub(crate) fn git(&self, args: &[&str]) {
         let status = self.command("git").args(args).status().unwrap();
         assert!(status.success(), "git {args:?}");
     }
