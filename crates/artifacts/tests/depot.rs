@@ -135,7 +135,7 @@ fn what_one_machine_put_there_another_one_has_byte_for_byte() {
         assert_eq!((pulled.id, &pulled.manifest), (artifact.id, &artifact.manifest));
         assert_eq!(pulled.record, artifact.record);
         assert_eq!(other.get(&artifact.id.to_string()).unwrap(), pulled);
-        assert_eq!(there.of_commit(&artifact.record.commit).unwrap(), [kept.clone()]);
+        assert_eq!(there.of_commit(&artifact.record.commit).unwrap(), std::slice::from_ref(&kept));
         assert_eq!(there.newest(10).unwrap(), (vec![kept], 1));
         assert!(there.standing(&artifact.id).unwrap().unwrap().has_file);
         assert_eq!(there.find("0123456789").unwrap(), None);

@@ -18,6 +18,7 @@ pub mod next;
 pub mod patience;
 pub mod plan;
 pub mod probe;
+pub mod provenance;
 pub mod record;
 pub mod rollout;
 pub mod secret;

@@ -5,6 +5,9 @@ use std::fmt;
 /// The variable with a private key for `ssh`. It is for Cutover alone: no program that it starts has it in its environment.
 pub const SSH_KEY_VARIABLE: &str = "CUTOVER_SSH_KEY";
 
+/// The variable with a private key that provenance is signed with. It is for Cutover alone as well.
+pub const SIGNING_KEY_VARIABLE: &str = "CUTOVER_SIGNING_KEY";
+
 /// The variable with the token that a job of GitHub Actions speaks with. What Cutover starts does not have it either: whoever
 /// wants it in a check names it otherwise on purpose.
 pub const GITHUB_TOKEN_VARIABLE: &str = "GITHUB_TOKEN";

@@ -43,7 +43,7 @@ const RECORD_VERSION: u32 = 1;
 /// The largest exported file that is read, in bytes.
 const FILE_BYTES_MAX: u64 = 64 << 30;
 /// The largest statement or signature, in bytes.
-const STATEMENT_BYTES_MAX: u64 = 1 << 20;
+const STATEMENT_BYTES_MAX: u64 = cutover_core::provenance::STATEMENT_BYTES_MAX as u64;
 /// The most names that are listed.
 const NAME_COUNT_MAX: usize = 200_000;
 /// The most artifacts of one commit that are looked at.
@@ -224,16 +224,9 @@ impl Depot {
         Ok(Some(Provenance { statement, signature }))
     }
 
-    /// Takes an artifact into the local store; nothing of what came is kept that is not what its record says.
-    pub fn pull(
-        &self,
-        kept: &Kept,
-        local: &ArtifactStore,
-        bytes_max: u64,
-        now: Timestamp,
-    ) -> Result<Artifact, DepotError> {
-        let id = kept.record.id;
-        let name = self.names.file(&id, &kept.sha256);
+    /// An artifact's file as it is there, verified by its SHA-256; the file here has no name, and lies beside the local store.
+    pub fn fetch(&self, kept: &Kept, local: &ArtifactStore) -> Result<FileContent, DepotError> {
+        let name = self.names.file(&kept.record.id, &kept.sha256);
         if kept.file_bytes > FILE_BYTES_MAX {
             return Err(self.damaged(&name, &format!("its record says that it has {} bytes", kept.file_bytes)));
         }
@@ -241,15 +234,40 @@ impl Depot {
         if !self.objects.fetch(&name, kept.file_bytes, &mut file)? {
             return Err(self.damaged(&name, &"its record is there, and the file is not"));
         }
-        let digested = exported::digest(&mut file).map_err(|source| local.temporary_failed("read", source))?;
-        if digested != (kept.file_bytes, kept.sha256.clone()) {
+        let (bytes, sha256) = exported::digest(&mut file).map_err(|source| local.temporary_failed("read", source))?;
+        if (bytes, &sha256) != (kept.file_bytes, &kept.sha256) {
             return Err(self.damaged(&name, &"its SHA-256 or its size is not what its record says"));
         }
-        let imported = local.import_as(&id, &mut file, bytes_max, now);
+        Ok(FileContent { file, bytes, sha256 })
+    }
+
+    /// Takes a fetched file into the local store; nothing of it is kept that is not the artifact that its record says.
+    pub fn take_in(
+        &self,
+        kept: &Kept,
+        fetched: &mut FileContent,
+        local: &ArtifactStore,
+        bytes_max: u64,
+        now: Timestamp,
+    ) -> Result<Artifact, DepotError> {
+        let name = self.names.file(&kept.record.id, &kept.sha256);
+        let mut reader = fetched.reader().map_err(|source| local.temporary_failed("read", source))?;
+        let imported = local.import_as(&kept.record.id, &mut reader, bytes_max, now);
         imported.map_err(|error| match error {
             ArtifactError::Import(error) => self.damaged(&name, &error),
             other => other.into(),
         })
+    }
+
+    /// Takes an artifact into the local store.
+    pub fn pull(
+        &self,
+        kept: &Kept,
+        local: &ArtifactStore,
+        bytes_max: u64,
+        now: Timestamp,
+    ) -> Result<Artifact, DepotError> {
+        self.take_in(kept, &mut self.fetch(kept, local)?, local, bytes_max, now)
     }
 
     /// Notes that an artifact was brought live in an environment.

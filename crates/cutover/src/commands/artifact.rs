@@ -1,5 +1,6 @@
 //! `cutover artifact`
 
+use super::build::save;
 use super::packing::needed_here;
 use super::table::Table;
 use super::words;
@@ -14,6 +15,7 @@ use cutover_core::artifact::Digest;
 use cutover_reporters::bytes;
 use serde_json::json;
 use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 
 /// See, share and remove artifacts
 ///
@@ -61,6 +63,9 @@ enum What {
         /// Its id, or the beginning of it
         #[arg(value_name = "ID")]
         id: String,
+        /// Also write its file as it is there, and its provenance beside it: FILE.intoto.json, and .sig behind that
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
     },
     /// Remove from the shared store what is older than its `keep_for`
     ///
@@ -81,7 +86,7 @@ impl ArtifactArgs {
         match &self.what {
             What::List { limit, here } => list(context, usize::from(*limit), *here)?,
             What::Push { id, again } => push(context, id, *again)?,
-            What::Pull { id } => pull(context, id)?,
+            What::Pull { id, output } => pull(context, id, output.as_deref())?,
             What::Prune { dry_run } => prune(context, *dry_run)?,
         }
         Ok(Exit::Done)
@@ -167,13 +172,20 @@ fn push(context: &Context, id: &str, again: bool) -> Result<(), CommandError> {
     context.output.text(&format!("{}\n", artifact.id))
 }
 
-fn pull(context: &Context, id: &str) -> Result<(), CommandError> {
+fn pull(context: &Context, id: &str, output: Option<&Path>) -> Result<(), CommandError> {
     let depot = needed(context)?;
     let found = depot.find(id)?.map(|id| depot.kept(&id)).transpose()?.flatten();
     let Some(kept) = found else {
         return Err(depot::nowhere(context, id));
     };
     let artifact = take(context, &depot, &kept)?;
+    if let Some(path) = output {
+        let mut fetched = depot.fetch(&kept, &context.artifacts()?)?;
+        save(&mut fetched, path)?;
+        if let Some(provenance) = depot.provenance(&kept)? {
+            depot::write_beside(path, &provenance)?;
+        }
+    }
     if context.output.json {
         return context.output.json(&json!({ "v": 1, "artifact": artifact.record, "sha256": kept.sha256 }));
     }

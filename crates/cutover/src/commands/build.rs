@@ -8,12 +8,13 @@ use crate::depot::{self, Shared};
 use crate::error::{CommandError, ErrorKind};
 use crate::exit::Exit;
 use clap::Args;
-use cutover_artifacts::{Artifact, ArtifactStore, PackSource};
+use cutover_artifacts::depot::{Content, FileContent};
+use cutover_artifacts::{Artifact, PackSource};
 use cutover_core::check::run::Run;
 use cutover_reporters::{bytes, one_line};
 use serde_json::json;
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// Pack a commit into an artifact and print its id.
@@ -46,7 +47,7 @@ pub(crate) struct BuildArgs {
     #[arg(long)]
     dirty: bool,
 
-    /// Also write the artifact to this file, replacing it
+    /// Also write the artifact to this file, replacing it, and its provenance to FILE.intoto.json beside it
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 
@@ -70,7 +71,7 @@ impl BuildArgs {
             None => artifact,
         };
         if let Some(path) = &self.output {
-            export(&context.artifacts()?, &artifact, path)?;
+            export(context, &artifact, path)?;
         }
         let shared = depot::share(context, &artifact, false).map_err(|error| {
             let id = artifact.id.short();
@@ -78,6 +79,9 @@ impl BuildArgs {
                 .state(format!("artifact {id} is packed, on this machine only"))
                 .hint(format!("`cutover artifact push {id}` tries again"))
         })?;
+        if shared.is_none() {
+            depot::vouch_here(context, &artifact)?;
+        }
         self.tell(context, &artifact, shared.as_ref())?;
         Ok(Exit::Done)
     }
@@ -131,25 +135,31 @@ fn with_run(context: &Context, artifact: Artifact, commit: &str, run: &Run) -> R
     with_checks(project, &context.artifacts()?, artifact)
 }
 
-/// Writes the artifact beside the file first, so that the file is never half an artifact.
-fn export(artifacts: &ArtifactStore, artifact: &Artifact, path: &Path) -> Result<(), CommandError> {
+/// Writes the artifact to a file, and what is said of it beside that.
+fn export(context: &Context, artifact: &Artifact, path: &Path) -> Result<(), CommandError> {
+    let mut exported = context.artifacts()?.export_file(artifact)?;
+    let provenance = depot::vouch(context, artifact, &exported)?;
+    save(&mut exported.file, path)?;
+    depot::write_beside(path, &provenance)
+}
+
+/// Writes an exported artifact beside the file first, so that the file is never half an artifact.
+pub(super) fn save(exported: &mut FileContent, path: &Path) -> Result<(), CommandError> {
     let mut partial = path.as_os_str().to_owned();
     partial.push(format!(".partial-{}", std::process::id()));
     let partial = PathBuf::from(partial);
-    let written = write(artifacts, artifact, &partial, path);
-    if written.is_err() {
+    let failed = |error| {
         // It may not even have been made; the error that matters is on its way.
         let _removed = fs::remove_file(&partial);
-    }
-    written
-}
-
-fn write(artifacts: &ArtifactStore, artifact: &Artifact, partial: &Path, path: &Path) -> Result<(), CommandError> {
-    let failed = |error: io::Error| {
         CommandError::new(ErrorKind::Failed, format!("cannot write {}", path.display())).because(&error)
     };
-    let mut file = BufWriter::new(File::create_new(partial).map_err(failed)?);
-    artifacts.export(&artifact.id, &mut file)?;
-    file.flush().and_then(|()| file.get_ref().sync_all()).map_err(failed)?;
-    fs::rename(partial, path).map_err(failed)
+    write(exported, &partial, path).map_err(failed)
+}
+
+fn write(exported: &mut FileContent, partial: &Path, path: &Path) -> io::Result<()> {
+    let mut file = File::create_new(partial)?;
+    io::copy(&mut exported.reader()?, &mut file)?;
+    file.flush()?;
+    file.sync_all()?;
+    fs::rename(partial, path)
 }

@@ -15,7 +15,7 @@ use cutover_core::check::CommitChecks;
 use cutover_core::check::run::{Conclusion, Run};
 use cutover_core::config::{CheckConfig, SecretSource};
 use cutover_core::id::CheckName;
-use cutover_core::secret::{GITHUB_TOKEN_VARIABLE, SSH_KEY_VARIABLE, Secret};
+use cutover_core::secret::{GITHUB_TOKEN_VARIABLE, SIGNING_KEY_VARIABLE, SSH_KEY_VARIABLE, Secret};
 use cutover_disk::{read_bounded, write_unsynced};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -182,7 +182,7 @@ fn inherited(project: &Project) -> BTreeMap<String, Secret> {
             SecretSource::Variable(name) => Some(name.as_str()),
             SecretSource::File(_) | SecretSource::Command(_) => None,
         })
-        .chain([SSH_KEY_VARIABLE])
+        .chain([SSH_KEY_VARIABLE, SIGNING_KEY_VARIABLE])
         .chain(github::token().map(|_| GITHUB_TOKEN_VARIABLE))
         .collect();
     let all =

@@ -12,6 +12,7 @@ use crate::exit::Exit;
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
 use cutover_artifacts::{Artifact, PackSource};
+use cutover_reporters::one_line;
 use std::time::Duration;
 
 /// Bring a commit live, and take it back by itself when it is not healthy
@@ -28,6 +29,7 @@ use std::time::Duration;
 /// A commit or a tag that is named is not packed again when the store of `[artifact.store]` has its
 /// artifact: what was built once is deployed everywhere.
 ///
+/// With `signers` in [artifact], an artifact is deployed only when one of them has signed its provenance.
 /// A commit that has not passed the environment's `required_checks` is refused (exit code 5).
 ///
 /// Examples:
@@ -128,6 +130,11 @@ impl HowArgs {
         connections: Vec<Option<Host>>,
         artifact: &Artifact,
     ) -> Result<Exit, CommandError> {
+        if let Some(signer) = depot::judge(context, artifact)?
+            && !context.output.json
+        {
+            context.output.error(&format!("artifact {} is signed by {}\n", artifact.id.short(), one_line(&signer)))?;
+        }
         let overridden = self.required.judge(context, session.place().name.as_str(), artifact)?;
         overridden.iter().for_each(|note| context.output.warn(note));
         let reasons = overridden.into_iter().chain(Some(self.reason.clone()).filter(|reason| !reason.is_empty()));

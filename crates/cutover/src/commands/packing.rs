@@ -117,6 +117,9 @@ fn take_in(context: &Context, path: &Path) -> Result<Artifact, CommandError> {
         let wrong = format!("{} holds an artifact of project {theirs}, and this is {ours}", path.display());
         return Err(CommandError::new(ErrorKind::Usage, wrong).state("nothing was deployed"));
     }
+    if let Some(provenance) = depot::read_beside(path) {
+        artifacts.keep_provenance(&artifact.id, &provenance)?;
+    }
     remember(context, &artifacts, &artifact);
     Ok(artifact)
 }

@@ -1,9 +1,11 @@
 //! The store of artifacts that machines share, as commands use it: what is taken from there, and what is put there.
 
 mod open;
+mod provenance;
 mod revision;
 
 pub(crate) use open::{needed, open};
+pub(crate) use provenance::{judge, read_beside, signing_key, vouch, vouch_here, write_beside};
 pub(crate) use revision::{Revision, of_revision, tagged_commits};
 
 use crate::commands::packing::{IMPORT_BYTES_MAX, remember};
@@ -40,17 +42,25 @@ impl Shared {
 }
 
 /// Puts an artifact into the shared store, unless it is there or there is no store. What is not committed stays here.
+///
+/// One that is there without a signature is put there anew where there is a key to sign it with.
 pub(crate) fn share(context: &Context, artifact: &Artifact, again: bool) -> Result<Option<Shared>, CommandError> {
     if artifact.record.dirty {
         return Ok(None);
     }
     let Some(depot) = open(context)? else { return Ok(None) };
     let place = depot.place().to_owned();
-    let standing = depot.standing(&artifact.id)?.filter(|standing| standing.has_file && !again);
+    let signs = signing_key(context.project()?).is_some();
+    let standing = depot.standing(&artifact.id)?;
+    let standing = standing.filter(|standing| standing.has_file && !again && (standing.is_signed || !signs));
     let was_there = standing.is_some();
     let kept = match standing {
         Some(standing) => depot.renew(standing.kept, context.now())?,
-        None => depot.put(context.artifacts()?.export_file(artifact)?, None)?,
+        None => {
+            let exported = context.artifacts()?.export_file(artifact)?;
+            let provenance = vouch(context, artifact, &exported)?;
+            depot.put(exported, Some(&provenance))?
+        }
     };
     depot.note_checks(&artifact.record.commit, &artifact.record.checks)?;
     Ok(Some(Shared { place, was_there, sha256: kept.sha256, file_bytes: kept.file_bytes }))
@@ -71,6 +81,9 @@ pub(crate) fn take(context: &Context, depot: &Depot, kept: &Kept) -> Result<Arti
     let artifacts = context.artifacts()?;
     let pulled = depot.pull(kept, &artifacts, IMPORT_BYTES_MAX, context.now());
     let artifact = pulled.map_err(|error| CommandError::from(error).state("nothing was deployed"))?;
+    if let Some(provenance) = depot.provenance(kept)? {
+        artifacts.keep_provenance(&artifact.id, &provenance)?;
+    }
     remember(context, &artifacts, &artifact);
     if !context.output.json {
         let (id, commit) = (artifact.id.short(), words::commit(&artifact.record.commit, artifact.record.dirty));

@@ -298,7 +298,7 @@ fn a_bucket_needs_credentials_which_are_seen_nowhere() {
     };
     let built = run("made-up-id");
     assert!(built.status.success(), "{built:?}");
-    assert_eq!(fake.keys().len(), 3, "{:?}", fake.keys());
+    assert_eq!(fake.keys().len(), 4, "{:?}", fake.keys());
     let refused = run("another");
     let told = String::from_utf8(refused.stderr).unwrap();
     assert!(told.contains("InvalidAccessKeyId") && told.contains("on this machine only"), "{told}");

@@ -20,6 +20,7 @@ mod init;
 mod limits;
 mod memory;
 mod promote;
+mod provenance;
 mod required;
 mod resume;
 mod rollback;
