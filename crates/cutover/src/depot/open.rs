@@ -6,14 +6,13 @@ use crate::error::{CommandError, ErrorKind};
 use cutover_artifacts::depot::{Credentials, Depot, Directory, Objects, S3, S3Access};
 use cutover_core::config::ArtifactStoreKind;
 use cutover_core::patience::Patience;
-use cutover_core::secret::Secret;
+use cutover_core::secret::{S3_VARIABLES, Secret};
 use cutover_reporters::github::RealPace;
 use cutover_targets::verify::root_certs;
 
-/// The names that every client of S3 has for them.
-const KEY_ID_VARIABLE: &str = "AWS_ACCESS_KEY_ID";
-const SECRET_VARIABLE: &str = "AWS_SECRET_ACCESS_KEY";
-const TOKEN_VARIABLE: &str = "AWS_SESSION_TOKEN";
+const KEY_ID_VARIABLE: &str = S3_VARIABLES[0];
+const SECRET_VARIABLE: &str = S3_VARIABLES[1];
+const TOKEN_VARIABLE: &str = S3_VARIABLES[2];
 
 /// The project's shared store; None where its config has none.
 pub(crate) fn open(context: &Context) -> Result<Option<Depot>, CommandError> {
@@ -36,8 +35,19 @@ pub(crate) fn needed(context: &Context) -> Result<Depot, CommandError> {
     open(context)?.ok_or_else(no_store)
 }
 
+/// Whether this process was given nothing that it could speak to the store with, as a job that runs what strangers wrote.
+pub(super) fn is_without_credentials(context: &Context) -> bool {
+    let store = context.project().ok().and_then(|project| project.config.artifact.store.as_ref());
+    let is_bucket = store.is_some_and(|store| matches!(store.kind, ArtifactStoreKind::S3(_)));
+    is_bucket && [KEY_ID_VARIABLE, SECRET_VARIABLE].iter().all(|name| variable(name).is_none())
+}
+
+fn variable(name: &str) -> Option<String> {
+    // A CI sets a variable and leaves it empty for a secret that it does not have.
+    std::env::var(name).ok().filter(|value| !value.trim().is_empty())
+}
+
 fn credentials() -> Result<Credentials, CommandError> {
-    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
     let needed = |name: &str| {
         variable(name).ok_or_else(|| {
             CommandError::new(ErrorKind::Usage, format!("the artifact store needs credentials: {name} is not set"))

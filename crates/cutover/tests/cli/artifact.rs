@@ -304,3 +304,22 @@ fn a_bucket_needs_credentials_which_are_seen_nowhere() {
     assert!(told.contains("InvalidAccessKeyId") && told.contains("on this machine only"), "{told}");
     assert!(!told.contains("made-up-secret") && !told.contains("Signature="), "{told}");
 }
+
+#[test]
+fn checks_do_not_see_the_credentials_of_the_store_and_a_job_without_any_runs_them_quietly() {
+    let fake = FakeS3::start("shop", "made-up-id").unwrap();
+    let sandbox = Sandbox::new();
+    let store = format!("[artifact.store.s3]\nbucket = \"shop\"\nendpoint = \"{}\"\n", fake.endpoint());
+    let checks = "[checks.seen]\nrun = \"env | grep -c -e AWS_ -e CUTOVER_SIGNING_KEY; test -z \\\"$AWS_SECRET_ACCESS_KEY$CUTOVER_SIGNING_KEY\\\"\"\n";
+    sandbox.write("cutover.toml", &format!("{CONFIG}\n{store}\n{checks}"));
+    sandbox.commit("Share artifacts");
+
+    let quiet = sandbox.run(&["check"]);
+    assert!(quiet.code == 0 && !quiet.stderr.contains("warning"), "{quiet:?}");
+    assert!(fake.received().is_empty());
+    let mut command = sandbox.command(env!("CARGO_BIN_EXE_cutover"));
+    command.env("AWS_ACCESS_KEY_ID", "made-up-id").env("AWS_SECRET_ACCESS_KEY", "made-up-secret");
+    let ran = command.env("CUTOVER_SIGNING_KEY", "made-up-key").arg("check").output().unwrap();
+    assert!(ran.status.success(), "{ran:?}");
+    assert!(fake.keys().iter().any(|key| key.contains("/checks/")), "{:?}", fake.keys());
+}
