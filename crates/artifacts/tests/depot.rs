@@ -136,7 +136,8 @@ fn what_one_machine_put_there_another_one_has_byte_for_byte() {
         assert_eq!(pulled.record, artifact.record);
         assert_eq!(other.get(&artifact.id.to_string()).unwrap(), pulled);
         assert_eq!(there.of_commit(&artifact.record.commit).unwrap(), std::slice::from_ref(&kept));
-        assert_eq!(there.newest(10).unwrap(), (vec![kept], 1));
+        let newest = there.newest(10).unwrap();
+        assert_eq!((newest.artifacts, newest.count, newest.damaged.len()), (vec![kept], 1, 0));
         assert!(there.standing(&artifact.id).unwrap().unwrap().has_file);
         assert_eq!(there.find("0123456789").unwrap(), None);
         assert!(there.of_commit(&"0".repeat(40)).unwrap().is_empty());
@@ -300,7 +301,7 @@ fn an_upload_that_ends_anywhere_leaves_nothing_that_is_taken_for_an_artifact() {
         let depot = place.depot();
         assert_eq!(depot.find(&artifact.id.to_string()).unwrap(), None);
         assert!(depot.of_commit(&artifact.record.commit).unwrap().is_empty());
-        assert_eq!(depot.newest(10).unwrap().1, 0);
+        assert_eq!(depot.newest(10).unwrap().count, 0);
     }
 }
 
@@ -410,6 +411,28 @@ fn what_uploads_that_were_cut_have_left_goes_after_a_day_and_what_nobody_underst
         assert!(!names.contains(&orphan) && !names.contains(&stray), "{names:?}");
         assert!(names.contains(&broken) && names.contains(&foreign), "{names:?}");
         assert!(place.depot().standing(&artifact.id).unwrap().unwrap().has_file);
+    }
+}
+
+#[test]
+fn a_record_that_nobody_understands_hides_none_of_the_others() {
+    for place in Place::all() {
+        let (bed, artifact) = packed();
+        put(&place.depot(), &bed.store, &artifact).unwrap();
+        let commit = &artifact.record.commit;
+        let (broken, named) = (
+            format!("sample/artifacts/{}/record.json", "c".repeat(64)),
+            format!("sample/commits/{commit}/{}", "c".repeat(64)),
+        );
+        place.tamper(&broken, Some(b"{\"v\":2}"));
+        place.tamper(&named, Some(b"x"));
+
+        let depot = place.depot();
+        let newest = depot.newest(10).unwrap();
+        assert_eq!((newest.artifacts.len(), newest.count, newest.damaged), (1, 2, vec![broken]));
+        assert_eq!(depot.of_commit(commit).unwrap().len(), 1);
+        place.tamper(&format!("sample/artifacts/{}/record.json", artifact.id), None);
+        assert!(matches!(depot.of_commit(commit), Err(DepotError::Damaged { .. })), "there is no other");
     }
 }
 

@@ -90,6 +90,17 @@ pub struct Standing {
     pub is_signed: bool,
 }
 
+/// The newest artifacts of a shared store.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Newest {
+    /// The artifacts, newest first.
+    pub artifacts: Vec<Kept>,
+    /// How many there are in all.
+    pub count: usize,
+    /// Names of records that cannot be understood.
+    pub damaged: Vec<String>,
+}
+
 impl Depot {
     /// What is this project's in a place.
     pub fn new(objects: Box<dyn Objects>, project: ProjectName) -> Self {
@@ -129,7 +140,9 @@ impl Depot {
         let Some(bytes) = self.objects.read(&name, RECORD_BYTES_MAX + (16 << 10))? else { return Ok(None) };
         let kept: Kept = serde_json::from_slice(&bytes).map_err(|error| self.damaged(&name, &error))?;
         let why = match &kept {
-            Kept { v, .. } if *v != RECORD_VERSION => Some(format!("version {v} is unknown")),
+            Kept { v, .. } if *v != RECORD_VERSION => {
+                Some(format!("version {v} is unknown, and was written by a newer Cutover perhaps"))
+            }
             Kept { record, .. } if record.id != *id => Some("it is about another artifact".to_owned()),
             Kept { record, .. } if record.project != self.project.as_str() => {
                 Some(format!("it is about project {}", record.project))
@@ -157,27 +170,36 @@ impl Depot {
         }
         let listed = self.objects.list(&self.names.commit(commit), COMMIT_ARTIFACT_COUNT_MAX)?;
         let ids = listed.iter().filter_map(|listed| self.names.committed(&listed.name)).map(|(_, id)| id);
-        let mut found = Vec::new();
+        let (mut found, mut damaged) = (Vec::new(), None);
         for id in ids {
-            found.extend(self.kept(&id)?.filter(|kept| kept.record.commit == commit && !kept.record.dirty));
+            match self.kept(&id) {
+                Ok(kept) => found.extend(kept.filter(|kept| kept.record.commit == commit && !kept.record.dirty)),
+                // One of the others will do.
+                Err(error @ DepotError::Damaged { .. }) => damaged = Some(error),
+                Err(error) => return Err(error),
+            }
         }
         found.sort_by_key(|kept| Reverse((kept.record.packed_at, kept.record.id)));
-        Ok(found)
+        damaged.filter(|_| found.is_empty()).map_or(Ok(found), Err)
     }
 
-    /// The newest artifacts, and how many there are.
-    pub fn newest(&self, count_max: usize) -> Result<(Vec<Kept>, usize), DepotError> {
+    /// The newest artifacts, how many there are, and the names of records that cannot be understood.
+    pub fn newest(&self, count_max: usize) -> Result<Newest, DepotError> {
         let mut listed = self.objects.list(&self.names.artifacts_from(""), NAME_COUNT_MAX)?;
         listed.retain(|listed| self.names.recorded(&listed.name).is_some());
         listed.sort_by_key(|listed| Reverse(listed.put_at));
         let ids = listed.iter().filter_map(|listed| self.names.recorded(&listed.name)).take(count_max);
-        let mut found = Vec::new();
+        let mut newest = Newest { count: listed.len(), ..Newest::default() };
         for id in ids {
-            // It may have been removed since it was listed.
-            found.extend(self.kept(&id)?);
+            match self.kept(&id) {
+                // It may have been removed since it was listed.
+                Ok(kept) => newest.artifacts.extend(kept),
+                Err(DepotError::Damaged { name, .. }) => newest.damaged.push(name),
+                Err(error) => return Err(error),
+            }
         }
-        found.sort_by_key(|kept| Reverse((kept.record.packed_at, kept.record.id)));
-        Ok((found, listed.len()))
+        newest.artifacts.sort_by_key(|kept| Reverse((kept.record.packed_at, kept.record.id)));
+        Ok(newest)
     }
 
     /// Puts an exported artifact there with what is said of it. It is there once the last request is done.

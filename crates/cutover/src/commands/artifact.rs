@@ -103,16 +103,12 @@ fn list(context: &Context, limit: usize, here: bool) -> Result<(), CommandError>
         return tell(context, "this machine", own.len(), &shown);
     };
     let held: HashSet<Digest> = local.iter().map(|record| record.id).collect();
-    let (newest, count) = depot.newest(limit)?;
-    tell(
-        context,
-        depot.place(),
-        count,
-        &newest
-            .iter()
-            .map(|kept| Row { record: &kept.record, kept: Some(kept), here: held.contains(&kept.record.id) })
-            .collect::<Vec<_>>(),
-    )
+    let newest = depot.newest(limit)?;
+    for name in &newest.damaged {
+        context.output.warn(&format!("{name} in {} cannot be understood", depot.place()));
+    }
+    let row = |kept| Row::shared(kept, &held);
+    tell(context, depot.place(), newest.count, &newest.artifacts.iter().map(row).collect::<Vec<_>>())
 }
 
 /// An artifact as it is listed.
@@ -121,6 +117,12 @@ struct Row<'a> {
     /// How the shared store has it.
     kept: Option<&'a Kept>,
     here: bool,
+}
+
+impl<'a> Row<'a> {
+    fn shared(kept: &'a Kept, held: &HashSet<Digest>) -> Self {
+        Self { record: &kept.record, kept: Some(kept), here: held.contains(&kept.record.id) }
+    }
 }
 
 fn tell(context: &Context, place: &str, count: usize, rows: &[Row<'_>]) -> Result<(), CommandError> {

@@ -51,8 +51,9 @@ pub(crate) fn share(context: &Context, artifact: &Artifact, again: bool) -> Resu
     let Some(depot) = open(context)? else { return Ok(None) };
     let place = depot.place().to_owned();
     let signs = signing_key(context.project()?).is_some();
-    let standing = depot.standing(&artifact.id)?;
-    let standing = standing.filter(|standing| standing.has_file && !again && (standing.is_signed || !signs));
+    // What is there may be damaged: that is what `again` is for.
+    let standing = if again { None } else { depot.standing(&artifact.id)? };
+    let standing = standing.filter(|standing| standing.has_file && (standing.is_signed || !signs));
     let was_there = standing.is_some();
     let kept = match standing {
         Some(standing) => depot.renew(standing.kept, context.now())?,

@@ -323,3 +323,19 @@ fn checks_do_not_see_the_credentials_of_the_store_and_a_job_without_any_runs_the
     assert!(ran.status.success(), "{ran:?}");
     assert!(fake.keys().iter().any(|key| key.contains("/checks/")), "{:?}", fake.keys());
 }
+
+#[test]
+fn a_record_that_is_damaged_is_said_to_be_and_is_put_there_anew() {
+    let sandbox = sharing();
+    let id = sandbox.run(&["build"]).stdout.trim().to_owned();
+    let record = sandbox.path().join("shared/shop/artifacts").join(&id).join("record.json");
+    fs::write(&record, "half a rec").unwrap();
+
+    let listed = sandbox.run(&["artifact", "list"]);
+    assert!(listed.code == 0 && listed.stderr.contains("record.json in the directory"), "{listed:?}");
+    let built = sandbox.run(&["build"]);
+    assert!(built.code == 1 && built.stderr.contains("is damaged"), "{built:?}");
+    assert!(built.stderr.contains("`cutover artifact push --again ID`"), "{built:?}");
+    assert_eq!(sandbox.run(&["artifact", "push", "--again", &id]).code, 0);
+    assert!(sandbox.run(&["build"]).stderr.contains("has it already"));
+}
