@@ -180,6 +180,33 @@ fn a_place_puts_reads_lists_and_removes_within_bounds() {
 }
 
 #[test]
+fn what_several_machines_build_at_one_moment_is_there_whole() {
+    for place in Place::all() {
+        let (mut bed, artifact) = packed();
+        // Given stores that have the same artifact, each with a record of its own, so that no two files are alike.
+        let stores: Vec<ArtifactStore> = (0..4).map(|number| bed.other_store(&format!("machine{number}"))).collect();
+        let built = stores.iter().map(|store| {
+            bed.now += DAY;
+            bed.pack_into(store, &head()).unwrap()
+        });
+        let built: Vec<Artifact> = built.collect();
+        thread::scope(|scope| {
+            for (store, artifact) in stores.iter().zip(&built) {
+                let depot = place.depot();
+                scope.spawn(move || put(&depot, store, artifact).unwrap());
+            }
+        });
+
+        let (depot, other) = (place.depot(), bed.other_store("other"));
+        let kept = depot.kept(&artifact.id).unwrap().unwrap();
+        let files = place.names().iter().filter(|name| name.ends_with(".cutover")).count();
+        assert_eq!(files, 4, "none of them has taken another one's place");
+        assert_eq!(depot.pull(&kept, &other, LIMIT, bed.now).unwrap().id, artifact.id);
+        assert_eq!(depot.of_commit(&artifact.record.commit).unwrap().len(), 1);
+    }
+}
+
+#[test]
 fn what_several_say_of_a_commit_at_one_moment_is_all_kept_and_the_later_word_counts() {
     for place in Place::all() {
         let commit = "c".repeat(40);

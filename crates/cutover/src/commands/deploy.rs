@@ -29,7 +29,8 @@ use std::time::Duration;
 /// A commit or a tag that is named is not packed again when the store of `[artifact.store]` has its
 /// artifact: what was built once is deployed everywhere.
 ///
-/// With `signers` in [artifact], an artifact is deployed only when one of them has signed its provenance.
+/// With `artifact.signers` in cutover.toml, only what one of them has signed is deployed (exit code 5).
+///
 /// A commit that has not passed the environment's `required_checks` is refused (exit code 5).
 ///
 /// Examples:
