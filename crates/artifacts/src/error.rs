@@ -133,6 +133,9 @@ pub enum ImportError {
     /// It ends early, cannot be decompressed, or cannot be read.
     #[error("cannot be read to its end")]
     Read(#[source] std::io::Error),
+    /// It is not the artifact that was asked for.
+    #[error("it holds another artifact, {}", .0.short())]
+    Another(Digest),
     /// It is larger than the limit.
     #[error("unpacks to more than {0} bytes")]
     TooLarge(u64),

@@ -20,6 +20,27 @@ impl ArtifactStore {
     /// are blobs that the next pruning removes. No more is read or written than the manifest
     /// announces. `now` becomes its time of packing.
     pub fn import(&self, reader: &mut dyn Read, bytes_max: u64, now: Timestamp) -> Result<Artifact, ArtifactError> {
+        self.take_in(None, reader, bytes_max, now)
+    }
+
+    /// The same for an artifact that is known: another one is refused before anything of it is stored.
+    pub fn import_as(
+        &self,
+        id: &Digest,
+        reader: &mut dyn Read,
+        bytes_max: u64,
+        now: Timestamp,
+    ) -> Result<Artifact, ArtifactError> {
+        self.take_in(Some(id), reader, bytes_max, now)
+    }
+
+    fn take_in(
+        &self,
+        expected: Option<&Digest>,
+        reader: &mut dyn Read,
+        bytes_max: u64,
+        now: Timestamp,
+    ) -> Result<Artifact, ArtifactError> {
         let _lock = self.lock_shared()?;
         let mut reader = BufReader::new(reader);
         read_preamble(&mut reader)?;
@@ -27,6 +48,9 @@ impl ArtifactStore {
         frame.window_log_max(WINDOW_LOG_MAX).map_err(ImportError::Read)?;
         let mut budget = Budget { bytes_max, left: bytes_max };
         let manifest = read_manifest(&mut frame, &mut budget)?;
+        if let Some(other) = expected.map(|_| manifest.id()).filter(|id| Some(id) != expected) {
+            return Err(ImportError::Another(other).into());
+        }
         let commit = read_commit(&mut frame, &mut budget)?;
         self.take_contents(&mut frame, &manifest, &mut budget)?;
         expect_end(frame)?;

@@ -5,6 +5,7 @@
 
 mod cache;
 mod changes;
+pub mod depot;
 mod entries;
 mod error;
 mod export;
@@ -14,7 +15,9 @@ mod import;
 mod intake;
 mod pack;
 mod record;
+mod signing;
 mod store;
+mod tags;
 mod uncommitted;
 
 pub use changes::{Changes, changes, work_tree_top};
@@ -22,5 +25,7 @@ pub use error::{ArtifactError, BuildError, ImportError};
 pub use filter::Filter;
 pub use pack::{PackObserver, PackRequest, PackSource};
 pub use record::{Artifact, ArtifactRecord};
+pub use signing::{SigningError, SigningKey, sign, verify};
 pub use store::{ArtifactBlobs, ArtifactStore, ID_PREFIX_LENGTH_MIN, PruneReport, Retention};
+pub use tags::{resolve_commit, tags_here, tags_there};
 pub use uncommitted::{Uncommitted, WorkTree, head_commit, uncommitted, work_tree, work_tree_since};

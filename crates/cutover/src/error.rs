@@ -8,6 +8,7 @@ mod deployments;
 use crate::diagnostics::ConfigFindings;
 use crate::exit::Exit;
 use crate::output::Output;
+use cutover_artifacts::depot::{DepotError, ObjectError};
 use cutover_artifacts::{ArtifactError, BuildError};
 use cutover_core::id::InvalidId;
 use cutover_core::store::StoreError;
@@ -310,6 +311,23 @@ impl From<ArtifactError> for CommandError {
         } else {
             told
         }
+    }
+}
+
+impl From<DepotError> for CommandError {
+    fn from(error: DepotError) -> Self {
+        let kind = match error {
+            DepotError::Artifact(error) => return error.into(),
+            DepotError::Ambiguous { .. } => ErrorKind::Usage,
+            DepotError::Object(_) | DepotError::Damaged { .. } => ErrorKind::Failed,
+        };
+        error.hint().into_iter().fold(Self::of(kind, &error).advise_on_space(error.source()), Self::hint)
+    }
+}
+
+impl From<ObjectError> for CommandError {
+    fn from(error: ObjectError) -> Self {
+        DepotError::from(error).into()
     }
 }
 

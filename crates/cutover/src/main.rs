@@ -7,6 +7,7 @@ mod commands;
 mod context;
 mod demo;
 mod deployments;
+mod depot;
 mod diagnostics;
 mod doctor;
 mod error;

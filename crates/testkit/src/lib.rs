@@ -13,6 +13,7 @@ pub mod journal;
 pub mod observer;
 pub mod plan;
 pub mod runner;
+pub mod s3;
 pub mod story;
 pub mod target;
 mod yaml;

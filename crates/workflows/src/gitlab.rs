@@ -5,7 +5,7 @@
 use crate::github::{unbraced, variables};
 use crate::names::job_names;
 use crate::yaml::{Yaml, document};
-use crate::{File, Project, Rendered, scripts, warnings};
+use crate::{File, Project, Rendered, scripts, store_variables, warnings};
 use cutover_core::config::{CacheConfig, Config, EnvironmentConfig};
 use cutover_core::id::EnvironmentName;
 use std::collections::BTreeSet;
@@ -288,6 +288,8 @@ impl Pipeline<'_> {
 
     fn see_secrets(&self, place: &Place<'_>, all: bool) -> String {
         let mut names = if all { variables(place.environment) } else { Vec::new() };
+        let store = if all { store_variables(self.config) } else { &[] };
+        names.extend(store.iter().copied().filter(|name| !variables(place.environment).contains(name)));
         names.extend(warnings::is_remote(place.environment).then_some("CUTOVER_SSH_KEY"));
         if names.is_empty() {
             return String::new();

@@ -18,7 +18,8 @@ pub mod yaml;
 pub use github::{github, project_action};
 pub use gitlab::gitlab;
 
-use cutover_core::config::Config;
+use cutover_core::config::{ArtifactStoreKind, Config};
+use cutover_core::secret::S3_VARIABLES;
 
 /// What the first line of every file begins with that is written, from whichever config.
 pub const MARK: &str = "# Written by `cutover workflows` from ";
@@ -42,6 +43,15 @@ impl Project<'_> {
             None => "cutover.toml".to_owned(),
         };
         format!("{MARK}{config}. Change that, and run it again.")
+    }
+}
+
+/// The secrets that a shared store of artifacts takes. Credentials that are for a while are no secrets of a CI's settings.
+pub(crate) fn store_variables(config: &Config) -> &'static [&'static str] {
+    const LASTING: &[&str] = &[S3_VARIABLES[0], S3_VARIABLES[1]];
+    match config.artifact.store.as_ref().map(|store| &store.kind) {
+        Some(ArtifactStoreKind::S3(_)) => LASTING,
+        Some(ArtifactStoreKind::Directory(_)) | None => &[],
     }
 }
 

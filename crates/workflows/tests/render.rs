@@ -225,12 +225,29 @@ fn whatever_changes_an_environment_waits_in_one_line_and_is_never_cancelled() {
 #[test]
 fn a_secret_goes_only_to_the_environment_that_has_it() {
     for (id, job) in jobs(LARGE) {
-        let has_secret = job.to_string().contains("secrets.");
+        let text = job.to_string();
+        let of_store = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "CUTOVER_SIGNING_KEY"];
+        let text = of_store.iter().fold(text, |text, name| text.replace(&format!("secrets.{name}"), ""));
+        let has_secret = text.contains("secrets.");
         let wants_secret = ["production", "staging", "test"].iter().any(|name| job["environment"]["name"] == *name);
         // The hosts of `test` are this machine, so its rollback needs no key.
         assert_eq!(has_secret, wants_secret && !id.ends_with("rollback-test"), "{id}");
         let is_staging = job["environment"]["name"] == "staging";
         assert!(!is_staging || !job.to_string().contains("PRODUCTION_TOKEN"), "{id}");
+    }
+}
+
+#[test]
+fn the_shared_store_is_open_to_what_packs_and_deploys_and_the_signing_key_is_with_what_packs() {
+    for (id, job) in jobs(LARGE) {
+        let has = |name: &str| job.to_string().contains(&format!("secrets.{name}"));
+        let packs = id.ends_with(" build");
+        let deploys = job["environment"].is_object() && !id.contains("rollback");
+        assert_eq!(has("AWS_SECRET_ACCESS_KEY"), packs || deploys, "{id}");
+        assert_eq!(has("CUTOVER_SIGNING_KEY"), packs, "{id}");
+    }
+    for (id, job) in jobs(SMALL) {
+        assert!(!job.to_string().contains("AWS_") && !job.to_string().contains("SIGNING"), "{id}");
     }
 }
 

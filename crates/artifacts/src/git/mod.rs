@@ -17,6 +17,7 @@ use command::{Git, failed};
 use cutover_core::artifact::{PATH_LENGTH_MAX, is_commit_hash};
 use cutover_core::check::CommitChecks;
 use jiff::Timestamp;
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
@@ -25,6 +26,8 @@ use std::path::{Path, PathBuf};
 const REVISION_LENGTH_MAX: usize = 500;
 /// The most output of a command that answers in a few lines.
 const ANSWER_BYTES_MAX: u64 = 1 << 20;
+/// The most that is read of tags: some 100,000 of them.
+const TAGS_BYTES_MAX: u64 = 16 << 20;
 
 /// What the user's own configuration must not change about a comparison.
 const DIFF: &[&str] = &["--no-renames", "--no-ext-diff", "--no-relative", "--ignore-submodules=none"];
@@ -206,6 +209,40 @@ impl Repository {
         paths.sort_unstable();
         paths.dedup();
         Ok(paths)
+    }
+}
+
+impl Repository {
+    /// The commits of all tags, by the tags' names.
+    pub(crate) fn tags(&self) -> Result<BTreeMap<String, String>, ArtifactError> {
+        self.listed_tags(&["show-ref", "--tags", "--dereference"])
+    }
+
+    /// The same at the remote, `origin` where there are several; None where there is none.
+    pub(crate) fn remote_tags(&self) -> Result<Option<BTreeMap<String, String>>, ArtifactError> {
+        let remotes = self.git.answer(&["remote"], ANSWER_BYTES_MAX)?.into_text("remote")?;
+        let remote = remotes.lines().find(|name| *name == "origin").or(remotes.lines().next());
+        remote.map(|remote| self.listed_tags(&["ls-remote", "--tags", "--", remote])).transpose()
+    }
+
+    /// Reads `<hash> refs/tags/<name>`, and `<hash> refs/tags/<name>^{}` for what an annotated tag leads to.
+    fn listed_tags(&self, args: &[&str]) -> Result<BTreeMap<String, String>, ArtifactError> {
+        let answer = self.git.answer(args, TAGS_BYTES_MAX + 1)?;
+        // Where there are none, `show-ref` has 1 as its exit code.
+        if args[0] == "show-ref" && answer.exit_code == Some(1) && answer.stdout.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let text = answer.into_text(args[0])?;
+        if text.len() as u64 > TAGS_BYTES_MAX {
+            return Err(failed(args[0], &"there are too many tags"));
+        }
+        let lines = text.lines().filter_map(|line| line.split_once([' ', '\t']));
+        // What a tag leads to comes after the tag itself, and takes its place.
+        let tag = |(hash, name): (&str, &str)| {
+            let name = name.strip_prefix("refs/tags/")?;
+            is_commit_hash(hash).then(|| (name.trim_end_matches("^{}").to_owned(), hash.to_owned()))
+        };
+        Ok(lines.filter_map(tag).collect())
     }
 }
 

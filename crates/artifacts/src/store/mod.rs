@@ -5,6 +5,7 @@ mod prune;
 
 pub use prune::{PruneReport, Retention};
 
+use crate::depot::Provenance;
 use crate::error::ArtifactError;
 use crate::record::{Artifact, ArtifactRecord, CommitInfo};
 use cutover_core::artifact::{BlobSource, Digest, MANIFEST_BYTES_MAX, Manifest};
@@ -22,6 +23,8 @@ use std::path::{Path, PathBuf};
 pub const ID_PREFIX_LENGTH_MIN: usize = 6;
 /// The largest record in bytes: most of it are names of checks.
 pub(crate) const RECORD_BYTES_MAX: u64 = 256 << 10;
+/// The largest statement or signature, in bytes.
+const PROVENANCE_BYTES_MAX: u64 = cutover_core::provenance::STATEMENT_BYTES_MAX as u64;
 /// The most artifacts that are listed.
 const ARTIFACT_COUNT_MAX: usize = 100_000;
 /// How old `packed_at` may be before packing the same again renews it.
@@ -30,7 +33,7 @@ const RENEW_AFTER: SignedDuration = SignedDuration::from_hours(1);
 /// Artifacts in a directory.
 ///
 /// `blobs/` holds the content, `manifests/<id>.json` what an artifact holds, `records/<id>.json`
-/// where it comes from, `recipes/` which commits were packed to what, `objects/` what is known of
+/// where it comes from, `provenance/` what its builder says of it, `recipes/` which commits were packed to what, `objects/` what is known of
 /// git's objects. An artifact exists once its manifest does, which is written last. Several
 /// processes may use one store at once.
 #[derive(Debug, Clone)]
@@ -43,7 +46,7 @@ impl ArtifactStore {
     /// Opens the store in a directory, which is made when it does not exist.
     pub fn open(dir: &Path) -> Result<Self, ArtifactError> {
         let blobs = BlobStore::open(&dir.join("blobs"))?;
-        for name in ["manifests", "records", "recipes", "objects"] {
+        for name in ["manifests", "records", "recipes", "objects", "provenance"] {
             let path = dir.join(name);
             fs::create_dir_all(&path).map_err(|error| DiskError::new("make directory", &path, error))?;
         }
@@ -74,6 +77,10 @@ impl ArtifactStore {
 
     pub(crate) fn lock_shared(&self) -> Result<Lock, ArtifactError> {
         Lock::shared(&self.dir.join("lock"))
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
     }
 
     pub(crate) fn builds_dir(&self) -> PathBuf {
@@ -146,6 +153,30 @@ impl ArtifactStore {
             self.write_record(&artifact.record)?;
         }
         Ok(artifact)
+    }
+
+    /// What its builder says of an artifact, as far as that is here.
+    pub fn provenance(&self, id: &Digest) -> Option<Provenance> {
+        let [statement, signature] =
+            self.provenance_paths(id).map(|path| read_bounded(&path, PROVENANCE_BYTES_MAX).ok());
+        Some(Provenance { statement: statement?, signature })
+    }
+
+    /// Keeps what its builder says of an artifact, instead of what was known of it. What is signed is not given up for what
+    /// is not.
+    pub fn keep_provenance(&self, id: &Digest, provenance: &Provenance) -> Result<(), ArtifactError> {
+        let [statement, signature] = self.provenance_paths(id);
+        if provenance.signature.is_none() && signature.exists() {
+            return Ok(());
+        }
+        // The old signature is not one of the new statement.
+        prune::remove_file(&signature)?;
+        write_unsynced(&statement, &provenance.statement, 0o600)?;
+        provenance.signature.iter().try_for_each(|bytes| Ok(write_unsynced(&signature, bytes, 0o600)?))
+    }
+
+    fn provenance_paths(&self, id: &Digest) -> [PathBuf; 2] {
+        ["intoto.json", "intoto.json.sig"].map(|ending| self.dir.join("provenance").join(format!("{id}.{ending}")))
     }
 
     fn write_record(&self, record: &ArtifactRecord) -> Result<(), ArtifactError> {

@@ -51,6 +51,7 @@ impl ArtifactStore {
         for id in &removed {
             remove_file(&self.manifest_path(id))?;
             remove_file(&self.record_path(id))?;
+            self.provenance_paths(id).iter().try_for_each(|path| remove_file(path))?;
         }
         // Durable before the blobs go, or a crash could bring back a manifest without its blobs.
         sync_dir(&self.dir.join("manifests"))?;
@@ -116,7 +117,7 @@ impl Retention<'_> {
     }
 }
 
-fn remove_file(path: &Path) -> Result<(), ArtifactError> {
+pub(super) fn remove_file(path: &Path) -> Result<(), ArtifactError> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(DiskError::new("remove", path, error).into()),
         Ok(()) | Err(_) => Ok(()),

@@ -40,6 +40,9 @@ pub fn config() -> ArtifactConfig {
         build_timeout: Duration::from_secs(60),
         keep: 20,
         keep_for: Duration::from_secs(30 * 86_400),
+        store: None,
+        signers: None,
+        signing_key: None,
     }
 }
 

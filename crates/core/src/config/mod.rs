@@ -24,6 +24,7 @@ mod rollout;
 mod schema;
 mod service;
 mod sink;
+mod store;
 mod syntax;
 mod table;
 mod tables;

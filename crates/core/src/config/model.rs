@@ -43,6 +43,45 @@ pub struct ArtifactConfig {
     pub keep: u32,
     /// How long artifacts are kept locally; 30 days by default.
     pub keep_for: Duration,
+    /// Where several machines share artifacts; None where each has its own only.
+    pub store: Option<ArtifactStoreConfig>,
+    /// Whose signatures count, as OpenSSH's `allowed_signers`, relative to `cutover.toml`; None where none is asked for.
+    pub signers: Option<PathBuf>,
+    /// The key that provenance is signed with, as `ssh-keygen -f` takes it, relative to `cutover.toml` or beginning with `~/`.
+    pub signing_key: Option<PathBuf>,
+}
+
+/// `[artifact.store]`: where several machines share artifacts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ArtifactStoreConfig {
+    /// What it is.
+    pub kind: ArtifactStoreKind,
+    /// How long artifacts are kept there after they were last packed; 30 days by default.
+    pub keep_for: Duration,
+}
+
+/// What a shared store of artifacts is.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ArtifactStoreKind {
+    /// A directory that all these machines see.
+    Directory(PathBuf),
+    /// A bucket of an S3-compatible service.
+    S3(S3Config),
+}
+
+/// `[artifact.store.s3]`: a bucket. Credentials come from the environment only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct S3Config {
+    /// The bucket's name.
+    pub bucket: String,
+    /// The service's address; AWS's of the region when there is none.
+    pub endpoint: Option<String>,
+    /// The region that requests are signed for; `us-east-1` by default.
+    pub region: String,
+    /// What all names in the bucket begin with, without a `/` at the end; empty by default.
+    pub prefix: String,
+    /// Whether the bucket is the first part of the path instead of the host's name; the default where there is an endpoint.
+    pub path_style: Option<bool>,
 }
 
 /// `[checks.NAME]`: a command whose result judges a change.

@@ -11,6 +11,7 @@ use super::places::{GlobPattern, Host, Jumps, LocalFile, Url};
 use super::release::ReleaseTable;
 use super::rollout::RolloutTable;
 use super::sink::Sink;
+use super::store::StoreTable;
 use super::table::{Reader, table};
 use super::units::{Limit, Time};
 use super::workflows::WorkflowsTable;
@@ -75,6 +76,14 @@ table! {
         keep: Whole<u32, 1, 10_000>, default "20";
         /// How long artifacts are kept locally.
         keep_for: Time, default "'30d'";
+        /// Where several machines share artifacts.
+        store: StoreTable, optional;
+        /// File of the keys whose signatures count, as OpenSSH's `allowed_signers`, relative to `cutover.toml`: nothing else
+        /// is deployed.
+        signers: LocalFile, optional;
+        /// Key that provenance is signed with, as `ssh-keygen` takes it: relative to `cutover.toml`, or beginning with `~/`.
+        /// The variable `CUTOVER_SIGNING_KEY` goes before it.
+        signing_key: LocalFile, optional;
     }
 }
 

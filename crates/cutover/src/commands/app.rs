@@ -13,7 +13,7 @@ use clap::{Args, Subcommand};
 use cutover_core::config::HostConfig;
 use cutover_core::id::TargetName;
 use cutover_core::mask::Masker;
-use cutover_core::secret::{GITHUB_TOKEN_VARIABLE, SSH_KEY_VARIABLE, Secret};
+use cutover_core::secret::{GITHUB_TOKEN_VARIABLE, SIGNING_KEY_VARIABLE, SSH_KEY_VARIABLE, Secret};
 use cutover_core::target::Failure;
 use cutover_reporters::log_text;
 use cutover_targets::host::{Layout, linked};
@@ -263,7 +263,12 @@ fn exec(session: &Session<'_>, target: Option<&str>, command: &[String]) -> Resu
         command.split_first().ok_or_else(|| CommandError::new(ErrorKind::Usage, "name a command"))?;
     linked(&layout.current())?.ok_or_else(nothing_live)?;
     let mut child = Command::new(program);
-    child.env_remove(SSH_KEY_VARIABLE).env_remove(GITHUB_TOKEN_VARIABLE).args(arguments).current_dir(layout.current());
+    child
+        .env_remove(SSH_KEY_VARIABLE)
+        .env_remove(SIGNING_KEY_VARIABLE)
+        .env_remove(GITHUB_TOKEN_VARIABLE)
+        .args(arguments)
+        .current_dir(layout.current());
     child.envs(live_variables(config)?.iter().map(|(name, value)| (name, value.expose())));
     if is_asked_from_elsewhere() {
         // What comes in there is for Cutover, and does not end before the command does.

@@ -4,15 +4,17 @@ use super::packing::{pack, with_checks};
 use super::words;
 use crate::checks::{KnownChecks, read_run};
 use crate::context::Context;
+use crate::depot::{self, Shared};
 use crate::error::{CommandError, ErrorKind};
 use crate::exit::Exit;
 use clap::Args;
-use cutover_artifacts::{Artifact, ArtifactStore, PackSource};
+use cutover_artifacts::depot::{Content, FileContent};
+use cutover_artifacts::{Artifact, PackSource};
 use cutover_core::check::run::Run;
 use cutover_reporters::{bytes, one_line};
 use serde_json::json;
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// Pack a commit into an artifact and print its id.
@@ -22,9 +24,11 @@ use std::path::{Path, PathBuf};
 /// and deployed many times; packing the same commit again gives the same id. `cutover deploy` packs
 /// by itself, so this is for CI jobs that build before they deploy, and to see what would go out.
 ///
+/// With a store in `[artifact.store]` it is put there as well, unless it is there.
+///
 /// The id goes to the standard output, everything else to the standard error.
 ///
-/// With --json: {"v":1,"artifact":{"id":…,"commit":…,"file_count":…,"bytes":…},"exported":…}.
+/// With --json: {"v":1,"artifact":{"id":…,"commit":…,"file_count":…,"bytes":…},"exported":…,"shared":…}.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
   cutover build                         HEAD, whatever the work tree looks like
@@ -43,7 +47,7 @@ pub(crate) struct BuildArgs {
     #[arg(long)]
     dirty: bool,
 
-    /// Also write the artifact to this file, replacing it
+    /// Also write the artifact to this file, replacing it, and its provenance to FILE.intoto.json beside it
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 
@@ -59,15 +63,26 @@ pub(crate) struct BuildArgs {
 impl BuildArgs {
     pub(super) fn run(&self, context: &Context) -> Result<Exit, CommandError> {
         let run = self.checks.as_deref().map(judged).transpose()?;
+        // Before the build, which may take a while: whoever lacks credentials wants to know now.
+        let _there = depot::open(context)?;
         let artifact = pack(context, &self.source(), self.again)?;
         let artifact = match run {
             Some((commit, run)) => with_run(context, artifact, &commit, &run)?,
             None => artifact,
         };
         if let Some(path) = &self.output {
-            export(&context.artifacts()?, &artifact, path)?;
+            export(context, &artifact, path)?;
         }
-        self.tell(context, &artifact)?;
+        let shared = depot::share(context, &artifact, false).map_err(|error| {
+            let id = artifact.id.short();
+            error
+                .state(format!("artifact {id} is packed, on this machine only"))
+                .hint(format!("`cutover artifact push {id}` tries again"))
+        })?;
+        if shared.is_none() {
+            depot::vouch_here(context, &artifact)?;
+        }
+        self.tell(context, &artifact, shared.as_ref())?;
         Ok(Exit::Done)
     }
 
@@ -75,16 +90,18 @@ impl BuildArgs {
         if self.dirty { PackSource::WorkTree } else { PackSource::Commit(self.commit.clone()) }
     }
 
-    fn tell(&self, context: &Context, artifact: &Artifact) -> Result<(), CommandError> {
+    fn tell(&self, context: &Context, artifact: &Artifact, shared: Option<&Shared>) -> Result<(), CommandError> {
         let output = &context.output;
         if output.json {
-            return output.json(&json!({ "v": 1, "artifact": artifact.record, "exported": self.output }));
+            return output
+                .json(&json!({ "v": 1, "artifact": artifact.record, "exported": self.output, "shared": shared }));
         }
         let about = &artifact.record;
         let commit = words::commit(&about.commit, about.dirty);
         let size = bytes(about.bytes);
         let subject = one_line(&about.subject);
         output.error(&format!("packed {commit} {subject}: {} files, {size}\n", about.file_count))?;
+        shared.map_or(Ok(()), |shared| output.error(&shared.told()))?;
         output.text(&format!("{}\n", artifact.id))
     }
 }
@@ -118,25 +135,31 @@ fn with_run(context: &Context, artifact: Artifact, commit: &str, run: &Run) -> R
     with_checks(project, &context.artifacts()?, artifact)
 }
 
-/// Writes the artifact beside the file first, so that the file is never half an artifact.
-pub(super) fn export(artifacts: &ArtifactStore, artifact: &Artifact, path: &Path) -> Result<(), CommandError> {
+/// Writes the artifact to a file, and what is said of it beside that.
+pub(super) fn export(context: &Context, artifact: &Artifact, path: &Path) -> Result<(), CommandError> {
+    let mut exported = context.artifacts()?.export_file(artifact)?;
+    let provenance = depot::vouch(context, artifact, &exported)?;
+    save(&mut exported.file, path)?;
+    depot::write_beside(path, &provenance)
+}
+
+/// Writes an exported artifact beside the file first, so that the file is never half an artifact.
+pub(super) fn save(exported: &mut FileContent, path: &Path) -> Result<(), CommandError> {
     let mut partial = path.as_os_str().to_owned();
     partial.push(format!(".partial-{}", std::process::id()));
     let partial = PathBuf::from(partial);
-    let written = write(artifacts, artifact, &partial, path);
-    if written.is_err() {
+    let failed = |error| {
         // It may not even have been made; the error that matters is on its way.
         let _removed = fs::remove_file(&partial);
-    }
-    written
-}
-
-fn write(artifacts: &ArtifactStore, artifact: &Artifact, partial: &Path, path: &Path) -> Result<(), CommandError> {
-    let failed = |error: io::Error| {
         CommandError::new(ErrorKind::Failed, format!("cannot write {}", path.display())).because(&error)
     };
-    let mut file = BufWriter::new(File::create_new(partial).map_err(failed)?);
-    artifacts.export(&artifact.id, &mut file)?;
-    file.flush().and_then(|()| file.get_ref().sync_all()).map_err(failed)?;
-    fs::rename(partial, path).map_err(failed)
+    write(exported, &partial, path).map_err(failed)
+}
+
+fn write(exported: &mut FileContent, partial: &Path, path: &Path) -> io::Result<()> {
+    let mut file = File::create_new(partial)?;
+    io::copy(&mut exported.reader()?, &mut file)?;
+    file.flush()?;
+    file.sync_all()?;
+    fs::rename(partial, path)
 }

@@ -4,16 +4,18 @@ use super::packing::known_secrets;
 use crate::checks::{Actions, Judged, KnownChecks, ReportJudge, Teller, Wanted, choose, left_out, summary};
 use crate::context::{Context, Project};
 use crate::deployments::{CANCEL, watch_signals};
+use crate::depot;
 use crate::error::{CommandError, ErrorKind};
 use crate::exit::Exit;
 use crate::github::{self, ChecksTeller};
 use clap::Args;
 use cutover_artifacts::{Changes, changes, work_tree_top};
 use cutover_checks::run::{Job, Settings, run};
+use cutover_core::check::CommitChecks;
 use cutover_core::check::run::{Conclusion, Run};
-use cutover_core::config::{CheckConfig, SecretSource};
+use cutover_core::config::{ArtifactStoreKind, CheckConfig, SecretSource};
 use cutover_core::id::CheckName;
-use cutover_core::secret::{GITHUB_TOKEN_VARIABLE, SSH_KEY_VARIABLE, Secret};
+use cutover_core::secret::{GITHUB_TOKEN_VARIABLE, S3_VARIABLES, SIGNING_KEY_VARIABLE, SSH_KEY_VARIABLE, Secret};
 use cutover_disk::{read_bounded, write_unsynced};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -180,7 +182,8 @@ struct Known<'a> {
 }
 
 /// The variables of this process, as whoever calls a tool by hand has them: those of a CI and of its services are among them.
-/// The secrets of environments are not: they are for services. Nor is the token with which a job speaks to GitHub.
+/// The secrets of environments are not: they are for services. Nor are the token with which a job speaks to GitHub, keys that are Cutover's, and
+/// the credentials of a shared store.
 fn inherited(project: &Project) -> BTreeMap<String, Secret> {
     let environments = project.config.environments.values();
     let sources = environments.flat_map(|environment| environment.secrets.values());
@@ -189,12 +192,19 @@ fn inherited(project: &Project) -> BTreeMap<String, Secret> {
             SecretSource::Variable(name) => Some(name.as_str()),
             SecretSource::File(_) | SecretSource::Command(_) => None,
         })
-        .chain([SSH_KEY_VARIABLE])
+        .chain([SSH_KEY_VARIABLE, SIGNING_KEY_VARIABLE])
+        .chain(shares_by_s3(project).then_some(S3_VARIABLES).into_iter().flatten())
         .chain(github::token().map(|_| GITHUB_TOKEN_VARIABLE))
         .collect();
     let all =
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     all.filter(|(name, _)| !withheld.contains(name.as_str())).map(|(name, value)| (name, Secret::new(value))).collect()
+}
+
+/// Whether credentials of S3 are for the artifact store: a check is the change's own code, and could put anything there.
+fn shares_by_s3(project: &Project) -> bool {
+    let store = project.config.artifact.store.as_ref();
+    store.is_some_and(|store| matches!(store.kind, ArtifactStoreKind::S3(_)))
 }
 
 /// The branch that a CI says the change shall be merged into, as its checkout has it.
@@ -236,6 +246,9 @@ fn keep(context: &Context, data_dir: &Path, mut times: BTreeMap<String, Duration
     };
     if let Err(error) = write() {
         context.output.warn(&format!("the record of the checks was not kept: {error}"));
+    }
+    if let Some(commit) = &run.commit {
+        depot::note_checks(context, commit, &CommitChecks::of(run));
     }
 }
 

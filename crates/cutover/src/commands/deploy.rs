@@ -6,10 +6,13 @@ use super::words;
 use super::work_tree::{warn_beside, warn_of_uncommitted};
 use crate::context::Context;
 use crate::deployments::{Host, Session, Task};
+use crate::depot::{self, Revision};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use cutover_artifacts::{Artifact, PackSource};
+use cutover_reporters::one_line;
 use std::time::Duration;
 
 /// Bring a commit live, and take it back by itself when it is not healthy
@@ -23,11 +26,17 @@ use std::time::Duration;
 /// A deployment that was killed half-way is taken back first. When nothing changed since the last
 /// deployment, it says so and restarts nothing.
 ///
+/// A commit or a tag that is named is not packed again when the store of `[artifact.store]` has its
+/// artifact: what was built once is deployed everywhere.
+///
+/// With `artifact.signers` in cutover.toml, only what one of them has signed is deployed (exit code 5).
+///
 /// A commit that has not passed the environment's `required_checks` is refused (exit code 5).
 ///
 /// Examples:
 ///   cutover deploy production                     # HEAD
 ///   cutover deploy production --commit v1.4.0     # a tag, a branch or a hash
+///   cutover deploy production --tag v1.4.0        # a tag, and nothing else of that name
 ///   cutover deploy production --artifact 3fa9c1   # what was built before, byte for byte
 ///   cutover deploy production --artifact ./shop   # a file that `build --output` wrote elsewhere
 ///   cutover deploy production --dry-run           # check everything that changes nothing live
@@ -72,6 +81,9 @@ pub(crate) struct WhatArgs {
     /// A commit: a branch, a tag, a hash
     #[arg(long, value_name = "REV")]
     commit: Option<String>,
+    /// A tag: its commit's artifact
+    #[arg(long, value_name = "TAG", value_parser = NonEmptyStringValueParser::new())]
+    tag: Option<String>,
     /// The work tree with its uncommitted changes; the release is marked dirty
     #[arg(long)]
     dirty: bool,
@@ -119,6 +131,11 @@ impl HowArgs {
         connections: Vec<Option<Host>>,
         artifact: &Artifact,
     ) -> Result<Exit, CommandError> {
+        if let Some(signer) = depot::judge(context, artifact)?
+            && !context.output.json
+        {
+            context.output.error(&format!("artifact {} is signed by {}\n", artifact.id.short(), one_line(&signer)))?;
+        }
         let overridden = self.required.judge(context, session.place().name.as_str(), artifact)?;
         overridden.iter().for_each(|note| context.output.warn(note));
         let reasons = overridden.into_iter().chain(Some(self.reason.clone()).filter(|reason| !reason.is_empty()));
@@ -130,7 +147,11 @@ impl HowArgs {
         }
         let record = &artifact.record;
         let purpose = format!("deploy {} {}", words::commit(&record.commit, record.dirty), record.subject);
-        session.change_through(connections, purpose.trim(), &deployment(artifact, self.restart))
+        let exit = session.change_through(connections, purpose.trim(), &deployment(artifact, self.restart))?;
+        if exit == Exit::Done {
+            depot::note_deployed(context, session.place().name, &artifact.id);
+        }
+        Ok(exit)
     }
 }
 
@@ -146,14 +167,21 @@ pub(super) fn deployment(artifact: &Artifact, restart: bool) -> Task {
 
 /// The artifact that is meant: found by its id, or packed now.
 pub(crate) fn find_artifact(context: &Context, what: &WhatArgs) -> Result<Artifact, CommandError> {
-    let source = match (&what.artifact, &what.commit) {
+    let named_revision = what.tag.as_deref().map(Revision::Tag).or(what.commit.as_deref().map(Revision::Any));
+    if let Some(revision) = &named_revision
+        && let Some(artifact) = depot::of_revision(context, revision)?
+    {
+        let _unknown = warn_of_uncommitted(context, None)?;
+        return Ok(artifact);
+    }
+    let source = match (&what.artifact, &named_revision) {
         (Some(name), _) => {
             // An artifact is deployed from where there is no repository, too.
             let _unknown = warn_of_uncommitted(context, None)?;
             return named(context, name);
         }
         (None, _) if what.dirty => PackSource::WorkTree,
-        (None, Some(revision)) => PackSource::Commit(revision.clone()),
+        (None, Some(revision)) => PackSource::Commit(revision.to_string()),
         (None, None) => PackSource::Commit("HEAD".to_owned()),
     };
     let (artifact, unknown) = if context.project()?.config.artifact.build.is_some() {

@@ -3,6 +3,7 @@
 
 mod agent;
 mod app;
+mod artifact;
 mod build;
 mod catch_up;
 mod check;
@@ -18,7 +19,7 @@ mod lock;
 mod logs;
 mod masked;
 mod metrics;
-mod packing;
+pub(crate) mod packing;
 mod plan;
 mod previews;
 mod promote;
@@ -73,6 +74,7 @@ pub(crate) enum Command {
     #[command(hide = true)]
     Supervise(supervise::SuperviseArgs),
     Build(build::BuildArgs),
+    Artifact(artifact::ArtifactArgs),
     History(history::HistoryArgs),
     Logs(logs::LogsArgs),
     Metrics(metrics::MetricsArgs),
@@ -117,6 +119,7 @@ impl Command {
             | Self::Agent(_)
             | Self::Supervise(_)
             | Self::Build(_)
+            | Self::Artifact(_)
             | Self::History(_)
             | Self::Logs(_)
             | Self::Metrics(_)
@@ -148,6 +151,7 @@ impl Command {
             | Self::Agent(_)
             | Self::Supervise(_)
             | Self::Build(_)
+            | Self::Artifact(_)
             | Self::History(_)
             | Self::Logs(_)
             | Self::Metrics(_)
@@ -209,6 +213,7 @@ impl Command {
             Self::Agent(args) => args.run(context),
             Self::Supervise(args) => args.run(),
             Self::Build(args) => args.run(context),
+            Self::Artifact(args) => args.run(context),
             Self::History(args) => args.run(context),
             Self::Logs(args) => args.run(context),
             Self::Metrics(args) => args.run(context),

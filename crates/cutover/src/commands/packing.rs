@@ -3,6 +3,7 @@
 use crate::checks::KnownChecks;
 use crate::context::{Context, Project};
 use crate::deployments::{CANCEL, watch_signals};
+use crate::depot;
 use crate::error::{CommandError, ErrorKind};
 use crate::github;
 use crate::output::Output;
@@ -22,7 +23,7 @@ use std::path::Path;
 /// How many of the build command's last lines an error shows.
 const EXCERPT_LINES_MAX: usize = 20;
 /// How much an exported artifact may unpack to, in bytes.
-const IMPORT_BYTES_MAX: u64 = 64 << 30;
+pub(crate) const IMPORT_BYTES_MAX: u64 = 64 << 30;
 /// The largest secret file whose content is masked, in bytes; no env file takes a larger value.
 const SECRET_BYTES_MAX: u64 = 128 << 10;
 
@@ -91,8 +92,14 @@ pub(super) fn named(context: &Context, name: &str) -> Result<Artifact, CommandEr
         Err(error @ ArtifactError::InvalidId(_)) => {
             Err(CommandError::from(error).hint("there is no file of that name either"))
         }
+        Err(ArtifactError::NotFound(id)) => depot::lacking(context, &id)?.ok_or_else(|| depot::nowhere(context, &id)),
         found => Ok(found?),
     }
+}
+
+/// Remembers an artifact that was taken in, and removes others that are too many or too old.
+pub(crate) fn remember(context: &Context, artifacts: &ArtifactStore, artifact: &Artifact) {
+    tell_untidy(context, tidy(context, artifacts, artifact));
 }
 
 pub(super) fn take_in(context: &Context, path: &Path) -> Result<Artifact, CommandError> {
@@ -110,7 +117,10 @@ pub(super) fn take_in(context: &Context, path: &Path) -> Result<Artifact, Comman
         let wrong = format!("{} holds an artifact of project {theirs}, and this is {ours}", path.display());
         return Err(CommandError::new(ErrorKind::Usage, wrong).state("nothing was deployed"));
     }
-    tell_untidy(context, tidy(context, &artifacts, &artifact));
+    if let Some(provenance) = depot::read_beside(path) {
+        artifacts.keep_provenance(&artifact.id, &provenance)?;
+    }
+    remember(context, &artifacts, &artifact);
     Ok(artifact)
 }
 
@@ -124,13 +134,9 @@ fn tell_untidy(context: &Context, tidied: Result<(), CommandError>) {
 fn tidy(context: &Context, artifacts: &ArtifactStore, artifact: &Artifact) -> Result<(), CommandError> {
     let project = context.project()?;
     let remembered = remembered(project, artifact);
-    let releases = context.in_sound_history(&context.store()?, |store| {
-        store.put_artifact(&remembered)?;
-        store.releases(&Scope { project: Some(project.config.name.clone()), environment: None })
-    })?;
-    // What this build made and what any place still holds: a rollback may want it.
-    let listed = releases.into_iter().filter_map(|(_, release)| release.artifact.parse().ok());
-    let pinned: HashSet<Digest> = listed.chain(context.held_artifacts()?).chain([artifact.id]).collect();
+    context.in_sound_history(&context.store()?, |store| store.put_artifact(&remembered))?;
+    // What this build made, too.
+    let pinned: HashSet<Digest> = needed_here(context)?.into_iter().chain([artifact.id]).collect();
     let retention = Retention {
         project: &project.config.name,
         now: context.now(),
@@ -140,6 +146,17 @@ fn tidy(context: &Context, artifacts: &ArtifactStore, artifact: &Artifact) -> Re
     };
     artifacts.prune(&retention)?;
     Ok(())
+}
+
+/// The artifacts that any place still holds, as the history knows it and as hosts on this machine say: a rollback may want
+/// them.
+pub(super) fn needed_here(context: &Context) -> Result<HashSet<Digest>, CommandError> {
+    let project = context.project()?;
+    let releases = context.in_sound_history(&context.store()?, |store| {
+        store.releases(&Scope { project: Some(project.config.name.clone()), environment: None })
+    })?;
+    let listed = releases.into_iter().filter_map(|(_, release)| release.artifact.parse().ok());
+    Ok(listed.chain(context.held_artifacts()?).collect())
 }
 
 fn remembered(project: &Project, artifact: &Artifact) -> record::ArtifactRecord {

@@ -5,6 +5,7 @@ use super::previews;
 use super::required::{lacking, listed};
 use crate::context::Context;
 use crate::deployments::{Host, Session, audit};
+use crate::depot;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use clap::Args;
@@ -47,6 +48,9 @@ impl PlanArgs {
         let lacking = lacking(context, &self.environment, &artifact)?;
         if !lacking.is_empty() {
             context.output.warn(&format!("a deployment would be refused: {}", listed(&lacking)));
+        }
+        if let Err(error) = depot::judge(context, &artifact) {
+            context.output.warn(&format!("a deployment would be refused: {}", error.message()));
         }
         rest.tell(context)
     }

@@ -6,6 +6,7 @@ use super::status;
 use super::words;
 use crate::context::Context;
 use crate::deployments::Session;
+use crate::depot;
 use crate::error::{CommandError, ErrorKind};
 use crate::exit::Exit;
 use clap::Args;
@@ -20,8 +21,8 @@ const PURPOSE: Purpose = Purpose { done: "promoted", state: "nothing was deploye
 /// deployment, and its service must run. That artifact is deployed to TO, as `deploy` would; nothing
 /// is built or packed again. TO has its own variables, hosts and `required_checks`.
 ///
-/// The artifact must be on this machine: `cutover build` packs the same again from the same commit, or
-/// `cutover deploy TO --artifact FILE` takes what was exported elsewhere.
+/// The artifact must be on this machine or in the store of `[artifact.store]`: `cutover build` packs the
+/// same again from the same commit, or `cutover deploy TO --artifact FILE` takes what was exported elsewhere.
 ///
 /// Examples:
 ///   cutover promote staging production
@@ -57,9 +58,15 @@ impl PromoteArgs {
     fn stored(&self, context: &Context, live: &Live) -> Result<Artifact, CommandError> {
         match context.artifacts()?.get(&live.artifact.to_string()) {
             Err(ArtifactError::NotFound(_)) => {
+                if let Some(artifact) = depot::lacking(context, &live.artifact.to_string())? {
+                    return Ok(artifact);
+                }
                 let (id, commit) = (live.artifact.short(), words::commit(&live.commit, false));
-                let message =
-                    format!("artifact {id} of commit {commit}, live in {}, is not on this machine", self.from);
+                let message = format!(
+                    "artifact {id} of commit {commit}, live in {}, is not {}",
+                    self.from,
+                    depot::here_or_there(context)?
+                );
                 Err(CommandError::new(ErrorKind::Failed, message).state("nothing was deployed").hint(format!(
                     "`cutover build --commit {}` packs it again, with the same id where the build is reproducible; \
                      `cutover deploy {} --artifact FILE` takes what was exported where it was built",

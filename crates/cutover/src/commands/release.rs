@@ -4,6 +4,7 @@ use super::live::{Live, Purpose, places, verified};
 use super::packing::take_in;
 use super::{status, words};
 use crate::context::Context;
+use crate::depot;
 use crate::error::{CommandError, ErrorKind};
 use crate::exit::Exit;
 use crate::github::Account;
@@ -149,23 +150,30 @@ fn notes(planned: &Planned, config: &ReleaseConfig, account: Option<&Account>) -
 /// Writes the artifact that is live into a file.
 fn export(context: &Context, planned: &Planned, file: &Path) -> Result<(), CommandError> {
     let artifacts = context.artifacts()?;
-    let artifact = match artifacts.get(&planned.artifact.to_string()) {
-        Err(ArtifactError::NotFound(_)) => {
-            let what = format!("artifact {}, which is live, is not on this machine", planned.artifact.short());
-            let hint = format!(
-                "`cutover build --commit {}` packs it again, with the same id where the build is reproducible; without \
-                 it: `attach = false` under [release]",
-                &planned.commit[..7]
-            );
-            return Err(CommandError::new(ErrorKind::Failed, what).hint(hint));
-        }
+    let id = planned.artifact.to_string();
+    let artifact = match artifacts.get(&id) {
+        Err(ArtifactError::NotFound(_)) => match depot::lacking(context, &id)? {
+            Some(taken) => taken,
+            None => return Err(nowhere(context, planned)?),
+        },
         found => found?,
     };
     if artifact.record.dirty {
         let what = format!("artifact {} holds changes that are in no commit", planned.artifact.short());
         return Err(CommandError::new(ErrorKind::Failed, what).hint("deploy a commit, then release it"));
     }
-    super::build::export(&artifacts, &artifact, file)
+    super::build::save(&mut artifacts.export_file(&artifact)?.file, file)
+}
+
+fn nowhere(context: &Context, planned: &Planned) -> Result<CommandError, CommandError> {
+    let what =
+        format!("artifact {}, which is live, is not {}", planned.artifact.short(), depot::here_or_there(context)?);
+    let hint = format!(
+        "`cutover build --commit {}` packs it again, with the same id where the build is reproducible; without it: \
+         `attach = false` under [release]",
+        &planned.commit[..7]
+    );
+    Ok(CommandError::new(ErrorKind::Failed, what).hint(hint))
 }
 
 fn nothing(context: &Context, config: &ReleaseConfig, why: &str) -> Result<Exit, CommandError> {

@@ -2,6 +2,7 @@
 
 use crate::checks::KnownChecks;
 use crate::context::Context;
+use crate::depot;
 use crate::error::{CommandError, ErrorKind};
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
@@ -48,6 +49,7 @@ pub(super) fn lacking(context: &Context, environment: &str, artifact: &Artifact)
     if !record.dirty {
         known.merge(record.checks.clone());
         known.merge(KnownChecks::of(&context.project()?.data_dir).get(&record.commit));
+        known.merge(depot::checks(context, &record.commit));
     }
     Ok(known.lacking(&config.required_checks))
 }

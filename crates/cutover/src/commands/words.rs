@@ -33,7 +33,7 @@ pub(super) fn kind(kind: PlanKind) -> &'static str {
 }
 
 /// A commit as people read it, and whether more than the commit was packed.
-pub(super) fn commit(hash: &str, dirty: bool) -> String {
+pub(crate) fn commit(hash: &str, dirty: bool) -> String {
     let short: String = one_line(hash).chars().take(COMMIT_LENGTH).collect();
     match (short.is_empty(), dirty) {
         (true, _) => "no commit".to_owned(),

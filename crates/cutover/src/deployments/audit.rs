@@ -2,7 +2,7 @@
 
 use super::{Place, Variables};
 use cutover_core::artifact::{BlobSource, Manifest, ManifestEntry};
-use cutover_core::secret::{GITHUB_TOKEN_VARIABLE, SSH_KEY_VARIABLE};
+use cutover_core::secret::{GITHUB_TOKEN_VARIABLE, SIGNING_KEY_VARIABLE, SSH_KEY_VARIABLE};
 use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -81,6 +81,7 @@ fn open_to_git(root: &Path, file: &Path) -> Option<&'static str> {
 fn git(root: &Path, arguments: &[&str], file: &Path) -> Option<i32> {
     let mut git = Command::new("git");
     git.env_remove(SSH_KEY_VARIABLE)
+        .env_remove(SIGNING_KEY_VARIABLE)
         .env_remove(GITHUB_TOKEN_VARIABLE)
         .current_dir(root)
         .args(arguments)

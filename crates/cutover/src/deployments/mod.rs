@@ -51,7 +51,7 @@ pub(crate) use refusal::changed as changed_key;
 pub(crate) use remote::Host;
 pub(crate) use session::{Session, connect_as, supervisor};
 pub(crate) use signals::{CANCEL, watch as watch_signals};
-pub(crate) use ssh_options::ssh_options;
+pub(crate) use ssh_options::{local as local_file, ssh_options};
 pub(crate) use there::ask_host as ask_there;
 pub(crate) use unfinished::Unfinished;
 pub(crate) use variables::{Variables, VariablesError};

@@ -33,7 +33,7 @@ fn key_variable() -> Option<Secret> {
 }
 
 /// A file beside `cutover.toml`, or in the home directory for `~/`.
-fn local(dir: &Path, file: &Path) -> PathBuf {
+pub(crate) fn local(dir: &Path, file: &Path) -> PathBuf {
     let at_home = file.strip_prefix("~").ok().and_then(|rest| Some(std::env::home_dir()?.join(rest)));
     at_home.unwrap_or_else(|| dir.join(file))
 }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a sandbox that cannot be made is a broken test")]
 
 mod app;
+mod artifact;
 mod build;
 mod check;
 #[path = "../shared/clean.rs"]
@@ -19,6 +20,7 @@ mod init;
 mod limits;
 mod memory;
 mod promote;
+mod provenance;
 mod release;
 mod required;
 mod resume;

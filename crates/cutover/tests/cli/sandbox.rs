@@ -158,6 +158,7 @@ impl Sandbox {
         self.git(&["branch", "--move", name]);
     }
 
+    /// Runs git in the repository.
     pub(crate) fn git(&self, args: &[&str]) {
         let status = self.command("git").args(args).status().unwrap();
         assert!(status.success(), "git {args:?}");

@@ -2,23 +2,16 @@
 //!
 //! The source is "Best practices for using the REST API" and "Rate limits for the REST API" of GitHub's documentation.
 
+pub(super) use cutover_core::patience::trouble_pause;
+pub use cutover_core::patience::{Pace, Patience};
+use cutover_core::patience::{TROUBLE_PAUSE, doubled};
 use jiff::Timestamp;
 use std::time::Duration;
 
 /// The least pause after a secondary limit that says nothing of its length.
 const LIMIT_PAUSE: Duration = Duration::from_secs(60);
-/// The first pause after an answer that was none; each further one is twice as long.
-const TROUBLE_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause that anything asks for: more is cut to it, and is more than there is patience for anyway.
-const PAUSE_MAX: Duration = Duration::from_hours(24);
-
-/// Time as the client lives in it.
-pub trait Pace: Send + Sync {
-    /// The time now.
-    fn now(&self) -> Timestamp;
-    /// Lets so much time pass.
-    fn sleep(&self, pause: Duration);
-}
+const PAUSE_MAX: Duration = cutover_core::patience::PAUSE_MAX;
 
 /// The time that all live in.
 #[derive(Debug, Clone, Copy)]
@@ -31,24 +24,6 @@ impl Pace for RealPace {
 
     fn sleep(&self, pause: Duration) {
         std::thread::sleep(pause);
-    }
-}
-
-/// How much is borne.
-#[derive(Debug, Clone, Copy)]
-pub struct Patience {
-    /// How long one request may take, until the last byte of its answer.
-    pub request: Duration,
-    /// How long all pauses and all requests may take together.
-    pub total: Duration,
-    /// How often one call is sent.
-    pub attempt_count: u32,
-}
-
-impl Default for Patience {
-    /// Enough for two pauses of a secondary limit.
-    fn default() -> Self {
-        Self { request: Duration::from_secs(20), total: Duration::from_secs(200), attempt_count: 6 }
     }
 }
 
@@ -95,11 +70,6 @@ pub(super) fn course(status: u16, heed: &Heed, message: &str, attempt: u32, now:
     }
 }
 
-/// The pause before the attempt after this one.
-pub(super) fn trouble_pause(attempt: u32) -> Duration {
-    doubled(TROUBLE_PAUSE, attempt)
-}
-
 /// 403 is the answer both to those who may not and to those who ask too often.
 fn is_limit(heed: &Heed, message: &str) -> bool {
     let message = message.to_ascii_lowercase();
@@ -123,10 +93,6 @@ fn until_reset(heed: &Heed, now: Timestamp) -> Option<Duration> {
     // One more, since the answer's second had begun.
     let seconds = u64::try_from(ahead).ok().filter(|seconds| *seconds > 0)?;
     Some(Duration::from_secs(seconds.saturating_add(1)).min(PAUSE_MAX))
-}
-
-fn doubled(pause: Duration, attempt: u32) -> Duration {
-    pause.saturating_mul(1 << attempt.min(10)).min(PAUSE_MAX)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::destination::{Destination, Resolved};
 use super::ssh::{Identity, Options, cannot_run};
 use super::way::{PREFIX as WAY_PREFIX, Way, is_way};
 use cutover_child::Timed;
-use cutover_core::secret::{GITHUB_TOKEN_VARIABLE, SSH_KEY_VARIABLE};
+use cutover_core::secret::{GITHUB_TOKEN_VARIABLE, SIGNING_KEY_VARIABLE, SSH_KEY_VARIABLE};
 use cutover_core::target::Failure;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -242,6 +242,7 @@ fn ask(program: &str, args: &[&str], input: &str) -> Result<String, Failure> {
     command
         .args(args)
         .env_remove(SSH_KEY_VARIABLE)
+        .env_remove(SIGNING_KEY_VARIABLE)
         .env_remove(GITHUB_TOKEN_VARIABLE)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -2,7 +2,7 @@
 
 use super::ssh::cannot_run;
 use cutover_child::Timed;
-use cutover_core::secret::{GITHUB_TOKEN_VARIABLE, SSH_KEY_VARIABLE, Secret};
+use cutover_core::secret::{GITHUB_TOKEN_VARIABLE, SIGNING_KEY_VARIABLE, SSH_KEY_VARIABLE, Secret};
 use cutover_core::target::Failure;
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -83,6 +83,7 @@ impl Agent {
         agent.arg("-a").arg(dir.join("agent")).args(["sh", "-c", SCRIPT, "sh", &key_bytes.to_string()]);
         agent
             .env_remove(SSH_KEY_VARIABLE)
+            .env_remove(SIGNING_KEY_VARIABLE)
             .env_remove(GITHUB_TOKEN_VARIABLE)
             .env_remove("DISPLAY")
             .env("SSH_ASKPASS_REQUIRE", "never");

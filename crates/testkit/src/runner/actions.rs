@@ -114,7 +114,7 @@ impl Machine<'_> {
         let top = match &found[..] {
             [] => return given["if-no-files-found"] != "error",
             [single] if single.is_file() => single.parent().unwrap_or(single).to_owned(),
-            _ => self.temp(),
+            _ => common(&paths.lines().map(|path| self.place(path)).collect::<Vec<_>>()),
         };
         for path in found {
             let below = path.strip_prefix(&top).expect("all lies below");
@@ -132,6 +132,13 @@ impl Machine<'_> {
         copy(&kept, &self.place(path));
         true
     }
+}
+
+/// The directory that all these paths lie beneath.
+fn common(paths: &[PathBuf]) -> PathBuf {
+    let mut above = paths.first().and_then(|first| first.parent()).map(Path::to_owned).unwrap_or_default();
+    while !paths.iter().all(|path| path.starts_with(&above)) && above.pop() {}
+    above
 }
 
 /// The paths that a path with at most one `*` for a whole name leads to.

@@ -95,7 +95,7 @@ fn pushed(project: &Project<'_>, place: &Place<'_>, all: &[Place<'_>]) -> Job {
 
 /// The step that deploys.
 pub(super) fn deployment(project: &Project<'_>, place: &Place<'_>, reason: String, script: &str) -> Step {
-    let mut env = place.secrets();
+    let mut env = place.secrets_and_store(project);
     env.extend([place.named(), packed(), place.patience(project), ("CUTOVER_CI_REASON".to_owned(), reason)]);
     env.extend(token_beside(&env));
     Step { name: "Deploy", env, run: Some(script.to_owned()), ..Step::default() }
@@ -103,7 +103,7 @@ pub(super) fn deployment(project: &Project<'_>, place: &Place<'_>, reason: Strin
 
 /// A job that deploys the artifact with the id of this expression by this step.
 pub(super) fn job(project: &Project<'_>, place: &Place<'_>, id: &str, deploy: Step) -> Job {
-    let seen = [place.see_approval(project), place.see_secrets(project, &place.secrets())];
+    let seen = [place.see_approval(project), place.see_secrets(project, &place.secrets_and_store(project))];
     let mut all: Vec<Step> = seen.into_iter().flatten().collect();
     all.extend([checkout(None, false), install(), download(id), deploy]);
     Job {

@@ -5,7 +5,8 @@ use super::{Place, checks, expression, token, variables};
 use crate::actions::{CHECKOUT, DOWNLOAD, SETUP_NODE, SETUP_PYTHON, UPLOAD};
 use crate::expression::literal;
 use crate::yaml::Yaml;
-use crate::{Project, scripts, warnings};
+use crate::{Project, scripts, store_variables, warnings};
+use cutover_core::secret::SIGNING_KEY_VARIABLE;
 
 /// The folder of the action that puts Cutover in place.
 pub(super) const LOCAL_ACTION: &str = ".github/actions/cutover";
@@ -21,6 +22,8 @@ pub(super) const CHANGES: [&str; 2] = ["contents: read", "deployments: write"];
 pub(super) const DEPLOYS: [&str; 3] = ["contents: read", "deployments: write", "pull-requests: write"];
 /// The secret with the private key that hosts know.
 const SSH_KEY: &str = "CUTOVER_SSH_KEY";
+/// The secret with the private key that provenance is signed with.
+const SIGNING_KEY: &str = SIGNING_KEY_VARIABLE;
 
 /// Steps on a runner, within the time that jobs have.
 pub(super) fn steps(project: &Project<'_>, steps: Vec<Step>) -> Work {
@@ -91,11 +94,18 @@ pub(super) fn build(project: &Project<'_>, reference: Option<&str>) -> Job {
     let pack = Step {
         name: "Pack the artifact",
         id: Some("build"),
-        env: [packed].into_iter().chain(judged.then_some(taken)).collect(),
+        env: [packed]
+            .into_iter()
+            .chain(judged.then_some(taken))
+            .chain(store_secrets(project))
+            .chain(signing_key(project))
+            .collect(),
         run: Some(run),
         ..Step::default()
     };
-    let keep = upload(project, artifact_name("steps.build.outputs.id"), format!("{PACKED}/{PACKED_FILE}"), "error");
+    // What is said of the artifact lies beside it, and its signature where there is a key.
+    let files = ["", ".intoto.json", ".intoto.json.sig"].map(|ending| format!("{PACKED}/{PACKED_FILE}{ending}\n"));
+    let keep = upload(project, artifact_name("steps.build.outputs.id"), files.concat(), "error");
     // A version made from tags may be wanted by the build's command.
     let mut all = vec![checkout(reference, true), install()];
     all.extend(languages(project));
@@ -108,6 +118,18 @@ pub(super) fn build(project: &Project<'_>, reference: Option<&str>) -> Job {
         work: steps(project, all),
         ..Job::default()
     }
+}
+
+/// What the shared store of artifacts wants to know: secrets of the repository, since the job that packs is of no environment.
+pub(super) fn store_secrets(project: &Project<'_>) -> Vec<(String, String)> {
+    let names = store_variables(project.config);
+    names.iter().map(|name| ((*name).to_owned(), expression(&format!("secrets.{name}")))).collect()
+}
+
+/// The key that provenance is signed with, where only what is signed is deployed.
+fn signing_key(project: &Project<'_>) -> Option<(String, String)> {
+    let signs = project.config.artifact.signers.is_some();
+    signs.then(|| (SIGNING_KEY.to_owned(), expression(&format!("secrets.{SIGNING_KEY}"))))
 }
 
 /// Takes what the checks of this run said.
@@ -143,6 +165,17 @@ impl Place<'_> {
         let mut names: Vec<String> = variables(self.environment).into_iter().map(str::to_owned).collect();
         names.extend(self.key().filter(|key| !variables(self.environment).contains(&key.as_str())));
         names.into_iter().map(|name| (name.clone(), expression(&format!("secrets.{name}")))).collect()
+    }
+
+    /// The same, with what the shared store of artifacts wants to know besides.
+    pub(super) fn secrets_and_store(&self, project: &Project<'_>) -> Vec<(String, String)> {
+        let mut all = self.secrets();
+        for (name, value) in store_secrets(project) {
+            if !all.iter().any(|(known, _)| *known == name) {
+                all.push((name, value));
+            }
+        }
+        all
     }
 
     /// The key for hosts, where there are any.

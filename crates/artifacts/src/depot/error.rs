@@ -1,0 +1,54 @@
+//! What can go wrong with a shared store.
+
+use super::objects::ObjectError;
+use crate::error::ArtifactError;
+
+/// A shared store that did not give or take what it should have.
+#[derive(Debug, thiserror::Error)]
+pub enum DepotError {
+    /// The place failed.
+    #[error(transparent)]
+    Object(#[from] ObjectError),
+    /// The local store failed, or did not take what came from there.
+    #[error(transparent)]
+    Artifact(#[from] ArtifactError),
+    /// Something there is not what it says.
+    #[error("{name} in {place} is damaged: {why}")]
+    Damaged {
+        /// What.
+        name: String,
+        /// Where.
+        place: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Several artifacts have ids that begin like this.
+    #[error("artifact {prefix} is ambiguous in {place}: {}", .matches.join(", "))]
+    Ambiguous {
+        /// The beginning as given.
+        prefix: String,
+        /// Where.
+        place: String,
+        /// Short ids of those that begin with it.
+        matches: Vec<String>,
+    },
+}
+
+impl DepotError {
+    /// What a person can do about it, as a sentence's beginning in small letters.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Object(ObjectError::Refused { hint, .. }) => Some(hint),
+            Self::Object(ObjectError::Unheard { .. }) => {
+                Some("nothing was left half-done: the same command can be given again when it answers")
+            }
+            Self::Object(ObjectError::TooMuch { .. }) => Some("`cutover artifact prune` removes what is old"),
+            Self::Damaged { .. } => {
+                Some("`cutover artifact push --again ID`, where the artifact is, puts it there anew")
+            }
+            Self::Ambiguous { .. } => Some("give more of its id"),
+            Self::Artifact(error) => error.hint(),
+            Self::Object(ObjectError::Failed { .. } | ObjectError::Name(_) | ObjectError::Here { .. }) => None,
+        }
+    }
+}

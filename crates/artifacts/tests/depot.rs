@@ -1,0 +1,501 @@
+//! Stores that several machines share: one suite for all kinds, and what can go wrong with each.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+mod common;
+
+use common::{Bed, bed, head, project};
+use cutover_artifacts::depot::{
+    Credentials, Depot, DepotError, DepotPruned, DepotRetention, Directory, Objects, S3, S3Access,
+};
+use cutover_artifacts::{Artifact, ArtifactStore};
+use cutover_core::artifact::Digest;
+use cutover_core::check::CommitChecks;
+use cutover_core::config::S3Config;
+use cutover_core::id::EnvironmentName;
+use cutover_core::patience::{Pace, Patience};
+use cutover_core::secret::Secret;
+use cutover_testkit::s3::{FakeS3, Mishap};
+use jiff::{SignedDuration, Timestamp};
+use std::collections::HashSet;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::thread;
+use std::time::Duration;
+use tempfile::TempDir;
+use ureq::tls::RootCerts;
+
+const LIMIT: u64 = 1 << 30;
+const DAY: Duration = Duration::from_hours(24);
+
+/// Time that passes only when somebody sleeps.
+struct Asleep(Mutex<Timestamp>);
+
+impl Pace for Asleep {
+    fn now(&self) -> Timestamp {
+        *self.0.lock().unwrap()
+    }
+
+    fn sleep(&self, pause: Duration) {
+        *self.0.lock().unwrap() += pause;
+    }
+}
+
+/// A place that several machines share.
+enum Place {
+    Directory(TempDir),
+    S3(FakeS3),
+}
+
+impl Place {
+    fn all() -> [Self; 2] {
+        [Self::Directory(tempfile::tempdir().unwrap()), Self::s3()]
+    }
+
+    fn s3() -> Self {
+        Self::S3(FakeS3::start("shop", "made-up-id").unwrap())
+    }
+
+    fn objects(&self) -> Box<dyn Objects> {
+        match self {
+            Self::Directory(dir) => Box::new(Directory::open(dir.path()).unwrap()),
+            Self::S3(fake) => Box::new(S3::new(&bucket(fake), access("made-up-id")).unwrap()),
+        }
+    }
+
+    fn depot(&self) -> Depot {
+        Depot::new(self.objects(), project())
+    }
+
+    /// Names below the project, sorted.
+    fn names(&self) -> Vec<String> {
+        let listed = self.objects().list("sample/", 1000).unwrap();
+        let mut names: Vec<String> = listed.into_iter().map(|listed| listed.name).collect();
+        names.sort();
+        names
+    }
+
+    /// Replaces what has a name by something else, or removes it.
+    fn tamper(&self, name: &str, content: Option<&[u8]>) {
+        let objects = self.objects();
+        match content {
+            Some(mut content) => objects.put(name, &mut content).unwrap(),
+            None => objects.remove(name).unwrap(),
+        }
+    }
+
+    /// What has a name.
+    fn read(&self, name: &str) -> Vec<u8> {
+        self.objects().read(name, LIMIT).unwrap().unwrap()
+    }
+}
+
+fn bucket(fake: &FakeS3) -> S3Config {
+    let (bucket, region, prefix) = ("shop".to_owned(), "us-east-1".to_owned(), "all/artifacts".to_owned());
+    S3Config { bucket, endpoint: Some(fake.endpoint()), region, prefix, path_style: None }
+}
+
+fn access(key_id: &str) -> S3Access {
+    let credentials = Credentials { key_id: key_id.to_owned(), secret: Secret::new("made-up-secret"), token: None };
+    let pace = Box::new(Asleep(Mutex::new(Timestamp::from_second(1_800_000_000).unwrap())));
+    S3Access { credentials: Some(credentials), certs: RootCerts::WebPki, pace, patience: Patience::default() }
+}
+
+fn packed() -> (Bed, Artifact) {
+    let bed = bed();
+    bed.write("main.py", "print(1)\n".repeat(100));
+    bed.write("run", "#!/bin/sh\n");
+    bed.make_executable("run");
+    bed.commit("First");
+    let artifact = bed.pack(&head()).unwrap();
+    (bed, artifact)
+}
+
+fn put(depot: &Depot, store: &ArtifactStore, artifact: &Artifact) -> Result<(), DepotError> {
+    depot.put(store.export_file(artifact).unwrap(), None).map(|_| ())
+}
+
+/// What one check said, at a second of a day.
+fn said(check: &str, conclusion: &str, second: u8) -> CommitChecks {
+    let text = format!(r#"{{"{check}":{{"conclusion":"{conclusion}","at":"2026-11-21T10:00:{second:02}Z"}}}}"#);
+    serde_json::from_str(&text).unwrap()
+}
+
+#[test]
+fn what_one_machine_put_there_another_one_has_byte_for_byte() {
+    for place in Place::all() {
+        let (bed, artifact) = packed();
+        put(&place.depot(), &bed.store, &artifact).unwrap();
+
+        let (there, other) = (place.depot(), bed.other_store("other"));
+        let found = there.find(&artifact.id.to_string()[..8]).unwrap().unwrap();
+        let kept = there.kept(&found).unwrap().unwrap();
+        let pulled = there.pull(&kept, &other, LIMIT, bed.now).unwrap();
+
+        assert_eq!((pulled.id, &pulled.manifest), (artifact.id, &artifact.manifest));
+        assert_eq!(pulled.record, artifact.record);
+        assert_eq!(other.get(&artifact.id.to_string()).unwrap(), pulled);
+        assert_eq!(there.of_commit(&artifact.record.commit).unwrap(), std::slice::from_ref(&kept));
+        let newest = there.newest(10).unwrap();
+        assert_eq!((newest.artifacts, newest.count, newest.damaged.len()), (vec![kept], 1, 0));
+        assert!(there.standing(&artifact.id).unwrap().unwrap().has_file);
+        assert_eq!(there.find("0123456789").unwrap(), None);
+        assert!(there.of_commit(&"0".repeat(40)).unwrap().is_empty());
+    }
+}
+
+#[test]
+fn a_place_puts_reads_lists_and_removes_within_bounds() {
+    for place in Place::all() {
+        let objects = place.objects();
+        for name in ["a/1", "a/22", "a/2/x", "b/1", "a/3", "a/4"] {
+            objects.put(name, &mut name.as_bytes()).unwrap();
+        }
+        objects.put("a/1", &mut &b"again"[..]).unwrap();
+
+        let names = |prefix: &str| {
+            let listed = objects.list(prefix, 100).unwrap();
+            let mut names: Vec<String> = listed.into_iter().map(|listed| listed.name).collect();
+            names.sort();
+            names
+        };
+        assert_eq!(names("a/"), ["a/1", "a/2/x", "a/22", "a/3", "a/4"], "more than a page");
+        assert_eq!(names("a/2"), ["a/2/x", "a/22"], "in the middle of a name");
+        assert_eq!(names("c/"), [""; 0]);
+        assert_eq!(objects.read("a/1", 5).unwrap().unwrap(), b"again");
+        assert_eq!(objects.read("a/0", 5).unwrap(), None);
+        assert!(objects.read("a/1", 4).is_err(), "larger than what is read");
+        assert!(
+            matches!(objects.fetch("a/1", 4, &mut tempfile::tempfile().unwrap()), Err(e) if e.to_string().contains("4 bytes"))
+        );
+        assert!(matches!(objects.list("a/", 3), Err(error) if error.to_string().contains("more than 3 names")));
+        objects.remove("a/1").unwrap();
+        objects.remove("a/1").unwrap();
+        assert_eq!(objects.read("a/1", 5).unwrap(), None);
+        for name in ["", "/a", "../a", "a/../b", "a//b", "a/.b", "a b", "a\n", &"a".repeat(500)] {
+            assert!(objects.put(name, &mut &b""[..]).is_err(), "{name:?}");
+            assert!(objects.read(name, 1).is_err(), "{name:?}");
+        }
+    }
+}
+
+#[test]
+fn what_several_machines_build_at_one_moment_is_there_whole() {
+    for place in Place::all() {
+        let (mut bed, artifact) = packed();
+        // Given stores that have the same artifact, each with a record of its own, so that no two files are alike.
+        let stores: Vec<ArtifactStore> = (0..4).map(|number| bed.other_store(&format!("machine{number}"))).collect();
+        let built = stores.iter().map(|store| {
+            bed.now += DAY;
+            bed.pack_into(store, &head()).unwrap()
+        });
+        let built: Vec<Artifact> = built.collect();
+        thread::scope(|scope| {
+            for (store, artifact) in stores.iter().zip(&built) {
+                let depot = place.depot();
+                scope.spawn(move || put(&depot, store, artifact).unwrap());
+            }
+        });
+
+        let (depot, other) = (place.depot(), bed.other_store("other"));
+        let kept = depot.kept(&artifact.id).unwrap().unwrap();
+        let files = place.names().iter().filter(|name| name.ends_with(".cutover")).count();
+        assert_eq!(files, 4, "none of them has taken another one's place");
+        assert_eq!(depot.pull(&kept, &other, LIMIT, bed.now).unwrap().id, artifact.id);
+        assert_eq!(depot.of_commit(&artifact.record.commit).unwrap().len(), 1);
+    }
+}
+
+#[test]
+fn what_several_say_of_a_commit_at_one_moment_is_all_kept_and_the_later_word_counts() {
+    for place in Place::all() {
+        let commit = "c".repeat(40);
+        thread::scope(|scope| {
+            for number in 0..8 {
+                let (depot, commit) = (place.depot(), &commit);
+                scope.spawn(move || {
+                    depot.note_checks(commit, &said(&format!("check{number}"), "success", number)).unwrap()
+                });
+            }
+        });
+        let depot = place.depot();
+        let mut expected = CommitChecks::default();
+        (0..8).for_each(|number| expected.merge(said(&format!("check{number}"), "success", number)));
+        assert_eq!(depot.checks(&commit).unwrap(), expected);
+
+        depot.note_checks(&commit, &said("check0", "failure", 30)).unwrap();
+        depot.note_checks(&commit, &said("check0", "success", 20)).unwrap();
+
+        expected.merge(said("check0", "failure", 30));
+        assert_eq!(depot.checks(&commit).unwrap(), expected, "the later word counts, not the last that came");
+        assert_eq!(place.names().len(), 1, "all of it is said once: {:?}", place.names());
+        assert!(depot.checks(&"d".repeat(40)).unwrap() == CommitChecks::default());
+    }
+}
+
+#[test]
+fn what_was_changed_there_is_refused_and_nothing_of_it_is_here() {
+    for place in Place::all() {
+        let (bed, artifact) = packed();
+        bed.write("main.py", "print(2)\n");
+        bed.commit("Second");
+        let another = bed.pack(&head()).unwrap();
+        for artifact in [&artifact, &another] {
+            put(&place.depot(), &bed.store, artifact).unwrap();
+        }
+        let depot = place.depot();
+        let kept = depot.kept(&artifact.id).unwrap().unwrap();
+        let [file, record] = [format!("{}.cutover", kept.sha256), "record.json".to_owned()]
+            .map(|name| format!("sample/artifacts/{}/{name}", artifact.id));
+        let (whole, told) = (place.read(&file), place.read(&record));
+        let theirs = depot.kept(&another.id).unwrap().unwrap();
+        let their_file = place.read(&format!("sample/artifacts/{}/{}.cutover", another.id, theirs.sha256));
+
+        let refused = |file_now: Option<&[u8]>, record_now: &[u8]| {
+            place.tamper(&file, file_now);
+            place.tamper(&record, Some(record_now));
+            let other = bed.other_store("other");
+            let depot = place.depot();
+            let pulled = depot.kept(&artifact.id).and_then(|kept| depot.pull(&kept.unwrap(), &other, LIMIT, bed.now));
+            assert!(other.list().unwrap().is_empty());
+            pulled.map(|_| ()).unwrap_err().to_string()
+        };
+        let mut flipped = whole.clone();
+        *flipped.last_mut().unwrap() ^= 1;
+        assert!(refused(Some(&flipped), &told).contains("SHA-256"));
+        assert!(refused(Some(&whole[..whole.len() - 1]), &told).contains("SHA-256"));
+        assert!(refused(Some(&[&whole[..], b"x"].concat()), &told).contains("there is more than"));
+        assert!(refused(None, &told).contains("the file is not"));
+        assert!(refused(Some(&whole), b"{}").contains("is damaged"));
+        let text = String::from_utf8(told.clone()).unwrap();
+        let other_id = text.replace(&artifact.id.to_string(), &another.id.to_string());
+        assert!(refused(Some(&whole), other_id.as_bytes()).contains("about another artifact"));
+        assert!(refused(Some(&whole), text.replace("\"sample\"", "\"bank\"").as_bytes()).contains("project bank"));
+        // A record and a file that fit together, of another artifact.
+        let lying = text.replace(&kept.sha256, &theirs.sha256);
+        let lying = lying
+            .replace(&format!("\"file_bytes\":{}", kept.file_bytes), &format!("\"file_bytes\":{}", theirs.file_bytes));
+        let lying_file = format!("sample/artifacts/{}/{}.cutover", artifact.id, theirs.sha256);
+        place.tamper(&lying_file, Some(&their_file));
+        assert!(refused(Some(&whole), lying.as_bytes()).contains("holds another artifact"));
+    }
+}
+
+#[test]
+fn a_service_that_has_trouble_is_borne_and_everything_is_there_once() {
+    let mishaps = [
+        Mishap::Answer(503, "SlowDown"),
+        Mishap::Answer(500, "InternalError"),
+        Mishap::HungUp,
+        Mishap::DoneAndHungUp,
+        Mishap::DoneAndCut,
+    ];
+    for mishap in mishaps {
+        for method in ["PUT", "GET"] {
+            let (bed, artifact) = packed();
+            let place = Place::s3();
+            let Place::S3(fake) = &place else { panic!("it is one") };
+            for _ in 0..4 {
+                fake.order(method, mishap.clone());
+            }
+            put(&place.depot(), &bed.store, &artifact).unwrap();
+            let (depot, other) = (place.depot(), bed.other_store("other"));
+            let kept = depot.kept(&artifact.id).unwrap().unwrap();
+            assert_eq!(depot.pull(&kept, &other, LIMIT, bed.now).unwrap().id, artifact.id, "{mishap:?} {method}");
+            assert_eq!(fake.keys().len(), 3, "{:?}", fake.keys());
+        }
+    }
+}
+
+#[test]
+fn an_upload_that_ends_anywhere_leaves_nothing_that_is_taken_for_an_artifact() {
+    let (bed, artifact) = packed();
+    // The file, the commit's name, the record.
+    for done in 0..3 {
+        let place = Place::s3();
+        let Place::S3(fake) = &place else { panic!("it is one") };
+        let error = {
+            let depot = place.depot();
+            (0..done).for_each(|_| fake.order("PUT", Mishap::DoneAndHungUp));
+            (0..6).for_each(|_| fake.order("PUT", Mishap::Answer(403, "AccessDenied")));
+            put(&depot, &bed.store, &artifact).unwrap_err()
+        };
+        assert!(
+            error.to_string().contains("AccessDenied") && error.hint().unwrap().contains("s3:PutObject"),
+            "{error}"
+        );
+
+        let depot = place.depot();
+        assert_eq!(depot.find(&artifact.id.to_string()).unwrap(), None);
+        assert!(depot.of_commit(&artifact.record.commit).unwrap().is_empty());
+        assert_eq!(depot.newest(10).unwrap().count, 0);
+    }
+}
+
+#[test]
+fn a_service_that_never_answers_is_given_up_after_six_attempts_and_one_that_refuses_after_one() {
+    let place = Place::s3();
+    let Place::S3(fake) = &place else { panic!("it is one") };
+    (0..6).for_each(|_| fake.order("GET", Mishap::HungUp));
+    let error = place.objects().read("a", 1).unwrap_err().to_string();
+    assert!(error.contains("read a in bucket shop") && error.contains("asked 6 times"), "{error}");
+    assert_eq!(fake.received().len(), 6);
+
+    let stranger = S3::new(&bucket(fake), access("another-id")).unwrap();
+    (0..4).for_each(|_| fake.order("GET", Mishap::Answer(403, "InvalidAccessKeyId")));
+    let error = DepotError::from(stranger.read("a", 1).unwrap_err());
+    assert!(error.hint().unwrap().contains("AWS_ACCESS_KEY_ID"), "{error}");
+    assert_eq!(fake.received().len(), 7);
+    let elsewhere = S3Config { bucket: "other".to_owned(), ..bucket(fake) };
+    let empty = FakeS3::start("shop", "made-up-id").unwrap();
+    let elsewhere = S3Config { endpoint: Some(empty.endpoint()), ..elsewhere };
+    let error = DepotError::from(S3::new(&elsewhere, access("made-up-id")).unwrap().list("a", 1).unwrap_err());
+    assert!(error.to_string().contains("NoSuchBucket") && error.hint().unwrap().contains("make the bucket"), "{error}");
+}
+
+/// A store with artifacts that were packed on these days, and their ids.
+fn aged(place: &Place, bed: &mut Bed, days: &[i64]) -> Vec<Artifact> {
+    let begin = bed.now;
+    let artifacts = days.iter().enumerate().map(|(number, day)| {
+        bed.write("main.py", format!("print({number})\n"));
+        bed.commit("Change");
+        bed.now = begin + SignedDuration::from_hours(24 * day);
+        let artifact = bed.pack(&head()).unwrap();
+        put(&place.depot(), &bed.store, &artifact).unwrap();
+        artifact
+    });
+    artifacts.collect()
+}
+
+#[test]
+fn what_is_old_goes_but_not_what_is_live_tagged_or_needed_here() {
+    for place in Place::all() {
+        let mut bed = bed();
+        let begin = bed.now;
+        let all = aged(&place, &mut bed, &[0, 0, 0, 0, 20]);
+        let [old, live, tagged, pinned, new] = &all[..] else { panic!("five") };
+        let production = EnvironmentName::new("production").unwrap();
+        let depot = place.depot();
+        depot.note_deployed(&production, &live.id, begin).unwrap();
+        depot.note_deployed(&production, &live.id, begin + DAY).unwrap();
+        depot.note_checks(&old.record.commit, &said("tests", "success", 1)).unwrap();
+        let (pins, commits) = (HashSet::from([pinned.id]), HashSet::from([tagged.record.commit.clone()]));
+        // Places have clocks of their own, so what is old enough must be by these.
+        let now = Timestamp::now().max(begin) + 30 * DAY + DAY;
+        let keep_for = Duration::try_from(now.duration_since(begin + 10 * DAY)).unwrap();
+        let retention = DepotRetention { now, keep_for, pinned: &pins, commits: &commits, dry_run: true };
+        let before = place.names();
+
+        let would = depot.prune(&retention).unwrap();
+        assert_eq!(place.names(), before, "a dry run changes nothing");
+        let pruned = depot.prune(&DepotRetention { dry_run: false, ..retention }).unwrap();
+
+        let removed: Vec<Digest> = pruned.removed.iter().map(|record| record.id).collect();
+        assert_eq!(removed, [old.id]);
+        assert_eq!((pruned.kept_count, pruned.needed_count), (4, 3));
+        assert_eq!(
+            DepotPruned { removed: would.removed.clone(), ..pruned.clone() },
+            DepotPruned { removed: pruned.removed.clone(), ..would }
+        );
+        for artifact in [live, tagged, pinned, new] {
+            assert!(depot.find(&artifact.id.to_string()).unwrap().is_some());
+        }
+        assert_eq!(depot.find(&old.id.to_string()).unwrap(), None);
+        assert!(place.names().iter().all(|name| !name.contains(&old.id.to_string())), "{:?}", place.names());
+        assert_eq!(
+            place.names().iter().filter(|name| name.contains("/deployed/")).count(),
+            1,
+            "the later note says it all"
+        );
+        assert!(place.names().len() < before.len());
+    }
+}
+
+#[test]
+fn what_uploads_that_were_cut_have_left_goes_after_a_day_and_what_nobody_understands_stays() {
+    for place in Place::all() {
+        let (bed, artifact) = packed();
+        put(&place.depot(), &bed.store, &artifact).unwrap();
+        let orphan = format!("sample/artifacts/{}/{}.cutover", "a".repeat(64), "b".repeat(64));
+        let stray = format!("sample/artifacts/{}/{}.cutover", artifact.id, "b".repeat(64));
+        let broken = format!("sample/artifacts/{}/record.json", "c".repeat(64));
+        let foreign = "sample/notes/readme.txt".to_owned();
+        for name in [&orphan, &stray, &broken, &foreign] {
+            place.objects().put(name, &mut &b"x"[..]).unwrap();
+        }
+        let (pins, commits) = Default::default();
+        let prune = |now| {
+            let retention =
+                DepotRetention { now, keep_for: 1000 * DAY, pinned: &pins, commits: &commits, dry_run: false };
+            place.depot().prune(&retention).unwrap()
+        };
+
+        let fresh = prune(Timestamp::now());
+        assert_eq!((fresh.leftover_count, &fresh.damaged), (0, &vec![broken.clone()]));
+        let later = prune(Timestamp::now() + 2 * DAY);
+        assert_eq!(later.leftover_count, 2);
+        let names = place.names();
+        assert!(!names.contains(&orphan) && !names.contains(&stray), "{names:?}");
+        assert!(names.contains(&broken) && names.contains(&foreign), "{names:?}");
+        assert!(place.depot().standing(&artifact.id).unwrap().unwrap().has_file);
+    }
+}
+
+#[test]
+fn a_record_that_nobody_understands_hides_none_of_the_others() {
+    for place in Place::all() {
+        let (bed, artifact) = packed();
+        put(&place.depot(), &bed.store, &artifact).unwrap();
+        let commit = &artifact.record.commit;
+        let (broken, named) = (
+            format!("sample/artifacts/{}/record.json", "c".repeat(64)),
+            format!("sample/commits/{commit}/{}", "c".repeat(64)),
+        );
+        place.tamper(&broken, Some(b"{\"v\":2}"));
+        place.tamper(&named, Some(b"x"));
+
+        let depot = place.depot();
+        let newest = depot.newest(10).unwrap();
+        assert_eq!((newest.artifacts.len(), newest.count, newest.damaged), (1, 2, vec![broken]));
+        assert_eq!(depot.of_commit(commit).unwrap().len(), 1);
+        place.tamper(&format!("sample/artifacts/{}/record.json", artifact.id), None);
+        assert!(matches!(depot.of_commit(commit), Err(DepotError::Damaged { .. })), "there is no other");
+    }
+}
+
+#[test]
+fn an_old_artifact_that_is_built_again_counts_as_new() {
+    for place in Place::all() {
+        let (bed, artifact) = packed();
+        put(&place.depot(), &bed.store, &artifact).unwrap();
+        let depot = place.depot();
+        let kept = || depot.kept(&artifact.id).unwrap().unwrap();
+        depot.renew(kept(), bed.now + DAY / 2).unwrap();
+        assert_eq!(kept().record.packed_at, bed.now);
+        depot.renew(kept(), bed.now + 2 * DAY).unwrap();
+        assert_eq!(kept().record.packed_at, bed.now + 2 * DAY);
+    }
+}
+
+#[test]
+fn a_directory_that_is_missing_is_not_made_and_links_and_halves_in_it_are_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let error = DepotError::from(Directory::open(&dir.path().join("mount")).unwrap_err());
+    assert!(error.hint().unwrap().contains("mount it"), "{error}");
+
+    let place = Place::Directory(dir);
+    let Place::Directory(dir) = &place else { panic!("it is one") };
+    let (bed, artifact) = packed();
+    put(&place.depot(), &bed.store, &artifact).unwrap();
+    let beside: PathBuf = dir.path().join("sample/artifacts").join(artifact.id.to_string());
+    fs::write(beside.join(".partial-host-1-1"), "half").unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", dir.path().join("sample/link")).unwrap();
+    std::os::unix::fs::symlink("/etc", dir.path().join("sample/etc")).unwrap();
+    assert_eq!(place.names().len(), 3, "{:?}", place.names());
+    assert!(place.objects().fetch("sample/link", LIMIT, &mut tempfile::tempfile().unwrap()).is_err());
+
+    place.objects().tidy(Timestamp::now());
+    assert!(beside.join(".partial-host-1-1").exists(), "somebody may be writing it");
+    place.objects().tidy(Timestamp::now() + 2 * DAY);
+    assert!(!beside.join(".partial-host-1-1").exists());
+}

@@ -1,0 +1,153 @@
+//! The store of artifacts that machines share, as commands use it: what is taken from there, and what is put there.
+
+mod open;
+mod provenance;
+mod revision;
+
+pub(crate) use open::{needed, open};
+pub(crate) use provenance::{judge, read_beside, signing_key, vouch, vouch_here, write_beside};
+pub(crate) use revision::{Revision, of_revision, tagged_commits};
+
+use crate::commands::packing::{IMPORT_BYTES_MAX, remember};
+use crate::commands::words;
+use crate::context::Context;
+use crate::error::{CommandError, ErrorKind};
+use cutover_artifacts::depot::{Depot, Kept};
+use cutover_artifacts::{Artifact, ArtifactError};
+use cutover_core::artifact::Digest;
+use cutover_core::check::CommitChecks;
+use cutover_core::id::EnvironmentName;
+use serde::Serialize;
+
+/// An artifact that is in the shared store now.
+#[derive(Debug, Serialize)]
+pub(crate) struct Shared {
+    place: String,
+    /// Whether it was there before.
+    was_there: bool,
+    sha256: String,
+    file_bytes: u64,
+}
+
+impl Shared {
+    /// What people are told.
+    pub(crate) fn told(&self) -> String {
+        let Self { place, was_there, sha256, file_bytes } = self;
+        if *was_there {
+            return format!("{place} has it already\n");
+        }
+        let size = cutover_reporters::bytes(*file_bytes);
+        format!("put into {place}: {size}, sha256 {sha256}\n")
+    }
+}
+
+/// Puts an artifact into the shared store, unless it is there or there is no store. What is not committed stays here.
+///
+/// One that is there without a signature is put there anew where there is a key to sign it with.
+pub(crate) fn share(context: &Context, artifact: &Artifact, again: bool) -> Result<Option<Shared>, CommandError> {
+    if artifact.record.dirty {
+        return Ok(None);
+    }
+    let Some(depot) = open(context)? else { return Ok(None) };
+    let place = depot.place().to_owned();
+    let signs = signing_key(context.project()?).is_some();
+    // What is there may be damaged: that is what `again` is for.
+    let standing = if again { None } else { depot.standing(&artifact.id)? };
+    let standing = standing.filter(|standing| standing.has_file && (standing.is_signed || !signs));
+    let was_there = standing.is_some();
+    let kept = match standing {
+        Some(standing) => depot.renew(standing.kept, context.now())?,
+        None => {
+            let exported = context.artifacts()?.export_file(artifact)?;
+            let provenance = vouch(context, artifact, &exported)?;
+            depot.put(exported, Some(&provenance))?
+        }
+    };
+    depot.note_checks(&artifact.record.commit, &artifact.record.checks)?;
+    Ok(Some(Shared { place, was_there, sha256: kept.sha256, file_bytes: kept.file_bytes }))
+}
+
+/// An artifact that this machine lacks, by its id or the beginning of it; None where the shared store does not have it
+/// either, or there is none.
+pub(crate) fn lacking(context: &Context, id: &str) -> Result<Option<Artifact>, CommandError> {
+    let Some(depot) = open(context)? else { return Ok(None) };
+    let of_depot = |error| CommandError::from(error).state("nothing was deployed");
+    let Some(id) = depot.find(id).map_err(of_depot)? else { return Ok(None) };
+    let Some(kept) = depot.kept(&id).map_err(of_depot)? else { return Ok(None) };
+    take(context, &depot, &kept).map(Some)
+}
+
+/// Takes an artifact from the shared store, and remembers it here.
+pub(crate) fn take(context: &Context, depot: &Depot, kept: &Kept) -> Result<Artifact, CommandError> {
+    let artifacts = context.artifacts()?;
+    let pulled = depot.pull(kept, &artifacts, IMPORT_BYTES_MAX, context.now());
+    let artifact = pulled.map_err(|error| CommandError::from(error).state("nothing was deployed"))?;
+    if let Some(provenance) = depot.provenance(kept)? {
+        artifacts.keep_provenance(&artifact.id, &provenance)?;
+    }
+    remember(context, &artifacts, &artifact);
+    if !context.output.json {
+        let (id, commit) = (artifact.id.short(), words::commit(&artifact.record.commit, artifact.record.dirty));
+        let size = cutover_reporters::bytes(kept.file_bytes);
+        context.output.error(&format!("took artifact {id} of {commit} from {} ({size})\n", depot.place()))?;
+    }
+    Ok(artifact)
+}
+
+/// The error of an artifact that is neither here nor in the shared store.
+pub(crate) fn nowhere(context: &Context, id: &str) -> CommandError {
+    match open(context) {
+        Ok(Some(depot)) => {
+            let why = format!("artifact {id} is neither on this machine nor in {}", depot.place());
+            let hint = "`cutover artifact list` shows what is there; `cutover build` packs and shares one";
+            CommandError::new(ErrorKind::Usage, why).state("nothing was deployed").hint(hint)
+        }
+        Ok(None) | Err(_) => ArtifactError::NotFound(id.to_owned()).into(),
+    }
+}
+
+/// Where an artifact was looked for: "on this machine", or there and in the shared store.
+pub(crate) fn here_or_there(context: &Context) -> Result<String, CommandError> {
+    let there = open(context)?.map(|depot| format!(", nor in {}", depot.place()));
+    Ok(format!("on this machine{}", there.unwrap_or_default()))
+}
+
+/// What all who share the store know of a commit. Where it does not say, what is known here must do.
+pub(crate) fn checks(context: &Context, commit: &str) -> CommitChecks {
+    let asked = open(context).and_then(|depot| Ok(depot.map(|depot| depot.checks(commit)).transpose()?));
+    asked.map(Option::unwrap_or_default).unwrap_or_else(|error| {
+        context.output.warn(&format!("only what is known here of the commit's checks counts: {}", error.message()));
+        CommitChecks::default()
+    })
+}
+
+/// Tells all who share the store what checks said of a commit. A job that was given no credentials hands it on otherwise, as a
+/// file.
+pub(crate) fn note_checks(context: &Context, commit: &str, said: &CommitChecks) {
+    if open::is_without_credentials(context) {
+        return;
+    }
+    let noted = open(context).and_then(|depot| Ok(depot.map(|depot| depot.note_checks(commit, said)).transpose()?));
+    if let Err(error) = noted {
+        let why = error.message();
+        context.output.warn(&format!("what the checks said is known on this machine only: {why}"));
+    }
+}
+
+/// Notes in the store that an artifact was brought live, so that it is kept there.
+pub(crate) fn note_deployed(context: &Context, environment: &EnvironmentName, id: &Digest) {
+    let note = |depot: Depot| depot.note_deployed(environment, id, context.now());
+    let noted = open(context).and_then(|depot| Ok(depot.map(note).transpose()?));
+    if let Err(error) = noted {
+        let why = error.message();
+        context.output.warn(&format!(
+            "the artifact store does not know that this is live, and may remove it when it is old: {why}"
+        ));
+    }
+}
+
+/// The error of a command that is about a shared store where there is none.
+fn no_store() -> CommandError {
+    CommandError::new(ErrorKind::Config, "no store of artifacts is shared: cutover.toml has no [artifact.store]")
+        .hint("docs/artifacts.md says which there are")
+}

@@ -1,0 +1,61 @@
+//! Which shared store there is, and who speaks to it.
+
+use super::no_store;
+use crate::context::Context;
+use crate::error::{CommandError, ErrorKind};
+use cutover_artifacts::depot::{Credentials, Depot, Directory, Objects, S3, S3Access};
+use cutover_core::config::ArtifactStoreKind;
+use cutover_core::patience::Patience;
+use cutover_core::secret::{S3_VARIABLES, Secret};
+use cutover_reporters::github::RealPace;
+use cutover_targets::verify::root_certs;
+
+const KEY_ID_VARIABLE: &str = S3_VARIABLES[0];
+const SECRET_VARIABLE: &str = S3_VARIABLES[1];
+const TOKEN_VARIABLE: &str = S3_VARIABLES[2];
+
+/// The project's shared store; None where its config has none.
+pub(crate) fn open(context: &Context) -> Result<Option<Depot>, CommandError> {
+    let project = context.project()?;
+    let Some(store) = &project.config.artifact.store else { return Ok(None) };
+    let objects: Box<dyn Objects> = match &store.kind {
+        ArtifactStoreKind::Directory(path) => Box::new(Directory::open(path)?),
+        ArtifactStoreKind::S3(config) => {
+            let certs = root_certs().map_err(|why| CommandError::new(ErrorKind::Usage, why))?;
+            let (pace, patience) = (Box::new(RealPace), Patience::default());
+            let access = S3Access { credentials: Some(credentials()?), certs, pace, patience };
+            Box::new(S3::new(config, access)?)
+        }
+    };
+    Ok(Some(Depot::new(objects, project.config.name.clone())))
+}
+
+/// The project's shared store, which the command is about.
+pub(crate) fn needed(context: &Context) -> Result<Depot, CommandError> {
+    open(context)?.ok_or_else(no_store)
+}
+
+/// Whether this process was given nothing that it could speak to the store with, as a job that runs what strangers wrote.
+pub(super) fn is_without_credentials(context: &Context) -> bool {
+    let store = context.project().ok().and_then(|project| project.config.artifact.store.as_ref());
+    let is_bucket = store.is_some_and(|store| matches!(store.kind, ArtifactStoreKind::S3(_)));
+    is_bucket && [KEY_ID_VARIABLE, SECRET_VARIABLE].iter().all(|name| variable(name).is_none())
+}
+
+fn variable(name: &str) -> Option<String> {
+    // A CI sets a variable and leaves it empty for a secret that it does not have.
+    std::env::var(name).ok().filter(|value| !value.trim().is_empty())
+}
+
+fn credentials() -> Result<Credentials, CommandError> {
+    let needed = |name: &str| {
+        variable(name).ok_or_else(|| {
+            CommandError::new(ErrorKind::Usage, format!("the artifact store needs credentials: {name} is not set"))
+                .hint(format!(
+                    "set {KEY_ID_VARIABLE} and {SECRET_VARIABLE}, and {TOKEN_VARIABLE} where they are for a while"
+                ))
+        })
+    };
+    let (key_id, secret) = (needed(KEY_ID_VARIABLE)?, Secret::new(needed(SECRET_VARIABLE)?));
+    Ok(Credentials { key_id, secret, token: variable(TOKEN_VARIABLE).map(Secret::new) })
+}

@@ -1,0 +1,175 @@
+//! What is said of artifacts, and whether somebody whose word counts has signed it.
+
+use super::open;
+use crate::context::{Context, Project};
+use crate::deployments::{asker, local_file};
+use crate::error::{CommandError, ErrorKind};
+use cutover_artifacts::depot::{Exported, Provenance};
+use cutover_artifacts::{Artifact, SigningError, SigningKey, sign, verify};
+use cutover_core::config::CommandLine;
+use cutover_core::provenance::{About, Builder, STATEMENT_BYTES_MAX, Told, about, statement};
+use cutover_core::secret::{SIGNING_KEY_VARIABLE, Secret};
+use cutover_disk::{read_bounded, write_atomic};
+use serde_json::json;
+use std::path::{Path, PathBuf};
+
+/// What the name of a file's statement ends with; its signature has `.sig` behind that.
+const STATEMENT_ENDING: &str = ".intoto.json";
+
+/// The key to sign with, where there is one.
+pub(crate) fn signing_key(project: &Project) -> Option<SigningKey> {
+    // A CI sets a variable and leaves it empty for a secret that it does not have.
+    let given = std::env::var(SIGNING_KEY_VARIABLE).ok().filter(|key| !key.trim().is_empty());
+    let file = || project.config.artifact.signing_key.as_ref().map(|file| local_file(&project.dir, file));
+    given.map(|key| SigningKey::Key(Secret::new(key))).or_else(|| file().map(SigningKey::File))
+}
+
+/// Says what an exported artifact is and who packed it, signs that where there is a key, and keeps it.
+pub(crate) fn vouch(context: &Context, artifact: &Artifact, exported: &Exported) -> Result<Provenance, CommandError> {
+    let project = context.project()?;
+    let config = &project.config.artifact;
+    let record = &artifact.record;
+    let told = Told {
+        id: &artifact.id,
+        project: &record.project,
+        sha256: &exported.file.sha256,
+        commit: &record.commit,
+        dirty: record.dirty,
+        branch: record.branch.as_deref(),
+        build: config.build.as_ref().map(|line| match line {
+            CommandLine::Shell(script) => json!(script),
+            CommandLine::Argv(argv) => json!(argv),
+        }),
+        patterns: (&config.include, &config.exclude),
+        builder: builder(),
+        packed_at: record.packed_at,
+        checks: &record.checks,
+    };
+    let statement = statement(&told);
+    let key = signing_key(project);
+    let signature = key.map(|key| sign(&key, &statement)).transpose().map_err(|error| unsigned(&error))?;
+    let provenance = Provenance { statement, signature };
+    context.artifacts()?.keep_provenance(&artifact.id, &provenance)?;
+    Ok(provenance)
+}
+
+/// Signs what is said of an artifact that leaves this machine by no store and in no file: it may be deployed from here.
+pub(crate) fn vouch_here(context: &Context, artifact: &Artifact) -> Result<(), CommandError> {
+    let artifacts = context.artifacts()?;
+    let is_signed = artifacts.provenance(&artifact.id).is_some_and(|found| found.signature.is_some());
+    if signing_key(context.project()?).is_some() && !is_signed {
+        vouch(context, artifact, &artifacts.export_file(artifact)?)?;
+    }
+    Ok(())
+}
+
+fn unsigned(error: &SigningError) -> CommandError {
+    let hint = format!(
+        "`signing_key` of [artifact] or {SIGNING_KEY_VARIABLE} must be a private key without a passphrase, or a public one whose \
+         private half ssh-agent has"
+    );
+    let failed = CommandError::new(ErrorKind::Failed, "the artifact's provenance was not signed");
+    failed.because(error).hint(hint)
+}
+
+/// Who packs here: a workflow of GitHub where this is its job.
+fn builder() -> Builder {
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty() && value.len() < 500);
+    let (version, by) = (env!("CARGO_PKG_VERSION").to_owned(), asker());
+    let job = || {
+        let is_job = variable("GITHUB_ACTIONS").is_some_and(|value| value == "true");
+        let (server, repository) = (variable("GITHUB_SERVER_URL")?, variable("GITHUB_REPOSITORY")?);
+        let (workflow, run) = (variable("GITHUB_WORKFLOW_REF")?, variable("GITHUB_RUN_ID")?);
+        let attempt = variable("GITHUB_RUN_ATTEMPT").unwrap_or_else(|| "1".to_owned());
+        let run = format!("{server}/{repository}/actions/runs/{run}/attempts/{attempt}");
+        is_job.then(|| (format!("{server}/{workflow}"), run, format!("git+{server}/{repository}")))
+    };
+    match job() {
+        Some((id, run, repository)) => Builder { id, version, run: Some(run), repository: Some(repository), by },
+        None => Builder { id: "urn:cutover:builder:local".to_owned(), version, run: None, repository: None, by },
+    }
+}
+
+/// Writes what is said of a file beside it.
+pub(crate) fn write_beside(file: &Path, provenance: &Provenance) -> Result<(), CommandError> {
+    let [statement, signature] = beside(file);
+    write_atomic(&statement, &provenance.statement, 0o644)?;
+    match &provenance.signature {
+        Some(bytes) => Ok(write_atomic(&signature, bytes, 0o644)?),
+        // One of an earlier file would be wrong.
+        None => match std::fs::remove_file(&signature) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                let why = format!("cannot remove {}, which is of another file", signature.display());
+                Err(CommandError::new(ErrorKind::Failed, why).because(&error))
+            }
+            Ok(()) | Err(_) => Ok(()),
+        },
+    }
+}
+
+/// What is said of a file beside it, where anything is.
+pub(crate) fn read_beside(file: &Path) -> Option<Provenance> {
+    let [statement, signature] = beside(file).map(|path| read_bounded(&path, STATEMENT_BYTES_MAX as u64).ok());
+    Some(Provenance { statement: statement?, signature })
+}
+
+fn beside(file: &Path) -> [PathBuf; 2] {
+    [STATEMENT_ENDING.to_owned(), format!("{STATEMENT_ENDING}.sig")].map(|ending| {
+        let mut path = file.as_os_str().to_owned();
+        path.push(ending);
+        PathBuf::from(path)
+    })
+}
+
+/// Refuses an artifact whose provenance is about something else; where the config names signers, also one whose provenance
+/// none of them has signed. Says who has.
+pub(crate) fn judge(context: &Context, artifact: &Artifact) -> Result<Option<String>, CommandError> {
+    let project = context.project()?;
+    let local = context.artifacts()?.provenance(&artifact.id);
+    let Some(signers) = &project.config.artifact.signers else {
+        return local
+            .map_or(Ok(None), |found| fits(artifact, &found).map(|_| None).map_err(|why| refusal(artifact, &why)));
+    };
+    let signers = local_file(&project.dir, signers);
+    let accepted = |found: &Provenance| {
+        fits(artifact, found)?;
+        let signature = found.signature.as_ref().ok_or("its provenance is not signed")?;
+        verify(&signers, &found.statement, signature).map_err(|error| match &error {
+            SigningError::Run(why) => format!("{error}: {why}"),
+            SigningError::Unsigned(_) | SigningError::Unverified(_) => error.to_string(),
+        })
+    };
+    let why = match local.as_ref().map(accepted) {
+        Some(Ok(signer)) => return Ok(Some(signer)),
+        Some(Err(why)) => why,
+        None => "it has no provenance".to_owned(),
+    };
+    // What was packed here may have been built, and signed, elsewhere as well.
+    let Some(found) = shared(context, artifact)? else { return Err(refusal(artifact, &why)) };
+    let signer = accepted(&found).map_err(|why| refusal(artifact, &why))?;
+    context.artifacts()?.keep_provenance(&artifact.id, &found)?;
+    Ok(Some(signer))
+}
+
+fn shared(context: &Context, artifact: &Artifact) -> Result<Option<Provenance>, CommandError> {
+    let Some(depot) = open(context)? else { return Ok(None) };
+    let Some(kept) = depot.kept(&artifact.id)? else { return Ok(None) };
+    Ok(depot.provenance(&kept)?)
+}
+
+/// Whether provenance is of this artifact, or why it is not.
+fn fits(artifact: &Artifact, found: &Provenance) -> Result<About, String> {
+    let about = about(&found.statement).map_err(|why| format!("its provenance is none: {why}"))?;
+    if about.artifacts.contains(&artifact.id) {
+        Ok(about)
+    } else {
+        Err("its provenance is of another artifact".to_owned())
+    }
+}
+
+fn refusal(artifact: &Artifact, why: &str) -> CommandError {
+    let id = artifact.id.short();
+    let commit = crate::commands::words::commit(&artifact.record.commit, artifact.record.dirty);
+    let why = format!("nobody vouches for artifact {id} of {commit}: {why}");
+    CommandError::new(ErrorKind::ChecksFailed, why).state("nothing was deployed").hint("`cutover build`, where the key of one of the config's `signers` is, signs and shares it: see docs/artifacts.md")
+}

@@ -1,0 +1,341 @@
+//! Artifacts that machines share: `[artifact.store]`.
+
+use crate::sandbox::{CONFIG, Sandbox};
+use cutover_testkit::s3::FakeS3;
+use insta::assert_snapshot;
+use serde_json::json;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+/// A machine whose project shares artifacts in a directory beside it, `shared/`.
+fn sharing() -> Sandbox {
+    let sandbox = Sandbox::deployable("");
+    fs::create_dir(sandbox.path().join("shared")).unwrap();
+    share(&sandbox, &sandbox.path().join("shared"));
+    sandbox
+}
+
+/// Has a machine share what lies in a directory.
+fn share(sandbox: &Sandbox, shared: &Path) {
+    let config = fs::read_to_string(sandbox.repo().join("cutover.toml")).unwrap();
+    let store = format!("\n[artifact]\nexclude = [\"cutover.toml\"]\nstore.directory = \"{}\"\n", shared.display());
+    sandbox.write("cutover.toml", &(config + &store));
+    sandbox.commit("Share artifacts");
+}
+
+/// Another machine with a clone of the repository, that shares the same.
+fn another(of: &Sandbox) -> Sandbox {
+    let other = Sandbox::deployable("");
+    fs::remove_dir_all(other.repo()).unwrap();
+    let clone = ["clone", "--quiet"].iter().map(Into::into).chain([of.repo(), other.repo()].map(Into::into));
+    let cloned =
+        other.command("git").current_dir(other.path()).args(clone.collect::<Vec<std::ffi::OsString>>()).status();
+    assert!(cloned.unwrap().success());
+    let config = fs::read_to_string(other.repo().join("cutover.toml")).unwrap();
+    let [here, there] = [of, &other].map(|sandbox| sandbox.path().join("srv").display().to_string());
+    other.write("cutover.toml", &config.replace(&here, &there));
+    other
+}
+
+/// The artifact that is live.
+fn live(sandbox: &Sandbox) -> String {
+    let text = fs::read(sandbox.path().join("srv/current/release.json")).unwrap();
+    let release: serde_json::Value = serde_json::from_slice(&text).unwrap();
+    release["artifact"].as_str().unwrap().to_owned()
+}
+
+fn head(sandbox: &Sandbox) -> String {
+    let output = sandbox.command("git").args(["rev-parse", "HEAD"]).output().unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// The files of the shared directory, without ids.
+fn kinds(sandbox: &Sandbox) -> Vec<String> {
+    let found =
+        Command::new("find").arg(sandbox.path().join("shared")).args(["-type", "f", "-printf", "%P\n"]).output();
+    let text = String::from_utf8(found.unwrap().stdout).unwrap();
+    let kind = |name: &str| {
+        let parts: Vec<&str> = name.split('/').collect();
+        let ending = parts[parts.len() - 1].split_once('.').map_or("", |(_, ending)| ending);
+        format!("{}/{}.{ending}", parts[0], parts[1])
+    };
+    let mut kinds: Vec<String> = text.lines().map(kind).collect();
+    kinds.sort();
+    kinds
+}
+
+#[test]
+fn what_is_built_is_shared_once_and_said_so() {
+    let sandbox = sharing();
+    let first = sandbox.run(&["build"]);
+    assert_eq!(first.code, 0, "{first:?}");
+    assert!(first.stderr.contains("put into the directory ") && first.stderr.contains(", sha256 "), "{first:?}");
+    let again = sandbox.run(&["build"]);
+    assert_eq!(first.stdout, again.stdout);
+    assert!(again.stderr.contains(" has it already"), "{again:?}");
+    let told = sandbox.run(&["build", "--json"]).json();
+    assert_eq!(told["shared"]["was_there"], true);
+    let sha256 = told["shared"]["sha256"].as_str().unwrap();
+    let path = format!("shared/shop/artifacts/{}/{sha256}.cutover", first.stdout.trim());
+    let summed = Command::new("sha256sum").arg(sandbox.path().join(path)).output().unwrap();
+    assert!(String::from_utf8(summed.stdout).unwrap().starts_with(sha256), "anybody can recompute it");
+
+    sandbox.write("app.py", "print('not committed')\n");
+    let dirty = sandbox.run(&["build", "--dirty", "--json"]).json();
+    assert_eq!(dirty["shared"], json!(null), "what is not committed is not shared");
+}
+
+#[test]
+fn a_commit_that_was_built_elsewhere_is_not_built_again() {
+    let sandbox = sharing();
+    let config = fs::read_to_string(sandbox.repo().join("cutover.toml")).unwrap();
+    // Given a build that never gives the same twice.
+    let config = config.replace("[artifact]", "[artifact]\nbuild = \"date +%s%N > built\"");
+    sandbox.write("cutover.toml", &config);
+    sandbox.commit("Build");
+    let id = sandbox.run(&["build"]).stdout.trim().to_owned();
+    sandbox.git(&["tag", "-a", "-m", "First", "v1.0.0"]);
+    let hash = head(&sandbox);
+    for what in [["--commit", "HEAD"], ["--tag", "v1.0.0"], ["--artifact", &id[..8]], ["--commit", &hash]] {
+        let other = another(&sandbox);
+
+        let deployed = other.run(&["deploy", "production", what[0], what[1]]);
+
+        assert_eq!(deployed.code, 0, "{what:?}: {deployed:?}");
+        assert!(deployed.stderr.contains(&format!("took artifact {} of ", &id[..12])), "{deployed:?}");
+        assert_eq!(live(&other), id);
+        let again = other.run(&["deploy", "production", what[0], what[1]]);
+        assert!(!again.stderr.contains("took artifact"), "it is here now: {again:?}");
+    }
+}
+
+#[test]
+fn a_clone_without_the_tag_and_without_its_commit_deploys_it_all_the_same() {
+    let sandbox = sharing();
+    let id = sandbox.run(&["build"]).stdout.trim().to_owned();
+    sandbox.git(&["tag", "v1"]);
+    sandbox.write("app.py", "print('v2')\n");
+    sandbox.commit("Sell more");
+    let other = another(&sandbox);
+    // As a CI fetches it: the newest commit only, and no tags.
+    other.git(&["tag", "-d", "v1"]);
+
+    let deployed = other.run(&["deploy", "production", "--tag", "v1"]);
+    assert_eq!(deployed.code, 0, "{deployed:?}");
+    assert!(deployed.stderr.contains(&id[..12]), "{deployed:?}");
+
+    let unknown = other.run(&["deploy", "production", "--tag", "v9"]);
+    assert_snapshot!(unknown.told(), @"
+    exit 2
+    --- stderr
+    error: there is no tag v9, neither here nor at the remote repository
+      state: nothing was deployed
+    ");
+    let wrong = other.run(&["deploy", "production", "--tag", "v1^"]);
+    assert_eq!(wrong.code, 2, "{wrong:?}");
+}
+
+#[test]
+fn what_is_nowhere_is_looked_for_in_both_places() {
+    let sandbox = sharing();
+    let ran = sandbox.run(&["deploy", "production", "--artifact", "0123456789ab"]);
+    let told = ran.told().replace(&sandbox.path().display().to_string(), "DIR");
+    assert_snapshot!(told, @"
+    exit 2
+    --- stderr
+    error: artifact 0123456789ab is neither on this machine nor in the directory DIR/shared
+      state: nothing was deployed
+      hint: `cutover artifact list` shows what is there; `cutover build` packs and shares one
+    ");
+    let unshared = Sandbox::new();
+    assert_snapshot!(unshared.run(&["artifact", "pull", "0123456789ab"]).told(), @"
+    exit 2
+    --- stderr
+    error: no store of artifacts is shared: cutover.toml has no [artifact.store]
+      hint: docs/artifacts.md says which there are
+    ");
+}
+
+#[test]
+fn artifacts_are_listed_pushed_and_pulled() {
+    let sandbox = sharing();
+    let built = sandbox.run(&["build"]);
+    let id = built.stdout.trim();
+    fs::remove_dir_all(sandbox.path().join("shared/shop")).unwrap();
+    assert!(sandbox.run(&["artifact", "list"]).stdout.ends_with(" has no artifacts of this project yet\n"));
+
+    let pushed = sandbox.run(&["artifact", "push", &id[..8]]);
+    assert_eq!((pushed.code, pushed.stdout.trim()), (0, id), "{pushed:?}");
+    let other = another(&sandbox);
+    let listed = other.run(&["artifact", "list"]);
+    assert!(listed.stdout.contains(&id[..12]) && listed.stdout.contains(" no "), "{listed:?}");
+    let pulled = other.run(&["artifact", "pull", &id[..8]]);
+    assert_eq!((pulled.code, pulled.stdout.trim()), (0, id), "{pulled:?}");
+    let listed = other.run(&["artifact", "list", "--json"]).json();
+    assert_eq!((&listed["count"], &listed["artifacts"][0]["here"]), (&json!(1), &json!(true)));
+    assert_eq!(other.run(&["artifact", "list", "--here", "--json"]).json()["artifacts"][0]["record"]["id"], id);
+}
+
+#[test]
+fn what_checks_said_on_one_machine_counts_on_all_and_the_later_word_wins() {
+    let sandbox = sharing();
+    let config = fs::read_to_string(sandbox.repo().join("cutover.toml")).unwrap();
+    let config = config.replace(
+        "[environments.production]",
+        "[checks.tests]\nrun = \"test ! -e ../broken\"\n\n[environments.production]\nrequired_checks = \"tests\"",
+    );
+    sandbox.write("cutover.toml", &config);
+    sandbox.commit("Require tests");
+    sandbox.run(&["build"]);
+    let deploy = || another(&sandbox).run(&["deploy", "production", "--commit", "HEAD"]).code;
+    assert_eq!(deploy(), 5, "nobody has run them");
+
+    assert_eq!(sandbox.run(&["check"]).code, 0);
+    assert_eq!(deploy(), 0);
+    fs::write(sandbox.path().join("broken"), "").unwrap();
+    assert_eq!(sandbox.run(&["check"]).code, 5);
+    assert_eq!(deploy(), 5);
+}
+
+#[test]
+fn what_is_promoted_comes_from_the_shared_store_when_it_is_not_here() {
+    let sandbox = sharing();
+    let config = fs::read_to_string(sandbox.repo().join("cutover.toml")).unwrap();
+    let next = sandbox.path().join("next");
+    let more = format!(
+        "\n[environments.next]\nhosts.api = \"localhost\"\ntargets.api.host.deploy_to = \"{}\"\n",
+        next.display()
+    );
+    sandbox.write("cutover.toml", &(config + &more));
+    sandbox.commit("Another environment");
+    sandbox.run(&["build"]);
+    assert_eq!(sandbox.run(&["deploy", "production", "--commit", "HEAD"]).code, 0);
+    // Given a machine that has never seen the artifact.
+    fs::remove_dir_all(sandbox.data_dir().join("artifacts")).unwrap();
+
+    let promoted = sandbox.run(&["promote", "production", "next"]);
+
+    assert_eq!(promoted.code, 0, "{promoted:?}");
+    assert!(promoted.stderr.contains("took artifact "), "{promoted:?}");
+    assert!(next.join("current").exists());
+}
+
+#[test]
+fn old_artifacts_go_and_what_is_deployed_or_tagged_stays() {
+    let sandbox = sharing();
+    let config = fs::read_to_string(sandbox.repo().join("cutover.toml")).unwrap();
+    sandbox.write("cutover.toml", &config.replace("store.directory", "store.keep_for = \"0s\"\nstore.directory"));
+    let build = |text: &str| {
+        sandbox.write("app.py", text);
+        sandbox.commit(text);
+        sandbox.run(&["build"]).stdout.trim().to_owned()
+    };
+    let (_old, tagged) = (build("1"), build("2"));
+    sandbox.git(&["tag", "v2"]);
+    let live = build("3");
+    // On another machine: this one's history does not know of it.
+    assert_eq!(another(&sandbox).run(&["deploy", "production", "--artifact", &live]).code, 0);
+
+    let would = sandbox.run(&["artifact", "prune", "--dry-run"]);
+    assert!(
+        would.stdout.contains("would remove 1 artifacts") && would.stdout.contains("2 stay, 2 of them old and needed"),
+        "{would:?}"
+    );
+    let pruned = sandbox.run(&["artifact", "prune", "--json"]).json();
+    assert_eq!((&pruned["needed_count"], pruned["removed"].as_array().unwrap().len()), (&json!(2), 1));
+    let listed = sandbox.run(&["artifact", "list", "--json"]).json();
+    let mut left: Vec<&str> =
+        listed["artifacts"].as_array().unwrap().iter().map(|a| a["record"]["id"].as_str().unwrap()).collect();
+    left.sort_unstable();
+    let mut expected = [tagged.as_str(), &live];
+    expected.sort_unstable();
+    assert_eq!(left, expected);
+}
+
+#[test]
+fn nothing_is_removed_when_nobody_knows_which_tags_there_are() {
+    let sandbox = sharing();
+    sandbox.run(&["build"]);
+    sandbox.git(&["remote", "add", "origin", "/nowhere"]);
+    let before = kinds(&sandbox);
+    let pruned = sandbox.run(&["artifact", "prune"]);
+    assert_eq!((pruned.code, kinds(&sandbox)), (1, before), "{pruned:?}");
+    assert!(pruned.stderr.contains("state: nothing was removed"), "{pruned:?}");
+}
+
+#[test]
+fn a_shared_directory_that_is_not_mounted_stops_a_build_before_it_begins() {
+    let sandbox = sharing();
+    fs::remove_dir(sandbox.path().join("shared")).unwrap();
+    let ran = sandbox.run(&["build"]);
+    assert_snapshot!(ran.told().replace(&sandbox.path().display().to_string(), "DIR"), @"
+    exit 1
+    --- stderr
+    error: cannot look for artifacts in the directory DIR/shared: there is no such directory
+      hint: mount it, or make it once, for all who share it: a store that is made by itself where a mount is missing would be one that nobody shares
+    ");
+}
+
+#[test]
+fn a_bucket_needs_credentials_which_are_seen_nowhere() {
+    let fake = FakeS3::start("shop", "made-up-id").unwrap();
+    let sandbox = Sandbox::new();
+    let store = format!("[artifact.store.s3]\nbucket = \"shop\"\nendpoint = \"{}\"\n", fake.endpoint());
+    sandbox.write("cutover.toml", &format!("{CONFIG}\n{store}"));
+    sandbox.commit("Share artifacts");
+    assert_snapshot!(sandbox.run(&["build"]).told(), @"
+    exit 2
+    --- stderr
+    error: the artifact store needs credentials: AWS_ACCESS_KEY_ID is not set
+      hint: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and AWS_SESSION_TOKEN where they are for a while
+    ");
+
+    let run = |key: &str| {
+        let mut command = sandbox.command(env!("CARGO_BIN_EXE_cutover"));
+        command.env("AWS_ACCESS_KEY_ID", key).env("AWS_SECRET_ACCESS_KEY", "made-up-secret").args(["build", "-v"]);
+        command.output().unwrap()
+    };
+    let built = run("made-up-id");
+    assert!(built.status.success(), "{built:?}");
+    assert_eq!(fake.keys().len(), 4, "{:?}", fake.keys());
+    let refused = run("another");
+    let told = String::from_utf8(refused.stderr).unwrap();
+    assert!(told.contains("InvalidAccessKeyId") && told.contains("on this machine only"), "{told}");
+    assert!(!told.contains("made-up-secret") && !told.contains("Signature="), "{told}");
+}
+
+#[test]
+fn checks_do_not_see_the_credentials_of_the_store_and_a_job_without_any_runs_them_quietly() {
+    let fake = FakeS3::start("shop", "made-up-id").unwrap();
+    let sandbox = Sandbox::new();
+    let store = format!("[artifact.store.s3]\nbucket = \"shop\"\nendpoint = \"{}\"\n", fake.endpoint());
+    let checks = "[checks.seen]\nrun = \"env | grep -c -e AWS_ -e CUTOVER_SIGNING_KEY; test -z \\\"$AWS_SECRET_ACCESS_KEY$CUTOVER_SIGNING_KEY\\\"\"\n";
+    sandbox.write("cutover.toml", &format!("{CONFIG}\n{store}\n{checks}"));
+    sandbox.commit("Share artifacts");
+
+    let quiet = sandbox.run(&["check"]);
+    assert!(quiet.code == 0 && !quiet.stderr.contains("warning"), "{quiet:?}");
+    assert!(fake.received().is_empty());
+    let mut command = sandbox.command(env!("CARGO_BIN_EXE_cutover"));
+    command.env("AWS_ACCESS_KEY_ID", "made-up-id").env("AWS_SECRET_ACCESS_KEY", "made-up-secret");
+    let ran = command.env("CUTOVER_SIGNING_KEY", "made-up-key").arg("check").output().unwrap();
+    assert!(ran.status.success(), "{ran:?}");
+    assert!(fake.keys().iter().any(|key| key.contains("/checks/")), "{:?}", fake.keys());
+}
+
+#[test]
+fn a_record_that_is_damaged_is_said_to_be_and_is_put_there_anew() {
+    let sandbox = sharing();
+    let id = sandbox.run(&["build"]).stdout.trim().to_owned();
+    let record = sandbox.path().join("shared/shop/artifacts").join(&id).join("record.json");
+    fs::write(&record, "half a rec").unwrap();
+
+    let listed = sandbox.run(&["artifact", "list"]);
+    assert!(listed.code == 0 && listed.stderr.contains("record.json in the directory"), "{listed:?}");
+    let built = sandbox.run(&["build"]);
+    assert!(built.code == 1 && built.stderr.contains("is damaged"), "{built:?}");
+    assert!(built.stderr.contains("`cutover artifact push --again ID`"), "{built:?}");
+    assert_eq!(sandbox.run(&["artifact", "push", "--again", &id]).code, 0);
+    assert!(sandbox.run(&["build"]).stderr.contains("has it already"));
+}

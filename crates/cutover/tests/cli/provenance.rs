@@ -1,0 +1,184 @@
+//! Provenance: what is said of an artifact, who signed it, and what is refused without.
+
+use crate::sandbox::Sandbox;
+use serde_json::{Value, json};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// Makes a key in a sandbox, outside of its repository, and says where.
+fn key(sandbox: &Sandbox, name: &str) -> PathBuf {
+    let path = sandbox.path().join(name);
+    let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-C", name, "-f"]).arg(&path).status();
+    assert!(made.unwrap().success());
+    path
+}
+
+/// A machine that shares artifacts, whose project deploys only what `builder` has signed.
+fn signing() -> (Sandbox, PathBuf) {
+    let sandbox = Sandbox::deployable("");
+    let builder = key(&sandbox, "builder");
+    fs::create_dir(sandbox.path().join("shared")).unwrap();
+    let public = fs::read_to_string(builder.with_extension("pub")).unwrap();
+    sandbox.write("allowed_signers", &format!("builds@example.org namespaces=\"cutover-provenance\" {public}"));
+    let config = fs::read_to_string(sandbox.repo().join("cutover.toml")).unwrap();
+    let shared = sandbox.path().join("shared").display().to_string();
+    let artifact = format!("\n[artifact]\nsigners = \"allowed_signers\"\nstore.directory = \"{shared}\"\n");
+    sandbox.write("cutover.toml", &(config + &artifact));
+    sandbox.commit("Deploy only what is signed");
+    (sandbox, builder)
+}
+
+fn with_key(sandbox: &Sandbox, key: &Path, args: &[&str]) -> Output {
+    let mut command = sandbox.command(env!("CARGO_BIN_EXE_cutover"));
+    command.env("CUTOVER_SIGNING_KEY", fs::read_to_string(key).unwrap()).args(args).output().unwrap()
+}
+
+fn told(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// The files of the store that end like this.
+fn shared(sandbox: &Sandbox, ending: &str) -> Vec<PathBuf> {
+    let found = Command::new("find").arg(sandbox.path().join("shared")).args(["-name", &format!("*{ending}")]).output();
+    String::from_utf8(found.unwrap().stdout).unwrap().lines().map(PathBuf::from).collect()
+}
+
+#[test]
+fn what_is_signed_by_one_of_the_signers_is_deployed_and_nothing_else_is() {
+    let (sandbox, builder) = signing();
+    let refused = sandbox.run(&["deploy", "production"]);
+    assert_eq!(refused.code, 5, "{refused:?}");
+    assert!(refused.stderr.contains("it has no provenance\n  state: nothing was deployed"), "{refused:?}");
+
+    // Given somebody whose signatures do not count.
+    let stranger = key(&sandbox, "stranger");
+    let built = with_key(&sandbox, &stranger, &["build"]);
+    assert!(built.status.success(), "{built:?}");
+    let refused = sandbox.run(&["deploy", "production", "--commit", "HEAD"]);
+    assert!(refused.code == 5 && refused.stderr.contains("it is signed by none of"), "{refused:?}");
+    let planned = sandbox.run(&["plan", "production"]);
+    assert!(planned.stderr.contains("a deployment would be refused: nobody vouches"), "{planned:?}");
+
+    let id = sandbox.run(&["build"]).stdout.trim().to_owned();
+    let built = with_key(&sandbox, &builder, &["artifact", "push", "--again", &id]);
+    assert!(built.status.success(), "{built:?}");
+    let deployed = sandbox.run(&["deploy", "production", "--commit", "HEAD"]);
+    assert_eq!(deployed.code, 0, "{deployed:?}");
+    assert!(deployed.stderr.contains("is signed by builds@example.org"), "{deployed:?}");
+    sandbox.write("app.py", "print('not committed')\n");
+    assert_eq!(sandbox.run(&["deploy", "production", "--dirty"]).code, 5, "nobody signs what is not committed");
+}
+
+#[test]
+fn a_builder_with_the_key_signs_what_is_there_unsigned() {
+    let (sandbox, builder) = signing();
+    sandbox.run(&["build"]);
+    assert!(shared(&sandbox, ".sig").is_empty());
+    let signed = with_key(&sandbox, &builder, &["build"]);
+    assert!(told(&signed).contains("put into"), "{signed:?}");
+    let again = with_key(&sandbox, &builder, &["build"]);
+    assert!(told(&again).contains("has it already"), "{again:?}");
+    assert_eq!(shared(&sandbox, ".sig").len(), 1);
+}
+
+#[test]
+fn a_statement_that_was_changed_or_is_of_another_artifact_vouches_for_nothing() {
+    let (sandbox, builder) = signing();
+    with_key(&sandbox, &builder, &["build"]);
+    sandbox.write("app.py", "print('v2')\n");
+    sandbox.commit("Sell more");
+    // The other one is built without the key.
+    sandbox.run(&["build"]);
+    let [statement] = &shared(&sandbox, ".sig")[..] else { panic!("one is signed") };
+    let signed = statement.with_extension("");
+    let statements = shared(&sandbox, ".intoto.json");
+    let unsigned = statements.iter().find(|path| **path != signed).unwrap();
+    let forget = || fs::remove_dir_all(sandbox.data_dir().join("artifacts")).unwrap();
+
+    // Given the signed statement of one artifact beside another.
+    fs::copy(&signed, unsigned).unwrap();
+    fs::copy(statement, format!("{}.sig", unsigned.display())).unwrap();
+    forget();
+    let refused = sandbox.run(&["deploy", "production", "--commit", "HEAD"]);
+    assert!(refused.code == 5 && refused.stderr.contains("is of another artifact"), "{refused:?}");
+
+    let text = fs::read_to_string(&signed).unwrap();
+    fs::write(&signed, text.replace("production", "other").replace("\"by\": \"", "\"by\": \"not-")).unwrap();
+    forget();
+    let refused = sandbox.run(&["deploy", "production", "--commit", "HEAD~1"]);
+    assert!(refused.code == 5 && refused.stderr.contains("does not count"), "{refused:?}");
+}
+
+#[test]
+fn an_exported_file_has_its_provenance_beside_it_which_anybody_can_verify() {
+    let (sandbox, builder) = signing();
+    let built = with_key(&sandbox, &builder, &["build", "--output", "../shop.cutover"]);
+    let id = String::from_utf8(built.stdout.clone()).unwrap().trim().to_owned();
+    assert!(built.status.success(), "{built:?}");
+    let [file, statement] = ["shop.cutover", "shop.cutover.intoto.json"].map(|name| sandbox.path().join(name));
+
+    let said: Value = serde_json::from_slice(&fs::read(&statement).unwrap()).unwrap();
+    let summed = Command::new("sha256sum").arg(&file).output().unwrap();
+    let sha256 = String::from_utf8(summed.stdout).unwrap()[..64].to_owned();
+    assert_eq!(said["subject"][0]["digest"], json!({ "sha256": sha256 }));
+    assert_eq!(said["subject"][1]["digest"], json!({ "blake3": id }));
+    let definition = &said["predicate"]["buildDefinition"];
+    assert_eq!(definition["externalParameters"]["project"], "shop");
+    assert_eq!(definition["internalParameters"]["by"], "ada");
+    let mut verify = Command::new("ssh-keygen");
+    verify.args(["-Y", "verify", "-n", "cutover-provenance", "-I", "builds@example.org", "-f"]);
+    verify.arg(sandbox.repo().join("allowed_signers")).arg("-s").arg(format!("{}.sig", statement.display()));
+    assert!(verify.stdin(fs::File::open(&statement).unwrap()).status().unwrap().success());
+
+    // Given a machine that has nothing but the files.
+    fs::remove_dir_all(sandbox.data_dir()).unwrap();
+    fs::remove_dir_all(sandbox.path().join("shared/shop")).unwrap();
+    let deployed = sandbox.run(&["deploy", "production", "--artifact", "../shop.cutover"]);
+    assert_eq!(deployed.code, 0, "{deployed:?}");
+    // Without the key, the file is written anew and unsigned: the old signature must not stay.
+    assert_eq!(sandbox.run(&["build", "--output", "../shop.cutover"]).code, 0);
+    assert!(!sandbox.path().join("shop.cutover.intoto.json.sig").exists());
+}
+
+#[test]
+fn a_file_is_pulled_as_it_is_in_the_store_with_its_provenance() {
+    let (sandbox, builder) = signing();
+    let built = with_key(&sandbox, &builder, &["build"]);
+    let id = String::from_utf8(built.stdout).unwrap().trim().to_owned();
+    fs::remove_dir_all(sandbox.data_dir()).unwrap();
+
+    let pulled = sandbox.run(&["artifact", "pull", &id, "--output", "../shop.cutover"]);
+
+    assert_eq!(pulled.code, 0, "{pulled:?}");
+    assert_eq!(
+        fs::read(sandbox.path().join("shop.cutover")).unwrap(),
+        fs::read(&shared(&sandbox, ".cutover")[0]).unwrap()
+    );
+    assert!(sandbox.path().join("shop.cutover.intoto.json.sig").exists());
+}
+
+#[test]
+fn a_key_that_is_none_fails_the_build_and_is_not_shown() {
+    let (sandbox, _) = signing();
+    let mut command = sandbox.command(env!("CARGO_BIN_EXE_cutover"));
+    let output = command.env("CUTOVER_SIGNING_KEY", "made-up-and-no-key").args(["build", "-v"]).output().unwrap();
+    let told = told(&output);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("was not signed") && !told.contains("made-up-and-no-key"), "{told}");
+    assert!(shared(&sandbox, ".cutover").is_empty(), "nothing unsigned is shared by mistake");
+}
+
+#[test]
+fn what_checks_had_said_is_in_the_statement() {
+    let sandbox = Sandbox::new();
+    let config = fs::read_to_string(sandbox.repo().join("cutover.toml")).unwrap();
+    sandbox.write("cutover.toml", &(config + "\n[checks.tests]\nrun = \"true\"\n"));
+    sandbox.commit("Check");
+    assert_eq!(sandbox.run(&["check"]).code, 0);
+    assert_eq!(sandbox.run(&["build", "--output", "../shop.cutover"]).code, 0);
+    let said: Value =
+        serde_json::from_slice(&fs::read(sandbox.path().join("shop.cutover.intoto.json")).unwrap()).unwrap();
+    let byproduct = &said["predicate"]["runDetails"]["byproducts"][0];
+    assert_eq!(byproduct["annotations"]["tests"]["conclusion"], "success");
+}
