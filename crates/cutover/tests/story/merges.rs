@@ -85,6 +85,30 @@ fn a_change_goes_to_the_test_channel_and_to_people_and_one_that_breaks_there_com
 }
 
 #[test]
+fn a_change_that_fails_its_checks_goes_nowhere_and_the_mended_one_is_told_in_the_same_comment() {
+    let Some(team) = Team::new("a_change_that_fails_its_checks_goes_nowhere") else { return };
+    let broken = team.propose("names", "config-test.json", "{");
+    let run = team.open_pull(7, "names");
+    let jobs = "build: skipped\nchecks: failure\nchecks/checks: failure\ndeploy-test: skipped\n";
+    assert_eq!(run.told(), jobs, "{}", run.log());
+    assert_eq!(team.check_runs(&broken), [("cutover: bot".to_owned(), "failure".to_owned())]);
+    let comment = team.comment(7);
+    assert!(comment.contains("✗ The checks failed") && comment.contains("| configs | ✗"), "{comment}");
+    assert_eq!(team.deployments(TEST), []);
+
+    team.write("config-test.json", &team.git(&["show", "main:config-test.json"]));
+    let mended = team.commit("fix: mend the names");
+    let run = team.push_pull(7, "names");
+
+    assert_eq!(run.told(), TRIED, "{}", run.log());
+    assert_eq!(team.check_runs(&mended), [("cutover: bot".to_owned(), "success".to_owned())]);
+    let comment = team.comment(7);
+    assert!(comment.contains("✓ The checks passed") && comment.contains("**test**: ✓ "), "{comment}");
+    assert!(!comment.contains("failed") && comment.contains(&format!("`{}`", &mended[..7])), "{comment}");
+    assert_eq!(team.deployments(TEST), [(mended, "in_progress success".to_owned())]);
+}
+
+#[test]
 fn two_merges_at_once_queue_and_both_are_deployed_in_their_order() {
     let Some(team) = Team::new("two_merges_at_once_queue_and_both_are_deployed_in_their_order") else { return };
     let proposed = [(7, "VERSION", "2\n"), (8, "motd.txt", "be kind\n")];

@@ -175,6 +175,13 @@ impl Team {
         self.only(&event)
     }
 
+    /// Pushes to the branch of a pull request what is committed there, and runs what wants to know of it.
+    pub(crate) fn push_pull(&self, number: u64, branch: &str) -> Run {
+        let event = self.runner.pull_request(number, branch, "shop/app");
+        self.github.push_pull(number, event.payload["pull_request"]["head"]["sha"].as_str().unwrap());
+        self.only(&event)
+    }
+
     /// Merges a pull request, as its button does.
     pub(crate) fn merge(&self, number: u64, branch: &str) -> Event {
         let push = self.runner.merge(number, branch);
