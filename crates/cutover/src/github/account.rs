@@ -41,6 +41,14 @@ impl Account {
         Ok(Some(Self { api, server, token, repository }))
     }
 
+    /// The same, where a token must be there.
+    pub(crate) fn required(directory: &Path) -> Result<Self, CommandError> {
+        Self::here(directory)?.ok_or_else(|| {
+            CommandError::new(ErrorKind::Usage, "there is no token for GitHub: GITHUB_TOKEN is not set")
+                .hint("a fine-grained token of your own for this repository does")
+        })
+    }
+
     /// Its page.
     pub(crate) fn url(&self) -> String {
         format!("{}/{}", self.server, self.repository)

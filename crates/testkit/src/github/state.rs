@@ -2,6 +2,7 @@
 
 use super::objects::{comment, pull};
 use super::releases::Releases;
+use super::settings::Settings;
 use serde_json::Value;
 use std::collections::BTreeSet;
 
@@ -54,6 +55,7 @@ pub(super) struct State {
     pub(super) deployments: Vec<Deployment>,
     pub(super) pulls: Vec<Value>,
     pub(super) releases: Releases,
+    pub(super) settings: Settings,
     last_id: u64,
 }
 
@@ -72,6 +74,7 @@ impl State {
             deployments: Vec::new(),
             pulls: Vec::new(),
             releases: Releases::default(),
+            settings: Settings::default(),
             last_id: 1_000,
         }
     }

@@ -18,7 +18,7 @@ const PACKED_FILE: &str = "artifact.cutover";
 /// What a job may that changes an environment, and tells GitHub of that.
 pub(super) const DEPLOYS: [&str; 2] = ["contents: read", "deployments: write"];
 /// The secret with the private key that hosts know.
-const SSH_KEY: &str = "CUTOVER_SSH_KEY";
+pub(super) const SSH_KEY: &str = "CUTOVER_SSH_KEY";
 
 /// Steps on a runner, within the time that jobs have.
 pub(super) fn steps(project: &Project<'_>, steps: Vec<Step>) -> Work {
