@@ -240,8 +240,9 @@ fn a_github_that_is_not_reached_and_a_token_that_is_missing_are_told_apart() {
 
     assert_eq!(nobody.code, 2, "{}", nobody.told());
     assert_snapshot!(nobody.stderr, @r"
-    error: there is no token for GitHub: GITHUB_TOKEN is not set
-      hint: a fine-grained token of your own for this repository does
+    error: no repository at GitHub can be spoken of: GITHUB_TOKEN is not set
+      hint: GITHUB_TOKEN is a fine-grained token of your own for this repository
+      hint: GITHUB_REPOSITORY=OWNER/NAME names it where the remote called origin does not
     ");
 }
 
