@@ -126,8 +126,14 @@ fn tagged(client: &Client, planned: &Planned, message: &str) -> Result<Step, Com
         Ok(Tagged::Elsewhere(other)) => Err(elsewhere(planned, &format!("{other} at GitHub"))),
         Err(fault) => {
             let error = of_fault(&fault, planned).state(state);
-            let is_unknown = matches!(fault, Fault::Rejected { status: 422, .. });
-            Err(if is_unknown { error.hint("GitHub can tag only what was pushed: `git push`") } else { error })
+            Err(match &fault {
+                Fault::Rejected { status: 422, .. } => error.hint("GitHub can tag only what was pushed: `git push`"),
+                Fault::Refused { .. } => error.hint(
+                    "a job's own token may not tag a commit whose files under .github/workflows are not those of the default \
+                     branch: a token that may change workflows does",
+                ),
+                Fault::Unknown { .. } | Fault::Rejected { .. } | Fault::Limited { .. } | Fault::Unheard { .. } => error,
+            })
         }
     }
 }

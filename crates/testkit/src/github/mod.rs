@@ -182,6 +182,11 @@ impl FakeGitHub {
         held(&self.shared.state).releases.are_immutable = true;
     }
 
+    /// Says of releases from now on that their files go to another address.
+    pub fn send_files_to(&self, url: &str) {
+        held(&self.shared.state).releases.elsewhere = Some(url.to_owned());
+    }
+
     /// The releases, drafts too, the oldest first, as GitHub shows them, each with its files under `assets`.
     pub fn releases(&self) -> Vec<Value> {
         held(&self.shared.state).releases.all.clone()
