@@ -184,11 +184,17 @@ fn without_a_token_the_tag_is_pushed_and_a_second_run_finds_it() {
     left out release
     left out artifact ARTIFACT
     --- stderr
-    warning: GITHUB_TOKEN is not set, so there is no release at GitHub
+    warning: there is no release at GitHub: GITHUB_TOKEN is not set
     ");
     let remote = shop.git(&["ls-remote", "--tags", "origin"]);
     assert!(remote.contains(&format!("{}\trefs/tags/v1.0.0^{{}}", shop.head())), "annotated: {remote}");
     assert!(again.code == 0 && again.stdout.starts_with("was there tag v1.0.0"), "{}", again.told());
+
+    // A token that is set for other things goes nowhere where origin is not.
+    let variables = [("GITHUB_TOKEN", &*shop.token), ("GITHUB_API_URL", &*shop.github.url())];
+    let other = shop.sandbox.run_with(&["release", "production"], &variables);
+    assert!(other.code == 0 && other.stderr.contains("origin is not at GitHub"), "{}", other.told());
+    assert_eq!(shop.github.received().len(), 0);
 
     // Somebody else's tag, which this repository does not know.
     shop.deploy("feat: sell coffee");
@@ -301,4 +307,27 @@ fn what_a_rollback_brought_back_is_released_already_and_a_shallow_repository_is_
     shop.sandbox.write(".git/shallow", &format!("{shallow}\n"));
     let refused = shop.release(&[]);
     assert!(refused.code == 1 && refused.stderr.contains("is shallow"), "{}", refused.told());
+}
+
+#[test]
+fn of_a_project_in_a_part_of_the_repository_only_its_own_commits_count() {
+    let shop = Shop::live("");
+    let part = format!("{}\n[release]\nenvironment = \"production\"\ntag_prefix = \"part/v\"\n", shop.sandbox.config());
+    shop.sandbox.write("part/cutover.toml", &part.replace("\"shop\"", "\"part\"").replace("/srv", "/part"));
+    shop.sandbox.commit("feat: begin another project");
+    shop.git(&["tag", "part/v1.0.0"]);
+    let deploy = |message: &str| {
+        shop.sandbox.commit(message);
+        let deployed = shop.sandbox.run(&["-C", "part", "deploy", "production"]);
+        assert_eq!(deployed.code, 0, "{}", deployed.told());
+        shop.sandbox.run(&["-C", "part", "release", "production"])
+    };
+
+    shop.sandbox.write("app.py", "print('of the other project')\n");
+    let others = deploy("feat: sell coffee");
+    shop.sandbox.write("part/app.py", "print('of this one')\n");
+    let own = deploy("fix: count once");
+
+    assert!(others.code == 0 && others.stdout.starts_with("Nothing to release"), "{}", others.told());
+    assert!(own.code == 0 && own.stdout.starts_with("✓ made tag part/v1.0.1 "), "{}", own.told());
 }

@@ -18,7 +18,7 @@ pub(crate) use checks::unbraced;
 
 use crate::names::job_names;
 use crate::yaml::{Yaml, document};
-use crate::{File, Project, Rendered, warnings};
+use crate::{File, Project, Rendered, store_variables, warnings};
 use cutover_core::config::{Config, EnvironmentConfig, SecretSource};
 use cutover_core::id::EnvironmentName;
 use model::{Concurrency, Job, Manner, Work, Workflow};
@@ -108,6 +108,30 @@ pub(crate) fn variables(environment: &EnvironmentConfig) -> Vec<&str> {
     names.sort_unstable();
     names.dedup();
     names
+}
+
+/// The name that the checks of a pull request are reported by, for a rule that demands them; None where nothing judges.
+pub fn required_check(config: &Config) -> Option<&'static str> {
+    // A job of a workflow that is called is named by both.
+    let name = if channel(config).is_some() { "checks / checks" } else { "checks" };
+    (!config.checks.is_empty()).then_some(name)
+}
+
+/// The names of the secrets that the workflows want of an environment.
+pub fn needed_secrets(environment: &EnvironmentConfig) -> Vec<String> {
+    let mut names: Vec<String> = variables(environment).into_iter().map(str::to_owned).collect();
+    if warnings::is_remote(environment) && !names.iter().any(|name| name == steps::SSH_KEY) {
+        names.push(steps::SSH_KEY.to_owned());
+    }
+    // Every job has that one by itself.
+    names.retain(|name| name != "GITHUB_TOKEN");
+    names
+}
+
+/// The names of the secrets that the workflows want of the repository, for jobs of no environment: they pack and share artifacts.
+pub fn needed_repository_secrets(config: &Config) -> Vec<&'static str> {
+    let signing_key = config.artifact.signers.is_some().then_some(steps::SIGNING_KEY);
+    store_variables(config).iter().copied().chain(signing_key).collect()
 }
 
 /// An environment that is deployed to, and the name of its job.
