@@ -11,9 +11,9 @@ for (const header of headers) {
   delete header.example;
   delete header.examples;
 }
-// Its examples of pull requests are none by its own rules.
-const pulls = ["pulls", "pulls/{pull_number}", "commits/{commit_sha}/pulls"].map((end) => `/repos/{owner}/{repo}/${end}`);
-for (const path of pulls) {
+// Its examples of pull requests and of a repository are none by its own rules.
+const wrong = ["", "/pulls", "/pulls/{pull_number}", "/commits/{commit_sha}/pulls"];
+for (const path of wrong.map((end) => `/repos/{owner}/{repo}${end}`)) {
   delete document.paths[path].get.responses["200"].content["application/json"].examples;
 }
 // What it lists is ours, so that it is changed.
@@ -35,6 +35,8 @@ listed("/repos/{owner}/{repo}/releases", (release) => {
 listed("/repos/{owner}/{repo}/releases/{release_id}/assets", (asset) => {
   Object.assign(asset, { name: "half.cutover", state: "open" });
 });
+// Its example of a file holds no base64.
+document.components.examples["content-file-response-if-content-is-a-file"].value.content = "cmVhZCBtZQ==\n";
 // Files go where the server says, and this one is on this machine.
 for (const [name, { value }] of Object.entries(document.components.examples)) {
   const here = `http://127.0.0.1:${process.argv[3]}`;

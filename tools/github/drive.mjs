@@ -117,6 +117,39 @@ assert.equal((await octokit.rest.repos.deleteReleaseAsset({ ...repo, asset_id: a
 await refused(422, octokit.rest.repos.createRelease(version));
 await refused(422, behind.rest.repos.updateRelease({ ...repo, release_id, body: "x".repeat(125_001) }));
 
+// Settings and rulesets.
+assert.equal((await octokit.rest.repos.get(repo)).data.default_branch, "main");
+assert.equal((await octokit.rest.actions.getGithubActionsPermissionsRepository(repo)).data.enabled, true);
+await octokit.rest.actions.getAllowedActionsRepository(repo);
+await octokit.rest.actions.getGithubActionsDefaultWorkflowPermissionsRepository(repo);
+const environment_name = "production";
+const set_up = await octokit.rest.repos.getEnvironment({ ...repo, environment_name });
+assert.equal(set_up.data.protection_rules[0].reviewers.length, 1);
+const patterns = await octokit.rest.repos.listDeploymentBranchPolicies({ ...repo, environment_name });
+assert.deepEqual(patterns.data.branch_policies.map((one) => one.name), ["main"]);
+const names = await octokit.rest.actions.listEnvironmentSecrets({ ...repo, environment_name });
+assert.deepEqual(names.data.secrets.map((one) => one.name), ["APP_TOKEN"]);
+assert.equal((await octokit.rest.actions.listRepoSecrets(repo)).data.total_count, 0);
+assert.equal((await octokit.rest.actions.listRepoOrganizationSecrets(repo)).data.total_count, 0);
+await octokit.rest.repos.getBranch({ ...repo, branch: "main" });
+const content = await octokit.rest.repos.getContent({ ...repo, path: "README.md" });
+assert.equal(Buffer.from(content.data.content, "base64").toString(), "read me ".repeat(20));
+const ruleset = {
+  ...repo, name: "cutover: shop", target: "branch", enforcement: "active",
+  conditions: { ref_name: { include: ["refs/heads/main"], exclude: [] } },
+  rules: [{ type: "deletion" }, { type: "required_status_checks", parameters: {
+    strict_required_status_checks_policy: true, required_status_checks: [{ context: "checks" }] } }],
+};
+const protecting = await octokit.rest.repos.createRepoRuleset(ruleset);
+assert.equal(protecting.status, 201);
+const ruleset_id = protecting.data.id;
+assert.equal((await octokit.rest.repos.getRepoRuleset({ ...repo, ruleset_id })).data.rules.length, 2);
+assert.equal((await octokit.rest.repos.getRepoRulesets(repo)).data.length, 1);
+const rules = await octokit.rest.repos.getBranchRules({ ...repo, branch: "main" });
+assert.deepEqual(rules.data.map((one) => [one.type, one.ruleset_id]), [["deletion", ruleset_id], ["required_status_checks", ruleset_id]]);
+await octokit.rest.repos.updateRepoRuleset({ ...ruleset, ruleset_id, enforcement: "disabled" });
+assert.equal((await octokit.rest.repos.getBranchRules({ ...repo, branch: "main" })).data.length, 0);
+
 // Tokens. GitHub's document does not say of most calls that they can be refused so.
 const stranger = new Octokit({ ...request, auth: "ghs_somebody_else", baseUrl: direct });
 await refused(401, stranger.rest.issues.createComment({ ...repo, issue_number: 7, body: "x" }));

@@ -6,10 +6,10 @@ const [port, upstream] = process.argv.slice(2);
 const known = new Set();
 createServer((asked, answer) => {
   const kind = `${asked.method} ${asked.url.split("?")[0].replace(/\/\d+/g, "/N")}`;
-  const isFirst = asked.method !== "GET" && !known.has(kind);
+  const isNew = !known.has(kind);
+  const isFirst = asked.method !== "GET" && isNew;
   known.add(kind);
-  if (asked.method === "GET" && /\/git\/ref\/|\/releases\/tags\//.test(kind) && !known.has(kind)) {
-    known.add(kind);
+  if (asked.method === "GET" && /\/git\/ref\/|\/releases\/tags\//.test(kind) && isNew) {
     answer.writeHead(404, { "content-type": "application/json" });
     return void answer.end('{"message":"Not Found"}');
   }

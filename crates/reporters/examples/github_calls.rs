@@ -13,7 +13,7 @@ use cutover_reporters::github::comment::{self, Place, Section};
 use cutover_reporters::github::deployment::{self, State, Wish};
 use cutover_reporters::github::release::Attachment;
 use cutover_reporters::github::{
-    Access, Client, CommitId, Fault, Patience, RealPace, login, pull, release, status, tag,
+    Access, Client, CommitId, Fault, Patience, RealPace, login, pull, release, ruleset, settings, status, tag,
 };
 use jiff::Timestamp;
 use std::error::Error;
@@ -43,6 +43,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     pull::head(&client, 7)?;
     pull::merged_as(&client, &commit)?;
     releases(&client, &commit)?;
+    settings(&client)?;
     let survived = client.survived();
     println!("{} requests, {} of them in trouble", survived.request_count, survived.trouble_count);
     Ok(())
@@ -64,6 +65,27 @@ fn checks(client: &Client, commit: &CommitId, run: &Run) -> Result<(), Fault> {
     for login in [login.as_str(), "octocat", "nobody"] {
         let place = Place { pull: 7, project: "shop", login };
         comment::keep(client, place, &Section::checks("", run, "", commit, URL))?;
+    }
+    Ok(())
+}
+
+fn settings(client: &Client) -> Result<(), Fault> {
+    settings::repository(client)?;
+    settings::actions(client)?;
+    settings::jobs_may_write(client)?;
+    settings::environment(client, "pr-12 & more")?;
+    settings::branch_patterns(client, "production")?;
+    settings::secrets(client, None)?;
+    settings::secrets(client, Some("production"))?;
+    settings::organization_secrets(client)?;
+    settings::branch_checks(client, "feature/#1?x=y")?;
+    settings::rules(client, "feature/#1?x=y")?;
+    settings::file(client, "README.md")?;
+    for (name, checks) in [("cutover: shop", &["checks"][..]), ("super cool ruleset", &[])] {
+        let wish = ruleset::Wish { name, branch: "main", checks, approval_count: 1, up_to_date: true };
+        let found = ruleset::find(client, &wish)?;
+        ruleset::set(client, &wish, found.as_ref())?;
+        ruleset::name(client, 42)?;
     }
     Ok(())
 }

@@ -11,6 +11,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     fake.open_pull(7, "stranger", "topic", &"c".repeat(40));
     fake.open_pull(8, "shop", "tea", &"e".repeat(40));
     fake.merge_pull(8, &"d".repeat(40));
+    fake.add_environment("production", 1, Some(&["main"]));
+    fake.add_secret("production", "APP_TOKEN");
+    fake.put_file("README.md", &"read me ".repeat(20));
     println!("{}", fake.url());
     loop {
         std::thread::park();

@@ -15,7 +15,7 @@ mod scripts;
 mod warnings;
 pub mod yaml;
 
-pub use github::{github, project_action};
+pub use github::{github, needed_secrets, project_action, required_check};
 pub use gitlab::gitlab;
 
 use cutover_core::config::Config;

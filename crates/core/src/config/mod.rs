@@ -93,10 +93,20 @@ fn decode(table: DeTable<'_>, sink: &mut Sink) -> Option<Config> {
 }
 
 fn assemble(parts: FileParts, mut merged: environment::MergedTargets) -> Config {
-    let FileParts { name, artifact, checks, targets, ssh, environments, workflows, release } = parts;
+    let FileParts { name, artifact, checks, targets, ssh, environments, workflows, release, protection } = parts;
     let environments = environments.into_iter().map(|(name, parts)| {
         let targets = merged.remove(name.as_str()).unwrap_or_default();
         (name, parts.with(targets))
     });
-    Config { name, artifact, checks, targets, ssh, environments: environments.collect(), workflows, release }
+    Config {
+        name,
+        artifact,
+        checks,
+        targets,
+        ssh,
+        environments: environments.collect(),
+        workflows,
+        release,
+        protection,
+    }
 }

@@ -26,6 +26,8 @@ pub struct Config {
     pub workflows: WorkflowsConfig,
     /// How what is live gets a version, where it shall have one.
     pub release: Option<ReleaseConfig>,
+    /// What changes to the branch of production must have passed.
+    pub protection: ProtectionConfig,
 }
 
 /// `[artifact]`: what goes into an artifact.
@@ -514,4 +516,13 @@ pub struct ReleaseConfig {
     pub tag_prefix: String,
     /// Whether the artifact is attached to the release at GitHub; it is by default.
     pub attach: bool,
+}
+
+/// `[protection]`: what `cutover github protect` demands of changes to the branch of production.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProtectionConfig {
+    /// How many people must approve a change; nobody by default.
+    pub approvals: u8,
+    /// Whether a change must be judged together with the newest of the branch; not by default.
+    pub up_to_date: bool,
 }

@@ -1,11 +1,11 @@
-//! `[release]`: how what is live gets a version.
+//! `[release]` and `[protection]`: how what is live gets a version, and what changes to it must have passed.
 
-use super::ReleaseConfig;
-use super::kind::{Switch, TextKind};
+use super::kind::{Switch, TextKind, Whole};
 use super::names::Environment;
 use super::places::ReleasePath;
 use super::sink::{Fault, Sink, show, suggest};
 use super::table::{Reader, table};
+use super::{ProtectionConfig, ReleaseConfig};
 
 /// The longest beginning of a tag in bytes.
 const PREFIX_LENGTH_MAX: usize = 60;
@@ -43,6 +43,16 @@ table! {
         tag_prefix: TagPrefix, default "'v'";
         /// Whether the artifact is attached to the release at GitHub.
         attach: Switch, default "true";
+    }
+}
+
+table! {
+    /// What `cutover github protect` demands of changes to the branch of production.
+    ProtectionTable for ProtectionConfig = ProtectionConfig {
+        /// How many people must approve a change.
+        approvals: Whole<u8, 0, 6>, default "0";
+        /// Whether a change must be judged together with the newest of the branch.
+        up_to_date: Switch, default "false";
     }
 }
 

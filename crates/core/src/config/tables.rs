@@ -8,13 +8,15 @@ use super::host_keys::{HostKey, HostPlace};
 use super::kind::{ListOf, MapOf, OneOrMore, Whole};
 use super::names::{AnyText, Check, Environment, Project, Target, UserName, VariableName, Word};
 use super::places::{GlobPattern, Host, Jumps, LocalFile, Url};
-use super::release::ReleaseTable;
+use super::release::{ProtectionTable, ReleaseTable};
 use super::rollout::RolloutTable;
 use super::sink::Sink;
 use super::table::{Reader, table};
 use super::units::{Limit, Time};
 use super::workflows::WorkflowsTable;
-use super::{ArtifactConfig, CheckConfig, HostConfig, ReleaseConfig, SshConfig, TargetConfig, WorkflowsConfig};
+use super::{
+    ArtifactConfig, CheckConfig, HostConfig, ProtectionConfig, ReleaseConfig, SshConfig, TargetConfig, WorkflowsConfig,
+};
 use crate::id::{CheckName, EnvironmentName, ProjectName, TargetName};
 use std::collections::BTreeMap;
 
@@ -28,6 +30,7 @@ pub(super) struct FileParts {
     pub(super) environments: BTreeMap<EnvironmentName, EnvironmentParts>,
     pub(super) workflows: WorkflowsConfig,
     pub(super) release: Option<ReleaseConfig>,
+    pub(super) protection: ProtectionConfig,
 }
 
 table! {
@@ -49,6 +52,8 @@ table! {
         workflows: WorkflowsTable, default "{}";
         /// How what is live gets a version, a tag and a release at GitHub.
         release: ReleaseTable, optional;
+        /// What changes to the branch of production must have passed.
+        protection: ProtectionTable, default "{}";
     }
     check check_names,
 }

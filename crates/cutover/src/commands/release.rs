@@ -75,7 +75,7 @@ impl ReleaseArgs {
             Decision::Nothing(why) => return nothing(context, &config, &why),
         };
         let account = Account::here(&project.dir)?;
-        let notes = notes(&planned, &config, account.as_ref());
+        let notes = notes(&planned, &config, account.as_ref().ok());
         if self.dry_run {
             return tell(context, &planned, &notes, None);
         }

@@ -48,7 +48,7 @@ pub(crate) struct WorkflowsArgs {
 impl WorkflowsArgs {
     pub(super) fn run(&self, context: &Context) -> Result<Exit, CommandError> {
         let project = context.project()?;
-        let top = work_tree_top(&project.dir).unwrap_or_else(|_| project.dir.clone());
+        let top = top(project);
         let directory = below(project, &top)?;
         let about = cutover_workflows::Project { config: &project.config, directory: directory.as_deref() };
         let (rendered, paths) = match self.gitlab {
@@ -95,6 +95,16 @@ impl WorkflowsArgs {
         }
         output.text(&text)
     }
+}
+
+/// The files for GitHub as they shall be.
+pub(super) fn at_github(project: &Project) -> Result<Rendered, CommandError> {
+    let directory = below(project, &top(project))?;
+    Ok(github(&cutover_workflows::Project { config: &project.config, directory: directory.as_deref() }))
+}
+
+fn top(project: &Project) -> PathBuf {
+    work_tree_top(&project.dir).unwrap_or_else(|_| project.dir.clone())
 }
 
 /// Where `cutover.toml` lies below the repository's top.

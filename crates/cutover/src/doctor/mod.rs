@@ -4,6 +4,8 @@ mod here;
 mod host;
 mod tell;
 
+pub(crate) use tell::section;
+
 use crate::context::Context;
 use crate::deployments::{Place, is_asked_from_elsewhere};
 use crate::error::CommandError;

@@ -5,7 +5,7 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use cutover_reporters::one_line;
-use cutover_targets::doctor::Verdict;
+use cutover_targets::doctor::{Finding, Verdict};
 use serde_json::json;
 use std::fmt::Write as _;
 
@@ -34,16 +34,21 @@ pub(super) fn tell(context: &Context, wards: &[Ward]) -> Result<(), CommandError
 }
 
 fn told(context: &Context, ward: &Ward) -> String {
-    let paint = context.output.paint();
     let environment = ward.environment.as_ref().map(|name| name.as_str());
     let title = match (environment, ward.host.as_deref()) {
         (None, _) => "this machine".to_owned(),
         (Some(name), None) => name.to_owned(),
         (Some(name), Some(host)) => format!("{host} ({name})"),
     };
+    section(context, &title, environment, &ward.findings)
+}
+
+/// What was found in one place, below its title.
+pub(crate) fn section(context: &Context, title: &str, environment: Option<&str>, findings: &[Finding]) -> String {
+    let paint = context.output.paint();
     let mut text = format!("{}\n", paint.strong(title));
-    let fine = ward.findings.iter().filter(|finding| finding.verdict == Verdict::Fine).count();
-    let shown = ward.findings.iter().filter(|finding| context.output.verbose || finding.verdict != Verdict::Fine);
+    let fine = findings.iter().filter(|finding| finding.verdict == Verdict::Fine).count();
+    let shown = findings.iter().filter(|finding| context.output.verbose || finding.verdict != Verdict::Fine);
     for finding in shown {
         let mark = match finding.verdict {
             Verdict::Fine => paint.good("✓"),

@@ -18,27 +18,36 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    /// The one that the surroundings name, else the one that the remote of a work tree is at. None without a token.
-    pub(crate) fn here(directory: &Path) -> Result<Option<Self>, CommandError> {
-        let Some(token) = variable(GITHUB_TOKEN_VARIABLE).map(Secret::new) else { return Ok(None) };
-        let unknown = |why: &str| {
-            CommandError::new(ErrorKind::Usage, format!("which repository at GitHub is meant is not known: {why}"))
-                .hint("GITHUB_REPOSITORY=OWNER/NAME names it")
+    /// The one that the surroundings name, else the one that the remote of a work tree is at; or why there is none. The token goes
+    /// to no server that is not known to be a GitHub: many have it set for all that they do.
+    pub(crate) fn here(directory: &Path) -> Result<Result<Self, String>, CommandError> {
+        let Some(token) = variable(GITHUB_TOKEN_VARIABLE).map(Secret::new) else {
+            return Ok(Err("GITHUB_TOKEN is not set".to_owned()));
         };
-        let (server, repository) = match variable("GITHUB_REPOSITORY") {
-            Some(name) => (None, name),
-            None => {
-                let url = Git::at(directory).remote_url(REMOTE)?;
-                let url = url.ok_or_else(|| unknown("there is no remote called origin"))?;
-                let (host, name) = place(&url).ok_or_else(|| unknown("the remote called origin is not at a GitHub"))?;
-                (Some(format!("https://{host}")), name)
-            }
-        };
-        let repository = repository.parse().map_err(|error| unknown(&format!("{error}")))?;
         let named = variable("GITHUB_SERVER_URL").filter(|url| is_plain(url));
-        let server = named.or(server).unwrap_or_else(|| SERVER.to_owned());
+        let (server, repository) = match variable("GITHUB_REPOSITORY") {
+            Some(name) => (named.unwrap_or_else(|| SERVER.to_owned()), name),
+            None => match Git::at(directory).remote_url(REMOTE)?.as_deref().and_then(place) {
+                Some((host, name)) if is_github(&host, named.as_deref()) => (format!("https://{host}"), name),
+                Some(_) | None => {
+                    return Ok(Err("origin is not at GitHub, and GITHUB_REPOSITORY is not set".to_owned()));
+                }
+            },
+        };
         let api = variable("GITHUB_API_URL").unwrap_or_else(|| api_of(&server));
-        Ok(Some(Self { api, server, token, repository }))
+        Ok(match repository.parse() {
+            Ok(repository) => Ok(Self { api, server, token, repository }),
+            Err(error) => Err(format!("GITHUB_REPOSITORY: {error}")),
+        })
+    }
+
+    /// The same, where there must be one.
+    pub(crate) fn required(directory: &Path) -> Result<Self, CommandError> {
+        Self::here(directory)?.map_err(|why| {
+            CommandError::new(ErrorKind::Usage, format!("no repository at GitHub can be spoken of: {why}"))
+                .hint("GITHUB_TOKEN is a fine-grained token of your own for this repository")
+                .hint("GITHUB_REPOSITORY=OWNER/NAME names it where the remote called origin does not")
+        })
     }
 
     /// Its page.
@@ -67,6 +76,12 @@ fn api_of(server: &str) -> String {
         Some(host) if host.ends_with(".ghe.com") => format!("https://api.{host}"),
         Some(_) => format!("{server}/api/v3"),
     }
+}
+
+/// Whether a host is GitHub's own, or the one that the surroundings name.
+fn is_github(host: &str, named: Option<&str>) -> bool {
+    let named = named.and_then(|url| url.split_once("://")).map(|(_, rest)| rest.trim_end_matches('/'));
+    host == "github.com" || host.ends_with(".ghe.com") || named == Some(host)
 }
 
 /// The host and the repository of a remote's address, as git knows it.
@@ -110,6 +125,15 @@ mod tests {
             "https://github.com/a/b/c",
         ] {
             assert_eq!(told(url), "", "{url}");
+        }
+    }
+
+    #[test]
+    fn a_token_goes_to_no_server_that_nobody_called_a_github() {
+        assert!(is_github("github.com", None) && is_github("shop.ghe.com", None));
+        assert!(is_github("git.example.org", Some("https://git.example.org")));
+        for other in ["gitlab.com", "github.com.evil.example", "evilgithub.com", "ghe.com", ""] {
+            assert!(!is_github(other, None) && !is_github(other, Some("https://github.com")), "{other}");
         }
     }
 

@@ -3,12 +3,16 @@
 mod account;
 mod checks;
 mod deploying;
+mod doctor;
 mod event;
 mod job;
+mod protect;
 mod report;
 
 pub(crate) use account::Account;
 pub(crate) use checks::ChecksTeller;
 pub(crate) use deploying::DeploymentVoice;
+pub(crate) use doctor::{Place, examine};
 pub(crate) use job::token;
+pub(crate) use protect::{Protected, protect};
 pub(crate) use report::report;

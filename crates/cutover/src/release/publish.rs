@@ -58,20 +58,17 @@ pub(crate) struct Told<'a> {
 /// Makes what is missing.
 pub(crate) fn publish(
     repository: &Repository,
-    account: Option<&Account>,
+    account: Result<&Account, &String>,
     planned: &Planned,
     told: &Told<'_>,
 ) -> Result<Made, CommandError> {
     match account {
-        Some(account) => {
-            let client = account.client()?;
-            at_github(&client, planned, told)
-        }
-        None => by_git(repository, planned, told.message),
+        Ok(account) => at_github(&account.client()?, planned, told),
+        Err(why) => by_git(repository, planned, told.message, why),
     }
 }
 
-fn by_git(repository: &Repository, planned: &Planned, message: &str) -> Result<Made, CommandError> {
+fn by_git(repository: &Repository, planned: &Planned, message: &str, why: &str) -> Result<Made, CommandError> {
     let Planned { tag, commit, .. } = planned;
     let state = "nothing was tagged";
     let there = |place: &str, found: Option<String>| match found {
@@ -88,7 +85,7 @@ fn by_git(repository: &Repository, planned: &Planned, message: &str) -> Result<M
             error.state(format!("the tag {tag} is in this repository only")).hint("run it again: it is pushed then")
         })?;
     }
-    let left_out = "GITHUB_TOKEN is not set, so there is no release at GitHub".to_owned();
+    let left_out = format!("there is no release at GitHub: {why}");
     let tag = if is_remote { Step::WasThere } else { Step::Made };
     Ok(Made { tag, release: Step::LeftOut, artifact: Step::LeftOut, url: None, left_out: Some(left_out) })
 }
@@ -127,7 +124,17 @@ fn tagged(client: &Client, planned: &Planned, message: &str) -> Result<Step, Com
         Ok(Tagged::Made) => Ok(Step::Made),
         Ok(Tagged::WasThere) => Ok(Step::WasThere),
         Ok(Tagged::Elsewhere(other)) => Err(elsewhere(planned, &format!("{other} at GitHub"))),
-        Err(fault) => Err(of_fault(&fault, planned).state(state)),
+        Err(fault) => {
+            let error = of_fault(&fault, planned).state(state);
+            Err(match &fault {
+                Fault::Rejected { status: 422, .. } => error.hint("GitHub can tag only what was pushed: `git push`"),
+                Fault::Refused { .. } => error.hint(
+                    "a job's own token may not tag a commit whose files under .github/workflows are not those of the default \
+                     branch: a token that may change workflows does",
+                ),
+                Fault::Unknown { .. } | Fault::Rejected { .. } | Fault::Limited { .. } | Fault::Unheard { .. } => error,
+            })
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod exec;
 mod far;
 mod frame;
 mod github;
+mod github_settings;
 mod https;
 mod in_the_way;
 mod init;

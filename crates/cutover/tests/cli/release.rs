@@ -184,11 +184,17 @@ fn without_a_token_the_tag_is_pushed_and_a_second_run_finds_it() {
     left out release
     left out artifact ARTIFACT
     --- stderr
-    warning: GITHUB_TOKEN is not set, so there is no release at GitHub
+    warning: there is no release at GitHub: GITHUB_TOKEN is not set
     ");
     let remote = shop.git(&["ls-remote", "--tags", "origin"]);
     assert!(remote.contains(&format!("{}\trefs/tags/v1.0.0^{{}}", shop.head())), "annotated: {remote}");
     assert!(again.code == 0 && again.stdout.starts_with("was there tag v1.0.0"), "{}", again.told());
+
+    // A token that is set for other things goes nowhere where origin is not.
+    let variables = [("GITHUB_TOKEN", &*shop.token), ("GITHUB_API_URL", &*shop.github.url())];
+    let other = shop.sandbox.run_with(&["release", "production"], &variables);
+    assert!(other.code == 0 && other.stderr.contains("origin is not at GitHub"), "{}", other.told());
+    assert_eq!(shop.github.received().len(), 0);
 
     // Somebody else's tag, which this repository does not know.
     shop.deploy("feat: sell coffee");

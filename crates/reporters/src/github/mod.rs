@@ -1,5 +1,5 @@
 //! GitHub as it is spoken to by its REST API: commit statuses, check runs, one comment on a pull request, deployments,
-//! tags and releases.
+//! tags and releases, a ruleset, and a look at a repository's settings.
 //!
 //! [`Client`] sends and is patient; the other modules know what is sent. Paths, fields and limits are those of GitHub's own
 //! description of its API, version 2022-11-28. Nothing here fails a deployment: what GitHub does not take is a [`Fault`],
@@ -15,6 +15,8 @@ mod names;
 mod patience;
 pub mod pull;
 pub mod release;
+pub mod ruleset;
+pub mod settings;
 pub mod status;
 pub mod tag;
 mod teller;

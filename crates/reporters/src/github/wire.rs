@@ -36,6 +36,11 @@ impl Call {
         Self { method: "PATCH", path, body: Some(body), doing, permission, repeat: Repeat::Safe }
     }
 
+    /// A whole thing in the place of what was there.
+    pub(super) fn put(path: String, body: Value, doing: &'static str, permission: &'static str) -> Self {
+        Self { method: "PUT", ..Self::patch(path, body, doing, permission) }
+    }
+
     /// Something new. Whoever may not make two of it looks it up before it is sent a second time.
     pub(super) fn post(path: String, body: Value, doing: &'static str, permission: &'static str) -> Self {
         Self { method: "POST", path, body: Some(body), doing, permission, repeat: Repeat::Once }

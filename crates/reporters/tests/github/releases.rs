@@ -145,6 +145,19 @@ fn a_release_that_nobody_may_change_is_whole_before_it_is_one() {
 }
 
 #[test]
+fn a_file_is_not_sent_where_the_token_does_not_belong() {
+    let (world, packed) = (World::new(), Packed::new());
+    let stranger = World::new();
+    world.github.send_files_to(&stranger.github.url());
+
+    let told = release_all(&world.client, &packed).unwrap_err().to_string();
+
+    assert!(told.contains("where the token does not belong"), "{told}");
+    assert_eq!(stranger.github.received().len(), 0);
+    assert_eq!(world.github.releases()[0]["draft"], true, "nobody sees a release without its file");
+}
+
+#[test]
 fn a_token_that_may_not_write_is_told_which_right_it_lacks() {
     let world = World::new();
     world.github.refuse("contents");

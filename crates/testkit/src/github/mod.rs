@@ -8,6 +8,7 @@ mod http;
 mod objects;
 mod releases;
 mod routes;
+mod settings;
 mod state;
 
 pub use http::Received;
@@ -115,7 +116,8 @@ impl FakeGitHub {
         held(&self.shared.mishaps).len()
     }
 
-    /// Takes a permission from the token: `checks`, `statuses`, `deployments`, `pull-requests`, `contents`.
+    /// Takes a permission from the token: `checks`, `statuses`, `deployments`, `pull-requests`, `contents`,
+    /// `administration`, `environments`, `secrets`.
     pub fn refuse(&self, permission: &'static str) {
         held(&self.shared.state).refused.insert(permission);
     }
@@ -200,6 +202,11 @@ impl FakeGitHub {
         held(&self.shared.state).releases.are_immutable = true;
     }
 
+    /// Says of releases from now on that their files go to another address.
+    pub fn send_files_to(&self, url: &str) {
+        held(&self.shared.state).releases.elsewhere = Some(url.to_owned());
+    }
+
     /// The releases, drafts too, the oldest first, as GitHub shows them, each with its files under `assets`.
     pub fn releases(&self) -> Vec<Value> {
         held(&self.shared.state).releases.all.clone()
@@ -209,6 +216,44 @@ impl FakeGitHub {
     pub fn file(&self, id: u64) -> Option<Vec<u8>> {
         let state = held(&self.shared.state);
         state.releases.contents.iter().find(|(known, _)| *known == id).map(|(_, content)| content.clone())
+    }
+
+    /// Sets which actions may run, as GitHub tells it, and what `selected` means.
+    pub fn allow_actions(&self, actions: &Value, selected: &Value) {
+        let settings = &mut held(&self.shared.state).settings;
+        settings.actions = actions.clone();
+        settings.selected = selected.clone();
+    }
+
+    /// Lets jobs that say nothing of their rights write.
+    pub fn let_jobs_write(&self) {
+        held(&self.shared.state).settings.jobs_may_write = true;
+    }
+
+    /// Makes an environment that asks so many people, and is for branches with these patterns.
+    pub fn add_environment(&self, name: &str, reviewer_count: usize, branches: Option<&[&str]>) {
+        let branches = branches.map(|all| all.iter().map(|one| (*one).to_owned()).collect());
+        held(&self.shared.state).settings.environments.insert(name.to_owned(), (reviewer_count, branches));
+    }
+
+    /// Adds a secret to an environment; to the repository where it is empty, to its organization where it is `(organization)`.
+    pub fn add_secret(&self, environment: &str, name: &str) {
+        held(&self.shared.state).settings.secrets.push((environment.to_owned(), name.to_owned()));
+    }
+
+    /// Puts a file on the default branch.
+    pub fn put_file(&self, path: &str, text: &str) {
+        held(&self.shared.state).settings.files.insert(path.to_owned(), text.to_owned());
+    }
+
+    /// Adds a ruleset of somebody's.
+    pub fn add_ruleset(&self, ruleset: &Value) {
+        held(&self.shared.state).add_ruleset(ruleset);
+    }
+
+    /// The rulesets, the oldest first.
+    pub fn rulesets(&self) -> Vec<Value> {
+        held(&self.shared.state).settings.rulesets.clone()
     }
 
     /// The statuses of all deployments, the oldest first.

@@ -134,7 +134,7 @@ const PLACES: [&str; 37] = [
     "svn",
 ];
 
-fn repository(owner: &str) -> Value {
+pub(super) fn repository(owner: &str) -> Value {
     let (web, api) = (format!("https://github.com/{owner}/app"), format!("https://api.github.com/repos/{owner}/app"));
     let mut repository = json!({
         "id": 1, "node_id": "R_1", "name": "app", "full_name": format!("{owner}/app"), "owner": user(owner),

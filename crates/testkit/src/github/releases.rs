@@ -19,6 +19,8 @@ pub(super) struct Releases {
     pub(super) contents: Vec<(u64, Vec<u8>)>,
     /// Whether a release that everybody sees takes no file any more.
     pub(super) are_immutable: bool,
+    /// Where files shall go instead.
+    pub(super) elsewhere: Option<String>,
 }
 
 /// Answers what concerns tags and releases; None where something else is asked.
@@ -123,6 +125,7 @@ fn make(state: &mut State, asked: &Value, host: &str) -> Reply {
     }
     let id = state.next_id();
     let field = |name: &str| asked.get(name).cloned().unwrap_or(Value::Null);
+    let files = state.releases.elsewhere.clone().unwrap_or_else(|| format!("http://{host}"));
     let page = if is_draft { format!("untagged-{id}") } else { tag.clone() };
     let made = json!({
         "id": id, "node_id": format!("RE_{id}"), "tag_name": tag, "target_commitish": "main", "name": field("name"),
@@ -130,7 +133,7 @@ fn make(state: &mut State, asked: &Value, host: &str) -> Reply {
         "author": user(LOGIN), "assets": [], "created_at": WHEN, "published_at": if is_draft { Value::Null } else { WHEN.into() },
         "url": format!("{API}/releases/{id}"), "assets_url": format!("{API}/releases/{id}/assets"),
         // The port of this machine stands for the host that takes files.
-        "upload_url": format!("http://{host}/repos/{}/releases/{id}/assets{{?name,label}}", state.repository),
+        "upload_url": format!("{files}/repos/{}/releases/{id}/assets{{?name,label}}", state.repository),
         "html_url": format!("{WEB}/releases/tag/{page}"),
         "tarball_url": format!("{API}/tarball/{tag}"), "zipball_url": format!("{API}/zipball/{tag}"),
     });

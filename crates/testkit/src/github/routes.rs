@@ -3,6 +3,7 @@
 use super::http::{Received, Reply};
 use super::objects::{check_run, deployment, deployment_status, status};
 use super::releases;
+use super::settings;
 use super::state::{Deployment, LOGIN, Limits, Rights, State};
 use serde_json::{Value, json};
 
@@ -16,6 +17,9 @@ pub(super) fn answer(state: &mut State, request: &Received) -> Reply {
         return refusal;
     }
     let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
+    if request.method == "GET" && path == format!("/repos/{}", state.repository) {
+        return settings::whole(state);
+    }
     let Some(rest) = path.strip_prefix(&format!("/repos/{}/", state.repository)) else {
         let is_user = path == "/user";
         return if is_user { Reply::refusal(403, "Resource not accessible by integration") } else { not_found() };
@@ -47,7 +51,9 @@ pub(super) fn answer(state: &mut State, request: &Received) -> Reply {
                 .cloned(),
         ),
         ("GET", ["pulls"]) => page.list(pulls(state, &page)),
-        _ => releases::answer(state, request, &parts, &page).unwrap_or_else(not_found),
+        _ => releases::answer(state, request, &parts, &page)
+            .or_else(|| settings::answer(state, request, &parts, &page))
+            .unwrap_or_else(not_found),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::objects::{comment, pull};
 use super::releases::Releases;
+use super::settings::Settings;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -59,6 +60,7 @@ pub(super) struct State {
     pub(super) deployments: Vec<Deployment>,
     pub(super) pulls: Vec<Value>,
     pub(super) releases: Releases,
+    pub(super) settings: Settings,
     last_id: u64,
 }
 
@@ -78,6 +80,7 @@ impl State {
             deployments: Vec::new(),
             pulls: Vec::new(),
             releases: Releases::default(),
+            settings: Settings::default(),
             last_id: 1_000,
         }
     }

@@ -109,6 +109,24 @@ pub(crate) fn variables(environment: &EnvironmentConfig) -> Vec<&str> {
     names
 }
 
+/// The name that the checks of a pull request are reported by, for a rule that demands them; None where nothing judges.
+pub fn required_check(config: &Config) -> Option<&'static str> {
+    // A job of a workflow that is called is named by both.
+    let name = if channel(config).is_some() { "checks / checks" } else { "checks" };
+    (!config.checks.is_empty()).then_some(name)
+}
+
+/// The names of the secrets that the workflows want of an environment.
+pub fn needed_secrets(environment: &EnvironmentConfig) -> Vec<String> {
+    let mut names: Vec<String> = variables(environment).into_iter().map(str::to_owned).collect();
+    if warnings::is_remote(environment) && !names.iter().any(|name| name == steps::SSH_KEY) {
+        names.push(steps::SSH_KEY.to_owned());
+    }
+    // Every job has that one by itself.
+    names.retain(|name| name != "GITHUB_TOKEN");
+    names
+}
+
 /// An environment that is deployed to, and the name of its job.
 struct Place<'a> {
     name: &'a EnvironmentName,

@@ -20,7 +20,7 @@ pub(super) const CHANGES: [&str; 2] = ["contents: read", "deployments: write"];
 /// The same where a change is deployed, which is told on its pull request, too.
 pub(super) const DEPLOYS: [&str; 3] = ["contents: read", "deployments: write", "pull-requests: write"];
 /// The secret with the private key that hosts know.
-const SSH_KEY: &str = "CUTOVER_SSH_KEY";
+pub(super) const SSH_KEY: &str = "CUTOVER_SSH_KEY";
 
 /// Steps on a runner, within the time that jobs have.
 pub(super) fn steps(project: &Project<'_>, steps: Vec<Step>) -> Work {
