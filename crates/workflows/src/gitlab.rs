@@ -298,6 +298,10 @@ impl Pipeline<'_> {
 
     fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
+        if let Some(release) = &self.config.release {
+            let name = &release.environment;
+            warnings.push(format!("nothing is released by GitLab's pipeline: `cutover release {name}` makes the tag"));
+        }
         let caches = || self.config.checks.iter().filter_map(|(name, check)| Some((name, check.cache.as_ref()?)));
         for (name, _) in caches().filter(|(_, cache)| inside(cache).len() < cache.paths.len()) {
             warnings.push(format!("GitLab keeps only what lies in the repository, so not all of the cache of {name}"));

@@ -72,6 +72,7 @@ fn what_will_not_work_is_said() {
     insta::assert_snapshot!(said(SMALL), @"GitLab keeps only what lies in the repository, so not all of the cache of tests");
     insta::assert_snapshot!(said(LARGE), @r"
     the secret OTHER of production comes from a command, which finds on a runner what the repository and the runner have
+    nothing is released by GitLab's pipeline: `cutover release production` makes the tag
     GitLab keeps only what lies in the repository, so not all of the cache of lint
     GitLab's jobs have the Python and the Node of their image, whatever the config says
     ");

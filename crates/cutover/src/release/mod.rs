@@ -1,6 +1,6 @@
 //! Releases: a version for what is live, its tag, and what GitHub shows of it.
 //!
-//! [`plan`] decides from git alone, [`publish`] makes what is missing. Nothing is ever moved: a tag that is elsewhere is an
+//! [`plan()`] decides from git alone, [`publish()`] makes what is missing. Nothing is ever moved: a tag that is elsewhere is an
 //! error.
 
 mod file;

@@ -308,3 +308,26 @@ fn what_a_rollback_brought_back_is_released_already_and_a_shallow_repository_is_
     let refused = shop.release(&[]);
     assert!(refused.code == 1 && refused.stderr.contains("is shallow"), "{}", refused.told());
 }
+
+#[test]
+fn of_a_project_in_a_part_of_the_repository_only_its_own_commits_count() {
+    let shop = Shop::live("");
+    let part = format!("{}\n[release]\nenvironment = \"production\"\ntag_prefix = \"part/v\"\n", shop.sandbox.config());
+    shop.sandbox.write("part/cutover.toml", &part.replace("\"shop\"", "\"part\"").replace("/srv", "/part"));
+    shop.sandbox.commit("feat: begin another project");
+    shop.git(&["tag", "part/v1.0.0"]);
+    let deploy = |message: &str| {
+        shop.sandbox.commit(message);
+        let deployed = shop.sandbox.run(&["-C", "part", "deploy", "production"]);
+        assert_eq!(deployed.code, 0, "{}", deployed.told());
+        shop.sandbox.run(&["-C", "part", "release", "production"])
+    };
+
+    shop.sandbox.write("app.py", "print('of the other project')\n");
+    let others = deploy("feat: sell coffee");
+    shop.sandbox.write("part/app.py", "print('of this one')\n");
+    let own = deploy("fix: count once");
+
+    assert!(others.code == 0 && others.stdout.starts_with("Nothing to release"), "{}", others.told());
+    assert!(own.code == 0 && own.stdout.starts_with("✓ made tag part/v1.0.1 "), "{}", own.told());
+}
