@@ -12,8 +12,8 @@ for (const header of headers) {
   delete header.examples;
 }
 // Its examples of pull requests and of a repository are none by its own rules.
-const invalid = ["", "/pulls", "/pulls/{pull_number}", "/commits/{commit_sha}/pulls"].map((end) => `/repos/{owner}/{repo}${end}`);
-for (const path of invalid) {
+const wrong = ["", "/pulls", "/pulls/{pull_number}", "/commits/{commit_sha}/pulls"];
+for (const path of wrong.map((end) => `/repos/{owner}/{repo}${end}`)) {
   delete document.paths[path].get.responses["200"].content["application/json"].examples;
 }
 // What it lists is ours, so that it is changed.

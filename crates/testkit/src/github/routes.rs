@@ -35,7 +35,7 @@ pub(super) fn answer(state: &mut State, request: &Received) -> Reply {
             found(state.check_runs.iter().find(|run| has_id(run, id)).map(without_annotations))
         }
         ("GET", ["commits", sha, "check-runs"]) => list_check_runs(state, sha, &page),
-        ("GET", ["commits", sha, "pulls"]) => page.list(pulls_of(state, sha)),
+        ("GET", ["pulls", ..] | ["commits", _, "pulls"]) => answer_pulls(state, &parts, &page),
         (_, ["issues", ..]) => answer_comments(state, request, &parts, &page),
         ("GET", ["deployments"]) => page.list(deployments(state, &page)),
         ("POST", ["deployments"]) => permitted(state, "deployments", |state| make_deployment(state, &request.body)),
@@ -43,17 +43,19 @@ pub(super) fn answer(state: &mut State, request: &Received) -> Reply {
         ("POST", ["deployments", id, "statuses"]) => {
             permitted(state, "deployments", |state| tell_deployment(state, id, &request.body))
         }
-        ("GET", ["pulls", number]) => found(
-            state
-                .pulls
-                .iter()
-                .find(|pull| pull["number"].as_u64().is_some_and(|known| known.to_string() == *number))
-                .cloned(),
-        ),
-        ("GET", ["pulls"]) => page.list(pulls(state, &page)),
         _ => releases::answer(state, request, &parts, &page)
             .or_else(|| settings::answer(state, request, &parts, &page))
             .unwrap_or_else(not_found),
+    }
+}
+
+fn answer_pulls(state: &State, parts: &[&str], page: &Page) -> Reply {
+    let is = |pull: &&Value, number: &str| pull["number"].as_u64().is_some_and(|known| known.to_string() == number);
+    match parts {
+        ["pulls"] => page.list(pulls(state, page)),
+        ["pulls", number] => found(state.pulls.iter().find(|pull| is(pull, number)).cloned()),
+        ["commits", sha, "pulls"] => page.list(pulls_of(state, sha)),
+        _ => not_found(),
     }
 }
 
