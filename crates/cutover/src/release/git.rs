@@ -76,6 +76,12 @@ impl Repository {
         Ok((answer.code == Some(0) && is_commit_hash(&hash)).then_some(hash))
     }
 
+    /// Whether a commit is this one, a branch's for instance, or came before it; not where one of them is not here.
+    pub(crate) fn has_in_history(&self, tip: &str, commit: &str) -> Result<bool, CommandError> {
+        let (Some(tip), Some(commit)) = (self.commit(tip)?, self.commit(commit)?) else { return Ok(false) };
+        Ok(self.run(&["merge-base", "--is-ancestor", &commit, &tip], FILE_BYTES_MAX)?.code == Some(0))
+    }
+
     /// Whether commits are missing here.
     pub(crate) fn is_shallow(&self) -> Result<bool, CommandError> {
         Ok(self.text(&["rev-parse", "--is-shallow-repository"])?.trim() == "true")

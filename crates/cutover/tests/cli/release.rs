@@ -3,6 +3,7 @@
 use crate::sandbox::{Ran, Sandbox};
 use cutover_testkit::github::{FakeGitHub, Mishap};
 use insta::assert_snapshot;
+use std::fs;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::process::Command;
 
@@ -64,6 +65,11 @@ impl Shop {
         ran
     }
 
+    fn has_made_nothing(&self) {
+        assert_eq!((self.git(&["tag"]), self.git(&["ls-remote", "--tags", "origin"])), (String::new(), String::new()));
+        assert_eq!((self.github.tags().len(), self.github.releases().len()), (0, 0));
+    }
+
     /// What was said, without what is another in each run.
     fn told(&self, ran: &Ran) -> String {
         let status = self.sandbox.run(&["status", "production", "--json"]).json();
@@ -108,7 +114,7 @@ fn what_is_live_gets_a_version_a_tag_and_a_release_with_its_artifact() {
     let asset = &releases[1]["assets"][0];
     assert_eq!(asset["name"], "shop-1.0.1.cutover");
     let file = shop.sandbox.path().join("fetched.cutover");
-    std::fs::write(&file, shop.github.file(asset["id"].as_u64().unwrap()).unwrap()).unwrap();
+    fs::write(&file, shop.github.file(asset["id"].as_u64().unwrap()).unwrap()).unwrap();
     let again = shop.sandbox.run(&["deploy", "production", "--artifact", file.to_str().unwrap()]);
     assert!(again.code == 0 && again.stdout.contains("Nothing changed"), "{}", again.told());
 }
@@ -276,18 +282,18 @@ fn what_is_live_may_come_from_another_job_s_record_and_from_no_other_environment
     let shop = Shop::live("");
     let status = shop.sandbox.run(&["status", "production", "--json"]);
     let file = shop.sandbox.path().join("seen.json");
-    std::fs::write(&file, &status.stdout).unwrap();
+    fs::write(&file, &status.stdout).unwrap();
     // Meanwhile there is nobody to ask.
-    std::fs::rename(shop.sandbox.path().join("srv"), shop.sandbox.path().join("gone")).unwrap();
+    fs::rename(shop.sandbox.path().join("srv"), shop.sandbox.path().join("gone")).unwrap();
     let seen = ["--seen", file.to_str().unwrap()];
 
     let released = shop.release(&seen);
 
     assert_eq!(released.code, 0, "{}", released.told());
-    std::fs::write(&file, status.stdout.replace("\"production\"", "\"staging\"")).unwrap();
+    fs::write(&file, status.stdout.replace("\"production\"", "\"staging\"")).unwrap();
     let other = shop.release(&seen);
     assert!(other.code == 1 && other.stderr.contains("the host says nothing of it"), "{}", other.told());
-    std::fs::write(&file, "{\"v\":2}").unwrap();
+    fs::write(&file, "{\"v\":2}").unwrap();
     assert_eq!(shop.release(&seen).code, 2);
 }
 
@@ -330,4 +336,93 @@ fn of_a_project_in_a_part_of_the_repository_only_its_own_commits_count() {
 
     assert!(others.code == 0 && others.stdout.starts_with("Nothing to release"), "{}", others.told());
     assert!(own.code == 0 && own.stdout.starts_with("✓ made tag part/v1.0.1 "), "{}", own.told());
+}
+
+#[test]
+fn what_holds_changes_of_no_commit_is_never_released() {
+    let shop = Shop::live("");
+    shop.sandbox.write("app.py", "print('changed, and not committed')\n");
+    let deployed = shop.sandbox.run(&["deploy", "production", "--dirty"]);
+    assert_eq!(deployed.code, 0, "{}", deployed.told());
+
+    let (by_git, at_github) = (shop.sandbox.run(&["release", "production"]), shop.release(&[]));
+    let shown = shop.release(&["--dry-run"]);
+
+    for refused in [&by_git, &at_github, &shown] {
+        assert_eq!(refused.code, 1, "{}", refused.told());
+    }
+    assert_snapshot!(shop.told(&at_github), @r"
+    exit 1
+    --- stderr
+    error: artifact ARTIFACT holds changes that are in no commit
+      state: nothing was tagged or released
+      hint: deploy a commit, then release it
+    ");
+    shop.has_made_nothing();
+}
+
+#[test]
+fn what_is_not_to_be_had_is_released_only_without_it_and_from_the_branch_that_is_deployed() {
+    let shop = Shop::live("");
+    let artifacts = shop.sandbox.data_dir().join("artifacts");
+    fs::rename(&artifacts, shop.sandbox.path().join("gone")).unwrap();
+
+    for args in [&[][..], &["--dry-run"]] {
+        let refused = shop.release(args);
+        assert!(
+            refused.code == 1 && refused.stderr.contains("which is live, is not on this machine"),
+            "{}",
+            refused.told()
+        );
+        assert!(refused.stderr.contains("state: nothing was tagged or released"), "{}", refused.told());
+    }
+    shop.has_made_nothing();
+    let config = format!("{}\n[release]\nenvironment = \"production\"\nattach = false\n", shop.sandbox.config());
+    shop.sandbox.write("cutover.toml", &config);
+    let live = shop.head();
+    // A commit that is here, and not in the history of what is checked out.
+    shop.git(&["reset", "--quiet", "--soft", "HEAD~1"]);
+    let elsewhere = shop.release(&[]);
+    assert!(elsewhere.code == 1 && elsewhere.stderr.contains("is not in the history of"), "{}", elsewhere.told());
+    shop.has_made_nothing();
+
+    shop.git(&["reset", "--quiet", "--soft", &live]);
+    let released = shop.release(&[]);
+
+    assert_eq!(released.code, 0, "{}", released.told());
+    assert_eq!(shop.github.tags()[0].1, live);
+}
+
+#[test]
+fn a_host_that_names_another_commit_than_the_artifact_s_is_not_believed() {
+    let shop = Shop::live("");
+    let file = shop.sandbox.path().join("seen.json");
+    let seen = shop.sandbox.run(&["status", "production", "--json"]).stdout;
+    fs::write(&file, seen.replace(&shop.head(), &shop.git(&["rev-parse", "HEAD~1"]))).unwrap();
+
+    let refused = shop.release(&["--seen", file.to_str().unwrap()]);
+
+    assert_eq!(refused.code, 1, "{}", refused.told());
+    assert_snapshot!(shop.told(&refused), @r"
+    exit 1
+    --- stderr
+    error: artifact ARTIFACT is of commit COMMIT-2, and the hosts say commit COMMIT-1
+      state: nothing was tagged or released
+      hint: somebody wrote into `release.json` there: deploy again, then release
+    ");
+    shop.has_made_nothing();
+}
+
+#[test]
+fn where_another_artifact_is_live_by_now_the_one_that_was_packed_is_not_released() {
+    let shop = Shop::live("");
+    let file = shop.sandbox.path().join("packed.cutover");
+    let packed = shop.sandbox.run(&["build", "--output", file.to_str().unwrap()]);
+    assert_eq!(packed.code, 0, "{}", packed.told());
+    shop.deploy("feat: sell coffee");
+
+    let told = shop.release(&["--artifact", file.to_str().unwrap()]);
+
+    assert!(told.code == 0 && told.stdout.contains("another artifact is live now"), "{}", told.told());
+    shop.has_made_nothing();
 }
