@@ -119,7 +119,12 @@ mod tests {
     use cutover_core::release::Commit;
 
     fn commit(message: &str) -> Commit {
-        Commit { id: "c0ffee0".repeat(6)[..40].to_owned(), parent_count: 1, message: message.to_owned() }
+        Commit {
+            id: "c0ffee0".repeat(6)[..40].to_owned(),
+            parent_count: 1,
+            message: message.to_owned(),
+            undone: Vec::new(),
+        }
     }
 
     fn notes(commits: &[Commit], repository: Option<&str>) -> String {

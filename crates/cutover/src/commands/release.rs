@@ -273,7 +273,9 @@ fn text(context: &Context, planned: &Planned, notes: &str, made: Option<&Made>) 
         Step::LeftOut => format!("{} {what}\n", paint.dim("left out")),
     };
     let mut text = step(&format!("tag {} at commit {commit}{after}", planned.tag), made.tag);
-    text +=
-        &step(&made.url.as_ref().map_or_else(|| "release".to_owned(), |url| format!("release {url}")), made.release);
+    text += &step(
+        &made.url.as_ref().map_or_else(|| "release".to_owned(), |url| format!("release {}", one_line(url))),
+        made.release,
+    );
     text + &step(&format!("artifact {}", planned.artifact.short()), made.artifact)
 }

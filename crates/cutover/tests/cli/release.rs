@@ -171,6 +171,7 @@ fn a_tag_on_another_commit_is_never_moved() {
     error: the tag v1.0.0 is on commit bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb at GitHub, and COMMIT-2 is live
       state: nothing was tagged or released, and the tag stays where it is
       hint: `git fetch --tags` shows tags that this repository does not know yet: then the next version is another one
+      hint: where it is known here: a commit with a line `Release-As: VERSION` asks for a version that is free
     ");
     assert_eq!(shop.github.tags()[0].1, "b".repeat(40));
     assert_eq!(shop.github.releases().len(), 0);
@@ -425,4 +426,113 @@ fn where_another_artifact_is_live_by_now_the_one_that_was_packed_is_not_released
 
     assert!(told.code == 0 && told.stdout.contains("another artifact is live now"), "{}", told.told());
     shop.has_made_nothing();
+}
+
+#[test]
+fn a_merge_that_was_taken_back_is_not_announced() {
+    let shop = Shop::live("");
+    shop.git(&["tag", "v1.0.0"]);
+    let main = shop.git(&["branch", "--show-current"]);
+    shop.git(&["checkout", "--quiet", "-b", "coffee"]);
+    shop.sandbox.write("coffee.txt", "beans");
+    shop.sandbox.commit("feat: sell coffee");
+    shop.git(&["checkout", "--quiet", &main]);
+    shop.git(&["merge", "--quiet", "--no-ff", "coffee", "--message", "Merge pull request #7 from shop/coffee"]);
+    shop.git(&["revert", "--no-edit", "-m", "1", "HEAD"]);
+    shop.deploy("docs: write the manual");
+
+    let shown = shop.release(&["--dry-run"]);
+
+    assert_eq!(shown.code, 0, "{}", shown.told());
+    assert!(shown.stdout.starts_with("v1.0.1 at commit "), "{}", shown.told());
+    let is_told = |text: &str| shown.stdout.contains(text);
+    assert!(is_told("- Revert") && is_told("Merge pull request") && !is_told("sell coffee"), "{}", shown.told());
+}
+
+#[test]
+fn a_version_that_was_asked_for_is_made_once_and_one_before_a_release_gives_way_to_the_release() {
+    let shop = Shop::live("");
+    shop.git(&["tag", "v1.0.0"]);
+    shop.deploy("chore: try it out\n\nRelease-As: 2.0.0-rc.1");
+    let candidate = shop.release(&[]);
+    assert!(candidate.code == 0 && candidate.stdout.starts_with("✓ made tag v2.0.0-rc.1 "), "{}", candidate.told());
+    shop.git(&["tag", "v2.0.0-rc.1"]);
+    shop.deploy("fix: count once");
+
+    let next = shop.release(&[]);
+
+    assert!(next.code == 0 && next.stdout.starts_with("✓ made tag v1.0.1 "), "{}", next.told());
+    shop.git(&["tag", "v1.0.1"]);
+    shop.git(&["tag", "v2.0.0-rc.2"]);
+    let again = shop.release(&[]);
+    assert!(again.code == 0 && again.stdout.starts_with("was there tag v1.0.1 "), "{}", again.told());
+}
+
+#[test]
+fn what_was_rolled_back_to_has_no_version_of_its_own_where_a_later_commit_has_it() {
+    let shop = Shop::live("");
+    shop.git(&["tag", "v1.0.0"]);
+    shop.deploy("fix: count once");
+    shop.deploy("fix: count twice");
+    assert_eq!(shop.release(&[]).code, 0);
+    shop.git(&["tag", "v1.0.1"]);
+    let back = shop.sandbox.run(&["rollback", "production"]);
+    assert_eq!(back.code, 0, "{}", back.told());
+
+    let told = shop.release(&[]);
+
+    assert_eq!(told.code, 0, "{}", told.told());
+    assert_snapshot!(shop.told(&told), @r"
+    exit 0
+    Nothing to release in production: v1.0.1 is at COMMIT-4, which came after COMMIT-3, and COMMIT-3 is live
+    ");
+}
+
+#[test]
+fn a_version_in_a_file_never_goes_back() {
+    let shop = Shop::live("[release]\nenvironment = \"production\"\nversion_file = \"VERSION\"\n");
+    shop.git(&["tag", "v2.1.0"]);
+    shop.sandbox.write("VERSION", "2.0.9\n");
+    shop.deploy("fix: count once");
+
+    let refused = shop.release(&[]);
+
+    assert_eq!(refused.code, 1, "{}", refused.told());
+    assert_snapshot!(shop.told(&refused), @r"
+    exit 1
+    --- stderr
+    error: VERSION of commit COMMIT-3 says 2.0.9, and v2.1.0 came before it
+      state: nothing was tagged or released
+      hint: let the file say a version after 2.1.0
+    ");
+    assert_eq!(shop.github.tags().len(), 0);
+}
+
+#[test]
+fn no_tag_but_the_new_one_is_pushed() {
+    let shop = Shop::live("");
+    shop.git(&["config", "push.followTags", "true"]);
+    shop.git(&["tag", "--annotate", "--message", "of Ada's own", "mine"]);
+
+    let tagged = shop.sandbox.run(&["release", "production"]);
+
+    assert_eq!(tagged.code, 0, "{}", tagged.told());
+    let remote = shop.git(&["ls-remote", "--tags", "origin"]);
+    assert!(remote.contains("refs/tags/v1.0.0") && !remote.contains("refs/tags/mine"), "{remote}");
+}
+
+#[test]
+fn where_the_answer_to_a_tag_is_lost_nobody_says_that_there_is_none() {
+    let shop = Shop::live("");
+    // The tag is made, and what is asked afterwards is not answered.
+    shop.github.order("POST", "git/refs", Mishap::DoneAndBroken);
+    for _ in 0..6 {
+        let long = vec![("retry-after", "3600".to_owned())];
+        shop.github.order("GET", "git/ref/tags%2Fv1.0.0", Mishap::Answer(429, long, "Too many requests"));
+    }
+
+    let broken = shop.release(&[]);
+
+    assert_ne!(broken.code, 0, "{}", broken.told());
+    assert!(broken.stderr.contains("whether the tag v1.0.0 was made is not known"), "{}", broken.told());
 }
