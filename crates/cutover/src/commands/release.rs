@@ -1,6 +1,6 @@
 //! `cutover release`.
 
-use super::live::{Live, Purpose, places, verified};
+use super::live::{Live, Purpose, places, summary, verified};
 use super::packing::take_in;
 use super::{status, words};
 use crate::context::Context;
@@ -58,14 +58,22 @@ pub(crate) struct ReleaseArgs {
     #[arg(long, value_name = "FILE")]
     artifact: Option<PathBuf>,
 
-    /// Take what is live from what `cutover status ENV --json` printed, instead of asking the hosts
+    /// Take what is live from what `--see` wrote or `cutover status ENV --json` printed, instead of asking the hosts
     #[arg(long, value_name = "FILE")]
     seen: Option<PathBuf>,
+
+    /// Only write down what is live, for --seen: as much as that needs and nothing else. A host that cannot be asked is no error
+    /// then, but one of --seen
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["dry_run", "artifact", "seen"])]
+    see: Option<PathBuf>,
 }
 
 impl ReleaseArgs {
     pub(super) fn run(&self, context: &Context) -> Result<Exit, CommandError> {
         let config = self.config(context)?;
+        if let Some(file) = &self.see {
+            return see(context, &self.environment, file);
+        }
         let taken = self.artifact.as_ref().map(|file| take_in(context, file)).transpose();
         let taken = taken.map_err(|error| error.state(PURPOSE.state))?;
         let live = self.live(context)?;
@@ -124,6 +132,20 @@ impl ReleaseArgs {
         };
         verified(&self.environment, &places(context, &self.environment)?, &seen, PURPOSE)
     }
+}
+
+/// Writes down what is live, as little as is needed. What cannot be seen is told here, and refused where the record is read: a good
+/// deployment does not become a bad one by it.
+fn see(context: &Context, environment: &str, file: &Path) -> Result<Exit, CommandError> {
+    let seen = status::seen(context, environment)?;
+    if let Err(error) = verified(environment, &places(context, environment)?, &seen, PURPOSE) {
+        context.output.warn(error.message());
+    }
+    std::fs::write(file, format!("{}\n", summary(environment, &seen))).map_err(|error| {
+        let what = format!("cannot write {}", file.display());
+        CommandError::new(ErrorKind::Failed, what).because(&error).state(PURPOSE.state)
+    })?;
+    Ok(Exit::Done)
 }
 
 /// What `status --json` told of an environment.

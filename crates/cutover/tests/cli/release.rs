@@ -281,9 +281,11 @@ fn a_file_says_the_version_and_one_that_still_says_the_last_one_releases_nothing
 #[test]
 fn what_is_live_may_come_from_another_job_s_record_and_from_no_other_environment() {
     let shop = Shop::live("");
-    let status = shop.sandbox.run(&["status", "production", "--json"]);
     let file = shop.sandbox.path().join("seen.json");
-    fs::write(&file, &status.stdout).unwrap();
+    let written = shop.sandbox.run(&["release", "production", "--see", file.to_str().unwrap()]);
+    assert_eq!((written.code, &*written.stderr), (0, ""), "{}", written.told());
+    let record = fs::read_to_string(&file).unwrap();
+    assert!(!record.contains(shop.sandbox.path().to_str().unwrap()), "{record}");
     // Meanwhile there is nobody to ask.
     fs::rename(shop.sandbox.path().join("srv"), shop.sandbox.path().join("gone")).unwrap();
     let seen = ["--seen", file.to_str().unwrap()];
@@ -291,7 +293,7 @@ fn what_is_live_may_come_from_another_job_s_record_and_from_no_other_environment
     let released = shop.release(&seen);
 
     assert_eq!(released.code, 0, "{}", released.told());
-    fs::write(&file, status.stdout.replace("\"production\"", "\"staging\"")).unwrap();
+    fs::write(&file, record.replace("\"production\"", "\"staging\"")).unwrap();
     let other = shop.release(&seen);
     assert!(other.code == 1 && other.stderr.contains("the host says nothing of it"), "{}", other.told());
     fs::write(&file, "{\"v\":2}").unwrap();

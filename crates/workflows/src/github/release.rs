@@ -15,7 +15,7 @@ const LIVE: &str = "${{ runner.temp }}/cutover-live";
 const LIVE_FILE: &str = "live.json";
 
 const SEE: &str = "mkdir -p \"$(dirname \"$CUTOVER_CI_LIVE\")\"\n\
-                   cutover status --json -- \"$CUTOVER_CI_ENVIRONMENT\" > \"$CUTOVER_CI_LIVE\"\n";
+                   cutover release --see \"$CUTOVER_CI_LIVE\" -- \"$CUTOVER_CI_ENVIRONMENT\"\n";
 
 /// Whether what is deployed here is released.
 pub(super) fn is_released(project: &Project<'_>, place: &Place<'_>) -> bool {
