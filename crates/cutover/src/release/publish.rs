@@ -110,7 +110,7 @@ fn at_github(client: &Client, planned: &Planned, told: &Told<'_>) -> Result<Made
         None => release::draft(client, &wish).map_err(half)?,
     };
     let (artifact, left_out) = attached(client, &found, planned, told, &half)?;
-    let shown = if found.is_draft { release::publish(client, &found).map_err(half)? } else { found };
+    let shown = if found.is_draft { release::publish(client, &wish, &found).map_err(half)? } else { found };
     let release = if was_there { Step::WasThere } else { Step::Made };
     Ok(Made { tag, release, artifact, url: Some(shown.url), left_out })
 }
