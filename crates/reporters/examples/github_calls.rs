@@ -103,7 +103,7 @@ fn releases(client: &Client, commit: &CommitId) -> Result<(), Box<dyn Error>> {
         release::attach(client, &release, &Attachment { name, file: &file, bytes: bytes as u64 })?;
     }
     std::fs::remove_file(&file)?;
-    release::publish(client, &release)?;
+    release::publish(client, &wish, &release)?;
     Ok(())
 }
 

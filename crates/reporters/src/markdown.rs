@@ -8,12 +8,12 @@ use crate::one_line;
 use std::fmt::Write;
 
 /// Ends a word where a mention or an address would begin, and shows nothing.
-const NOTHING: &str = "&#8203;";
+pub(crate) const NOTHING: &str = "&#8203;";
 
 /// A text in one line that means nothing but itself in Markdown and in a table.
 pub(crate) fn markup(text: &str) -> String {
     neutral(&one_line(text), |c, safe| match c {
-        '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '|' | '~' | '!' => {
+        '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '|' | '~' | '!' | '$' => {
             // Writing to a string cannot fail.
             let _ = write!(safe, "&#{};", u32::from(c));
         }
@@ -88,7 +88,7 @@ mod tests {
     /// What a browser would show, with the invisible.
     fn shown(markdown: &str) -> String {
         let mut text = markdown.replace(NOTHING, "\u{200b}");
-        for c in "\\`*_{}[]|~!@#".chars() {
+        for c in "\\`*_{}[]|~!$@#".chars() {
             text = text.replace(&format!("&#{};", u32::from(c)), &c.to_string());
         }
         text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")

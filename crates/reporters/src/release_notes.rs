@@ -1,11 +1,13 @@
 //! What is new in a release, in Markdown.
 
-use crate::markdown::markup;
+use crate::markdown::{NOTHING, markup};
 use cutover_core::release::{Change, ChangeKind, Changes};
 use std::fmt::Write;
 
 /// The longest list of changes in bytes; what does not fit is counted.
 const CHANGES_BYTES_MAX: usize = 100_000;
+/// The shortest hash that GitHub takes for a commit.
+const HASH_LENGTH_MIN: usize = 7;
 
 /// What a release is.
 #[derive(Debug, Clone, Copy)]
@@ -72,7 +74,7 @@ impl ReleaseNotes<'_> {
             Some((url, (before, pull))) => (before, format!(" ([#{pull}]({url}/pull/{pull}))")),
             None => (text, String::new()),
         };
-        format!("- {scope}{}{pull} ({})\n", markup(text), self.commit(&change.commit))
+        format!("- {scope}{}{pull} ({})\n", words(text), self.commit(&change.commit))
     }
 
     fn commit(&self, commit: &str) -> String {
@@ -96,10 +98,32 @@ impl ReleaseNotes<'_> {
     }
 }
 
+/// What somebody says, as an item of a list: it begins no list of its own, and a hash in it leads nowhere.
+fn words(text: &str) -> String {
+    let text = markup(text);
+    let begins_list = text.starts_with(|c: char| matches!(c, '-' | '+' | '=') || c.is_ascii_digit());
+    let mut safe = if begins_list { NOTHING.to_owned() } else { String::new() };
+    for word in text.split_inclusive(|c: char| !c.is_ascii_alphanumeric()) {
+        let hash = word.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
+        if hash.len() < HASH_LENGTH_MIN || !hash.bytes().all(|b| b.is_ascii_hexdigit()) {
+            safe += word;
+            continue;
+        }
+        for (at, c) in word.char_indices() {
+            if at > 0 && at < hash.len() && at % (HASH_LENGTH_MIN - 1) == 0 {
+                safe += NOTHING;
+            }
+            safe.push(c);
+        }
+    }
+    safe
+}
+
 /// A subject and the number of the pull request that GitHub put behind it: `Sell tea (#12)`.
 fn squashed(text: &str) -> Option<(&str, &str)> {
     let (before, number) = text.strip_suffix(')')?.rsplit_once(" (#")?;
-    let is_number = (1..=9).contains(&number.len()) && number.bytes().all(|b| b.is_ascii_digit());
+    let is_number =
+        (1..=9).contains(&number.len()) && number.bytes().all(|b| b.is_ascii_digit()) && !number.starts_with('0');
     (is_number && !before.trim().is_empty()).then_some((before, number))
 }
 
@@ -119,7 +143,12 @@ mod tests {
     use cutover_core::release::Commit;
 
     fn commit(message: &str) -> Commit {
-        Commit { id: "c0ffee0".repeat(6)[..40].to_owned(), parent_count: 1, message: message.to_owned() }
+        Commit {
+            id: "c0ffee0".repeat(6)[..40].to_owned(),
+            parent_count: 1,
+            message: message.to_owned(),
+            undone: Vec::new(),
+        }
     }
 
     fn notes(commits: &[Commit], repository: Option<&str>) -> String {
@@ -181,6 +210,19 @@ mod tests {
             assert!(!words.contains(markup), "{markup} in {told}");
         }
         assert_eq!(told.matches("](").count(), 4, "the commits' links and that of the comparison: {told}");
+    }
+
+    #[test]
+    fn what_looks_like_a_list_a_formula_a_commit_or_a_pull_request_is_words() {
+        let hash = "c0ffee0".repeat(5);
+        let subjects = ["- sell tea", "1. sell tea", &*format!("take {hash} back"), "pay $5 or $6", "sell tea (#0)"];
+        let told = notes(&subjects.map(commit), Some("https://github.com/shop/app"));
+        let words = told.replace("&#8203;", "\u{200b}").replace("&#36;", "¤");
+        for markup in ["- - ", "- 1. ", "take c0ffee0", "$", "/pull/0"] {
+            assert!(!words.contains(markup), "{markup} in {told}");
+        }
+        assert!(words.replace('\u{200b}', "").contains(&format!("- take {hash} back (")), "{told}");
+        assert!(words.split(|c: char| !c.is_ascii_alphanumeric()).all(|word| word != hash), "{told}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use cutover_core::artifact::Digest;
 use cutover_core::record::ReleaseState;
 use cutover_reporters::one_line;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What somebody wants with it.
@@ -109,6 +109,30 @@ pub(super) fn verified(
     only_one(&found.into_values().collect::<Vec<_>>()).map_err(|(what, why)| unverified(&what, &why))
 }
 
+/// As much of what the hosts say as [`verified`] needs, for a record that anybody may read: no paths, no people, no reasons.
+pub(super) fn summary(environment: &str, seen: &[Value]) -> Value {
+    let all: Vec<Value> = seen.iter().map(|there| summary_there(environment, there)).collect();
+    json!({ "v": 1, "environments": all })
+}
+
+fn summary_there(environment: &str, there: &Value) -> Value {
+    let failed = |host: Option<String>, why: &str| json!({ "name": environment, "host": host, "error": why });
+    let Ok(there) = SeenThere::deserialize(there) else { return failed(None, "what it says cannot be read") };
+    if there.error.is_some() {
+        return failed(there.host, "it could not be asked");
+    }
+    let target = |target: &TargetThere| match (target.verified(), &target.release) {
+        (Ok(Live { artifact, commit }), Some(ReleaseThere { id, state, .. })) => {
+            let release = json!({ "id": id, "state": state, "artifact": artifact, "commit": commit });
+            json!({ "name": target.name, "release": release, "unfinished": [] })
+        }
+        (Ok(_) | Err(_), _) => {
+            json!({ "name": target.name, "unfinished": [], "faults": ["it was not whole when it was looked at"] })
+        }
+    };
+    json!({ "name": environment, "host": there.host, "targets": there.targets.iter().map(target).collect::<Vec<_>>() })
+}
+
 fn only_one(found: &[(Live, Vec<String>)]) -> Result<Live, (String, String)> {
     match found {
         [] => Err(("it".to_owned(), "it has no targets".to_owned())),
@@ -162,7 +186,6 @@ impl TargetThere {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     /// A target that is sound, with this artifact live.
     fn target(name: &str, artifact: u8) -> Value {
@@ -242,5 +265,32 @@ mod tests {
         api.as_object_mut().unwrap().remove("unfinished");
         let error = two(&[target("api", 7), target("worker", 7)], &[api]).unwrap_err();
         assert_eq!(error, "cannot read what the hosts of staging say");
+    }
+
+    #[test]
+    fn a_record_for_others_says_as_much_as_is_needed_and_nothing_else() {
+        let mut sound = target("api", 7);
+        sound["deploy_to"] = json!("/opt/secret-place");
+        sound["lock"] = json!({ "by": "ada", "reason": "payday" });
+        sound["service"]["description"] = json!("of ada");
+        let mut broken = target("worker", 7);
+        broken["service_error"] = json!("no answer from /opt/secret-place");
+        let told = |targets: &[&Value]| summary("staging", &[json!({ "host": "a", "targets": targets })]);
+
+        let record = told(&[&sound, &broken]);
+
+        for hidden in ["/opt", "ada", "payday", "service"] {
+            assert!(!record.to_string().contains(hidden), "{hidden} in {record}");
+        }
+        let places = |name: &str| Places::from([("a".to_owned(), BTreeSet::from([name.to_owned()]))]);
+        let judged = |record: &Value, name: &str| {
+            let seen = record["environments"].as_array().unwrap();
+            verified("staging", &places(name), seen, Purpose { done: "released", state: "nothing" })
+        };
+        assert_eq!(judged(&told(&[&sound]), "api").unwrap().artifact.to_string(), "07".repeat(32));
+        assert!(judged(&record, "worker").unwrap_err().message().contains("worker on a: it was not whole"));
+        let unheard = summary("staging", &[json!({ "host": "a", "error": "of /opt/secret-place" })]);
+        let error = judged(&unheard, "api").unwrap_err();
+        assert_eq!(error.message(), "cannot see what is live in staging on a: it could not be asked");
     }
 }

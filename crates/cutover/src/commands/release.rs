@@ -1,6 +1,6 @@
 //! `cutover release`.
 
-use super::live::{Live, Purpose, places, verified};
+use super::live::{Live, Purpose, places, summary, verified};
 use super::packing::take_in;
 use super::{status, words};
 use crate::context::Context;
@@ -8,9 +8,9 @@ use crate::depot;
 use crate::error::{CommandError, ErrorKind};
 use crate::exit::Exit;
 use crate::github::Account;
-use crate::release::{self, Decision, Export, Made, Planned, Repository, Step, Told, Wanted};
+use crate::release::{self, Decision, Export, Made, Planned, REMOTE, Repository, Step, Told, Wanted};
 use clap::Args;
-use cutover_artifacts::ArtifactError;
+use cutover_artifacts::{Artifact, ArtifactError};
 use cutover_core::config::ReleaseConfig;
 use cutover_disk::read_bounded;
 use cutover_reporters::{ReleaseNotes, one_line};
@@ -33,7 +33,8 @@ const VERSION: u32 = 1;
 /// version are no error.
 ///
 /// It can be run again at any time: what is there is kept, what is missing is made. A tag is never
-/// moved; one that is on another commit is an error.
+/// moved; one that is on another commit is an error. The artifact must be on this machine or in the
+/// shared store, and of the commit that the hosts name; with uncommitted changes it is not released.
 ///
 /// Examples:
 ///   cutover release production --dry-run   # the version and the notes; nothing is made
@@ -52,24 +53,37 @@ pub(crate) struct ReleaseArgs {
     #[arg(long)]
     dry_run: bool,
 
-    /// Take in the artifact from this file first, which `cutover build --output` wrote
+    /// Take in the artifact from this file first, which `cutover build --output` wrote; where another is live by now, nothing is
+    /// released
     #[arg(long, value_name = "FILE")]
     artifact: Option<PathBuf>,
 
-    /// Take what is live from what `cutover status ENV --json` printed, instead of asking the hosts
+    /// Take what is live from what `--see` wrote or `cutover status ENV --json` printed, instead of asking the hosts
     #[arg(long, value_name = "FILE")]
     seen: Option<PathBuf>,
+
+    /// Only write down what is live, for --seen: as much as that needs and nothing else. A host that cannot be asked is no error
+    /// then, but one of --seen
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["dry_run", "artifact", "seen"])]
+    see: Option<PathBuf>,
 }
 
 impl ReleaseArgs {
     pub(super) fn run(&self, context: &Context) -> Result<Exit, CommandError> {
         let config = self.config(context)?;
-        if let Some(file) = &self.artifact {
-            take_in(context, file)?;
+        if let Some(file) = &self.see {
+            return see(context, &self.environment, file);
         }
+        let taken = self.artifact.as_ref().map(|file| take_in(context, file)).transpose();
+        let taken = taken.map_err(|error| error.state(PURPOSE.state))?;
         let live = self.live(context)?;
+        if let Some(taken) = taken.filter(|taken| taken.id != live.artifact) {
+            let (other, ours) = (live.artifact.short(), taken.id.short());
+            return nothing(context, &config, &format!("another artifact is live now: {other}, not {ours}"));
+        }
         let project = context.project()?;
         let repository = Repository::at(&project.dir);
+        let artifact = source(context, &repository, &config, &live).map_err(|error| error.state(PURPOSE.state))?;
         let wanted = Wanted { config: &config, commit: &live.commit, artifact: live.artifact };
         let planned = match release::plan(&repository, &wanted)? {
             Decision::Release(planned) => planned,
@@ -86,7 +100,10 @@ impl ReleaseArgs {
             "{title}\n\nLive in {}: artifact {}, commit {}.\n",
             config.environment, planned.artifact, planned.commit
         );
-        let export = |file: &Path| export(context, &planned, file);
+        let export = |file: &Path| match &artifact {
+            Some(artifact) => super::build::save(&mut context.artifacts()?.export_file(artifact)?.file, file),
+            None => Err(nowhere(context, &live)?),
+        };
         let attach = config.attach.then_some(&export as &Export<'_>);
         let told = Told { project: name, title: &title, message: &message, notes: &notes, export: attach };
         let made = release::publish(&repository, account.as_ref(), &planned, &told)?;
@@ -115,6 +132,20 @@ impl ReleaseArgs {
         };
         verified(&self.environment, &places(context, &self.environment)?, &seen, PURPOSE)
     }
+}
+
+/// Writes down what is live, as little as is needed. What cannot be seen is told here, and refused where the record is read: a good
+/// deployment does not become a bad one by it.
+fn see(context: &Context, environment: &str, file: &Path) -> Result<Exit, CommandError> {
+    let seen = status::seen(context, environment)?;
+    if let Err(error) = verified(environment, &places(context, environment)?, &seen, PURPOSE) {
+        context.output.warn(error.message());
+    }
+    std::fs::write(file, format!("{}\n", summary(environment, &seen))).map_err(|error| {
+        let what = format!("cannot write {}", file.display());
+        CommandError::new(ErrorKind::Failed, what).because(&error).state(PURPOSE.state)
+    })?;
+    Ok(Exit::Done)
 }
 
 /// What `status --json` told of an environment.
@@ -147,31 +178,74 @@ fn notes(planned: &Planned, config: &ReleaseConfig, account: Option<&Account>) -
     notes.markdown()
 }
 
-/// Writes the artifact that is live into a file.
-fn export(context: &Context, planned: &Planned, file: &Path) -> Result<(), CommandError> {
-    let artifacts = context.artifacts()?;
-    let id = planned.artifact.to_string();
-    let artifact = match artifacts.get(&id) {
-        Err(ArtifactError::NotFound(_)) => match depot::lacking(context, &id)? {
-            Some(taken) => taken,
-            None => return Err(nowhere(context, planned)?),
-        },
-        found => found?,
+/// The artifact that is live, which must be of the commit that the hosts name: the tag is made there, and never moved.
+///
+/// None where it is not to be had and need not be attached; then the commit must be one that could have been deployed.
+fn source(
+    context: &Context,
+    repository: &Repository,
+    config: &ReleaseConfig,
+    live: &Live,
+) -> Result<Option<Artifact>, CommandError> {
+    let id = live.artifact.to_string();
+    let found = match context.artifacts()?.get(&id) {
+        Err(ArtifactError::NotFound(_)) => depot::lacking(context, &id)?,
+        found => Some(found?),
     };
+    let Some(artifact) = found else {
+        if config.attach {
+            return Err(nowhere(context, live)?);
+        }
+        deployable(context, repository, config, live)?;
+        return Ok(None);
+    };
+    let (short, commit) = (live.artifact.short(), &artifact.record.commit);
+    let wrong = |what: String, hint: &str| Err(CommandError::new(ErrorKind::Failed, what).hint(hint));
     if artifact.record.dirty {
-        let what = format!("artifact {} holds changes that are in no commit", planned.artifact.short());
-        return Err(CommandError::new(ErrorKind::Failed, what).hint("deploy a commit, then release it"));
+        let what = format!("artifact {short} holds changes that are in no commit");
+        return wrong(what, "deploy a commit, then release it");
     }
-    super::build::save(&mut artifacts.export_file(&artifact)?.file, file)
+    if *commit != live.commit {
+        let what = format!("artifact {short} is of {}, and the hosts say {}", told(commit), told(&live.commit));
+        return wrong(what, "somebody wrote into `release.json` there: deploy again, then release");
+    }
+    Ok(Some(artifact))
 }
 
-fn nowhere(context: &Context, planned: &Planned) -> Result<CommandError, CommandError> {
-    let what =
-        format!("artifact {}, which is live, is not {}", planned.artifact.short(), depot::here_or_there(context)?);
+/// Refuses a commit that is not in the history of the environment's branch: nothing but the hosts' word speaks for it.
+fn deployable(
+    context: &Context,
+    repository: &Repository,
+    config: &ReleaseConfig,
+    live: &Live,
+) -> Result<(), CommandError> {
+    let (_, environment) = context.environment(config.environment.as_str())?;
+    let branch = environment.branch.as_deref();
+    let tips = branch.map_or_else(
+        || vec!["HEAD".to_owned()],
+        |branch| vec![format!("refs/remotes/{REMOTE}/{branch}"), format!("refs/heads/{branch}")],
+    );
+    for tip in &tips {
+        if repository.has_in_history(tip, &live.commit)? {
+            return Ok(());
+        }
+    }
+    let artifact = format!("artifact {} is not {}", live.artifact.short(), depot::here_or_there(context)?);
+    let commit = told(&live.commit);
+    let what = format!("{artifact}, and {commit} is not in the history of {}", branch.unwrap_or("what is checked out"));
+    Err(CommandError::new(ErrorKind::Failed, what).hint("`git fetch`, or bring the artifact here: `--artifact FILE`"))
+}
+
+fn told(commit: &str) -> String {
+    if commit.is_empty() { "no commit".to_owned() } else { format!("commit {}", one_line(commit)) }
+}
+
+fn nowhere(context: &Context, live: &Live) -> Result<CommandError, CommandError> {
+    let what = format!("artifact {}, which is live, is not {}", live.artifact.short(), depot::here_or_there(context)?);
     let hint = format!(
         "`cutover build --commit {}` packs it again, with the same id where the build is reproducible; without it: \
          `attach = false` under [release]",
-        &planned.commit[..7]
+        words::commit(&live.commit, false)
     );
     Ok(CommandError::new(ErrorKind::Failed, what).hint(hint))
 }
@@ -221,7 +295,9 @@ fn text(context: &Context, planned: &Planned, notes: &str, made: Option<&Made>) 
         Step::LeftOut => format!("{} {what}\n", paint.dim("left out")),
     };
     let mut text = step(&format!("tag {} at commit {commit}{after}", planned.tag), made.tag);
-    text +=
-        &step(&made.url.as_ref().map_or_else(|| "release".to_owned(), |url| format!("release {url}")), made.release);
+    text += &step(
+        &made.url.as_ref().map_or_else(|| "release".to_owned(), |url| format!("release {}", one_line(url))),
+        made.release,
+    );
     text + &step(&format!("artifact {}", planned.artifact.short()), made.artifact)
 }

@@ -29,7 +29,13 @@ impl DeploymentVoice {
             head: pull.head.clone(),
             merge: job.commit.clone(),
         });
-        let stage = Stage { log_url: job.run_url, environment_url: environment_url.map(str::to_owned), pull };
+        let stage = Stage {
+            log_url: job.run_url,
+            environment_url: environment_url.map(str::to_owned),
+            // Anybody reads the comments of a public repository.
+            shows_log: job.is_private,
+            pull,
+        };
         let (send, warnings) = mpsc::channel();
         let tee = Tee::new(vec![Box::new(DeploymentTeller::new(client, stage, send))]);
         Some(Self { tee, warnings })

@@ -12,6 +12,9 @@ use cutover_workflows::{File, needed_repository_secrets, needed_secrets, require
 use serde::Serialize;
 use std::collections::BTreeSet;
 
+/// What a pull request's workflow runs with, as a pattern of GitHub's for what may deploy.
+const PULLS: &str = "refs/pull/*/merge";
+
 /// What was found in one place.
 #[derive(Debug, Serialize)]
 pub(crate) struct Place {
@@ -49,7 +52,11 @@ fn look(client: &Client, config: &Config, files: &[File]) -> Result<Vec<Place>, 
     for (name, environment) in config.environments.iter().filter(|(_, environment)| !environment.targets.is_empty()) {
         let mut findings = Vec::new();
         let asks = config.workflows.approval.contains(name);
-        environment_itself(client, name, environment, asks, default_branch.as_deref(), &mut findings)?;
+        let has_pulls = config.workflows.pull_requests.as_ref() == Some(name);
+        let branch = environment.branch.as_deref();
+        let wanted = branch.into_iter().chain(default_branch.as_deref()).chain(has_pulls.then_some(PULLS)).collect();
+        let deploying = Deploying { name, wanted, has_pulls };
+        environment_itself(client, environment, asks, &deploying, &mut findings)?;
         secrets(client, name, environment, &shared, &mut findings)?;
         places.push(Place { environment: Some(name.clone()), findings });
     }
@@ -206,13 +213,12 @@ fn rules(client: &Client, config: &Config, findings: &mut Vec<Finding>) -> Resul
 
 fn environment_itself(
     client: &Client,
-    name: &EnvironmentName,
     environment: &EnvironmentConfig,
     asks: bool,
-    default_branch: Option<&str>,
+    deploying: &Deploying<'_>,
     findings: &mut Vec<Finding>,
 ) -> Result<(), Fault> {
-    let area = "settings";
+    let (area, name) = ("settings", deploying.name);
     let facts = match settings::environment(client, name.as_str())? {
         Looked::Seen(facts) => facts,
         Looked::Absent => {
@@ -236,32 +242,41 @@ fn environment_itself(
         (true, count) => Finding::fine(area, format!("{count} people or teams are asked")),
         (false, _) => Finding::fine(area, "is there"),
     });
-    findings.push(branches(client, name, environment, &facts, default_branch)?);
+    findings.push(branches(client, &facts, deploying)?);
     Ok(())
 }
 
-fn branches(
-    client: &Client,
-    name: &EnvironmentName,
-    environment: &EnvironmentConfig,
-    facts: &EnvironmentFacts,
-    default_branch: Option<&str>,
-) -> Result<Finding, Fault> {
+/// What may deploy to an environment, and what should.
+struct Deploying<'a> {
+    name: &'a EnvironmentName,
+    wanted: BTreeSet<&'a str>,
+    /// Whether pull requests are deployed there.
+    has_pulls: bool,
+}
+
+fn branches(client: &Client, facts: &EnvironmentFacts, deploying: &Deploying<'_>) -> Result<Finding, Fault> {
     let area = "branches";
-    let wanted: BTreeSet<&str> = environment.branch.as_deref().into_iter().chain(default_branch).collect();
-    let fix = format!(
-        "Settings, Environments, {name}, Deployment branches: {}",
-        wanted.iter().copied().collect::<Vec<_>>().join(", ")
-    );
-    Ok(match facts.branches {
-        Branches::Any => {
+    let Deploying { name, wanted, has_pulls } = deploying;
+    let all = wanted.iter().copied().collect::<Vec<_>>().join(", ");
+    let fix = format!("Settings, Environments, {name}, Deployment branches: {all}");
+    Ok(match (facts.branches, has_pulls) {
+        (Branches::Any, true) => Finding::fine(area, "pull requests may deploy here, and so may any branch"),
+        (Branches::Any, false) => {
             let what = "whoever can push any branch can have a workflow there that has the environment's secrets";
             Finding::warning(area, what, fix)
         }
-        Branches::Protected => Finding::fine(area, "protected branches deploy here"),
-        Branches::Named => match settings::branch_patterns(client, name.as_str())? {
+        (Branches::Protected, true) => {
+            Finding::failed(area, "only protected branches may deploy here, and pull requests are none", fix)
+        }
+        // docs.github.com, "Managing environments for deployment", Deployment branches and tags.
+        (Branches::Protected, false) => {
+            let what = "branches with the older kind of protection may deploy here; rulesets do not count, and where no branch \
+                        has any, all may";
+            Finding::warning(area, what, fix)
+        }
+        (Branches::Named, _) => match settings::branch_patterns(client, name.as_str())? {
             Looked::Seen(patterns) => {
-                let is_let = |branch: &&str| patterns.iter().any(|pattern| pattern == *branch || pattern.contains('*'));
+                let is_let = |branch: &&str| patterns.iter().any(|pattern| lets(pattern, branch));
                 let missing: Vec<&str> = wanted.iter().filter(|branch| !is_let(branch)).copied().collect();
                 if missing.is_empty() {
                     Finding::fine(area, "those that deploy may")
@@ -273,6 +288,13 @@ fn branches(
             Looked::Refused(why) => unseen(area, why),
         },
     })
+}
+
+/// Whether a pattern of GitHub's may let a branch in, or [`PULLS`].
+fn lets(pattern: &str, branch: &str) -> bool {
+    let is_beginning = pattern.split_once('*').is_some_and(|(beginning, _)| branch.starts_with(beginning));
+    // What a pull request runs with is no branch: a pattern must name it.
+    pattern == branch || is_beginning && (branch != PULLS || pattern.starts_with("refs/pull/"))
 }
 
 fn shared(looked: Looked<BTreeSet<String>>, findings: &mut Vec<Finding>) -> Option<BTreeSet<String>> {

@@ -62,6 +62,13 @@ pub(super) fn read(name: &str, file: &Path) -> Result<Event, String> {
     found.ok_or_else(|| cannot(format!("it is no {name}")))
 }
 
+/// Whether an event says that its repository is private. What cannot be read says nothing.
+pub(super) fn is_private(file: &Path) -> bool {
+    let bytes = read_bounded(file, EVENT_BYTES_MAX).ok();
+    let event: Option<Value> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    event.is_some_and(|event| event.pointer("/repository/private") == Some(&Value::Bool(true)))
+}
+
 fn pull(event: &Value) -> Option<Pull> {
     let pull = event.get("pull_request")?;
     let (number, head) = (pull.get("number")?.as_u64()?, pull.pointer("/head/sha")?.as_str()?.parse().ok()?);
@@ -98,6 +105,22 @@ fn run(event: &Value) -> Option<WorkflowRun> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_repository_is_private_only_where_the_event_says_so() {
+        let dir = tempfile::tempdir().unwrap();
+        let told = |text: &str| {
+            let file = dir.path().join("event.json");
+            std::fs::write(&file, text).unwrap();
+            is_private(&file)
+        };
+        assert!(told(r#"{"repository": {"private": true}}"#));
+        for text in [r#"{"repository": {"private": false}}"#, r#"{"repository": {}}"#, "{}", "", r#"{"private": true}"#]
+        {
+            assert!(!told(text), "{text}");
+        }
+        assert!(!is_private(&dir.path().join("missing")));
+    }
     use serde_json::json;
 
     fn read_as(name: &str, event: &str) -> Result<Event, String> {

@@ -1,6 +1,6 @@
 //! The job of GitHub Actions that this process runs in.
 
-use super::event::{Event, Pull, read};
+use super::event::{Event, Pull, is_private, read};
 use crate::output::Output;
 use cutover_artifacts::head_commit;
 use cutover_core::secret::{GITHUB_TOKEN_VARIABLE, Secret};
@@ -21,6 +21,8 @@ pub(super) struct Job {
     /// The commit that it runs for.
     pub(super) commit: CommitId,
     pub(super) event: Event,
+    /// Whether the event says that not everybody may read the repository.
+    pub(super) is_private: bool,
     server: String,
     /// The page of its run, with its logs.
     pub(super) run_url: String,
@@ -56,11 +58,13 @@ impl Job {
         if run_id.len() > 20 || !run_id.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err("GITHUB_RUN_ID is no number".to_owned());
         }
-        let event = read(&needed("GITHUB_EVENT_NAME")?, Path::new(&needed("GITHUB_EVENT_PATH")?))?;
+        let file = needed("GITHUB_EVENT_PATH")?;
+        let event = read(&needed("GITHUB_EVENT_NAME")?, Path::new(&file))?;
+        let is_private = is_private(Path::new(&file));
         let server = variable("GITHUB_SERVER_URL").filter(|url| is_plain(url)).unwrap_or_else(|| SERVER.to_owned());
         let run_url = format!("{server}/{repository}/actions/runs/{run_id}");
         let api = variable("GITHUB_API_URL").unwrap_or_else(|| API.to_owned());
-        Ok(Self { api, token, repository, commit, event, server, run_url, run_id })
+        Ok(Self { api, token, repository, commit, event, is_private, server, run_url, run_id })
     }
 
     /// The pull request that it is about.

@@ -71,7 +71,8 @@ pub(crate) fn protect(
         let what = format!("GitHub would take the name of the branch {branch:?} for a pattern");
         return Err(CommandError::new(ErrorKind::Usage, what).state(STATE));
     }
-    let name = format!("cutover: {}", config.name);
+    // Each branch has a ruleset of its own: one environment's does not take the protection from another's.
+    let name = format!("cutover: {}, {branch}", config.name);
     let checks: Vec<&str> = required_check(config).into_iter().collect();
     let wish = Wish {
         name: &name,

@@ -15,6 +15,10 @@ use std::time::{Duration, Instant};
 const TIME_MAX: Duration = Duration::from_secs(120);
 /// How many commits are read.
 const COMMIT_COUNT_MAX: usize = 10_000;
+/// How many commits are asked for at once: what they say must be kept in memory.
+const COMMIT_COUNT_AT_ONCE: usize = 500;
+/// How many merges that were taken back are looked into.
+const UNDONE_COUNT_MAX: usize = 100;
 /// How many tags are read.
 const TAG_COUNT_MAX: usize = 20_000;
 /// The most that git may say, in bytes.
@@ -76,6 +80,12 @@ impl Repository {
         Ok((answer.code == Some(0) && is_commit_hash(&hash)).then_some(hash))
     }
 
+    /// Whether a commit is this one, a branch's for instance, or came before it; not where one of them is not here.
+    pub(crate) fn has_in_history(&self, tip: &str, commit: &str) -> Result<bool, CommandError> {
+        let (Some(tip), Some(commit)) = (self.commit(tip)?, self.commit(commit)?) else { return Ok(false) };
+        Ok(self.run(&["merge-base", "--is-ancestor", &commit, &tip], FILE_BYTES_MAX)?.code == Some(0))
+    }
+
     /// Whether commits are missing here.
     pub(crate) fn is_shallow(&self) -> Result<bool, CommandError> {
         Ok(self.text(&["rev-parse", "--is-shallow-repository"])?.trim() == "true")
@@ -104,10 +114,18 @@ impl Repository {
         let range = previous.map_or_else(|| commit.to_owned(), |previous| format!("{previous}..{commit}"));
         let is_part = !self.text(&["rev-parse", "--show-prefix"])?.trim().is_empty();
         let part: &[&str] = if is_part { &["--", "."] } else { &["--"] };
-        let limit = format!("--max-count={COMMIT_COUNT_MAX}");
-        let log = ["log", "-z", "--encoding=UTF-8", "--no-show-signature", "--format=%H%n%P%n%B", &limit, &range];
-        let text = self.text(&[&log, part].concat())?;
-        let all: Vec<Commit> = text.split('\0').filter_map(commit_of).collect();
+        let mut all = Vec::new();
+        while all.len() < COMMIT_COUNT_MAX {
+            let next = self.page(&range, part, all.len())?;
+            let is_last = next.len() < COMMIT_COUNT_AT_ONCE;
+            all.extend(next);
+            if is_last {
+                break;
+            }
+        }
+        for commit in all.iter_mut().filter(|commit| commit.reverted().is_some()).take(UNDONE_COUNT_MAX) {
+            commit.undone = self.undone(commit)?;
+        }
         let unread_count = if all.len() < COMMIT_COUNT_MAX {
             0
         } else {
@@ -115,6 +133,24 @@ impl Repository {
             count.trim().parse::<usize>().unwrap_or_default().saturating_sub(all.len())
         };
         Ok(Commits { all, unread_count })
+    }
+
+    fn page(&self, range: &str, part: &[&str], skipped: usize) -> Result<Vec<Commit>, CommandError> {
+        let (limit, skip) = (format!("--max-count={COMMIT_COUNT_AT_ONCE}"), format!("--skip={skipped}"));
+        let log = ["log", "-z", "--encoding=UTF-8", "--no-show-signature", "--format=%H%n%P%n%B"];
+        let text = self.text(&[&log, &[&*limit, &*skip, range][..], part].concat())?;
+        Ok(text.split('\0').filter_map(commit_of).collect())
+    }
+
+    /// What a merge had brought that this commit takes back; nothing where it is no merge, or is not here.
+    fn undone(&self, commit: &Commit) -> Result<Vec<String>, CommandError> {
+        let Some(merge) = commit.reverted() else { return Ok(Vec::new()) };
+        if self.commit(&format!("{merge}^2"))?.is_none() {
+            return Ok(Vec::new());
+        }
+        let limit = format!("--max-count={COMMIT_COUNT_MAX}");
+        let text = self.text(&["rev-list", &limit, &format!("{merge}^1..{merge}"), "--"])?;
+        Ok(text.lines().map(str::to_owned).collect())
     }
 
     /// A text of a commit, by its path from the project's directory; None where there is none.
@@ -150,10 +186,11 @@ impl Repository {
         self.text(&["tag", "--annotate", "--cleanup=verbatim", &message, name, commit]).map(drop)
     }
 
-    /// Lets others have a tag. One that is there already is not moved.
+    /// Lets others have a tag, and nothing else, whatever the settings of git say. One that is there already is not moved.
     pub(crate) fn push_tag(&self, remote: &str, name: &str) -> Result<(), CommandError> {
         let reference = format!("refs/tags/{name}:refs/tags/{name}");
-        self.text(&["push", "--quiet", "--no-verify", remote, &reference]).map(drop)
+        let alone = ["--no-follow-tags", "--recurse-submodules=no"];
+        self.text(&[&["push", "--quiet", "--no-verify"], &alone[..], &[remote, &reference]].concat()).map(drop)
     }
 
     /// Where a remote is; None where there is none of this name.
@@ -166,11 +203,12 @@ impl Repository {
     /// What git says, which must go well.
     fn text(&self, args: &[&str]) -> Result<String, CommandError> {
         let answer = self.run(args, OUTPUT_BYTES_MAX + 1)?;
-        if answer.code != Some(0) {
-            return Err(failed(args[0], &answer.complaint));
-        }
+        // It ends badly when nobody listens any more, so that comes first.
         if answer.stdout.len() as u64 > OUTPUT_BYTES_MAX {
             return Err(failed(args[0], &format!("it says more than {} MiB", OUTPUT_BYTES_MAX >> 20)));
+        }
+        if answer.code != Some(0) {
+            return Err(failed(args[0], &answer.complaint));
         }
         Ok(String::from_utf8_lossy(&answer.stdout).into_owned())
     }
@@ -223,7 +261,12 @@ fn commit_of(text: &str) -> Option<Commit> {
     let (parents, message) = rest.split_once('\n').unwrap_or((rest, ""));
     let message = &message[..message.floor_char_boundary(MESSAGE_BYTES_MAX)];
     let parent_count = parents.split_whitespace().count();
-    is_commit_hash(id).then(|| Commit { id: id.to_owned(), parent_count, message: message.to_owned() })
+    is_commit_hash(id).then(|| Commit {
+        id: id.to_owned(),
+        parent_count,
+        message: message.to_owned(),
+        undone: Vec::new(),
+    })
 }
 
 fn failed(what: &str, why: &str) -> CommandError {

@@ -45,11 +45,28 @@ pub(crate) enum Decision {
 pub(crate) fn plan(repository: &Repository, wanted: &Wanted<'_>) -> Result<Decision, CommandError> {
     let commit = known(repository, wanted)?;
     let tags = repository.versions(&commit, &wanted.config.tag_prefix)?;
-    let here = tags.iter().find(|tag| tag.commit == commit);
-    match &wanted.config.version_file {
+    // The highest one comes first, and one that comes before a release itself is not asked where there is another.
+    let here = tags.iter().filter(|tag| tag.commit == commit).min_by_key(|tag| tag.version.is_prerelease());
+    let decision = match &wanted.config.version_file {
         Some(file) => by_file(repository, wanted, &commit, &tags, file),
         None => by_commits(repository, wanted, &commit, &tags, here),
+    }?;
+    match decision {
+        Decision::Release(planned) => overtaken(repository, planned),
+        Decision::Nothing(why) => Ok(Decision::Nothing(why)),
     }
+}
+
+/// Nothing is to be released after a rollback, where the version that would be made is one of what came later.
+fn overtaken(repository: &Repository, planned: Box<Planned>) -> Result<Decision, CommandError> {
+    let Some(later) = repository.tag(&planned.tag)?.filter(|at| *at != planned.commit) else {
+        return Ok(Decision::Release(planned));
+    };
+    if !repository.has_in_history(&later, &planned.commit)? {
+        return Ok(Decision::Release(planned));
+    }
+    let (tag, later, live) = (&planned.tag, &later[..7], &planned.commit[..7]);
+    Ok(Decision::Nothing(format!("{tag} is at {later}, which came after {live}, and {live} is live")))
 }
 
 /// The commit, which must be here with all that came before it.
@@ -88,6 +105,14 @@ fn by_file(
         let why = format!("{} is at {at}, and {} still says {version}", tag.name, path.display());
         return Ok(Decision::Nothing(why));
     }
+    let is_higher =
+        |tag: &&VersionTag| tag.version > version && (version.is_prerelease() || !tag.version.is_prerelease());
+    if let Some(higher) = tags.iter().find(is_higher) {
+        let what =
+            format!("{} of commit {} says {version}, and {} came before it", path.display(), &commit[..7], higher.name);
+        let hint = format!("let the file say a version after {}", higher.version);
+        return Err(CommandError::new(ErrorKind::Failed, what).state(STATE).hint(hint));
+    }
     let previous = tags.iter().find(|tag| is_before(tag, commit, &version));
     planned(repository, wanted, commit, version, previous).map(|planned| Decision::Release(Box::new(planned)))
 }
@@ -116,7 +141,8 @@ fn by_commits(
         let hint = "a tag on a later commit, or `release.version_file`, says what they lead to";
         return Err(CommandError::new(ErrorKind::Failed, what).state(STATE).hint(hint));
     }
-    let Some(version) = planned.changes.next(previous.map(|tag| &tag.version)) else {
+    let known: Vec<&Version> = tags.iter().map(|tag| &tag.version).collect();
+    let Some(version) = planned.changes.next(previous.map(|tag| &tag.version), &known) else {
         let since = previous.map(|tag| format!(" since {}", tag.name)).unwrap_or_default();
         let why = format!(
             "no commit{since} is a feat, fix, perf or revert, or says that something breaks ({} read)",

@@ -110,21 +110,27 @@ fn at_github(client: &Client, planned: &Planned, told: &Told<'_>) -> Result<Made
         None => release::draft(client, &wish).map_err(half)?,
     };
     let (artifact, left_out) = attached(client, &found, planned, told, &half)?;
-    let shown = if found.is_draft { release::publish(client, &found).map_err(half)? } else { found };
+    let shown = if found.is_draft { release::publish(client, &wish, &found).map_err(half)? } else { found };
     let release = if was_there { Step::WasThere } else { Step::Made };
     Ok(Made { tag, release, artifact, url: Some(shown.url), left_out })
 }
 
 fn tagged(client: &Client, planned: &Planned, message: &str) -> Result<Step, CommandError> {
-    let state = "nothing was tagged or released";
+    let nothing = "nothing was tagged or released";
     let commit: CommitId = planned.commit.parse().map_err(|error| {
-        CommandError::new(ErrorKind::Failed, "GitHub cannot tag this commit").because(&error).state(state)
+        CommandError::new(ErrorKind::Failed, "GitHub cannot tag this commit").because(&error).state(nothing)
     })?;
     match tag::make(client, &planned.tag, &commit, message) {
         Ok(Tagged::Made) => Ok(Step::Made),
         Ok(Tagged::WasThere) => Ok(Step::WasThere),
         Ok(Tagged::Elsewhere(other)) => Err(elsewhere(planned, &format!("{other} at GitHub"))),
         Err(fault) => {
+            let unknown = || format!("whether the tag {} was made is not known, nothing was released", planned.tag);
+            let state = match &fault {
+                // It may have been the answer that was lost, or the last look at what was made.
+                Fault::Unheard { .. } | Fault::Limited { .. } => unknown(),
+                Fault::Rejected { .. } | Fault::Refused { .. } | Fault::Unknown { .. } => nothing.to_owned(),
+            };
             let error = of_fault(&fault, planned).state(state);
             Err(match &fault {
                 Fault::Rejected { status: 422, .. } => error.hint("GitHub can tag only what was pushed: `git push`"),
@@ -132,7 +138,8 @@ fn tagged(client: &Client, planned: &Planned, message: &str) -> Result<Step, Com
                     "a job's own token may not tag a commit whose files under .github/workflows are not those of the default \
                      branch: a token that may change workflows does",
                 ),
-                Fault::Unknown { .. } | Fault::Rejected { .. } | Fault::Limited { .. } | Fault::Unheard { .. } => error,
+                Fault::Limited { .. } | Fault::Unheard { .. } => error.hint("run it again: what is there is kept"),
+                Fault::Unknown { .. } | Fault::Rejected { .. } => error,
             })
         }
     }
@@ -175,6 +182,7 @@ fn elsewhere(planned: &Planned, place: &str) -> CommandError {
     CommandError::new(ErrorKind::Failed, format!("the tag {tag} is on commit {place}, and {commit} is live"))
         .state("nothing was tagged or released, and the tag stays where it is")
         .hint("`git fetch --tags` shows tags that this repository does not know yet: then the next version is another one")
+        .hint("where it is known here: a commit with a line `Release-As: VERSION` asks for a version that is free")
 }
 
 fn of_fault(fault: &Fault, planned: &Planned) -> CommandError {

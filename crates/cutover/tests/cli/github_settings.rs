@@ -272,7 +272,7 @@ fn a_branch_is_protected_once_and_what_people_changed_is_mended() {
 
     assert_eq!(shown.code, 0, "{}", shown.told());
     assert_snapshot!(shown.stdout, @r#"
-    "cutover: shop", for main: would change
+    "cutover: shop, main", for main: would change
       + target: branch
       + enforcement: active
       + include: refs/heads/main
@@ -296,7 +296,7 @@ fn a_branch_is_protected_once_and_what_people_changed_is_mended() {
     let changes = |shop: &Shop| shop.github.received().iter().filter(|one| one.method != "GET").count();
     assert_eq!(changes(&shop), 1);
     let again = shop.run(&["protect"]);
-    assert_eq!(again.stdout, "✓ main is protected by \"cutover: shop\"\n", "{}", again.told());
+    assert_eq!(again.stdout, "✓ main is protected by \"cutover: shop, main\"\n", "{}", again.told());
     assert_eq!(changes(&shop), 1, "what is there is not sent again");
 
     // With another config, and with somebody who was let through since.
@@ -304,7 +304,7 @@ fn a_branch_is_protected_once_and_what_people_changed_is_mended() {
     let mended = shop.run(&["protect"]);
     assert_eq!(mended.code, 0, "{}", mended.told());
     assert_snapshot!(mended.stdout, @r#"
-    "cutover: shop", for main: changed
+    "cutover: shop, main", for main: changed
       - pull_request: dismiss_stale_reviews_on_push = true
       - pull_request: required_approving_review_count = 1
       - required_status_checks: strict_required_status_checks_policy = false
@@ -314,7 +314,81 @@ fn a_branch_is_protected_once_and_what_people_changed_is_mended() {
     "#);
     let rulesets = shop.github.rulesets();
     assert_eq!((rulesets.len(), rulesets[0]["rules"].as_array().unwrap().len()), (2, 1), "theirs is as it was");
-    assert!(rulesets[1].get("bypass_actors").is_some());
+}
+
+#[test]
+fn what_people_added_to_our_ruleset_stays_in_it() {
+    let shop = Shop::new();
+    let actors = json!([{ "actor_id": 5, "actor_type": "RepositoryRole", "bypass_mode": "always" }]);
+    let ours = json!({ "name": "cutover: shop, main", "target": "branch", "enforcement": "active", "rules": [],
+        "conditions": { "ref_name": { "include": ["refs/heads/main", "refs/heads/old"], "exclude": [] } },
+        "bypass_actors": actors });
+    shop.github.add_ruleset(&ours);
+
+    let changed = shop.run(&["protect"]);
+
+    assert!(changed.code == 0 && changed.stdout.contains("changed"), "{}", changed.told());
+    let ruleset = shop.github.rulesets().remove(0);
+    assert_eq!(ruleset["bypass_actors"], actors);
+    assert_eq!(ruleset["conditions"]["ref_name"]["include"], json!(["refs/heads/main", "refs/heads/old"]));
+    assert_eq!(ruleset["rules"].as_array().unwrap().len(), 4);
+    assert!(shop.run(&["protect"]).stdout.starts_with("✓ main is protected"), "nothing is otherwise any more");
+}
+
+#[test]
+fn one_branch_s_protection_is_not_taken_by_another_s() {
+    let shop = Shop::new();
+    let tests =
+        CONFIG.replace("[environments.staging]\nbranch = \"main\"", "[environments.staging]\nbranch = \"next\"");
+    shop.sandbox.write("cutover.toml", &tests);
+
+    for environment in ["production", "staging"] {
+        let made = shop.run(&["protect", environment]);
+        assert_eq!(made.code, 0, "{}", made.told());
+    }
+
+    let includes: Vec<_> =
+        shop.github.rulesets().iter().map(|ruleset| ruleset["conditions"]["ref_name"]["include"].clone()).collect();
+    assert_eq!(includes, [json!(["refs/heads/main"]), json!(["refs/heads/next"])]);
+}
+
+#[test]
+fn the_environment_of_pull_requests_must_let_them_in() {
+    let shop = Shop::new();
+    let pulls = CONFIG.replace("approval =", "pull_requests = \"staging\"\napproval =");
+    shop.sandbox.write("cutover.toml", &pulls);
+    let told = |patterns: Option<&[&str]>| {
+        shop.github.add_environment("staging", 0, patterns);
+        let told = shop.run(&["doctor", "-v"]).stdout;
+        let (_, staging) = told.split_once("\nstaging\n").unwrap();
+        staging.lines().find(|line| line.contains(" branches ")).unwrap_or_default().to_owned()
+    };
+
+    let refused = told(Some(&["main", "*"]));
+    let (named, any) = (told(Some(&["main", "refs/pull/*/merge"])), told(None));
+
+    assert_snapshot!([refused, named, any].join("\n"), @r"
+    ✗ branches   may not deploy here: refs/pull/*/merge
+    ✓ branches   those that deploy may
+    ✓ branches   pull requests may deploy here, and so may any branch
+    ");
+}
+
+#[test]
+fn an_odd_answer_hides_nothing_else() {
+    let shop = Shop::sound();
+    shop.github.allow_actions(&json!({ "enabled": true, "allowed_actions": "selected" }), &json!({}));
+    shop.github.order("GET", "selected-actions", Mishap::Answer(409, Vec::new(), "Conflict"));
+
+    let told = shop.run(&["doctor"]);
+
+    assert_eq!(told.code, 0, "{}", told.told());
+    assert!(
+        told.stdout.contains("! actions    could not be looked at: ") && told.stdout.contains("Conflict"),
+        "{}",
+        told.told()
+    );
+    assert!(told.stdout.contains("\nproduction\n"), "{}", told.told());
 }
 
 #[test]

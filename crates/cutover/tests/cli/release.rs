@@ -3,6 +3,7 @@
 use crate::sandbox::{Ran, Sandbox};
 use cutover_testkit::github::{FakeGitHub, Mishap};
 use insta::assert_snapshot;
+use std::fs;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::process::Command;
 
@@ -64,6 +65,11 @@ impl Shop {
         ran
     }
 
+    fn has_made_nothing(&self) {
+        assert_eq!((self.git(&["tag"]), self.git(&["ls-remote", "--tags", "origin"])), (String::new(), String::new()));
+        assert_eq!((self.github.tags().len(), self.github.releases().len()), (0, 0));
+    }
+
     /// What was said, without what is another in each run.
     fn told(&self, ran: &Ran) -> String {
         let status = self.sandbox.run(&["status", "production", "--json"]).json();
@@ -108,7 +114,7 @@ fn what_is_live_gets_a_version_a_tag_and_a_release_with_its_artifact() {
     let asset = &releases[1]["assets"][0];
     assert_eq!(asset["name"], "shop-1.0.1.cutover");
     let file = shop.sandbox.path().join("fetched.cutover");
-    std::fs::write(&file, shop.github.file(asset["id"].as_u64().unwrap()).unwrap()).unwrap();
+    fs::write(&file, shop.github.file(asset["id"].as_u64().unwrap()).unwrap()).unwrap();
     let again = shop.sandbox.run(&["deploy", "production", "--artifact", file.to_str().unwrap()]);
     assert!(again.code == 0 && again.stdout.contains("Nothing changed"), "{}", again.told());
 }
@@ -165,6 +171,7 @@ fn a_tag_on_another_commit_is_never_moved() {
     error: the tag v1.0.0 is on commit bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb at GitHub, and COMMIT-2 is live
       state: nothing was tagged or released, and the tag stays where it is
       hint: `git fetch --tags` shows tags that this repository does not know yet: then the next version is another one
+      hint: where it is known here: a commit with a line `Release-As: VERSION` asks for a version that is free
     ");
     assert_eq!(shop.github.tags()[0].1, "b".repeat(40));
     assert_eq!(shop.github.releases().len(), 0);
@@ -274,20 +281,22 @@ fn a_file_says_the_version_and_one_that_still_says_the_last_one_releases_nothing
 #[test]
 fn what_is_live_may_come_from_another_job_s_record_and_from_no_other_environment() {
     let shop = Shop::live("");
-    let status = shop.sandbox.run(&["status", "production", "--json"]);
     let file = shop.sandbox.path().join("seen.json");
-    std::fs::write(&file, &status.stdout).unwrap();
+    let written = shop.sandbox.run(&["release", "production", "--see", file.to_str().unwrap()]);
+    assert_eq!((written.code, &*written.stderr), (0, ""), "{}", written.told());
+    let record = fs::read_to_string(&file).unwrap();
+    assert!(!record.contains(shop.sandbox.path().to_str().unwrap()), "{record}");
     // Meanwhile there is nobody to ask.
-    std::fs::rename(shop.sandbox.path().join("srv"), shop.sandbox.path().join("gone")).unwrap();
+    fs::rename(shop.sandbox.path().join("srv"), shop.sandbox.path().join("gone")).unwrap();
     let seen = ["--seen", file.to_str().unwrap()];
 
     let released = shop.release(&seen);
 
     assert_eq!(released.code, 0, "{}", released.told());
-    std::fs::write(&file, status.stdout.replace("\"production\"", "\"staging\"")).unwrap();
+    fs::write(&file, record.replace("\"production\"", "\"staging\"")).unwrap();
     let other = shop.release(&seen);
     assert!(other.code == 1 && other.stderr.contains("the host says nothing of it"), "{}", other.told());
-    std::fs::write(&file, "{\"v\":2}").unwrap();
+    fs::write(&file, "{\"v\":2}").unwrap();
     assert_eq!(shop.release(&seen).code, 2);
 }
 
@@ -330,4 +339,202 @@ fn of_a_project_in_a_part_of_the_repository_only_its_own_commits_count() {
 
     assert!(others.code == 0 && others.stdout.starts_with("Nothing to release"), "{}", others.told());
     assert!(own.code == 0 && own.stdout.starts_with("✓ made tag part/v1.0.1 "), "{}", own.told());
+}
+
+#[test]
+fn what_holds_changes_of_no_commit_is_never_released() {
+    let shop = Shop::live("");
+    shop.sandbox.write("app.py", "print('changed, and not committed')\n");
+    let deployed = shop.sandbox.run(&["deploy", "production", "--dirty"]);
+    assert_eq!(deployed.code, 0, "{}", deployed.told());
+
+    let (by_git, at_github) = (shop.sandbox.run(&["release", "production"]), shop.release(&[]));
+    let shown = shop.release(&["--dry-run"]);
+
+    for refused in [&by_git, &at_github, &shown] {
+        assert_eq!(refused.code, 1, "{}", refused.told());
+    }
+    assert_snapshot!(shop.told(&at_github), @r"
+    exit 1
+    --- stderr
+    error: artifact ARTIFACT holds changes that are in no commit
+      state: nothing was tagged or released
+      hint: deploy a commit, then release it
+    ");
+    shop.has_made_nothing();
+}
+
+#[test]
+fn what_is_not_to_be_had_is_released_only_without_it_and_from_the_branch_that_is_deployed() {
+    let shop = Shop::live("");
+    let artifacts = shop.sandbox.data_dir().join("artifacts");
+    fs::rename(&artifacts, shop.sandbox.path().join("gone")).unwrap();
+
+    for args in [&[][..], &["--dry-run"]] {
+        let refused = shop.release(args);
+        assert!(
+            refused.code == 1 && refused.stderr.contains("which is live, is not on this machine"),
+            "{}",
+            refused.told()
+        );
+        assert!(refused.stderr.contains("state: nothing was tagged or released"), "{}", refused.told());
+    }
+    shop.has_made_nothing();
+    let config = format!("{}\n[release]\nenvironment = \"production\"\nattach = false\n", shop.sandbox.config());
+    shop.sandbox.write("cutover.toml", &config);
+    let live = shop.head();
+    // A commit that is here, and not in the history of what is checked out.
+    shop.git(&["reset", "--quiet", "--soft", "HEAD~1"]);
+    let elsewhere = shop.release(&[]);
+    assert!(elsewhere.code == 1 && elsewhere.stderr.contains("is not in the history of"), "{}", elsewhere.told());
+    shop.has_made_nothing();
+
+    shop.git(&["reset", "--quiet", "--soft", &live]);
+    let released = shop.release(&[]);
+
+    assert_eq!(released.code, 0, "{}", released.told());
+    assert_eq!(shop.github.tags()[0].1, live);
+}
+
+#[test]
+fn a_host_that_names_another_commit_than_the_artifact_s_is_not_believed() {
+    let shop = Shop::live("");
+    let file = shop.sandbox.path().join("seen.json");
+    let seen = shop.sandbox.run(&["status", "production", "--json"]).stdout;
+    fs::write(&file, seen.replace(&shop.head(), &shop.git(&["rev-parse", "HEAD~1"]))).unwrap();
+
+    let refused = shop.release(&["--seen", file.to_str().unwrap()]);
+
+    assert_eq!(refused.code, 1, "{}", refused.told());
+    assert_snapshot!(shop.told(&refused), @r"
+    exit 1
+    --- stderr
+    error: artifact ARTIFACT is of commit COMMIT-2, and the hosts say commit COMMIT-1
+      state: nothing was tagged or released
+      hint: somebody wrote into `release.json` there: deploy again, then release
+    ");
+    shop.has_made_nothing();
+}
+
+#[test]
+fn where_another_artifact_is_live_by_now_the_one_that_was_packed_is_not_released() {
+    let shop = Shop::live("");
+    let file = shop.sandbox.path().join("packed.cutover");
+    let packed = shop.sandbox.run(&["build", "--output", file.to_str().unwrap()]);
+    assert_eq!(packed.code, 0, "{}", packed.told());
+    shop.deploy("feat: sell coffee");
+
+    let told = shop.release(&["--artifact", file.to_str().unwrap()]);
+
+    assert!(told.code == 0 && told.stdout.contains("another artifact is live now"), "{}", told.told());
+    shop.has_made_nothing();
+}
+
+#[test]
+fn a_merge_that_was_taken_back_is_not_announced() {
+    let shop = Shop::live("");
+    shop.git(&["tag", "v1.0.0"]);
+    let main = shop.git(&["branch", "--show-current"]);
+    shop.git(&["checkout", "--quiet", "-b", "coffee"]);
+    shop.sandbox.write("coffee.txt", "beans");
+    shop.sandbox.commit("feat: sell coffee");
+    shop.git(&["checkout", "--quiet", &main]);
+    shop.git(&["merge", "--quiet", "--no-ff", "coffee", "--message", "Merge pull request #7 from shop/coffee"]);
+    shop.git(&["revert", "--no-edit", "-m", "1", "HEAD"]);
+    shop.deploy("docs: write the manual");
+
+    let shown = shop.release(&["--dry-run"]);
+
+    assert_eq!(shown.code, 0, "{}", shown.told());
+    assert!(shown.stdout.starts_with("v1.0.1 at commit "), "{}", shown.told());
+    let is_told = |text: &str| shown.stdout.contains(text);
+    assert!(is_told("- Revert") && is_told("Merge pull request") && !is_told("sell coffee"), "{}", shown.told());
+}
+
+#[test]
+fn a_version_that_was_asked_for_is_made_once_and_one_before_a_release_gives_way_to_the_release() {
+    let shop = Shop::live("");
+    shop.git(&["tag", "v1.0.0"]);
+    shop.deploy("chore: try it out\n\nRelease-As: 2.0.0-rc.1");
+    let candidate = shop.release(&[]);
+    assert!(candidate.code == 0 && candidate.stdout.starts_with("✓ made tag v2.0.0-rc.1 "), "{}", candidate.told());
+    shop.git(&["tag", "v2.0.0-rc.1"]);
+    shop.deploy("fix: count once");
+
+    let next = shop.release(&[]);
+
+    assert!(next.code == 0 && next.stdout.starts_with("✓ made tag v1.0.1 "), "{}", next.told());
+    shop.git(&["tag", "v1.0.1"]);
+    shop.git(&["tag", "v2.0.0-rc.2"]);
+    let again = shop.release(&[]);
+    assert!(again.code == 0 && again.stdout.starts_with("was there tag v1.0.1 "), "{}", again.told());
+}
+
+#[test]
+fn what_was_rolled_back_to_has_no_version_of_its_own_where_a_later_commit_has_it() {
+    let shop = Shop::live("");
+    shop.git(&["tag", "v1.0.0"]);
+    shop.deploy("fix: count once");
+    shop.deploy("fix: count twice");
+    assert_eq!(shop.release(&[]).code, 0);
+    shop.git(&["tag", "v1.0.1"]);
+    let back = shop.sandbox.run(&["rollback", "production"]);
+    assert_eq!(back.code, 0, "{}", back.told());
+
+    let told = shop.release(&[]);
+
+    assert_eq!(told.code, 0, "{}", told.told());
+    assert_snapshot!(shop.told(&told), @r"
+    exit 0
+    Nothing to release in production: v1.0.1 is at COMMIT-4, which came after COMMIT-3, and COMMIT-3 is live
+    ");
+}
+
+#[test]
+fn a_version_in_a_file_never_goes_back() {
+    let shop = Shop::live("[release]\nenvironment = \"production\"\nversion_file = \"VERSION\"\n");
+    shop.git(&["tag", "v2.1.0"]);
+    shop.sandbox.write("VERSION", "2.0.9\n");
+    shop.deploy("fix: count once");
+
+    let refused = shop.release(&[]);
+
+    assert_eq!(refused.code, 1, "{}", refused.told());
+    assert_snapshot!(shop.told(&refused), @r"
+    exit 1
+    --- stderr
+    error: VERSION of commit COMMIT-3 says 2.0.9, and v2.1.0 came before it
+      state: nothing was tagged or released
+      hint: let the file say a version after 2.1.0
+    ");
+    assert_eq!(shop.github.tags().len(), 0);
+}
+
+#[test]
+fn no_tag_but_the_new_one_is_pushed() {
+    let shop = Shop::live("");
+    shop.git(&["config", "push.followTags", "true"]);
+    shop.git(&["tag", "--annotate", "--message", "of Ada's own", "mine"]);
+
+    let tagged = shop.sandbox.run(&["release", "production"]);
+
+    assert_eq!(tagged.code, 0, "{}", tagged.told());
+    let remote = shop.git(&["ls-remote", "--tags", "origin"]);
+    assert!(remote.contains("refs/tags/v1.0.0") && !remote.contains("refs/tags/mine"), "{remote}");
+}
+
+#[test]
+fn where_the_answer_to_a_tag_is_lost_nobody_says_that_there_is_none() {
+    let shop = Shop::live("");
+    // The tag is made, and what is asked afterwards is not answered.
+    shop.github.order("POST", "git/refs", Mishap::DoneAndBroken);
+    for _ in 0..6 {
+        let long = vec![("retry-after", "3600".to_owned())];
+        shop.github.order("GET", "git/ref/tags%2Fv1.0.0", Mishap::Answer(429, long, "Too many requests"));
+    }
+
+    let broken = shop.release(&[]);
+
+    assert_ne!(broken.code, 0, "{}", broken.told());
+    assert!(broken.stderr.contains("whether the tag v1.0.0 was made is not known"), "{}", broken.told());
 }

@@ -1,14 +1,17 @@
 //! What a stranger proposes.
 
 use crate::team::{TEST, Team};
+use std::fs;
 
 #[test]
 fn a_pull_request_of_a_fork_is_judged_without_secrets_and_told_by_a_run_that_runs_nothing_of_it() {
     let Some(team) = Team::new("a_pull_request_of_a_fork_is_judged_without_secrets") else { return };
-    // Given a fork with a check that fails where there is anything that it could take along,
+    // Given a fork with a check that counts how often it runs, and fails where there is anything that it could take along,
     let config = team.text("cutover.toml");
-    let spy = "[checks.spy]\nrun = \"! env | grep -E '^(CUTOVER_SSH_KEY|.*PASSWORD|GITHUB_TOKEN)='\"\n\n[checks.unit]";
-    let head = team.propose("stolen", "cutover.toml", &config.replace("[checks.unit]", spy));
+    let ran = team.path("ran");
+    let look = "! env | grep -E '^(CUTOVER_SSH_KEY|.*PASSWORD|GITHUB_TOKEN)='";
+    let spy = format!("[checks.spy]\nrun = \"echo ran >> '{}'; {look}\"\n\n[checks.unit]", ran.display());
+    let head = team.propose("stolen", "cutover.toml", &config.replace("[checks.unit]", &spy));
     team.github.open_pull(9, "eve", "stolen", &head);
 
     // when it is judged,
@@ -27,4 +30,6 @@ fn a_pull_request_of_a_fork_is_judged_without_secrets_and_told_by_a_run_that_run
     assert_eq!(team.check_runs(&head), [("cutover: bot (from a fork)".to_owned(), "success".to_owned())]);
     let comment = team.comment(9);
     assert!(comment.contains("✓ The checks passed") && comment.contains("whoever wrote the change"), "{comment}");
+    // Of what the stranger wrote, it ran nothing: the check ran once, where it was judged.
+    assert_eq!(fs::read_to_string(&ran).unwrap(), "ran\n");
 }

@@ -9,6 +9,25 @@ const TRIED: &str = "build: success\nchecks: success\nchecks/checks: success\nde
 const RELEASED: &str =
     "build: success\nchecks: success\nchecks/checks: success\ndeploy-production: success\nrelease: success\n";
 
+/// Production, locked by somebody until this is dropped: also where a test fails, so that whoever waits for the lock ends.
+struct Locked<'t>(&'t Team);
+
+impl<'t> Locked<'t> {
+    fn new(team: &'t Team) -> Self {
+        team.cutover(&["lock", "production", "acquire", "--reason", "the server moves"], LOUNGE).expect(0);
+        Self(team)
+    }
+}
+
+impl Drop for Locked<'_> {
+    fn drop(&mut self) {
+        let released = self.0.cutover(&["lock", "production", "release"], LOUNGE);
+        if !thread::panicking() {
+            released.expect(0);
+        }
+    }
+}
+
 #[test]
 fn a_change_goes_to_the_test_channel_and_to_people_and_one_that_breaks_there_comes_back_by_itself() {
     let Some(team) = Team::new("a_change_goes_to_the_test_channel_and_to_people") else { return };
@@ -117,7 +136,7 @@ fn two_merges_at_once_queue_and_both_are_deployed_in_their_order() {
         team.github.open_pull(number, "shop", file, &head);
     }
     // Given somebody who has locked production for a while, when two are merged at once,
-    team.cutover(&["lock", "production", "acquire", "--reason", "the server moves"], LOUNGE).expect(0);
+    let locked = Locked::new(&team);
     let first = team.merge(7, "VERSION");
     let line = "cutover-deploy-refs/heads/main";
     let team = &team;
@@ -130,7 +149,7 @@ fn two_merges_at_once_queue_and_both_are_deployed_in_their_order() {
         // then the first waits for the lock on the machine, and the second for the first,
         team.runner.await_line(line, 2);
         assert_eq!(team.deployments(LOUNGE), []);
-        team.cutover(&["lock", "production", "release"], LOUNGE).expect(0);
+        drop(locked);
         (one.join().unwrap(), second, two.join().unwrap())
     });
 

@@ -133,7 +133,7 @@ impl Team {
         self.edit("cutover.toml", "[workflows]\n", &download);
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 

@@ -35,13 +35,14 @@ impl FirstFailure {
         }
     }
 
-    /// The reason in Markdown, with what was said last beneath; nothing where nothing failed.
-    pub(super) fn told(&self) -> String {
+    /// The reason in Markdown, with what was said last beneath where that may be shown; nothing where nothing failed.
+    pub(super) fn told(&self, shows_log: bool) -> String {
         let Some((host, failure)) = &self.0 else { return String::new() };
         let on = if host.is_empty() { String::new() } else { format!("{}: ", markup(host)) };
         let reason = format!("\n\n{on}{}", markup(beginning(&failure.message, REASON_BYTES_MAX)));
         match tail(&failure.excerpt, EXCERPT_BYTES_MAX).trim() {
             "" => reason,
+            _ if !shows_log => reason,
             said => format!(
                 "{reason}\n<details><summary>What was said last</summary>\n<pre>{}</pre></details>",
                 escaped(said)

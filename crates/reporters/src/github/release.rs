@@ -72,11 +72,15 @@ fn mark(wish: &Wish<'_>) -> String {
 
 /// The release of a tag: what everybody sees, else our own draft of it.
 pub fn find(client: &Client, wish: &Wish<'_>) -> Result<Option<Release>, Fault> {
-    let path = client.path(&format!("releases/tags/{}", query(wish.tag)));
-    if let Some(seen) = found(client, &Call::get(path, "look for the release", READ))? {
-        return release(&seen, "look for the release").map(Some);
+    if let Some(seen) = published(client, wish)? {
+        return Ok(Some(seen));
     }
     draft_of(client, wish)?.map(|draft| release(&draft, "look for the release")).transpose()
+}
+
+fn published(client: &Client, wish: &Wish<'_>) -> Result<Option<Release>, Fault> {
+    let (path, doing) = (client.path(&format!("releases/tags/{}", query(wish.tag))), "look for the release");
+    found(client, &Call::get(path, doing, READ))?.map(|seen| release(&seen, doing)).transpose()
 }
 
 /// Our draft. It is among the newest: a run before this one left it.
@@ -106,10 +110,23 @@ pub fn draft(client: &Client, wish: &Wish<'_>) -> Result<Release, Fault> {
 }
 
 /// Shows a draft to everybody. Which release is the latest, GitHub sees from dates and versions.
-pub fn publish(client: &Client, draft: &Release) -> Result<Release, Fault> {
+///
+/// Where another run was faster, its release is the tag's, and our draft is removed: nobody would ever find it.
+pub fn publish(client: &Client, wish: &Wish<'_>, draft: &Release) -> Result<Release, Fault> {
+    let doing = "publish the release";
     let path = client.path(&format!("releases/{}", draft.id));
     let body = json!({ "draft": false, "make_latest": "legacy" });
-    release(&client.send(&Call::patch(path, body, "publish the release", WRITE))?.body, "publish the release")
+    match client.send(&Call::patch(path.clone(), body, doing, WRITE)) {
+        Ok(answer) => release(&answer.body, doing),
+        Err(fault @ Fault::Rejected { status: 422, .. }) => {
+            let Some(theirs) = published(client, wish)?.filter(|theirs| theirs.id != draft.id) else {
+                return Err(fault);
+            };
+            found(client, &Call::delete(path, "remove our draft", WRITE))?;
+            Ok(theirs)
+        }
+        Err(fault) => Err(fault),
+    }
 }
 
 /// Whether a release has a whole file of this name.

@@ -64,12 +64,13 @@ impl Wish<'_> {
         })
     }
 
-    /// What is otherwise in a ruleset, in words; everything where there is none.
+    /// What is otherwise in a ruleset, in words; everything where there is none. Branches that people added to it stay in it.
     pub fn differences(&self, found: Option<&Ruleset>) -> Vec<String> {
         let wanted = flat(&self.value());
         let is = found.map(|found| flat(&known(&found.value, &self.value()))).unwrap_or_default();
         let added = wanted.iter().filter(|line| !is.contains(line)).map(|line| format!("+ {line}"));
-        let removed = is.iter().filter(|line| !wanted.contains(line)).map(|line| format!("- {line}"));
+        let is_more = |line: &&String| !wanted.contains(line) && !line.starts_with("include: ");
+        let removed = is.iter().filter(is_more).map(|line| format!("- {line}"));
         removed.chain(added).take(DIFFERENCE_COUNT_MAX).collect()
     }
 }
@@ -104,7 +105,8 @@ impl Ruleset {
     }
 }
 
-/// Makes our ruleset, or makes it what it shall be. Whom people let bypass it may do so still.
+/// Makes our ruleset, or makes it what it shall be. Whom people let bypass it may do so still, and branches that they added stay in
+/// it.
 pub fn set(client: &Client, wish: &Wish<'_>, found: Option<&Ruleset>) -> Result<Ruleset, Fault> {
     let mut body = wish.value();
     let value = match found {
@@ -116,12 +118,22 @@ pub fn set(client: &Client, wish: &Wish<'_>, found: Option<&Ruleset>) -> Result<
             if let Some(actors) = found.value.get("bypass_actors") {
                 body["bypass_actors"] = actors.clone();
             }
+            add_includes(&mut body, &found.value);
             let path = client.path(&format!("rulesets/{}", found.id));
             client.send(&Call::put(path, body, "change our ruleset", WRITE))?.body
         }
     };
     let id = number(&value, "id").ok_or_else(|| without_id("make a ruleset"))?;
     Ok(Ruleset { id, value })
+}
+
+fn add_includes(body: &mut Value, found: &Value) {
+    let include = "/conditions/ref_name/include";
+    let there = found.pointer(include).and_then(Value::as_array);
+    if let (Some(wanted), Some(there)) = (body.pointer_mut(include).and_then(Value::as_array_mut), there) {
+        let more: Vec<Value> = there.iter().filter(|name| !wanted.contains(name)).cloned().collect();
+        wanted.extend(more);
+    }
 }
 
 /// As much of what is there as we say something of: GitHub adds parameters as time goes on.

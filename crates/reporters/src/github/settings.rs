@@ -16,7 +16,7 @@ pub enum Looked<T> {
     Seen(T),
     /// There is no such thing, or the token may not even know of it.
     Absent,
-    /// The token may not look, and what it would need.
+    /// The token may not look, and what it would need; or GitHub's answer is none.
     Refused(String),
 }
 
@@ -246,20 +246,24 @@ fn look<T>(
     read: impl Fn(&Value) -> Option<T>,
 ) -> Result<Looked<T>, Fault> {
     match refusal(client.send(&Call::get(path, doing, permission)))? {
-        Looked::Seen(answer) => read(&answer.body).map(Looked::Seen).ok_or_else(|| {
-            let message = "its answer is not what its description says".to_owned();
-            Fault::Rejected { doing, status: answer.status, message }
-        }),
+        Looked::Seen(answer) => Ok(read(&answer.body).map_or_else(
+            || {
+                let message = "its answer is not what its description says".to_owned();
+                Looked::Refused(Fault::Rejected { doing, status: answer.status, message }.to_string())
+            },
+            Looked::Seen,
+        )),
         Looked::Absent => Ok(Looked::Absent),
         Looked::Refused(why) => Ok(Looked::Refused(why)),
     }
 }
 
-/// What a token may not see is no fault.
+/// What a token may not see is no fault, and neither is an odd answer: other things can be looked at still.
 fn refusal<T>(result: Result<T, Fault>) -> Result<Looked<T>, Fault> {
     match result {
         Ok(seen) => Ok(Looked::Seen(seen)),
         Err(Fault::Refused { status: 404, .. }) => Ok(Looked::Absent),
+        Err(fault @ (Fault::Refused { .. } | Fault::Rejected { .. })) => Ok(Looked::Refused(fault.to_string())),
         Err(fault) if fault.is_refusal() => Ok(Looked::Refused(fault.to_string())),
         Err(fault) => Err(fault),
     }

@@ -23,6 +23,8 @@ pub struct Stage {
     pub log_url: String,
     /// Where what is deployed can be seen.
     pub environment_url: Option<String>,
+    /// Whether the comment may show what was said last, the service's log among it: where only some can read the repository.
+    pub shows_log: bool,
     /// The pull request that the run is about. None: the one that was merged as what is deployed, if there is one.
     pub pull: Option<JudgedPull>,
 }
@@ -120,7 +122,7 @@ impl DeploymentTeller {
     fn comment(&self, plan: &Plan, state: State, words: &str) -> Result<(), Fault> {
         let Ok(commit) = self.shown(plan) else { return Ok(()) };
         let Some(pull) = self.pull(plan, &commit)? else { return Ok(()) };
-        let why = if state == State::Success { String::new() } else { self.failure.told() };
+        let why = if state == State::Success { String::new() } else { self.failure.told(self.stage.shows_log) };
         let section = section(plan, &commit, state, words, (&self.stage, &why));
         let login = login(&self.client)?;
         let place = Place { pull, project: plan.project.as_str(), login: &login };

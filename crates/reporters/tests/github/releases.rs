@@ -44,7 +44,7 @@ fn release_all(client: &Client, packed: &Packed) -> Result<(Tagged, Attached), F
     };
     let attached = release::attach(client, &found, &packed.attachment())?;
     if found.is_draft {
-        release::publish(client, &found)?;
+        release::publish(client, &WISH, &found)?;
     }
     Ok((tagged, attached))
 }
@@ -202,4 +202,23 @@ fn trouble_is_survived_and_everything_is_there_once() {
     }
     println!("survived {befallen} mishaps");
     assert!(befallen >= 180, "{befallen}");
+}
+
+#[test]
+fn where_another_run_was_faster_its_release_is_the_tag_s_and_no_draft_is_left() {
+    let (world, packed) = (World::new(), Packed::new());
+    // Given two runs that saw no release, of which the other one has published its own,
+    let ours = release::draft(&world.client, &WISH).unwrap();
+    let theirs = Wish { project: "another", ..WISH };
+    let other = release::draft(&world.client, &theirs).unwrap();
+    release::attach(&world.client, &other, &packed.attachment()).unwrap();
+    release::publish(&world.client, &theirs, &other).unwrap();
+    world.github.order("PATCH", "/releases/", Mishap::Answer(422, Vec::new(), "tag_name already_exists"));
+
+    let shown = release::publish(&world.client, &WISH, &ours).unwrap();
+
+    assert!(!shown.is_draft);
+    let releases = world.github.releases();
+    assert_eq!((releases.len(), releases[0]["draft"].as_bool()), (1, Some(false)), "{releases:?}");
+    assert_eq!(releases[0]["assets"].as_array().unwrap().len(), 1);
 }

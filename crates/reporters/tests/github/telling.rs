@@ -23,6 +23,9 @@ fn the_plan(id: &str, kind: PlanKind) -> Plan {
     }
 }
 
+/// Instead of commits: a push to a repository that anybody can read.
+const PUBLIC: [&str; 1] = ["public"];
+
 /// A teller for a run of pull request 7, with this head and this merge of it; for a push without them.
 fn teller(world: &World, commits: &[&str]) -> (DeploymentTeller, Receiver<String>) {
     let (send, warnings) = mpsc::channel();
@@ -30,8 +33,12 @@ fn teller(world: &World, commits: &[&str]) -> (DeploymentTeller, Receiver<String
         [head, merge] => Some(JudgedPull { number: 7, head: commit(head), merge: commit(merge) }),
         _ => None,
     };
-    let stage =
-        Stage { log_url: "https://run".to_owned(), environment_url: Some("https://shop.example".to_owned()), pull };
+    let stage = Stage {
+        log_url: "https://run".to_owned(),
+        environment_url: Some("https://shop.example".to_owned()),
+        shows_log: commits != PUBLIC,
+        pull,
+    };
     (DeploymentTeller::new(world.another(), stage, send), warnings)
 }
 
@@ -161,6 +168,17 @@ fn who_reads_a_comment_is_told_why_and_what_was_said_last() {
                <pre>lost &#64;&#8203;server &lt;b&gt;</pre></details>\n\n`aaaaaaa`";
     assert!(comment.contains(why), "{comment}");
     assert!(!comment.contains("yesterday") && !comment.contains("told to stop"), "{comment}");
+
+    // Where anybody reads the comment, the reason alone is told.
+    let world = World::new();
+    world.github.open_pull(7, "shop", "topic", &"b".repeat(40));
+    world.github.merge_pull(7, &"a".repeat(40));
+    let (mut public, _warnings) = self::teller(&world, &PUBLIC);
+    public.tell(&began(ID, PlanKind::Deploy)).unwrap();
+    public.tell(&failed("not healthy within 6s")).unwrap();
+    public.tell(&ended(DeploymentOutcome::RolledBack)).unwrap();
+    let comment = &world.github.comments(7)[0].1;
+    assert!(comment.contains("not healthy within 6s") && !comment.contains("lost"), "{comment}");
 }
 
 #[test]

@@ -43,6 +43,11 @@ pub(super) fn answer(state: &mut State, request: &Received, parts: &[&str], page
             found(state.releases.all.iter().find(|one| one["tag_name"] == *tag && one["draft"] == false).cloned())
         }
         ("PATCH", ["releases", id]) => write(state, &|state| change(state, id, asked)),
+        ("DELETE", ["releases", id]) => write(state, &|state| {
+            let count = state.releases.all.len();
+            state.releases.all.retain(|one| !has_id(one, id));
+            if state.releases.all.len() < count { Reply::ok(204, Value::Null) } else { not_found() }
+        }),
         ("GET", ["releases", id, "assets"]) => {
             let release = state.releases.all.iter().find(|one| has_id(one, id));
             release.map_or_else(not_found, |one| page.list(one["assets"].as_array().cloned().unwrap_or_default()))

@@ -98,7 +98,13 @@ impl Runner {
     pub fn push(&self, branch: &str) -> Event {
         let reference = format!("refs/heads/{branch}");
         let commit = self.git(&["rev-parse", &reference]).trim().to_owned();
-        Event { name: "push", reference, commit, payload: json!({}), inputs: json!({}) }
+        Event {
+            name: "push",
+            reference,
+            commit,
+            payload: json!({ "repository": { "private": true } }),
+            inputs: json!({}),
+        }
     }
 
     /// A pull request to `main` from a branch of this repository, or of a fork, as it is now: what runs is the merge of the two.
@@ -156,7 +162,7 @@ impl Runner {
 
     /// What a person starts on a branch.
     pub fn dispatch(&self, branch: &str, inputs: Value) -> Event {
-        let payload = json!({ "repository": { "default_branch": "main" } });
+        let payload = json!({ "repository": { "default_branch": "main", "private": true } });
         Event { name: "workflow_dispatch", inputs, payload, ..self.push(branch) }
     }
 

@@ -1,13 +1,20 @@
 //! A run of a workflow: its jobs, in the order that they need.
 
 use super::expression::Scope;
-use super::groups::Wish;
+use super::groups::{Entered, Wish};
 use super::job::Machine;
 use super::{Event, Runner};
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::process::{Child, ExitStatus};
 use std::sync::PoisonError;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::Duration;
+
+/// How long a step may take.
+const STEP_PATIENCE: Duration = Duration::from_secs(300);
 
 /// What became of a run.
 #[derive(Debug, Default)]
@@ -94,7 +101,7 @@ impl<'a> Execution<'a> {
             told.insert(format!("{prefix}{id}"), job.clone());
             done.insert(id.clone(), job);
         }
-        self.leave(&group);
+        drop(group);
         let results: BTreeSet<&str> = done.values().map(|job| job.result.as_str()).collect();
         let worst = ["failure", "cancelled", "success"].into_iter().find(|result| results.contains(result));
         worst.unwrap_or("skipped").to_owned()
@@ -134,7 +141,7 @@ impl<'a> Execution<'a> {
             Some(path) => self.call(path, &filled(&scope, &job["with"]), &format!("{prefix}{id}/"), told),
             None => Machine::new(self, id, job, workflow, contexts.clone()).run(),
         };
-        self.leave(&group);
+        drop(group);
         RunJob { permissions: job["permissions"].clone(), ..ran }
     }
 
@@ -174,15 +181,11 @@ impl<'a> Execution<'a> {
     }
 
     /// Waits for the group that a workflow or job names; None when a newer run took its place.
-    fn enter(&self, concurrency: &Value, scope: &Scope<'_>) -> Option<Option<String>> {
+    fn enter(&self, concurrency: &Value, scope: &Scope<'_>) -> Option<Option<Entered<'a>>> {
         let Some(group) = concurrency["group"].as_str().map(|group| scope.fill(group)) else { return Some(None) };
         let replaces = concurrency["cancel-in-progress"] == Value::Bool(true);
         let wish = Wish { group: &group, replaces, queues: concurrency["queue"] == "max" };
-        self.runner.groups.enter(self.number, &wish, |run| self.runner.cancel(run)).then_some(Some(group))
-    }
-
-    fn leave(&self, group: &Option<String>) {
-        group.iter().for_each(|group| self.runner.groups.leave(self.number, group));
+        self.runner.groups.enter(self.number, &wish, |run| self.runner.cancel(run)).map(Some)
     }
 
     pub(super) fn is_cancelled(&self) -> bool {
@@ -198,6 +201,22 @@ impl<'a> Execution<'a> {
             let _gone = kill_process_group(group, Signal::INT);
         }
     }
+}
+
+/// Waits for a child that leads a process group of its own, and ends all of it where it takes too long.
+pub(super) fn end_of(child: &mut Child) -> ExitStatus {
+    let group = Pid::from_raw(child.id().cast_signed());
+    thread::scope(|scope| {
+        let (ended, is_over) = mpsc::channel::<()>();
+        scope.spawn(move || {
+            if let (Err(RecvTimeoutError::Timeout), Some(group)) = (is_over.recv_timeout(STEP_PATIENCE), group) {
+                let _gone = kill_process_group(group, Signal::KILL);
+            }
+        });
+        let status = child.wait().expect("a child ends");
+        drop(ended);
+        status
+    })
 }
 
 impl Runner {

@@ -1,7 +1,7 @@
 //! Scripts of steps, run for real with the files that a runner gives them.
 
 use super::job::Machine;
-use super::run::filled;
+use super::run::{end_of, filled};
 use rustix::process::Pid;
 use serde_json::{Map, Value};
 use std::fs;
@@ -66,7 +66,7 @@ impl Machine<'_> {
         command.stderr(file.try_clone().expect("one file for both")).stdout(file).process_group(0);
         let mut child = command.spawn().expect("bash runs");
         self.execution.goes_on(Pid::from_raw(child.id().cast_signed()));
-        let status = child.wait().expect("a child ends");
+        let status = end_of(&mut child);
         self.execution.goes_on(None);
         let text = String::from_utf8_lossy(&fs::read(&said).expect("what was said is there")).into_owned();
         for line in text.lines() {

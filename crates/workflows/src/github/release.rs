@@ -15,7 +15,7 @@ const LIVE: &str = "${{ runner.temp }}/cutover-live";
 const LIVE_FILE: &str = "live.json";
 
 const SEE: &str = "mkdir -p \"$(dirname \"$CUTOVER_CI_LIVE\")\"\n\
-                   cutover status --json -- \"$CUTOVER_CI_ENVIRONMENT\" > \"$CUTOVER_CI_LIVE\"\n";
+                   cutover release --see \"$CUTOVER_CI_LIVE\" -- \"$CUTOVER_CI_ENVIRONMENT\"\n";
 
 /// Whether what is deployed here is released.
 pub(super) fn is_released(project: &Project<'_>, place: &Place<'_>) -> bool {
@@ -36,21 +36,18 @@ pub(super) fn see(project: &Project<'_>, place: &Place<'_>) -> Vec<Step> {
 /// The job that releases, the only one that may write to the repository. It has neither the hosts' key nor the environment's
 /// secrets, and nobody is asked a second time.
 pub(super) fn job(project: &Project<'_>, place: &Place<'_>) -> Job {
-    let attach = project.config.release.as_ref().is_some_and(|release| release.attach);
-    let artifact = if attach { "--artifact \"$CUTOVER_CI_PACKED\" " } else { "" };
-    let script = format!("cutover release --seen \"$CUTOVER_CI_LIVE\" {artifact}-- \"$CUTOVER_CI_ENVIRONMENT\"\n");
+    // What is packed names its commit, and what was deployed here and nothing else is released.
+    let script = "cutover release --seen \"$CUTOVER_CI_LIVE\" --artifact \"$CUTOVER_CI_PACKED\" -- \"$CUTOVER_CI_ENVIRONMENT\"\n";
     let take = Step {
         name: "Take what is live",
         uses: Some(Uses::Pinned(DOWNLOAD)),
         with: vec![("name", Yaml::text(LIVE_NAME)), ("path", Yaml::text(LIVE))],
         ..Step::default()
     };
-    let env = [place.named(), live()].into_iter().chain(attach.then(packed)).chain([token()]).collect();
-    let release = Step { name: "Release", env, run: Some(script), ..Step::default() };
+    let env = [place.named(), live()].into_iter().chain([packed(), token()]).collect();
+    let release = Step { name: "Release", env, run: Some(script.to_owned()), ..Step::default() };
     // Versions are made from tags and the commits since.
-    let mut all = vec![checkout(None, true), install(), take];
-    all.extend(attach.then(|| download("needs.build.outputs.id")));
-    all.push(release);
+    let all = vec![checkout(None, true), install(), take, download("needs.build.outputs.id"), release];
     Job {
         name: format!("release {}", place.name),
         needs: vec!["build".to_owned(), place.job.clone()],
