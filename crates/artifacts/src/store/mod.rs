@@ -11,6 +11,7 @@ use crate::record::{Artifact, ArtifactRecord, CommitInfo};
 use cutover_core::artifact::{BlobSource, Digest, MANIFEST_BYTES_MAX, Manifest};
 use cutover_core::check::CommitChecks;
 use cutover_core::id::ProjectName;
+use cutover_core::provenance::about;
 use cutover_disk::{Blob, BlobStore, DiskError, parallel, read_bounded, write_atomic, write_unsynced};
 use jiff::{SignedDuration, Timestamp};
 use lock::Lock;
@@ -33,8 +34,8 @@ const RENEW_AFTER: SignedDuration = SignedDuration::from_hours(1);
 /// Artifacts in a directory.
 ///
 /// `blobs/` holds the content, `manifests/<id>.json` what an artifact holds, `records/<id>.json`
-/// where it comes from, `provenance/` what its builder says of it, `recipes/` which commits were packed to what, `objects/` what is known of
-/// git's objects. An artifact exists once its manifest does, which is written last. Several
+/// where it comes from, `provenance/` what its builder says of it, `recipes/` which commits were packed to what, `packed/` which were
+/// packed here and not taken in, `objects/` what is known of git's objects. An artifact exists once its manifest does, which is written last. Several
 /// processes may use one store at once.
 #[derive(Debug, Clone)]
 pub struct ArtifactStore {
@@ -46,7 +47,7 @@ impl ArtifactStore {
     /// Opens the store in a directory, which is made when it does not exist.
     pub fn open(dir: &Path) -> Result<Self, ArtifactError> {
         let blobs = BlobStore::open(&dir.join("blobs"))?;
-        for name in ["manifests", "records", "recipes", "objects", "provenance"] {
+        for name in ["manifests", "records", "recipes", "objects", "provenance", "packed"] {
             let path = dir.join(name);
             fs::create_dir_all(&path).map_err(|error| DiskError::new("make directory", &path, error))?;
         }
@@ -155,20 +156,32 @@ impl ArtifactStore {
         Ok(artifact)
     }
 
-    /// What its builder says of an artifact, as far as that is here.
+    /// Whether an artifact was packed here, and not only taken in: who signs knows where it comes from.
+    pub fn is_packed_here(&self, id: &Digest) -> bool {
+        self.packed_path(id).exists()
+    }
+
+    pub(crate) fn note_packed(&self, id: &Digest) -> Result<(), ArtifactError> {
+        if self.is_packed_here(id) {
+            return Ok(());
+        }
+        Ok(write_unsynced(&self.packed_path(id), b"", 0o600)?)
+    }
+
+    fn packed_path(&self, id: &Digest) -> PathBuf {
+        self.dir.join("packed").join(id.to_string())
+    }
+
+    /// What its builder says of an artifact, as far as that is here. What a crash has left of it says nothing.
     pub fn provenance(&self, id: &Digest) -> Option<Provenance> {
         let [statement, signature] =
             self.provenance_paths(id).map(|path| read_bounded(&path, PROVENANCE_BYTES_MAX).ok());
-        Some(Provenance { statement: statement?, signature })
+        Some(Provenance { statement: statement.filter(|text| about(text).is_ok())?, signature })
     }
 
-    /// Keeps what its builder says of an artifact, instead of what was known of it. What is signed is not given up for what
-    /// is not.
+    /// Keeps what its builder says of an artifact, instead of what was known of it.
     pub fn keep_provenance(&self, id: &Digest, provenance: &Provenance) -> Result<(), ArtifactError> {
         let [statement, signature] = self.provenance_paths(id);
-        if provenance.signature.is_none() && signature.exists() {
-            return Ok(());
-        }
         // The old signature is not one of the new statement.
         prune::remove_file(&signature)?;
         write_unsynced(&statement, &provenance.statement, 0o600)?;
