@@ -369,3 +369,41 @@ fn what_is_not_taken_is_not_called_not_deployed() {
     let refused = sandbox.run(&["artifact", "pull", &id]);
     assert!(refused.code == 1 && refused.stderr.contains("state: nothing was taken"), "{refused:?}");
 }
+
+/// The artifacts that are noted as brought live, and forgets the notes.
+fn noted(sandbox: &Sandbox) -> Vec<String> {
+    let dir = sandbox.path().join("shared/shop/deployed/production");
+    let Ok(entries) = fs::read_dir(&dir) else { return Vec::new() };
+    let ids = entries.map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap()).collect();
+    fs::remove_dir_all(dir).unwrap();
+    ids
+}
+
+#[test]
+fn what_is_live_is_noted_however_it_came_to_be() {
+    let sandbox = sharing();
+    let first = sandbox.run(&["build"]).stdout.trim().to_owned();
+    assert_eq!(sandbox.run(&["deploy", "production"]).code, 0);
+    assert_eq!(noted(&sandbox), [first.as_str()]);
+    sandbox.write("app.py", "print('v2')\n");
+    sandbox.commit("Sell more");
+    let second = sandbox.run(&["build"]).stdout.trim().to_owned();
+    // Given a deployment that cannot end: what it may have brought live is noted all the same.
+    fs::rename(sandbox.path().join("srv/.cutover"), sandbox.path().join("aside")).unwrap();
+    fs::write(sandbox.path().join("srv/.cutover"), "in the way").unwrap();
+    assert_ne!(sandbox.run(&["deploy", "production"]).code, 0);
+    assert_eq!(noted(&sandbox), [second.as_str()]);
+    fs::remove_file(sandbox.path().join("srv/.cutover")).unwrap();
+    fs::rename(sandbox.path().join("aside"), sandbox.path().join("srv/.cutover")).unwrap();
+    assert_eq!(sandbox.run(&["deploy", "production"]).code, 0);
+    noted(&sandbox);
+
+    let rolled_back = sandbox.run(&["rollback", "production"]);
+    assert_eq!(rolled_back.code, 0, "{rolled_back:?}");
+    assert_eq!(noted(&sandbox), [first.as_str()]);
+
+    sandbox.reopen_last_journal(1000);
+    let resumed = sandbox.run(&["resume", "production"]);
+    assert_eq!(resumed.code, 0, "{resumed:?}");
+    assert_eq!(noted(&sandbox), [first], "{resumed:?}");
+}
