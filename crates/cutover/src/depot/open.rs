@@ -15,7 +15,7 @@ const KEY_ID_VARIABLE: &str = S3_VARIABLES[0];
 const SECRET_VARIABLE: &str = S3_VARIABLES[1];
 const TOKEN_VARIABLE: &str = S3_VARIABLES[2];
 
-/// How much is borne of a store for what a command can do without.
+/// How much is borne of a store for what a command can do without: a request that has waited in vain is not sent again.
 const BRIEF: Patience = Patience { request: Duration::from_secs(5), total: Duration::from_secs(10), attempt_count: 2 };
 
 /// The project's shared store; None where its config has none.

@@ -407,3 +407,20 @@ fn what_is_live_is_noted_however_it_came_to_be() {
     assert_eq!(resumed.code, 0, "{resumed:?}");
     assert_eq!(noted(&sandbox), [first], "{resumed:?}");
 }
+
+#[test]
+fn an_artifact_that_is_shared_is_not_said_to_be_here_only_when_what_checks_said_is_lost() {
+    let sandbox = sharing();
+    let config = fs::read_to_string(sandbox.repo().join("cutover.toml")).unwrap();
+    sandbox.write("cutover.toml", &(config + "\n[checks.tests]\nrun = \"true\"\n"));
+    sandbox.commit("Check");
+    fs::create_dir(sandbox.path().join("shared/shop")).unwrap();
+    fs::write(sandbox.path().join("shared/shop/checks"), "in the way").unwrap();
+    assert_eq!(sandbox.run(&["check"]).code, 0);
+
+    let built = sandbox.run(&["build"]);
+
+    assert_eq!(built.code, 0, "{built:?}");
+    assert!(built.stderr.contains("has the artifact, but not what checks said of its commit"), "{built:?}");
+    assert!(built.stderr.contains("put into ") && !built.stderr.contains("on this machine only"), "{built:?}");
+}
