@@ -15,6 +15,7 @@ use cutover_core::provenance::about;
 use cutover_disk::{Blob, BlobStore, DiskError, parallel, read_bounded, write_atomic, write_unsynced};
 use jiff::{SignedDuration, Timestamp};
 use lock::Lock;
+use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::fs;
 use std::io::{self, Read};
@@ -24,8 +25,8 @@ use std::path::{Path, PathBuf};
 pub const ID_PREFIX_LENGTH_MIN: usize = 6;
 /// The largest record in bytes: most of it are names of checks.
 pub(crate) const RECORD_BYTES_MAX: u64 = 256 << 10;
-/// The largest statement or signature, in bytes.
-const PROVENANCE_BYTES_MAX: u64 = cutover_core::provenance::STATEMENT_BYTES_MAX as u64;
+/// The largest provenance in bytes: a statement and a signature, as text in JSON.
+const PROVENANCE_BYTES_MAX: u64 = 4 * cutover_core::provenance::STATEMENT_BYTES_MAX as u64;
 /// The most artifacts that are listed.
 const ARTIFACT_COUNT_MAX: usize = 100_000;
 /// How old `packed_at` may be before packing the same again renews it.
@@ -174,22 +175,26 @@ impl ArtifactStore {
 
     /// What its builder says of an artifact, as far as that is here. What a crash has left of it says nothing.
     pub fn provenance(&self, id: &Digest) -> Option<Provenance> {
-        let [statement, signature] =
-            self.provenance_paths(id).map(|path| read_bounded(&path, PROVENANCE_BYTES_MAX).ok());
-        Some(Provenance { statement: statement.filter(|text| about(text).is_ok())?, signature })
+        let text = read_bounded(&self.provenance_path(id), PROVENANCE_BYTES_MAX).ok()?;
+        let Vouched { statement, signature } = serde_json::from_slice(&text).ok()?;
+        let (statement, signature) = (statement.into_bytes(), signature.map(String::into_bytes));
+        about(&statement).is_ok().then_some(Provenance { statement, signature })
     }
 
     /// Keeps what its builder says of an artifact, instead of what was known of it.
     pub fn keep_provenance(&self, id: &Digest, provenance: &Provenance) -> Result<(), ArtifactError> {
-        let [statement, signature] = self.provenance_paths(id);
-        // The old signature is not one of the new statement.
-        prune::remove_file(&signature)?;
-        write_unsynced(&statement, &provenance.statement, 0o600)?;
-        provenance.signature.iter().try_for_each(|bytes| Ok(write_unsynced(&signature, bytes, 0o600)?))
+        // What is no text is neither a statement nor a signature, and stays none.
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let signature = provenance.signature.as_deref().map(text);
+        let vouched = Vouched { statement: text(&provenance.statement), signature };
+        let path = self.provenance_path(id);
+        let json =
+            serde_json::to_vec(&vouched).map_err(|error| DiskError::new("write", &path, io::Error::from(error)))?;
+        Ok(write_unsynced(&path, &json, 0o600)?)
     }
 
-    fn provenance_paths(&self, id: &Digest) -> [PathBuf; 2] {
-        ["intoto.json", "intoto.json.sig"].map(|ending| self.dir.join("provenance").join(format!("{id}.{ending}")))
+    fn provenance_path(&self, id: &Digest) -> PathBuf {
+        self.dir.join("provenance").join(format!("{id}.json"))
     }
 
     fn write_record(&self, record: &ArtifactRecord) -> Result<(), ArtifactError> {
@@ -284,6 +289,13 @@ impl ArtifactStore {
     fn recipe_path(&self, recipe: &Digest) -> PathBuf {
         self.dir.join("recipes").join(recipe.to_string())
     }
+}
+
+/// Provenance as the store keeps it: in one file, so that no statement is ever beside the signature of another.
+#[derive(Serialize, Deserialize)]
+struct Vouched {
+    statement: String,
+    signature: Option<String>,
 }
 
 /// The content of a store's artifacts, kept from being pruned.

@@ -294,7 +294,7 @@ fn a_signature_that_does_not_count_is_replaced_by_one_that_does_and_never_the_ot
 fn what_a_crash_left_of_a_statement_says_nothing() {
     let (sandbox, builder) = signing();
     let id = build_signed(&sandbox, &builder);
-    let empty = sandbox.data_dir().join("artifacts/provenance").join(format!("{id}.intoto.json"));
+    let empty = sandbox.data_dir().join("artifacts/provenance").join(format!("{id}.json"));
     assert!(empty.exists(), "{}", empty.display());
     fs::write(&empty, "").unwrap();
     let deployed = sandbox.run(&["deploy", "production", "--commit", "HEAD"]);
