@@ -330,3 +330,23 @@ fn a_file_of_signers_that_is_missing_is_said_to_be() {
     assert_eq!(refused.code, 2, "{refused:?}");
     assert!(refused.stderr.contains("nobody knows whose signatures count: there is no file"), "{refused:?}");
 }
+
+#[test]
+fn of_several_artifacts_of_a_commit_the_newest_that_is_signed_is_deployed() {
+    let (sandbox, builder) = signing();
+    let config = fs::read_to_string(sandbox.repo().join("cutover.toml")).unwrap();
+    // Given a build that never gives the same twice.
+    sandbox.write("cutover.toml", &config.replace("[artifact]", "[artifact]\nbuild = \"date +%s%N > built\""));
+    sandbox.commit("Build");
+    let signed = build_signed(&sandbox, &builder);
+    let unsigned = sandbox.run(&["build", "--again"]).stdout.trim().to_owned();
+    assert_ne!(signed, unsigned);
+    let deploy = ["deploy", "production", "--commit", "HEAD", "--dry-run"];
+    assert_eq!(sandbox.run(&deploy).code, 0, "what is here and signed");
+    forget(&sandbox);
+
+    let deployed = sandbox.run(&deploy);
+
+    assert_eq!(deployed.code, 0, "{deployed:?}");
+    assert!(deployed.stderr.contains(&format!("{} is the newest that is signed", &signed[..12])), "{deployed:?}");
+}
