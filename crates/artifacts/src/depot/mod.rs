@@ -30,7 +30,7 @@ pub use s3::{Credentials, S3, S3Access};
 use crate::error::ArtifactError;
 use crate::record::{Artifact, ArtifactRecord};
 use crate::store::{ArtifactStore, ID_PREFIX_LENGTH_MIN, RECORD_BYTES_MAX};
-use cutover_core::artifact::{Digest, is_commit_hash};
+use cutover_core::artifact::{Digest, Manifest, is_commit_hash};
 use cutover_core::id::{EnvironmentName, ProjectName};
 use jiff::{SignedDuration, Timestamp};
 use names::Names;
@@ -275,10 +275,26 @@ impl Depot {
         let name = self.names.file(&kept.record.id, &kept.sha256);
         let mut reader = fetched.reader().map_err(|source| local.temporary_failed("read", source))?;
         let imported = local.import_as(&kept.record.id, &mut reader, bytes_max, now);
-        imported.map_err(|error| match error {
+        let artifact = imported.map_err(|error| match error {
             ArtifactError::Import(error) => self.damaged(&name, &error),
             other => other.into(),
-        })
+        })?;
+        // The id vouches for what the manifest says, and nothing for the record.
+        match self.contradiction(kept, &artifact.manifest) {
+            None => Ok(artifact),
+            Some(why) => Err(self.damaged(&self.names.record(&artifact.id), &why)),
+        }
+    }
+
+    /// How an artifact's record says something else of it than its manifest.
+    fn contradiction(&self, kept: &Kept, manifest: &Manifest) -> Option<String> {
+        let Manifest { project, commit, dirty, .. } = manifest;
+        if project != self.project.as_str() {
+            return Some(format!("its artifact is of project {project}"));
+        }
+        let is_same = *commit == kept.record.commit && *dirty == kept.record.dirty;
+        let changed = if *dirty { " with uncommitted changes" } else { "" };
+        (!is_same).then(|| format!("its artifact is of commit {commit}{changed}"))
     }
 
     /// Takes an artifact into the local store.

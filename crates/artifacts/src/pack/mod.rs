@@ -81,11 +81,13 @@ impl ArtifactStore {
             && !request.again
             && let Some(artifact) = self.packed_before(&key, request.now)?
         {
+            self.note_packed(&artifact.id)?;
             return Ok(artifact);
         }
         let work = Work { store: self, request, repository, hash, dirty, filter: filter(request.config)? };
         let (commit, entries) = work.describe_and_pack(revision, observer)?;
         let artifact = self.save(work.manifest(entries)?, commit, request.now)?;
+        self.note_packed(&artifact.id)?;
         if !dirty {
             self.remember(&key, &artifact.id)?;
         }

@@ -11,9 +11,11 @@ use crate::record::{Artifact, ArtifactRecord, CommitInfo};
 use cutover_core::artifact::{BlobSource, Digest, MANIFEST_BYTES_MAX, Manifest};
 use cutover_core::check::CommitChecks;
 use cutover_core::id::ProjectName;
+use cutover_core::provenance::about;
 use cutover_disk::{Blob, BlobStore, DiskError, parallel, read_bounded, write_atomic, write_unsynced};
 use jiff::{SignedDuration, Timestamp};
 use lock::Lock;
+use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::fs;
 use std::io::{self, Read};
@@ -23,8 +25,8 @@ use std::path::{Path, PathBuf};
 pub const ID_PREFIX_LENGTH_MIN: usize = 6;
 /// The largest record in bytes: most of it are names of checks.
 pub(crate) const RECORD_BYTES_MAX: u64 = 256 << 10;
-/// The largest statement or signature, in bytes.
-const PROVENANCE_BYTES_MAX: u64 = cutover_core::provenance::STATEMENT_BYTES_MAX as u64;
+/// The largest provenance in bytes: a statement and a signature, as text in JSON.
+const PROVENANCE_BYTES_MAX: u64 = 4 * cutover_core::provenance::STATEMENT_BYTES_MAX as u64;
 /// The most artifacts that are listed.
 const ARTIFACT_COUNT_MAX: usize = 100_000;
 /// How old `packed_at` may be before packing the same again renews it.
@@ -33,8 +35,8 @@ const RENEW_AFTER: SignedDuration = SignedDuration::from_hours(1);
 /// Artifacts in a directory.
 ///
 /// `blobs/` holds the content, `manifests/<id>.json` what an artifact holds, `records/<id>.json`
-/// where it comes from, `provenance/` what its builder says of it, `recipes/` which commits were packed to what, `objects/` what is known of
-/// git's objects. An artifact exists once its manifest does, which is written last. Several
+/// where it comes from, `provenance/` what its builder says of it, `recipes/` which commits were packed to what, `packed/` which were
+/// packed here and not taken in, `objects/` what is known of git's objects. An artifact exists once its manifest does, which is written last. Several
 /// processes may use one store at once.
 #[derive(Debug, Clone)]
 pub struct ArtifactStore {
@@ -46,7 +48,7 @@ impl ArtifactStore {
     /// Opens the store in a directory, which is made when it does not exist.
     pub fn open(dir: &Path) -> Result<Self, ArtifactError> {
         let blobs = BlobStore::open(&dir.join("blobs"))?;
-        for name in ["manifests", "records", "recipes", "objects", "provenance"] {
+        for name in ["manifests", "records", "recipes", "objects", "provenance", "packed"] {
             let path = dir.join(name);
             fs::create_dir_all(&path).map_err(|error| DiskError::new("make directory", &path, error))?;
         }
@@ -155,28 +157,44 @@ impl ArtifactStore {
         Ok(artifact)
     }
 
-    /// What its builder says of an artifact, as far as that is here.
-    pub fn provenance(&self, id: &Digest) -> Option<Provenance> {
-        let [statement, signature] =
-            self.provenance_paths(id).map(|path| read_bounded(&path, PROVENANCE_BYTES_MAX).ok());
-        Some(Provenance { statement: statement?, signature })
+    /// Whether an artifact was packed here, and not only taken in: who signs knows where it comes from.
+    pub fn is_packed_here(&self, id: &Digest) -> bool {
+        self.packed_path(id).exists()
     }
 
-    /// Keeps what its builder says of an artifact, instead of what was known of it. What is signed is not given up for what
-    /// is not.
-    pub fn keep_provenance(&self, id: &Digest, provenance: &Provenance) -> Result<(), ArtifactError> {
-        let [statement, signature] = self.provenance_paths(id);
-        if provenance.signature.is_none() && signature.exists() {
+    pub(crate) fn note_packed(&self, id: &Digest) -> Result<(), ArtifactError> {
+        if self.is_packed_here(id) {
             return Ok(());
         }
-        // The old signature is not one of the new statement.
-        prune::remove_file(&signature)?;
-        write_unsynced(&statement, &provenance.statement, 0o600)?;
-        provenance.signature.iter().try_for_each(|bytes| Ok(write_unsynced(&signature, bytes, 0o600)?))
+        Ok(write_unsynced(&self.packed_path(id), b"", 0o600)?)
     }
 
-    fn provenance_paths(&self, id: &Digest) -> [PathBuf; 2] {
-        ["intoto.json", "intoto.json.sig"].map(|ending| self.dir.join("provenance").join(format!("{id}.{ending}")))
+    fn packed_path(&self, id: &Digest) -> PathBuf {
+        self.dir.join("packed").join(id.to_string())
+    }
+
+    /// What its builder says of an artifact, as far as that is here. What a crash has left of it says nothing.
+    pub fn provenance(&self, id: &Digest) -> Option<Provenance> {
+        let text = read_bounded(&self.provenance_path(id), PROVENANCE_BYTES_MAX).ok()?;
+        let Vouched { statement, signature } = serde_json::from_slice(&text).ok()?;
+        let (statement, signature) = (statement.into_bytes(), signature.map(String::into_bytes));
+        about(&statement).is_ok().then_some(Provenance { statement, signature })
+    }
+
+    /// Keeps what its builder says of an artifact, instead of what was known of it.
+    pub fn keep_provenance(&self, id: &Digest, provenance: &Provenance) -> Result<(), ArtifactError> {
+        // What is no text is neither a statement nor a signature, and stays none.
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let signature = provenance.signature.as_deref().map(text);
+        let vouched = Vouched { statement: text(&provenance.statement), signature };
+        let path = self.provenance_path(id);
+        let json =
+            serde_json::to_vec(&vouched).map_err(|error| DiskError::new("write", &path, io::Error::from(error)))?;
+        Ok(write_unsynced(&path, &json, 0o600)?)
+    }
+
+    fn provenance_path(&self, id: &Digest) -> PathBuf {
+        self.dir.join("provenance").join(format!("{id}.json"))
     }
 
     fn write_record(&self, record: &ArtifactRecord) -> Result<(), ArtifactError> {
@@ -271,6 +289,13 @@ impl ArtifactStore {
     fn recipe_path(&self, recipe: &Digest) -> PathBuf {
         self.dir.join("recipes").join(recipe.to_string())
     }
+}
+
+/// Provenance as the store keeps it: in one file, so that no statement is ever beside the signature of another.
+#[derive(Serialize, Deserialize)]
+struct Vouched {
+    statement: String,
+    signature: Option<String>,
 }
 
 /// The content of a store's artifacts, kept from being pruned.

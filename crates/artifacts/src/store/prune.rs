@@ -51,7 +51,8 @@ impl ArtifactStore {
         for id in &removed {
             remove_file(&self.manifest_path(id))?;
             remove_file(&self.record_path(id))?;
-            self.provenance_paths(id).iter().try_for_each(|path| remove_file(path))?;
+            remove_file(&self.packed_path(id))?;
+            remove_file(&self.provenance_path(id))?;
         }
         // Durable before the blobs go, or a crash could bring back a manifest without its blobs.
         sync_dir(&self.dir.join("manifests"))?;

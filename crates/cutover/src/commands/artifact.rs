@@ -180,13 +180,11 @@ fn pull(context: &Context, id: &str, output: Option<&Path>) -> Result<(), Comman
     let Some(kept) = found else {
         return Err(depot::nowhere(context, id));
     };
-    let artifact = take(context, &depot, &kept)?;
+    let artifact = take(context, &depot, &kept).map_err(|error| error.state("nothing was taken"))?;
     if let Some(path) = output {
         let mut fetched = depot.fetch(&kept, &context.artifacts()?)?;
         save(&mut fetched, path)?;
-        if let Some(provenance) = depot.provenance(&kept)? {
-            depot::write_beside(path, &provenance)?;
-        }
+        depot::write_beside(path, depot.provenance(&kept)?.as_ref())?;
     }
     if context.output.json {
         return context.output.json(&json!({ "v": 1, "artifact": artifact.record, "sha256": kept.sha256 }));

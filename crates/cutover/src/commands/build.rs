@@ -140,7 +140,7 @@ pub(super) fn export(context: &Context, artifact: &Artifact, path: &Path) -> Res
     let mut exported = context.artifacts()?.export_file(artifact)?;
     let provenance = depot::vouch(context, artifact, &exported)?;
     save(&mut exported.file, path)?;
-    depot::write_beside(path, &provenance)
+    depot::write_beside(path, provenance.as_ref())
 }
 
 /// Writes an exported artifact beside the file first, so that the file is never half an artifact.

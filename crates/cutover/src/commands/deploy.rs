@@ -147,11 +147,9 @@ impl HowArgs {
         }
         let record = &artifact.record;
         let purpose = format!("deploy {} {}", words::commit(&record.commit, record.dirty), record.subject);
-        let exit = session.change_through(connections, purpose.trim(), &deployment(artifact, self.restart))?;
-        if exit == Exit::Done {
-            depot::note_deployed(context, session.place().name, &artifact.id);
-        }
-        Ok(exit)
+        // Before it is live: whoever dies on the way has noted it, and nobody prunes what is about to be live.
+        depot::note_deployed(context, session.place().name, &artifact.id);
+        session.change_through(connections, purpose.trim(), &deployment(artifact, self.restart))
     }
 }
 

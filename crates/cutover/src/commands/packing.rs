@@ -118,7 +118,7 @@ pub(super) fn take_in(context: &Context, path: &Path) -> Result<Artifact, Comman
         return Err(CommandError::new(ErrorKind::Usage, wrong).state("nothing was deployed"));
     }
     if let Some(provenance) = depot::read_beside(path) {
-        artifacts.keep_provenance(&artifact.id, &provenance)?;
+        depot::keep(context, &artifact.id, &provenance)?;
     }
     remember(context, &artifacts, &artifact);
     Ok(artifact)

@@ -15,12 +15,13 @@ use super::ssh_options::ssh_options;
 use super::{Place, Variables, VariablesError, audit};
 use crate::commands::words;
 use crate::context::Context;
+use crate::depot::note_deployed;
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::github::DeploymentVoice;
 use crate::output::Output;
 use cutover_artifacts::{ArtifactBlobs, ArtifactStore};
-use cutover_core::artifact::Manifest;
+use cutover_core::artifact::{Digest, Manifest};
 use cutover_core::config::{EnvironmentConfig, HostConfig, OnUnreachable, RolloutConfig, ServiceConfig};
 use cutover_core::event::{Event, Observer};
 use cutover_core::id::{DeploymentId, ProjectName, TargetName};
@@ -159,12 +160,22 @@ impl<'a> Session<'a> {
         task: &Task,
     ) -> Result<Exit, CommandError> {
         let ended = self.perform(connections, purpose, task, self.usual_times())?;
+        if matches!(task, Task::Resume | Task::Rollback { .. }) {
+            self.note_live(&ended.all);
+        }
         match ended.how {
             How::One(None) => self.say_nothing_unfinished(),
             How::One(Some(outcome)) => Ok(outcome.into()),
             How::Several(end) if ended.all.is_empty() && end.is_quiet() => self.say_nothing_unfinished(),
             How::Several(end) => end.conclude(self.environment.rollout.on_unreachable == OnUnreachable::Skip),
         }
+    }
+
+    /// Notes in the shared store what is live again, so that it is kept there. What is deployed was noted before.
+    fn note_live(&self, all: &[Ended]) {
+        let live = all.iter().filter(|ended| ended.outcome == DeploymentOutcome::Deployed);
+        let artifacts: BTreeSet<Digest> = live.filter_map(|ended| ended.plan.artifact.parse().ok()).collect();
+        artifacts.iter().for_each(|id| note_deployed(self.context, self.place().name, id));
     }
 
     fn perform(

@@ -4,9 +4,12 @@ mod open;
 mod provenance;
 mod revision;
 
+use open::open_briefly;
 pub(crate) use open::{needed, open};
-pub(crate) use provenance::{judge, read_beside, signing_key, vouch, vouch_here, write_beside};
+pub(crate) use provenance::{judge, keep, read_beside, vouch, vouch_here, write_beside};
 pub(crate) use revision::{Revision, of_revision, tagged_commits};
+
+use provenance::{can_sign, counts};
 
 use crate::commands::packing::{IMPORT_BYTES_MAX, remember};
 use crate::commands::words;
@@ -43,28 +46,43 @@ impl Shared {
 
 /// Puts an artifact into the shared store, unless it is there or there is no store. What is not committed stays here.
 ///
-/// One that is there without a signature is put there anew where there is a key to sign it with.
+/// One that is there without a signature that counts is put there anew where one can be had. A signature that counts is never
+/// replaced by none.
 pub(crate) fn share(context: &Context, artifact: &Artifact, again: bool) -> Result<Option<Shared>, CommandError> {
     if artifact.record.dirty {
         return Ok(None);
     }
     let Some(depot) = open(context)? else { return Ok(None) };
-    let place = depot.place().to_owned();
-    let signs = signing_key(context.project()?).is_some();
+    let (place, project) = (depot.place().to_owned(), context.project()?);
+    let standing = depot.standing(&artifact.id);
     // What is there may be damaged: that is what `again` is for.
-    let standing = if again { None } else { depot.standing(&artifact.id)? };
-    let standing = standing.filter(|standing| standing.has_file && (standing.is_signed || !signs));
+    let standing = if again { standing.ok().flatten() } else { standing? };
+    let said = standing.as_ref().and_then(|standing| depot.provenance(&standing.kept).ok().flatten());
+    let said = said.filter(|said| counts(project, &artifact.id, said));
+    let is_fine = said.is_some() || !can_vouch(context, artifact)?;
+    let standing = standing.filter(|standing| !again && standing.has_file && is_fine);
     let was_there = standing.is_some();
     let kept = match standing {
         Some(standing) => depot.renew(standing.kept, context.now())?,
         None => {
             let exported = context.artifacts()?.export_file(artifact)?;
-            let provenance = vouch(context, artifact, &exported)?;
-            depot.put(exported, Some(&provenance))?
+            let ours = vouch(context, artifact, &exported)?;
+            let is_ours = said.is_none() || ours.as_ref().is_some_and(|ours| counts(project, &artifact.id, ours));
+            depot.put(exported, if is_ours { ours.as_ref() } else { said.as_ref() })?
         }
     };
-    depot.note_checks(&artifact.record.commit, &artifact.record.checks)?;
+    // The artifact is there, whatever becomes of this.
+    if let Err(error) = depot.note_checks(&artifact.record.commit, &artifact.record.checks) {
+        context.output.warn(&format!("{place} has the artifact, but not what checks said of its commit: {error}"));
+    }
     Ok(Some(Shared { place, was_there, sha256: kept.sha256, file_bytes: kept.file_bytes }))
+}
+
+/// Whether what is said of an artifact here would count more than what does not.
+fn can_vouch(context: &Context, artifact: &Artifact) -> Result<bool, CommandError> {
+    let (project, id) = (context.project()?, &artifact.id);
+    let known = || Ok::<_, CommandError>(context.artifacts()?.provenance(id).is_some_and(|k| counts(project, id, &k)));
+    Ok(can_sign(context, artifact)? || known()?)
 }
 
 /// An artifact that this machine lacks, by its id or the beginning of it; None where the shared store does not have it
@@ -83,7 +101,7 @@ pub(crate) fn take(context: &Context, depot: &Depot, kept: &Kept) -> Result<Arti
     let pulled = depot.pull(kept, &artifacts, IMPORT_BYTES_MAX, context.now());
     let artifact = pulled.map_err(|error| CommandError::from(error).state("nothing was deployed"))?;
     if let Some(provenance) = depot.provenance(kept)? {
-        artifacts.keep_provenance(&artifact.id, &provenance)?;
+        keep(context, &artifact.id, &provenance)?;
     }
     remember(context, &artifacts, &artifact);
     if !context.output.json {
@@ -114,7 +132,7 @@ pub(crate) fn here_or_there(context: &Context) -> Result<String, CommandError> {
 
 /// What all who share the store know of a commit. Where it does not say, what is known here must do.
 pub(crate) fn checks(context: &Context, commit: &str) -> CommitChecks {
-    let asked = open(context).and_then(|depot| Ok(depot.map(|depot| depot.checks(commit)).transpose()?));
+    let asked = open_briefly(context).and_then(|depot| Ok(depot.map(|depot| depot.checks(commit)).transpose()?));
     asked.map(Option::unwrap_or_default).unwrap_or_else(|error| {
         context.output.warn(&format!("only what is known here of the commit's checks counts: {}", error.message()));
         CommitChecks::default()
@@ -127,7 +145,8 @@ pub(crate) fn note_checks(context: &Context, commit: &str, said: &CommitChecks) 
     if open::is_without_credentials(context) {
         return;
     }
-    let noted = open(context).and_then(|depot| Ok(depot.map(|depot| depot.note_checks(commit, said)).transpose()?));
+    let noted =
+        open_briefly(context).and_then(|depot| Ok(depot.map(|depot| depot.note_checks(commit, said)).transpose()?));
     if let Err(error) = noted {
         let why = error.message();
         context.output.warn(&format!("what the checks said is known on this machine only: {why}"));
@@ -137,7 +156,7 @@ pub(crate) fn note_checks(context: &Context, commit: &str, said: &CommitChecks) 
 /// Notes in the store that an artifact was brought live, so that it is kept there.
 pub(crate) fn note_deployed(context: &Context, environment: &EnvironmentName, id: &Digest) {
     let note = |depot: Depot| depot.note_deployed(environment, id, context.now());
-    let noted = open(context).and_then(|depot| Ok(depot.map(note).transpose()?));
+    let noted = open_briefly(context).and_then(|depot| Ok(depot.map(note).transpose()?));
     if let Err(error) = noted {
         let why = error.message();
         context.output.warn(&format!(

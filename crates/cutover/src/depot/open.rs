@@ -9,20 +9,33 @@ use cutover_core::patience::Patience;
 use cutover_core::secret::{S3_VARIABLES, Secret};
 use cutover_reporters::github::RealPace;
 use cutover_targets::verify::root_certs;
+use std::time::Duration;
 
 const KEY_ID_VARIABLE: &str = S3_VARIABLES[0];
 const SECRET_VARIABLE: &str = S3_VARIABLES[1];
 const TOKEN_VARIABLE: &str = S3_VARIABLES[2];
 
+/// How much is borne of a store for what a command can do without: a request that has waited in vain is not sent again.
+const BRIEF: Patience = Patience { request: Duration::from_secs(5), total: Duration::from_secs(10), attempt_count: 2 };
+
 /// The project's shared store; None where its config has none.
 pub(crate) fn open(context: &Context) -> Result<Option<Depot>, CommandError> {
+    open_with(context, Patience::default())
+}
+
+/// The same, for words that a command can do without: a store that is silent must not keep it for minutes.
+pub(super) fn open_briefly(context: &Context) -> Result<Option<Depot>, CommandError> {
+    open_with(context, BRIEF)
+}
+
+fn open_with(context: &Context, patience: Patience) -> Result<Option<Depot>, CommandError> {
     let project = context.project()?;
     let Some(store) = &project.config.artifact.store else { return Ok(None) };
     let objects: Box<dyn Objects> = match &store.kind {
         ArtifactStoreKind::Directory(path) => Box::new(Directory::open(path)?),
         ArtifactStoreKind::S3(config) => {
             let certs = root_certs().map_err(|why| CommandError::new(ErrorKind::Usage, why))?;
-            let (pace, patience) = (Box::new(RealPace), Patience::default());
+            let pace = Box::new(RealPace);
             let access = S3Access { credentials: Some(credentials()?), certs, pace, patience };
             Box::new(S3::new(config, access)?)
         }

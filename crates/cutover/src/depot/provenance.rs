@@ -4,10 +4,11 @@ use super::open;
 use crate::context::{Context, Project};
 use crate::deployments::{asker, local_file};
 use crate::error::{CommandError, ErrorKind};
-use cutover_artifacts::depot::{Exported, Provenance};
+use cutover_artifacts::depot::{Depot, Exported, Kept, Provenance};
 use cutover_artifacts::{Artifact, SigningError, SigningKey, sign, verify};
+use cutover_core::artifact::Digest;
 use cutover_core::config::CommandLine;
-use cutover_core::provenance::{About, Builder, STATEMENT_BYTES_MAX, Told, about, statement};
+use cutover_core::provenance::{Builder, STATEMENT_BYTES_MAX, Told, about, statement};
 use cutover_core::secret::{SIGNING_KEY_VARIABLE, Secret};
 use cutover_disk::{read_bounded, write_atomic};
 use serde_json::json;
@@ -24,8 +25,33 @@ pub(crate) fn signing_key(project: &Project) -> Option<SigningKey> {
     given.map(|key| SigningKey::Key(Secret::new(key))).or_else(|| file().map(SigningKey::File))
 }
 
-/// Says what an exported artifact is and who packed it, signs that where there is a key, and keeps it.
-pub(crate) fn vouch(context: &Context, artifact: &Artifact, exported: &Exported) -> Result<Provenance, CommandError> {
+/// Whether this machine may sign what it says of an artifact: it packed a commit itself, and has a key.
+pub(super) fn can_sign(context: &Context, artifact: &Artifact) -> Result<bool, CommandError> {
+    let is_ours = !artifact.manifest.dirty && context.artifacts()?.is_packed_here(&artifact.id);
+    Ok(is_ours && signing_key(context.project()?).is_some())
+}
+
+/// Says what an exported artifact is and who packed it, signs that where there is a key, and keeps it. Of one that was packed
+/// elsewhere, what came with it is all that can be said: None where nothing did.
+pub(crate) fn vouch(
+    context: &Context,
+    artifact: &Artifact,
+    exported: &Exported,
+) -> Result<Option<Provenance>, CommandError> {
+    if !context.artifacts()?.is_packed_here(&artifact.id) {
+        return Ok(context.artifacts()?.provenance(&artifact.id));
+    }
+    let statement = told(context, artifact, exported)?;
+    // Nobody can say what exactly uncommitted changes were.
+    let key = signing_key(context.project()?).filter(|_| !artifact.manifest.dirty);
+    let signature = key.map(|key| sign(&key, &statement)).transpose().map_err(|error| unsigned(&error))?;
+    let provenance = Provenance { statement, signature };
+    keep(context, &artifact.id, &provenance)?;
+    Ok(Some(provenance))
+}
+
+/// The statement of an artifact that was packed here.
+fn told(context: &Context, artifact: &Artifact, exported: &Exported) -> Result<Vec<u8>, CommandError> {
     let project = context.project()?;
     let config = &project.config.artifact;
     let record = &artifact.record;
@@ -45,19 +71,44 @@ pub(crate) fn vouch(context: &Context, artifact: &Artifact, exported: &Exported)
         packed_at: record.packed_at,
         checks: &record.checks,
     };
-    let statement = statement(&told);
-    let key = signing_key(project);
-    let signature = key.map(|key| sign(&key, &statement)).transpose().map_err(|error| unsigned(&error))?;
-    let provenance = Provenance { statement, signature };
-    context.artifacts()?.keep_provenance(&artifact.id, &provenance)?;
-    Ok(provenance)
+    Ok(statement(&told))
+}
+
+/// Keeps what is said of an artifact, instead of what was known of it; what counts is not given up for what does not.
+pub(crate) fn keep(context: &Context, id: &Digest, provenance: &Provenance) -> Result<(), CommandError> {
+    let (project, artifacts) = (context.project()?, context.artifacts()?);
+    let is_better = artifacts.provenance(id).is_some_and(|known| counts(project, id, &known));
+    if is_better && !counts(project, id, provenance) {
+        return Ok(());
+    }
+    Ok(artifacts.keep_provenance(id, provenance)?)
+}
+
+/// Whether somebody vouches for an artifact in what is said of it: one of the signers, or anybody where the config names none.
+pub(super) fn counts(project: &Project, id: &Digest, found: &Provenance) -> bool {
+    match signers(project) {
+        Some(signers) => signer(&signers, id, found).is_ok(),
+        None => found.signature.is_some() && fits(id, found).is_ok(),
+    }
+}
+
+/// Whether one of the config's signers vouches for an artifact of the shared store.
+pub(super) fn is_vouched_for(context: &Context, depot: &Depot, kept: &Kept) -> bool {
+    let Some(signers) = context.project().ok().and_then(signers) else { return false };
+    let found = depot.provenance(kept).ok().flatten();
+    found.is_some_and(|found| signer(&signers, &kept.record.id, &found).is_ok())
+}
+
+/// The file that says whose signatures count, where the config names one.
+fn signers(project: &Project) -> Option<PathBuf> {
+    project.config.artifact.signers.as_ref().map(|file| local_file(&project.dir, file))
 }
 
 /// Signs what is said of an artifact that leaves this machine by no store and in no file: it may be deployed from here.
 pub(crate) fn vouch_here(context: &Context, artifact: &Artifact) -> Result<(), CommandError> {
-    let artifacts = context.artifacts()?;
-    let is_signed = artifacts.provenance(&artifact.id).is_some_and(|found| found.signature.is_some());
-    if signing_key(context.project()?).is_some() && !is_signed {
+    let (project, artifacts) = (context.project()?, context.artifacts()?);
+    let counts = |found: Provenance| counts(project, &artifact.id, &found);
+    if can_sign(context, artifact)? && !artifacts.provenance(&artifact.id).is_some_and(counts) {
         vouch(context, artifact, &artifacts.export_file(artifact)?)?;
     }
     Ok(())
@@ -90,20 +141,26 @@ fn builder() -> Builder {
     }
 }
 
-/// Writes what is said of a file beside it.
-pub(crate) fn write_beside(file: &Path, provenance: &Provenance) -> Result<(), CommandError> {
-    let [statement, signature] = beside(file);
-    write_atomic(&statement, &provenance.statement, 0o644)?;
-    match &provenance.signature {
-        Some(bytes) => Ok(write_atomic(&signature, bytes, 0o644)?),
-        // One of an earlier file would be wrong.
-        None => match std::fs::remove_file(&signature) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                let why = format!("cannot remove {}, which is of another file", signature.display());
-                Err(CommandError::new(ErrorKind::Failed, why).because(&error))
-            }
-            Ok(()) | Err(_) => Ok(()),
-        },
+/// Writes what is said of a file beside it, and takes away what was said of an earlier one.
+pub(crate) fn write_beside(file: &Path, provenance: Option<&Provenance>) -> Result<(), CommandError> {
+    let statement = provenance.map(|said| &said.statement);
+    let signature = provenance.and_then(|said| said.signature.as_ref());
+    for (path, content) in beside(file).iter().zip([statement, signature]) {
+        match content {
+            Some(bytes) => write_atomic(path, bytes, 0o644)?,
+            None => remove_outdated(path)?,
+        }
+    }
+    Ok(())
+}
+
+fn remove_outdated(path: &Path) -> Result<(), CommandError> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            let why = format!("cannot remove {}, which is of another file", path.display());
+            Err(CommandError::new(ErrorKind::Failed, why).because(&error))
+        }
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 
@@ -125,30 +182,44 @@ fn beside(file: &Path) -> [PathBuf; 2] {
 /// none of them has signed. Says who has.
 pub(crate) fn judge(context: &Context, artifact: &Artifact) -> Result<Option<String>, CommandError> {
     let project = context.project()?;
+    let (ours, theirs) = (project.config.name.as_str(), &artifact.manifest.project);
+    if theirs != ours {
+        let why = format!("artifact {} is of project {theirs}, and this is {ours}", artifact.id.short());
+        return Err(CommandError::new(ErrorKind::Usage, why).state("nothing was deployed"));
+    }
     let local = context.artifacts()?.provenance(&artifact.id);
-    let Some(signers) = &project.config.artifact.signers else {
-        return local
-            .map_or(Ok(None), |found| fits(artifact, &found).map(|_| None).map_err(|why| refusal(artifact, &why)));
+    let Some(signers) = signers(project) else {
+        let fits = local.map(|found| fits(&artifact.id, &found)).transpose();
+        return fits.map(|_| None).map_err(|why| refusal(artifact, &why));
     };
-    let signers = local_file(&project.dir, signers);
-    let accepted = |found: &Provenance| {
-        fits(artifact, found)?;
-        let signature = found.signature.as_ref().ok_or("its provenance is not signed")?;
-        verify(&signers, &found.statement, signature).map_err(|error| match &error {
-            SigningError::Run(why) => format!("{error}: {why}"),
-            SigningError::Unsigned(_) | SigningError::Unverified(_) => error.to_string(),
-        })
-    };
-    let why = match local.as_ref().map(accepted) {
+    if !signers.is_file() {
+        let why = format!("nobody knows whose signatures count: there is no file {}", signers.display());
+        let hint = "`signers` of [artifact] names it, beside cutover.toml: see docs/artifacts.md";
+        return Err(CommandError::new(ErrorKind::Config, why).state("nothing was deployed").hint(hint));
+    }
+    if artifact.manifest.dirty {
+        return Err(refusal(artifact, "it has uncommitted changes, which nobody signs"));
+    }
+    let why = match local.map(|found| signer(&signers, &artifact.id, &found)) {
         Some(Ok(signer)) => return Ok(Some(signer)),
         Some(Err(why)) => why,
         None => "it has no provenance".to_owned(),
     };
     // What was packed here may have been built, and signed, elsewhere as well.
     let Some(found) = shared(context, artifact)? else { return Err(refusal(artifact, &why)) };
-    let signer = accepted(&found).map_err(|why| refusal(artifact, &why))?;
-    context.artifacts()?.keep_provenance(&artifact.id, &found)?;
+    let signer = signer(&signers, &artifact.id, &found).map_err(|why| refusal(artifact, &why))?;
+    keep(context, &artifact.id, &found)?;
     Ok(Some(signer))
+}
+
+/// Which of the signers has signed what is said of an artifact, or why none has.
+fn signer(signers: &Path, id: &Digest, found: &Provenance) -> Result<String, String> {
+    fits(id, found)?;
+    let signature = found.signature.as_ref().ok_or("its provenance is not signed")?;
+    verify(signers, &found.statement, signature).map_err(|error| match &error {
+        SigningError::Run(why) => format!("{error}: {why}"),
+        SigningError::Unsigned(_) | SigningError::Unverified(_) => error.to_string(),
+    })
 }
 
 fn shared(context: &Context, artifact: &Artifact) -> Result<Option<Provenance>, CommandError> {
@@ -158,18 +229,16 @@ fn shared(context: &Context, artifact: &Artifact) -> Result<Option<Provenance>, 
 }
 
 /// Whether provenance is of this artifact, or why it is not.
-fn fits(artifact: &Artifact, found: &Provenance) -> Result<About, String> {
+fn fits(id: &Digest, found: &Provenance) -> Result<(), String> {
     let about = about(&found.statement).map_err(|why| format!("its provenance is none: {why}"))?;
-    if about.artifacts.contains(&artifact.id) {
-        Ok(about)
-    } else {
-        Err("its provenance is of another artifact".to_owned())
-    }
+    if about.artifacts.contains(id) { Ok(()) } else { Err("its provenance is of another artifact".to_owned()) }
 }
 
 fn refusal(artifact: &Artifact, why: &str) -> CommandError {
     let id = artifact.id.short();
     let commit = crate::commands::words::commit(&artifact.record.commit, artifact.record.dirty);
     let why = format!("nobody vouches for artifact {id} of {commit}: {why}");
-    CommandError::new(ErrorKind::ChecksFailed, why).state("nothing was deployed").hint("`cutover build`, where the key of one of the config's `signers` is, signs and shares it: see docs/artifacts.md")
+    CommandError::new(ErrorKind::ChecksFailed, why).state("nothing was deployed").hint(
+        "`cutover build`, where it is packed and the key of one of the config's `signers` is, signs and shares it: see docs/artifacts.md",
+    )
 }

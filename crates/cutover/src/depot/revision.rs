@@ -1,9 +1,10 @@
 //! Which artifact of the shared store a revision means.
 
+use super::provenance::{is_vouched_for, judge};
 use super::{open, take};
 use crate::context::Context;
 use crate::error::{CommandError, ErrorKind};
-use cutover_artifacts::{Artifact, ArtifactError, resolve_commit, tags_here, tags_there};
+use cutover_artifacts::{Artifact, ArtifactError, ArtifactRecord, resolve_commit, tags_here, tags_there};
 use cutover_core::artifact::is_commit_hash;
 use std::collections::HashSet;
 use std::fmt;
@@ -26,8 +27,8 @@ impl fmt::Display for Revision<'_> {
     }
 }
 
-/// The artifact that the shared store has of a revision. None where this machine has packed it itself, where the store has none, and
-/// where there is no store.
+/// The artifact that is here already of a revision, or that the shared store has of it. None where nobody has packed it, and where
+/// there is no store: then it is packed here, or found to have been.
 pub(crate) fn of_revision(context: &Context, revision: &Revision<'_>) -> Result<Option<Artifact>, CommandError> {
     if let Revision::Tag(tag) = revision
         && tag.contains(|c: char| "~^:?*[\\@{".contains(c) || c.is_whitespace() || c.is_control())
@@ -35,26 +36,50 @@ pub(crate) fn of_revision(context: &Context, revision: &Revision<'_>) -> Result<
         let why = format!("{tag:?} is no name of a tag");
         return Err(CommandError::new(ErrorKind::Usage, why).state("nothing was deployed"));
     }
-    let Some(depot) = open(context)? else { return Ok(None) };
-    let commit = commit_of(context, revision)?;
-    let project = context.project()?;
-    let is_it = |record: &cutover_artifacts::ArtifactRecord| {
-        record.commit == commit && !record.dirty && record.project == project.config.name.as_str()
-    };
-    if context.artifacts()?.list()?.iter().any(is_it) {
+    if context.project()?.config.artifact.store.is_none() {
         return Ok(None);
     }
-    let found = depot.of_commit(&commit).map_err(|error| CommandError::from(error).state("nothing was deployed"))?;
+    let commit = commit_of(context, revision)?;
+    let here = of_commit_here(context, &commit)?;
+    // What is here and may be deployed needs no store.
+    if let Some(fit) = here.iter().find(|artifact| judge(context, artifact).is_ok()) {
+        return Ok(Some(fit.clone()));
+    }
+    // What is here and is refused gives way to what is signed only: the refusal's reason says more than that there is no other.
+    let Some(refused) = here.into_iter().next() else { return of_commit_there(context, &commit, false) };
+    Ok(Some(of_commit_there(context, &commit, true).ok().flatten().unwrap_or(refused)))
+}
+
+/// The artifacts of a commit that this machine has, packed here or not, newest first.
+fn of_commit_here(context: &Context, commit: &str) -> Result<Vec<Artifact>, CommandError> {
+    let (artifacts, ours) = (context.artifacts()?, context.project()?.config.name.as_str());
+    let is_it = |record: &ArtifactRecord| record.commit == commit && !record.dirty && record.project == ours;
+    let found =
+        artifacts.list()?.into_iter().filter(is_it).filter_map(|record| artifacts.get(&record.id.to_string()).ok());
+    // A record here can be read without its manifest, which alone is sure.
+    Ok(found.filter(|artifact| artifact.manifest.commit == commit && !artifact.manifest.dirty).collect())
+}
+
+/// The newest artifact of a commit that the shared store has; where signatures are asked for, the newest that has one.
+fn of_commit_there(context: &Context, commit: &str, must_be_signed: bool) -> Result<Option<Artifact>, CommandError> {
+    let unchanged = |error| CommandError::from(error).state("nothing was deployed");
+    let Some(depot) = open(context)? else { return Ok(None) };
+    let found = depot.of_commit(commit).map_err(unchanged)?;
     let Some(newest) = found.first() else { return Ok(None) };
+    let signed = found.iter().find(|kept| is_vouched_for(context, &depot, kept));
+    if signed.is_none() && must_be_signed {
+        return Ok(None);
+    }
+    let chosen = signed.unwrap_or(newest);
     if found.len() > 1 {
-        let short = newest.record.id.short();
+        let (short, count) = (chosen.record.id.short(), found.len());
+        let which = if chosen == newest { "the newest" } else { "the newest that is signed" };
         context.output.warn(&format!(
-            "{} has {} artifacts of this commit, and {short} is the newest: --artifact names another",
-            depot.place(),
-            found.len()
+            "{} has {count} artifacts of this commit, and {short} is {which}: --artifact names another",
+            depot.place()
         ));
     }
-    take(context, &depot, newest).map(Some)
+    take(context, &depot, chosen).map(Some)
 }
 
 /// The commit that is meant, also where the repository here does not have it.

@@ -106,7 +106,8 @@ fn a_commit_that_was_built_elsewhere_is_not_built_again() {
         assert!(deployed.stderr.contains(&format!("took artifact {} of ", &id[..12])), "{deployed:?}");
         assert_eq!(live(&other), id);
         let again = other.run(&["deploy", "production", what[0], what[1]]);
-        assert!(!again.stderr.contains("took artifact"), "it is here now: {again:?}");
+        assert!(again.code == 0 && !again.stderr.contains("took artifact"), "it is here now: {again:?}");
+        assert_eq!(live(&other), id, "and it is not built again");
     }
 }
 
@@ -124,6 +125,8 @@ fn a_clone_without_the_tag_and_without_its_commit_deploys_it_all_the_same() {
     let deployed = other.run(&["deploy", "production", "--tag", "v1"]);
     assert_eq!(deployed.code, 0, "{deployed:?}");
     assert!(deployed.stderr.contains(&id[..12]), "{deployed:?}");
+    let again = other.run(&["deploy", "production", "--tag", "v1", "--restart"]);
+    assert_eq!((again.code, live(&other)), (0, id), "{again:?}");
 
     let unknown = other.run(&["deploy", "production", "--tag", "v9"]);
     assert_snapshot!(unknown.told(), @"
@@ -338,4 +341,86 @@ fn a_record_that_is_damaged_is_said_to_be_and_is_put_there_anew() {
     assert!(built.stderr.contains("`cutover artifact push --again ID`"), "{built:?}");
     assert_eq!(sandbox.run(&["artifact", "push", "--again", &id]).code, 0);
     assert!(sandbox.run(&["build"]).stderr.contains("has it already"));
+}
+
+#[test]
+fn what_is_here_is_deployed_without_the_store_and_without_credentials() {
+    let sandbox = Sandbox::deployable("");
+    let config = fs::read_to_string(sandbox.repo().join("cutover.toml")).unwrap();
+    let fake = FakeS3::start("shop", "made-up-id").unwrap();
+    let store = format!("[artifact.store.s3]\nbucket = \"shop\"\nendpoint = \"{}\"\n", fake.endpoint());
+    sandbox.write("cutover.toml", &format!("{config}\n{store}"));
+    sandbox.commit("Share artifacts");
+    let keys = [("AWS_ACCESS_KEY_ID", "made-up-id"), ("AWS_SECRET_ACCESS_KEY", "made-up-secret")];
+    assert_eq!(sandbox.run_with(&["build"], &keys).code, 0);
+
+    let deployed = sandbox.run(&["deploy", "production", "--commit", "HEAD"]);
+
+    assert_eq!(deployed.code, 0, "{deployed:?}");
+    assert!(sandbox.path().join("srv/current").exists());
+}
+
+#[test]
+fn what_is_not_taken_is_not_called_not_deployed() {
+    let sandbox = sharing();
+    let id = sandbox.run(&["build"]).stdout.trim().to_owned();
+    let found = Command::new("find").arg(sandbox.path().join("shared")).args(["-name", "*.cutover"]).output().unwrap();
+    fs::write(String::from_utf8(found.stdout).unwrap().trim(), "another").unwrap();
+    let refused = sandbox.run(&["artifact", "pull", &id]);
+    assert!(refused.code == 1 && refused.stderr.contains("state: nothing was taken"), "{refused:?}");
+}
+
+/// The artifacts that are noted as brought live, and forgets the notes.
+fn noted(sandbox: &Sandbox) -> Vec<String> {
+    let dir = sandbox.path().join("shared/shop/deployed/production");
+    let Ok(entries) = fs::read_dir(&dir) else { return Vec::new() };
+    let ids = entries.map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap()).collect();
+    fs::remove_dir_all(dir).unwrap();
+    ids
+}
+
+#[test]
+fn what_is_live_is_noted_however_it_came_to_be() {
+    let sandbox = sharing();
+    let first = sandbox.run(&["build"]).stdout.trim().to_owned();
+    assert_eq!(sandbox.run(&["deploy", "production"]).code, 0);
+    assert_eq!(noted(&sandbox), [first.as_str()]);
+    sandbox.write("app.py", "print('v2')\n");
+    sandbox.commit("Sell more");
+    let second = sandbox.run(&["build"]).stdout.trim().to_owned();
+    // Given a deployment that cannot end: what it may have brought live is noted all the same.
+    fs::rename(sandbox.path().join("srv/.cutover"), sandbox.path().join("aside")).unwrap();
+    fs::write(sandbox.path().join("srv/.cutover"), "in the way").unwrap();
+    assert_ne!(sandbox.run(&["deploy", "production"]).code, 0);
+    assert_eq!(noted(&sandbox), [second.as_str()]);
+    fs::remove_file(sandbox.path().join("srv/.cutover")).unwrap();
+    fs::rename(sandbox.path().join("aside"), sandbox.path().join("srv/.cutover")).unwrap();
+    assert_eq!(sandbox.run(&["deploy", "production"]).code, 0);
+    noted(&sandbox);
+
+    let rolled_back = sandbox.run(&["rollback", "production"]);
+    assert_eq!(rolled_back.code, 0, "{rolled_back:?}");
+    assert_eq!(noted(&sandbox), [first.as_str()]);
+
+    sandbox.reopen_last_journal(1000);
+    let resumed = sandbox.run(&["resume", "production"]);
+    assert_eq!(resumed.code, 0, "{resumed:?}");
+    assert_eq!(noted(&sandbox), [first], "{resumed:?}");
+}
+
+#[test]
+fn an_artifact_that_is_shared_is_not_said_to_be_here_only_when_what_checks_said_is_lost() {
+    let sandbox = sharing();
+    let config = fs::read_to_string(sandbox.repo().join("cutover.toml")).unwrap();
+    sandbox.write("cutover.toml", &(config + "\n[checks.tests]\nrun = \"true\"\n"));
+    sandbox.commit("Check");
+    fs::create_dir(sandbox.path().join("shared/shop")).unwrap();
+    fs::write(sandbox.path().join("shared/shop/checks"), "in the way").unwrap();
+    assert_eq!(sandbox.run(&["check"]).code, 0);
+
+    let built = sandbox.run(&["build"]);
+
+    assert_eq!(built.code, 0, "{built:?}");
+    assert!(built.stderr.contains("has the artifact, but not what checks said of its commit"), "{built:?}");
+    assert!(built.stderr.contains("put into ") && !built.stderr.contains("on this machine only"), "{built:?}");
 }

@@ -182,3 +182,171 @@ fn what_checks_had_said_is_in_the_statement() {
     let byproduct = &said["predicate"]["runDetails"]["byproducts"][0];
     assert_eq!(byproduct["annotations"]["tests"]["conclusion"], "success");
 }
+
+/// The id of what `cutover build` packs, with the key of a signer.
+fn build_signed(sandbox: &Sandbox, key: &Path) -> String {
+    let built = with_key(sandbox, key, &["build"]);
+    assert!(built.status.success(), "{built:?}");
+    String::from_utf8(built.stdout).unwrap().trim().to_owned()
+}
+
+/// Has a machine forget all artifacts, as if it were another one.
+fn forget(sandbox: &Sandbox) {
+    for project in fs::read_dir(sandbox.path().join("home/cutover/projects")).unwrap() {
+        fs::remove_dir_all(project.unwrap().path().join("artifacts")).unwrap();
+    }
+}
+
+fn head(sandbox: &Sandbox) -> String {
+    let output = sandbox.command("git").args(["rev-parse", "HEAD"]).output().unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+/// Has the shared store say that an artifact, of whatever project, is one of this commit of this project.
+fn pretend(sandbox: &Sandbox, project: &str, id: &str, commit: &str) {
+    let artifacts = |project: &str| sandbox.path().join("shared").join(project).join("artifacts").join(id);
+    if project != "shop" {
+        fs::create_dir_all(artifacts("shop").parent().unwrap()).unwrap();
+        fs::rename(artifacts(project), artifacts("shop")).unwrap();
+    }
+    let path = artifacts("shop").join("record.json");
+    let mut record: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    record["record"]["project"] = json!("shop");
+    record["record"]["commit"] = json!(commit);
+    fs::write(&path, record.to_string()).unwrap();
+    let of_commit = sandbox.path().join("shared/shop/commits").join(commit);
+    fs::create_dir_all(&of_commit).unwrap();
+    fs::write(of_commit.join(id), id).unwrap();
+}
+
+#[test]
+fn a_signed_artifact_of_another_project_or_commit_is_not_deployed_whatever_the_store_says_of_it() {
+    let (sandbox, builder) = signing();
+    let config = fs::read_to_string(sandbox.repo().join("cutover.toml")).unwrap();
+    sandbox.write("cutover.toml", &config.replace("name = \"shop\"", "name = \"bank\""));
+    sandbox.commit("Be the bank");
+    let of_bank = build_signed(&sandbox, &builder);
+    sandbox.write("cutover.toml", &config);
+    sandbox.commit("Be the shop");
+    pretend(&sandbox, "bank", &of_bank, &head(&sandbox));
+    let refused = sandbox.run(&["deploy", "production", "--commit", "HEAD"]);
+    assert!(refused.code == 1 && refused.stderr.contains("its artifact is of project bank"), "{refused:?}");
+    // Its contents are here now.
+    let refused = sandbox.run(&["deploy", "production", "--artifact", &of_bank]);
+    assert!(refused.code == 2 && refused.stderr.contains("is of project bank, and this is shop"), "{refused:?}");
+
+    fs::remove_dir_all(sandbox.path().join("shared/shop")).unwrap();
+    let old = build_signed(&sandbox, &builder);
+    forget(&sandbox);
+    sandbox.write("app.py", "print('v2')\n");
+    sandbox.commit("Sell more");
+    pretend(&sandbox, "shop", &old, &head(&sandbox));
+    let refused = sandbox.run(&["deploy", "production", "--commit", "HEAD"]);
+    assert!(refused.code == 1 && refused.stderr.contains("its artifact is of commit "), "{refused:?}");
+    assert!(!sandbox.path().join("srv/current").exists(), "nothing is live");
+}
+
+#[test]
+fn who_has_the_key_signs_what_was_packed_here_and_nothing_that_was_taken_in() {
+    let (sandbox, builder) = signing();
+    let id = sandbox.run(&["build"]).stdout.trim().to_owned();
+    forget(&sandbox);
+    let refused = sandbox.run(&["deploy", "production", "--commit", "HEAD"]);
+    assert_eq!(refused.code, 5, "{refused:?}");
+
+    // Given that it was kept here all the same.
+    let pushed = with_key(&sandbox, &builder, &["artifact", "push", "--again", &id]);
+
+    assert!(pushed.status.success(), "{pushed:?}");
+    assert!(shared(&sandbox, ".sig").is_empty(), "{pushed:?}");
+    assert_eq!(sandbox.run(&["deploy", "production", "--commit", "HEAD"]).code, 5);
+    assert_eq!(build_signed(&sandbox, &builder), id, "the same was packed here");
+    assert_eq!(shared(&sandbox, ".sig").len(), 1);
+}
+
+#[test]
+fn a_signature_that_does_not_count_is_replaced_by_one_that_does_and_never_the_other_way_round() {
+    let (sandbox, builder) = signing();
+    build_signed(&sandbox, &builder);
+    let [signature] = &shared(&sandbox, ".sig")[..] else { panic!("it is signed") };
+    let (good, deploy) = (fs::read(signature).unwrap(), ["deploy", "production", "--commit", "HEAD"]);
+    // What is here is not given up for junk.
+    fs::write(signature, "junk").unwrap();
+    let id = sandbox.run(&["artifact", "list", "--json"]).json()["artifacts"][0]["record"]["id"].clone();
+    assert_eq!(sandbox.run(&["artifact", "pull", id.as_str().unwrap()]).code, 0);
+    assert_eq!(sandbox.run(&deploy).code, 0);
+
+    let built = with_key(&sandbox, &builder, &["build"]);
+    assert!(told(&built).contains("put into"), "the junk is replaced: {built:?}");
+    assert!(fs::read(signature).unwrap().starts_with(&good[..20]));
+
+    let stranger = key(&sandbox, "stranger");
+    let kept = fs::read(signature).unwrap();
+    let pushed = with_key(&sandbox, &stranger, &["artifact", "push", "--again", id.as_str().unwrap()]);
+    assert!(pushed.status.success(), "{pushed:?}");
+    forget(&sandbox);
+    let deployed = sandbox.run(&deploy);
+    assert_eq!(deployed.code, 0, "what counts is not replaced: {deployed:?}");
+    assert_eq!(fs::read(signature).unwrap(), kept);
+}
+
+#[test]
+fn what_a_crash_left_of_a_statement_says_nothing() {
+    let (sandbox, builder) = signing();
+    let id = build_signed(&sandbox, &builder);
+    let empty = sandbox.data_dir().join("artifacts/provenance").join(format!("{id}.json"));
+    assert!(empty.exists(), "{}", empty.display());
+    fs::write(&empty, "").unwrap();
+    let deployed = sandbox.run(&["deploy", "production", "--commit", "HEAD"]);
+    assert_eq!(deployed.code, 0, "the store has it whole: {deployed:?}");
+
+    let config = fs::read_to_string(sandbox.repo().join("cutover.toml")).unwrap();
+    sandbox.write("cutover.toml", &config.replace("signers = \"allowed_signers\"\n", ""));
+    fs::write(&empty, "").unwrap();
+    let deployed = sandbox.run(&["deploy", "production", "--artifact", &id]);
+    assert_eq!(deployed.code, 0, "nobody asks for signatures: {deployed:?}");
+}
+
+#[test]
+fn what_is_not_committed_is_neither_signed_nor_deployed_where_signatures_are_asked_for() {
+    let (sandbox, builder) = signing();
+    sandbox.write("app.py", "print('not committed')\n");
+
+    let built = with_key(&sandbox, &builder, &["build", "--dirty", "--output", "../shop.cutover"]);
+
+    assert!(built.status.success(), "{built:?}");
+    assert!(!sandbox.path().join("shop.cutover.intoto.json.sig").exists());
+    let deployed = with_key(&sandbox, &builder, &["deploy", "production", "--dirty"]);
+    assert_eq!(deployed.status.code(), Some(5), "{deployed:?}");
+    assert!(told(&deployed).contains("it has uncommitted changes, which nobody signs"), "{deployed:?}");
+}
+
+#[test]
+fn a_file_of_signers_that_is_missing_is_said_to_be() {
+    let (sandbox, builder) = signing();
+    build_signed(&sandbox, &builder);
+    fs::remove_file(sandbox.repo().join("allowed_signers")).unwrap();
+    let refused = sandbox.run(&["deploy", "production", "--commit", "HEAD"]);
+    assert_eq!(refused.code, 2, "{refused:?}");
+    assert!(refused.stderr.contains("nobody knows whose signatures count: there is no file"), "{refused:?}");
+}
+
+#[test]
+fn of_several_artifacts_of_a_commit_the_newest_that_is_signed_is_deployed() {
+    let (sandbox, builder) = signing();
+    let config = fs::read_to_string(sandbox.repo().join("cutover.toml")).unwrap();
+    // Given a build that never gives the same twice.
+    sandbox.write("cutover.toml", &config.replace("[artifact]", "[artifact]\nbuild = \"date +%s%N > built\""));
+    sandbox.commit("Build");
+    let signed = build_signed(&sandbox, &builder);
+    let unsigned = sandbox.run(&["build", "--again"]).stdout.trim().to_owned();
+    assert_ne!(signed, unsigned);
+    let deploy = ["deploy", "production", "--commit", "HEAD", "--dry-run"];
+    assert_eq!(sandbox.run(&deploy).code, 0, "what is here and signed");
+    forget(&sandbox);
+
+    let deployed = sandbox.run(&deploy);
+
+    assert_eq!(deployed.code, 0, "{deployed:?}");
+    assert!(deployed.stderr.contains(&format!("{} is the newest that is signed", &signed[..12])), "{deployed:?}");
+}
