@@ -18,6 +18,7 @@ use cutover_testkit::s3::{FakeS3, Mishap};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::HashSet;
 use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::thread;
@@ -488,14 +489,75 @@ fn a_directory_that_is_missing_is_not_made_and_links_and_halves_in_it_are_nothin
     let (bed, artifact) = packed();
     put(&place.depot(), &bed.store, &artifact).unwrap();
     let beside: PathBuf = dir.path().join("sample/artifacts").join(artifact.id.to_string());
-    fs::write(beside.join(".partial-host-1-1"), "half").unwrap();
-    std::os::unix::fs::symlink("/etc/passwd", dir.path().join("sample/link")).unwrap();
-    std::os::unix::fs::symlink("/etc", dir.path().join("sample/etc")).unwrap();
+    let half = format!(".partial-{}", "0a".repeat(16));
+    let theirs = [beside.join(".partial-notes"), dir.path().join("bank").join(&half)];
+    fs::create_dir(dir.path().join("bank")).unwrap();
+    fs::write(beside.join(&half), "half").unwrap();
+    theirs.iter().for_each(|path| fs::write(path, "theirs").unwrap());
+    symlink("/etc/passwd", dir.path().join("sample/link")).unwrap();
+    symlink("/etc", dir.path().join("sample/etc")).unwrap();
     assert_eq!(place.names().len(), 3, "{:?}", place.names());
     assert!(place.objects().fetch("sample/link", LIMIT, &mut tempfile::tempfile().unwrap()).is_err());
 
-    place.objects().tidy(Timestamp::now());
-    assert!(beside.join(".partial-host-1-1").exists(), "somebody may be writing it");
-    place.objects().tidy(Timestamp::now() + 2 * DAY);
-    assert!(!beside.join(".partial-host-1-1").exists());
+    place.objects().tidy("sample/", Timestamp::now());
+    assert!(beside.join(&half).exists(), "somebody may be writing it");
+    place.objects().tidy("sample/", Timestamp::now() + 2 * DAY);
+    assert!(!beside.join(&half).exists());
+    assert!(theirs.iter().all(|path| path.exists()), "what is not this project's, or not ours at all, stays");
+}
+
+#[test]
+fn no_link_in_a_directory_leads_out_of_it_whatever_is_done() {
+    // Given a directory of somebody else, with files that look like ours, and links to it in a store.
+    let (dir, victim) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (commit, json) = ("c".repeat(40), r#"{"tests":{"conclusion":"success","at":"2026-11-21T10:00:00Z"}}"#);
+    let name = format!("{}.json", Digest::of(b"a"));
+    fs::write(victim.path().join(&name), json).unwrap();
+    fs::create_dir_all(dir.path().join("sample/checks")).unwrap();
+    symlink(victim.path(), dir.path().join("sample/checks").join(&commit)).unwrap();
+    symlink(victim.path(), dir.path().join("bank")).unwrap();
+    symlink(victim.path().join(&name), dir.path().join("sample/record.json")).unwrap();
+
+    let place = Place::Directory(dir);
+    let (depot, objects) = (place.depot(), place.objects());
+    let error = depot.note_checks(&commit, &said("tests", "failure", 1)).unwrap_err();
+    assert!(error.hint().unwrap().contains("links"), "{error}");
+    assert!(depot.checks(&commit).is_err());
+    let through = format!("bank/{name}");
+    assert!(objects.put("bank/new", &mut &b"x"[..]).is_err() && objects.put("bank/a/new", &mut &b"x"[..]).is_err());
+    assert!(objects.read(&through, LIMIT).is_err() && objects.read("sample/record.json", LIMIT).is_err());
+    assert!(objects.fetch(&through, LIMIT, &mut tempfile::tempfile().unwrap()).is_err());
+    assert!(objects.list("bank/", 10).is_err() && objects.remove(&through).is_err());
+
+    // Then all is as it was there.
+    let left: Vec<_> = fs::read_dir(victim.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, [name.as_str()]);
+    assert_eq!(fs::read_to_string(victim.path().join(&name)).unwrap(), json);
+}
+
+#[test]
+fn what_lies_beside_what_checks_said_is_neither_believed_nor_removed() {
+    for place in Place::all() {
+        let commit = "c".repeat(40);
+        let foreign = format!("sample/checks/{commit}/notes.json");
+        place.tamper(&foreign, Some(br#"{"tests":{"conclusion":"success","at":"2026-11-21T10:00:59Z"}}"#));
+        place.depot().note_checks(&commit, &said("tests", "failure", 1)).unwrap();
+        assert_eq!(place.depot().checks(&commit).unwrap(), said("tests", "failure", 1));
+        assert!(place.names().contains(&foreign), "{:?}", place.names());
+    }
+}
+
+#[test]
+fn what_is_made_in_a_directory_is_its_groups_whatever_the_umask_takes() {
+    let place = Place::Directory(tempfile::tempdir().unwrap());
+    let Place::Directory(dir) = &place else { panic!("it is one") };
+    let mode = |name: &str| fs::metadata(dir.path().join(name)).unwrap().permissions().mode() & 0o2070;
+    // A umask leaves a group less than all of this, or more than nothing.
+    for (root, group, dirs, files) in [(0o2775, "shared", 0o2070, 0o060), (0o700, "own", 0, 0)] {
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(root)).unwrap();
+        place.objects().put(&format!("{group}/a/b"), &mut &b"x"[..]).unwrap();
+        assert_eq!((mode(group), mode(&format!("{group}/a"))), (dirs, dirs), "{root:o}");
+        assert_eq!(mode(&format!("{group}/a/b")), files, "{root:o}");
+        assert_eq!(fs::read_dir(dir.path().join(group)).unwrap().count(), 1);
+    }
 }

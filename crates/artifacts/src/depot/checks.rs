@@ -1,5 +1,6 @@
 //! What checks said of commits, as all who share a store know it.
 
+use super::names::Thing;
 use super::{Depot, DepotError};
 use crate::store::RECORD_BYTES_MAX;
 use cutover_core::artifact::{Digest, is_commit_hash};
@@ -54,6 +55,10 @@ impl Depot {
     fn look(&self, commit: &str) -> Result<Option<(CommitChecks, Vec<String>)>, DepotError> {
         let (mut known, mut names) = (CommitChecks::default(), Vec::new());
         for listed in self.objects.list(&self.names.checks(commit), SAID_COUNT_MAX)? {
+            // What is said again is removed: nothing else that lies there may be.
+            if self.names.read(&listed.name) != Some(Thing::Checks(commit)) {
+                continue;
+            }
             let Some(bytes) = self.objects.read(&listed.name, RECORD_BYTES_MAX)? else { return Ok(None) };
             if let Ok(said) = serde_json::from_slice::<CommitChecks>(&bytes) {
                 known.merge(said);

@@ -10,6 +10,7 @@
 //! ```
 //! Nothing but `record.json` is ever replaced by something else, so nobody has to be kept out. docs/design/0021 says why.
 
+mod beneath;
 mod checks;
 mod directory;
 mod error;

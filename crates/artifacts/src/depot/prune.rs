@@ -73,7 +73,7 @@ impl Depot {
         }
         outdated.iter().try_for_each(|name| self.drop_leftover(retention, name, &mut pruned))?;
         if !retention.dry_run {
-            self.objects.tidy(retention.now);
+            self.objects.tidy(self.names.all(), retention.now);
         }
         Ok(pruned)
     }
