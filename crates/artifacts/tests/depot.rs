@@ -354,6 +354,33 @@ fn a_service_that_never_answers_is_given_up_after_six_attempts_and_one_that_refu
     assert!(error.to_string().contains("NoSuchBucket") && error.hint().unwrap().contains("make the bucket"), "{error}");
 }
 
+#[test]
+fn a_list_is_whole_or_an_error_and_comes_to_an_end() {
+    let place = Place::s3();
+    let Place::S3(fake) = &place else { panic!("it is one") };
+    let objects = place.objects();
+    (0..8).for_each(|number| objects.put(&format!("a/{number}"), &mut &b""[..]).unwrap());
+    // Given three pages, of which the last two are not there.
+    for code in ["NoSuchKey", ""] {
+        fake.order("GET", Mishap::None);
+        fake.order("GET", Mishap::Answer(404, code));
+        let error = objects.list("a/", 100).unwrap_err().to_string();
+        assert!(error.contains("404 instead of a list"), "{error}");
+    }
+    // Given pages that always lead to another one: to one that was, or to new ones without any key.
+    let page = |token: &str| {
+        let next = format!("<NextContinuationToken>{token}</NextContinuationToken>");
+        format!("<ListBucketResult><IsTruncated>true</IsTruncated>{next}</ListBucketResult>")
+    };
+    let before = fake.received().len();
+    (0..3).for_each(|number| fake.order("GET", Mishap::Say(page(&(number % 2).to_string()))));
+    assert!(objects.list("a/", 100).unwrap_err().to_string().contains("does not come to an end"));
+    assert_eq!(fake.received().len(), before + 3);
+    (0..100).for_each(|number| fake.order("GET", Mishap::Say(page(&number.to_string()))));
+    assert!(objects.list("a/", 100).unwrap_err().to_string().contains("does not come to an end"));
+    assert_eq!(objects.list("a/", 100).unwrap().len(), 8);
+}
+
 /// A store with artifacts that were packed on these days, and their ids.
 fn aged(place: &Place, bed: &mut Bed, days: &[i64]) -> Vec<Artifact> {
     let begin = bed.now;

@@ -18,6 +18,10 @@ const REQUEST_BYTES_MAX: u64 = 64 << 20;
 /// What befalls a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mishap {
+    /// None: it is done and answered.
+    None,
+    /// Nothing is done, and this is the answer, as if it were.
+    Say(String),
     /// Nothing is done, and this status and code are the answer.
     Answer(u16, &'static str),
     /// Nothing is done, and the connection ends without an answer.
@@ -128,14 +132,17 @@ impl Shared {
         let answer = match &mishap {
             Some(Mishap::HungUp) => return Ok(()),
             Some(Mishap::Answer(status, code)) => refusal(*status, code),
-            Some(Mishap::DoneAndHungUp | Mishap::DoneAndCut) | None => self.answer(&asked),
+            Some(Mishap::Say(text)) => (200, text.clone().into_bytes()),
+            Some(Mishap::None | Mishap::DoneAndHungUp | Mishap::DoneAndCut) | None => self.answer(&asked),
         };
         let bytes = answer_bytes(&answer);
         let mut stream = stream;
         match mishap {
             Some(Mishap::DoneAndHungUp) => Ok(()),
             Some(Mishap::DoneAndCut) => stream.write_all(&bytes[..bytes.len() - answer.1.len().div_ceil(2).max(1)]),
-            Some(Mishap::HungUp | Mishap::Answer(..)) | None => stream.write_all(&bytes),
+            Some(Mishap::None | Mishap::Say(_) | Mishap::HungUp | Mishap::Answer(..)) | None => {
+                stream.write_all(&bytes)
+            }
         }
     }
 

@@ -89,7 +89,7 @@ impl Content for FileContent {
 pub struct Listed {
     /// The name.
     pub name: String,
-    /// When it was put, as the place's own clock says.
+    /// When it was put, as the place's own clock says; the end of all time where it does not, so that it counts as new.
     pub put_at: jiff::Timestamp,
 }
 

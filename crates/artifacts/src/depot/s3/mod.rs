@@ -9,12 +9,13 @@ pub use sign::Credentials;
 
 use super::objects::{Content, Listed, ObjectError, Objects, checked, is_sound};
 use super::sha256::of;
-use answer::{complaint, page};
+use answer::{Page, complaint, page};
 use cutover_core::config::S3Config;
 use cutover_core::mask::Masker;
 use cutover_core::patience::{Pace, Patience, trouble_pause};
 use cutover_core::secret::Secret;
 use sign::{Signed, authorization, encoded, moment};
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::time::Duration;
@@ -28,6 +29,10 @@ const PUT_BYTES_MAX: u64 = 5 << 30;
 const ANSWER_BYTES_MAX: u64 = 8 << 20;
 /// The slowest that bytes may come or go, in bytes a second, beside what each request is given.
 const SLOWEST: u64 = 256 << 10;
+/// The most pages of one list. A page has a thousand names as a rule, and some services give fewer.
+const PAGE_COUNT_MAX: usize = 10_000;
+/// The most pages without any key one after the other: what was removed may leave some.
+const EMPTY_PAGE_COUNT_MAX: usize = 100;
 /// The most of a service's own words that is told, in characters.
 const MESSAGE_LENGTH_MAX: usize = 300;
 
@@ -233,6 +238,31 @@ impl S3 {
         ObjectError::TooMuch { doing: doing.to_owned(), place: self.place.clone(), what_max }
     }
 
+    /// Asks for one page of a list.
+    fn page(&self, doing: &str, query: String) -> Result<Page, ObjectError> {
+        let call = Call { doing: doing.to_owned(), method: "GET", name: "", query };
+        let mut answer = None;
+        let heard = self.patiently(&call, &mut || {
+            let mut take = |reader: &mut dyn Read| {
+                let mut body = Vec::new();
+                let read = reader.take(ANSWER_BYTES_MAX).read_to_end(&mut body);
+                read.map_err(|error| Fault::Trouble(self.trouble(&error)))?;
+                let why = |why| Trouble { why: format!("its answer cannot be read: {why}"), pause: None };
+                answer = Some(page(&body).map_err(|error| Fault::Trouble(why(error)))?);
+                Ok(())
+            };
+            self.once(&call, None, &mut take, ANSWER_BYTES_MAX)
+        });
+        match (heard?, answer) {
+            (Heard::Done, Some(page)) => Ok(page),
+            // A list that lacks a page must not be taken for whole: what is not in it may be removed.
+            (Heard::Done | Heard::Absent, _) => {
+                let why = "it answered 404 instead of a list".to_owned();
+                Err(ObjectError::Failed { doing: doing.to_owned(), place: self.place.clone(), why })
+            }
+        }
+    }
+
     /// Reads what has a name, from its beginning at each attempt.
     fn get(&self, name: &str, bytes_max: u64, into: &mut dyn Sink) -> Result<bool, ObjectError> {
         let call = Call { doing: format!("read {name}"), method: "GET", name: checked(name)?, query: String::new() };
@@ -304,23 +334,11 @@ impl Objects for S3 {
     fn list(&self, prefix: &str, count_max: usize) -> Result<Vec<Listed>, ObjectError> {
         let whole = encoded(&format!("{}{prefix}", self.prefix));
         let (doing, mut found, mut token) = (format!("list {prefix}"), Vec::new(), None::<String>);
+        let (mut tokens, mut empty_count) = (HashSet::new(), 0);
         loop {
             let from = token.map(|token| format!("continuation-token={}&", encoded(&token))).unwrap_or_default();
-            let query = format!("{from}list-type=2&prefix={whole}");
-            let call = Call { doing: doing.clone(), method: "GET", name: "", query };
-            let mut answer = None;
-            let heard = self.patiently(&call, &mut || {
-                let mut take = |reader: &mut dyn Read| {
-                    let mut body = Vec::new();
-                    let read = reader.take(ANSWER_BYTES_MAX).read_to_end(&mut body);
-                    read.map_err(|error| Fault::Trouble(self.trouble(&error)))?;
-                    let why = |why| Trouble { why: format!("its answer cannot be read: {why}"), pause: None };
-                    answer = Some(page(&body).map_err(|error| Fault::Trouble(why(error)))?);
-                    Ok(())
-                };
-                self.once(&call, None, &mut take, ANSWER_BYTES_MAX)
-            });
-            let (Heard::Done, Some(page)) = (heard?, answer) else { return Ok(found) };
+            let page = self.page(&doing, format!("{from}list-type=2&prefix={whole}"))?;
+            empty_count = if page.keys.is_empty() { empty_count + 1 } else { 0 };
             let names = page.keys.into_iter().filter_map(|(key, put_at)| {
                 let name = key.strip_prefix(&self.prefix).filter(|name| is_sound(name) && name.starts_with(prefix))?;
                 Some(Listed { name: name.to_owned(), put_at })
@@ -329,10 +347,15 @@ impl Objects for S3 {
             if found.len() > count_max {
                 return Err(self.too_much(&doing, format!("{count_max} names")));
             }
-            token = page.next;
-            if token.is_none() {
-                return Ok(found);
+            let Some(next) = page.next else { return Ok(found) };
+            if tokens.len() == PAGE_COUNT_MAX
+                || empty_count == EMPTY_PAGE_COUNT_MAX
+                || !tokens.insert(of(next.as_bytes()))
+            {
+                let why = "its list does not come to an end".to_owned();
+                return Err(ObjectError::Failed { doing, place: self.place.clone(), why });
             }
+            token = Some(next);
         }
     }
 
