@@ -5,7 +5,8 @@ mod common;
 
 use common::{Bed, bed, head, project};
 use cutover_artifacts::depot::{
-    Credentials, Depot, DepotError, DepotPruned, DepotRetention, Directory, Objects, S3, S3Access,
+    Content, Credentials, Depot, DepotError, DepotPruned, DepotRetention, Directory, Listed, ObjectError, Objects, S3,
+    S3Access,
 };
 use cutover_artifacts::{Artifact, ArtifactStore};
 use cutover_core::artifact::Digest;
@@ -21,6 +22,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -502,6 +504,146 @@ fn an_old_artifact_that_is_built_again_counts_as_new() {
         assert_eq!(kept().record.packed_at, bed.now);
         depot.renew(kept(), bed.now + 2 * DAY).unwrap();
         assert_eq!(kept().record.packed_at, bed.now + 2 * DAY);
+    }
+}
+
+/// A place in which something happens before the operation of this number.
+struct Interrupted {
+    inner: Box<dyn Objects>,
+    left: AtomicUsize,
+    act: Box<dyn Fn() + Send + Sync>,
+}
+
+impl Interrupted {
+    fn step(&self) -> &dyn Objects {
+        if self.left.fetch_sub(1, Ordering::SeqCst) == 0 {
+            (self.act)();
+        }
+        &*self.inner
+    }
+}
+
+impl Objects for Interrupted {
+    fn place(&self) -> &str {
+        self.inner.place()
+    }
+
+    fn put(&self, name: &str, content: &mut dyn Content) -> Result<(), ObjectError> {
+        self.step().put(name, content)
+    }
+
+    fn fetch(&self, name: &str, bytes_max: u64, into: &mut fs::File) -> Result<bool, ObjectError> {
+        self.step().fetch(name, bytes_max, into)
+    }
+
+    fn read(&self, name: &str, bytes_max: u64) -> Result<Option<Vec<u8>>, ObjectError> {
+        self.step().read(name, bytes_max)
+    }
+
+    fn list(&self, prefix: &str, count_max: usize) -> Result<Vec<Listed>, ObjectError> {
+        self.step().list(prefix, count_max)
+    }
+
+    fn remove(&self, name: &str) -> Result<(), ObjectError> {
+        self.step().remove(name)
+    }
+}
+
+/// Prunes whatever is older than ten days.
+fn prune_old(depot: &Depot, now: Timestamp) {
+    let (pinned, commits) = Default::default();
+    let retention = DepotRetention { now, keep_for: 10 * DAY, pinned: &pinned, commits: &commits, dry_run: false };
+    depot.prune(&retention).unwrap();
+}
+
+#[test]
+fn what_is_renewed_while_it_is_removed_is_there_with_its_file_or_not_at_all() {
+    let (bed, artifact) = packed();
+    let now = bed.now + 20 * DAY;
+    for is_renewed_within in [true, false] {
+        let mut stayed = Vec::new();
+        for step in 0..12 {
+            let place = Place::Directory(tempfile::tempdir().unwrap());
+            put(&place.depot(), &bed.store, &artifact).unwrap();
+            let (other, kept) = (place.depot(), place.depot().kept(&artifact.id).unwrap().unwrap());
+            // Given one of both that comes in between before this operation of the other one.
+            let renewed = kept.clone();
+            let act: Box<dyn Fn() + Send + Sync> = if is_renewed_within {
+                Box::new(move || drop(other.renew(renewed.clone(), now)))
+            } else {
+                Box::new(move || prune_old(&other, now))
+            };
+            let inner = Interrupted { inner: place.objects(), left: AtomicUsize::new(step), act };
+            let depot = Depot::new(Box::new(inner), project());
+            let told = if is_renewed_within {
+                prune_old(&depot, now);
+                true
+            } else {
+                depot.renew(kept, now).is_ok()
+            };
+            let standing = place.depot().standing(&artifact.id).unwrap();
+            assert!(standing.as_ref().is_none_or(|there| there.has_file), "{is_renewed_within} {step}: {standing:?}");
+            assert!(is_renewed_within || told == standing.is_some(), "{step}: what it says is so");
+            stayed.push(standing.is_some());
+        }
+        assert!(stayed.contains(&true) && stayed.contains(&false), "it came in between: {stayed:?}");
+    }
+}
+
+#[test]
+fn what_is_no_file_or_too_large_stops_nobody_from_the_others() {
+    let place = Place::Directory(tempfile::tempdir().unwrap());
+    let Place::Directory(dir) = &place else { panic!("it is one") };
+    let (bed, artifact) = packed();
+    put(&place.depot(), &bed.store, &artifact).unwrap();
+    let commit = &artifact.record.commit;
+    let ids = ["a", "b", "c", "d"].map(|letter| letter.repeat(64));
+    for id in &ids {
+        place.tamper(&format!("sample/artifacts/{id}/{}.cutover", "e".repeat(64)), Some(b"x"));
+        place.tamper(&format!("sample/commits/{commit}/{id}"), Some(b"x"));
+    }
+    let path = |id: &str| dir.path().join(format!("sample/artifacts/{id}/record.json"));
+    let [pipe, folder, large, link] = &ids;
+    rustix::fs::mkfifoat(rustix::fs::CWD, path(pipe), rustix::fs::Mode::RUSR).unwrap();
+    fs::create_dir(path(folder)).unwrap();
+    fs::File::create(path(large)).unwrap().set_len(64 << 20).unwrap();
+    symlink(path(&artifact.id.to_string()), path(link)).unwrap();
+    let said_at = format!("sample/checks/{commit}/{}.json", Digest::of(b"large"));
+    place.tamper(&said_at, Some(&vec![b' '; 64 << 20]));
+
+    let depot = place.depot();
+    for id in &ids {
+        let error = depot.find(id).unwrap_err();
+        assert!(matches!(&error, DepotError::Damaged { .. }), "{error}");
+    }
+    assert_eq!(depot.of_commit(commit).unwrap().len(), 1);
+    assert_eq!(depot.newest(10).unwrap().artifacts.len(), 1);
+    prune_old(&depot, bed.now);
+    assert!(depot.find(&artifact.id.to_string()).unwrap().is_some());
+    depot.note_checks(commit, &said("tests", "success", 1)).unwrap();
+    assert_eq!(depot.checks(commit).unwrap(), said("tests", "success", 1));
+}
+
+#[test]
+fn what_is_said_from_the_future_counts_for_nothing_and_ousts_nothing() {
+    for place in Place::all() {
+        let (mut bed, commit) = (bed(), "c".repeat(40));
+        let forged = r#"{"tests":{"conclusion":"success","at":"9999-01-01T00:00:00Z"}}"#;
+        let name = format!("sample/checks/{commit}/{}.json", Digest::of(forged.as_bytes()));
+        place.tamper(&name, Some(forged.as_bytes()));
+        place.depot().note_checks(&commit, &said("tests", "failure", 1)).unwrap();
+        assert_eq!(place.depot().checks(&commit).unwrap(), said("tests", "failure", 1));
+        assert!(place.names().contains(&name), "whose clock is wrong is not known");
+
+        // Given one artifact that is live, and notes of the future of as many as are kept.
+        let live = aged(&place, &mut bed, &[0]).remove(0);
+        place.depot().note_deployed(&EnvironmentName::new("production").unwrap(), &live.id, bed.now).unwrap();
+        for number in 0..20_u8 {
+            let id = Digest::of(&[number]);
+            place.tamper(&format!("sample/deployed/production/99990101T000000Z-{id}"), Some(b"x"));
+        }
+        prune_old(&place.depot(), bed.now + 20 * DAY);
+        assert!(place.depot().find(&live.id.to_string()).unwrap().is_some());
     }
 }
 

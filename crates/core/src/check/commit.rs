@@ -58,6 +58,13 @@ impl CommitChecks {
         }
     }
 
+    /// Forgets what was said later than this, and says whether anything was.
+    pub fn forget_after(&mut self, until: Timestamp) -> bool {
+        let count = self.0.len();
+        self.0.retain(|_, said| said.at <= until);
+        self.0.len() < count
+    }
+
     /// Whether nothing is known.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
