@@ -5,8 +5,8 @@ mod common;
 
 use common::{Bed, bed, head, project};
 use cutover_artifacts::depot::{
-    Content, Credentials, Depot, DepotError, DepotPruned, DepotRetention, Directory, Listed, ObjectError, Objects, S3,
-    S3Access,
+    Content, Credentials, Depot, DepotError, DepotPruned, DepotRetention, Directory, Listed, ObjectError, Objects,
+    Provenance, S3, S3Access,
 };
 use cutover_artifacts::{Artifact, ArtifactStore};
 use cutover_core::artifact::Digest;
@@ -381,6 +381,50 @@ fn a_list_is_whole_or_an_error_and_comes_to_an_end() {
     (0..100).for_each(|number| fake.order("GET", Mishap::Say(page(&number.to_string()))));
     assert!(objects.list("a/", 100).unwrap_err().to_string().contains("does not come to an end"));
     assert_eq!(objects.list("a/", 100).unwrap().len(), 8);
+}
+
+#[test]
+fn a_service_that_refuses_before_it_has_read_all_is_heard_and_what_is_small_is_asked_first() {
+    let place = Place::s3();
+    let Place::S3(fake) = &place else { panic!("it is one") };
+    let large = vec![7; 16 << 20];
+    fake.order("PUT", Mishap::Refuse(403, "AccessDenied"));
+    let error = place.objects().put("a", &mut &large[..]).unwrap_err().to_string();
+    assert!(error.contains("403 AccessDenied") && !error.contains("asked"), "{error}");
+    assert_eq!(fake.received().len(), 1);
+    place.objects().put("a", &mut &large[..]).unwrap();
+    assert!(place.read("a") == large);
+
+    let (bed, artifact) = packed();
+    let provenance = Provenance { statement: b"{}".to_vec(), signature: Some(b"by me".to_vec()) };
+    fake.order("PUT", Mishap::Refuse(403, "AccessDenied"));
+    let exported = || bed.store.export_file(&artifact).unwrap();
+    assert!(place.depot().put(exported(), Some(&provenance)).is_err());
+    let before = fake.received().len();
+    assert!(fake.received()[before - 1].ends_with(".intoto.json"));
+    place.depot().put(exported(), Some(&provenance)).unwrap();
+    let kinds: Vec<String> =
+        fake.received()[before..].iter().map(|asked| asked.rsplit('.').next().unwrap().to_owned()).collect();
+    assert_eq!((&kinds[..3], &kinds[4]), (&["json", "sig", "cutover"].map(str::to_owned)[..], &"json".to_owned()));
+}
+
+#[test]
+fn the_end_of_a_line_after_a_key_is_no_part_of_it_and_one_within_is_told_at_once() {
+    let place = Place::s3();
+    let Place::S3(fake) = &place else { panic!("it is one") };
+    place.objects().put("a", &mut &b"x"[..]).unwrap();
+    let with = |key_id: &str, token: &str| {
+        let mut access = access(key_id);
+        access.credentials.as_mut().unwrap().token = Some(Secret::new(token));
+        S3::new(&bucket(fake), access).unwrap()
+    };
+    assert_eq!(with("made-up-id\n", " made-up-token\r\n").read("a", 1).unwrap().unwrap(), b"x");
+    for (key_id, token) in [("made-up\nid", "made-up-token"), ("made-up-id", "made-up\ntoken")] {
+        let error = DepotError::from(with(key_id, token).read("a", 1).unwrap_err());
+        assert!(error.hint().unwrap().contains("AWS_SESSION_TOKEN"), "{error}");
+        assert!(!error.to_string().contains("asked"), "{error}");
+    }
+    assert_eq!(fake.received().len(), 2, "nothing was sent that cannot be");
 }
 
 /// A store with artifacts that were packed on these days, and their ids.

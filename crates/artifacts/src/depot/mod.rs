@@ -209,13 +209,14 @@ impl Depot {
     pub fn put(&self, mut exported: Exported, provenance: Option<&Provenance>) -> Result<Kept, DepotError> {
         let Exported { record, file } = &mut exported;
         let (id, sha256, file_bytes) = (record.id, file.sha256.clone(), file.bytes);
-        self.objects.put(&self.names.file(&id, &sha256), file)?;
+        // What is small goes first: whether this may be done is known before much is sent.
         if let Some(Provenance { statement, signature }) = provenance {
             self.objects.put(&self.names.statement(&id, &sha256), &mut &statement[..])?;
             if let Some(signature) = signature {
                 self.objects.put(&self.names.signature(&id, &sha256), &mut &signature[..])?;
             }
         }
+        self.objects.put(&self.names.file(&id, &sha256), file)?;
         let kept = Kept { v: RECORD_VERSION, record: record.clone(), sha256, file_bytes };
         self.record(&kept)?;
         Ok(kept)

@@ -25,6 +25,9 @@ use ureq::{Agent, Proxy, SendBody};
 
 /// The largest object that one request may put, in bytes: 5 GiB.
 const PUT_BYTES_MAX: u64 = 5 << 30;
+/// How large a body is before the service is asked whether it takes it (`Expect: 100-continue`, RFC 9110, 10.1.1): one that
+/// refuses before it has read all would be heard as a broken pipe. A service that knows nothing of it gets it after a second.
+const EXPECT_BYTES_MIN: u64 = 64 << 10;
 /// The largest answer that is no object, in bytes: a page of a thousand names of 1024 characters is smaller.
 const ANSWER_BYTES_MAX: u64 = 8 << 20;
 /// The slowest that bytes may come or go, in bytes a second, beside what each request is given.
@@ -93,7 +96,8 @@ enum Fault {
 
 impl S3 {
     /// The store in a bucket; an error says why it cannot be spoken to.
-    pub fn new(config: &S3Config, access: S3Access) -> Result<Self, ObjectError> {
+    pub fn new(config: &S3Config, mut access: S3Access) -> Result<Self, ObjectError> {
+        access.credentials = access.credentials.as_ref().map(Credentials::trimmed);
         let (base, is_here) = address(config).map_err(|(why, hint)| ObjectError::Refused {
             doing: "look for artifacts".to_owned(),
             place: format!("bucket {}", config.bucket),
@@ -152,15 +156,19 @@ impl S3 {
         let limit = |bytes: u64| self.access.patience.request + Duration::from_secs(bytes / SLOWEST);
         let sent = match content {
             None => {
-                let request = self.request(call, None).body(()).map_err(|error| trouble(&error))?;
+                let request = self.request(call, None).body(()).map_err(|error| self.unsendable(call, &error))?;
                 let configured = self.agent.configure_request(request).timeout_global(Some(limit(bytes_max))).build();
                 self.agent.run(configured)
             }
             Some(content) => {
                 let (bytes, sha256) = (content.bytes(), content.sha256());
                 let mut reader = content.reader().map_err(|error| trouble(&error))?;
-                let request = self.request(call, Some(&sha256)).header("content-length", bytes.to_string());
-                let request = request.body(SendBody::from_reader(&mut reader)).map_err(|error| trouble(&error))?;
+                let mut request = self.request(call, Some(&sha256)).header("content-length", bytes.to_string());
+                if bytes > EXPECT_BYTES_MIN {
+                    request = request.header("expect", "100-continue");
+                }
+                let request = request.body(SendBody::from_reader(&mut reader));
+                let request = request.map_err(|error| self.unsendable(call, &error))?;
                 let configured = self.agent.configure_request(request).timeout_global(Some(limit(bytes))).build();
                 self.agent.run(configured)
             }
@@ -207,6 +215,15 @@ impl S3 {
             _ => return Err(Fault::Final(ObjectError::Failed { doing, place, why })),
         };
         Err(Fault::Final(ObjectError::Refused { doing, place, why, hint }))
+    }
+
+    /// Why a request cannot be made, which will be so again.
+    fn unsendable(&self, call: &Call<'_>, error: &dyn std::error::Error) -> Fault {
+        let (doing, place) = (call.doing.clone(), self.place.clone());
+        let why = format!("the request cannot be made: {}", self.trouble(error).why);
+        let hint = "correct AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN: something stands in them that no \
+                    key has, such as the end of a line";
+        Fault::Final(ObjectError::Refused { doing, place, why, hint })
     }
 
     fn trouble(&self, error: &dyn std::error::Error) -> Trouble {
@@ -310,7 +327,10 @@ impl Objects for S3 {
     fn put(&self, name: &str, content: &mut dyn Content) -> Result<(), ObjectError> {
         let call = Call { doing: format!("write {name}"), method: "PUT", name: checked(name)?, query: String::new() };
         if content.bytes() > PUT_BYTES_MAX {
-            return Err(self.too_much(&call.doing, "5 GiB, which is all that one upload may have".to_owned()));
+            let (doing, place) = (call.doing, self.place.clone());
+            let why = format!("it has {} bytes, and one upload may have 5 GiB", content.bytes());
+            let hint = "leave out what no host needs, with `exclude` of [artifact]";
+            return Err(ObjectError::Refused { doing, place, why, hint });
         }
         let put = self.patiently(&call, &mut || self.once(&call, Some(content), &mut |_| Ok(()), 0))?;
         match put {
