@@ -706,6 +706,8 @@ fn a_directory_that_is_missing_is_not_made_and_links_and_halves_in_it_are_nothin
     let theirs = [beside.join(".partial-notes"), dir.path().join("bank").join(&half)];
     fs::create_dir(dir.path().join("bank")).unwrap();
     fs::write(beside.join(&half), "half").unwrap();
+    let half_made = dir.path().join("sample").join(&half);
+    fs::create_dir(&half_made).unwrap();
     theirs.iter().for_each(|path| fs::write(path, "theirs").unwrap());
     symlink("/etc/passwd", dir.path().join("sample/link")).unwrap();
     symlink("/etc", dir.path().join("sample/etc")).unwrap();
@@ -713,9 +715,9 @@ fn a_directory_that_is_missing_is_not_made_and_links_and_halves_in_it_are_nothin
     assert!(place.objects().fetch("sample/link", LIMIT, &mut tempfile::tempfile().unwrap()).is_err());
 
     place.objects().tidy("sample/", Timestamp::now());
-    assert!(beside.join(&half).exists(), "somebody may be writing it");
+    assert!(beside.join(&half).exists() && half_made.exists(), "somebody may be writing it");
     place.objects().tidy("sample/", Timestamp::now() + 2 * DAY);
-    assert!(!beside.join(&half).exists());
+    assert!(!beside.join(&half).exists() && !half_made.exists());
     assert!(theirs.iter().all(|path| path.exists()), "what is not this project's, or not ours at all, stays");
 }
 

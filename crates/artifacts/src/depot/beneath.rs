@@ -6,7 +6,7 @@
 use ring::rand::{SecureRandom, SystemRandom};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{
-    AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, fchmod, fstat, mkdirat, openat, renameat, statat, unlinkat,
+    AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, fchmod, fstat, fsync, mkdirat, openat, renameat, statat, unlinkat,
 };
 use rustix::io::Errno;
 use std::fs::File;
@@ -81,7 +81,11 @@ impl Chain {
             // What matters is the error that is on its way.
             let _removed = unlinkat(self.last(), &partial, AtFlags::empty());
         }
-        written.and_then(|()| Ok(rustix::fs::fsync(self.last())?))
+        match written.map(|()| fsync(self.last()))? {
+            // Some file systems cannot sync a directory and keep names by themselves.
+            Ok(()) | Err(Errno::INVAL) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Removes a file there, and the directories that are empty then.
@@ -113,7 +117,7 @@ pub(super) fn open_file(dir: BorrowedFd<'_>, name: &str) -> io::Result<File> {
     if file.metadata()?.is_file() { Ok(file) } else { Err(Errno::ISDIR.into()) }
 }
 
-/// What is found on a walk.
+/// What is found on a walk: a file, or a directory that was not made whole.
 pub(super) struct Found<'a> {
     /// The directory that it is in.
     pub(super) dir: BorrowedFd<'a>,
@@ -125,7 +129,7 @@ pub(super) struct Found<'a> {
     pub(super) about: Stat,
 }
 
-/// Walks through all files below a directory until it is told to stop. Links are not followed: nothing of ours is one.
+/// Walks through all files, and directories that were not made whole, below a directory until it is told to stop. Links are not followed: nothing of ours is one.
 pub(super) fn walk(
     dir: BorrowedFd<'_>,
     above: &str,
@@ -140,6 +144,7 @@ pub(super) fn walk(
         let name = if above.is_empty() { file_name.to_owned() } else { format!("{above}/{file_name}") };
         let flow = match FileType::from_raw_mode(about.st_mode) {
             FileType::Directory if matches!(file_name, "." | "..") || depth >= DEPTH_MAX => continue,
+            FileType::Directory if is_partial(file_name) => each(Found { dir, file_name, name, about }),
             FileType::Directory => match open_dir(dir, file_name) {
                 Ok(below) => walk(below.as_fd(), &name, depth + 1, each)?,
                 Err(error) if is_absent(&error) || is_odd(&error) => continue,
@@ -170,7 +175,7 @@ pub(super) fn is_odd(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::LOOP | Errno::ISDIR | Errno::NXIO))
 }
 
-/// Whether a file is called as what is not whole yet.
+/// Whether something is called as what is not whole yet.
 pub(super) fn is_partial(file_name: &str) -> bool {
     let random = file_name.strip_prefix(PARTIAL_PREFIX);
     random.is_some_and(|random| {
@@ -216,5 +221,12 @@ fn make_dir(above: BorrowedFd<'_>, name: &str, root: &Mode) -> io::Result<OwnedF
 fn share(made: BorrowedFd<'_>, root: &Mode, bits: u32) -> io::Result<()> {
     let now = fstat(made)?.st_mode & 0o7777;
     let wanted = (now & !(bits & 0o070)) | (root.as_raw_mode() & bits);
-    if wanted == now { Ok(()) } else { Ok(fchmod(made, Mode::from_raw_mode(wanted))?) }
+    if wanted == now {
+        return Ok(());
+    }
+    match fchmod(made, Mode::from_raw_mode(wanted)) {
+        // Where modes cannot be changed, all is shared as it is mounted.
+        Ok(()) | Err(Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }

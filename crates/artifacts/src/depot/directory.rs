@@ -3,7 +3,7 @@
 use super::beneath::{Chain, Found, in_made, is_absent, is_odd, is_partial, open_file, walk};
 use super::objects::{Content, Listed, ObjectError, Objects, checked, is_sound};
 use jiff::{SignedDuration, Timestamp};
-use rustix::fs::{AtFlags, Stat, unlinkat};
+use rustix::fs::{AtFlags, FileType, Stat, unlinkat};
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, Write};
 use std::ops::ControlFlow;
@@ -143,7 +143,9 @@ impl Objects for Directory {
             let is_old = put_at(&about).is_some_and(|at| now.duration_since(at) > PARTIAL_AGE_MAX);
             if is_old && is_partial(file_name) {
                 // What cannot be removed costs space only.
-                let _removed = unlinkat(dir, file_name, AtFlags::empty());
+                let is_dir = FileType::from_raw_mode(about.st_mode) == FileType::Directory;
+                let flags = if is_dir { AtFlags::REMOVEDIR } else { AtFlags::empty() };
+                let _removed = unlinkat(dir, file_name, flags);
             }
             ControlFlow::Continue(())
         });

@@ -132,6 +132,15 @@ mod tests {
     }
 
     #[test]
+    fn what_was_said_after_a_time_is_forgotten_and_the_rest_is_not() {
+        let mut known = said("unit", 10, Conclusion::Failure);
+        known.merge(said("lint", 20, Conclusion::Success));
+        assert!(known.forget_after(Timestamp::from_second(15).unwrap()));
+        assert_eq!(known, said("unit", 10, Conclusion::Failure));
+        assert!(!known.forget_after(Timestamp::from_second(10).unwrap()));
+    }
+
+    #[test]
     fn the_later_word_counts_whichever_is_heard_first() {
         let (failed, passed) = (said("unit", 10, Conclusion::Failure), said("unit", 11, Conclusion::Success));
         for (mut one, other) in [(failed.clone(), passed.clone()), (passed, failed)] {
