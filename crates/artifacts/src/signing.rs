@@ -3,10 +3,11 @@
 use cutover_child::{Kin, Running, Timed};
 use cutover_core::provenance::SIGNATURE_NAMESPACE;
 use cutover_core::secret::{GITHUB_TOKEN_VARIABLE, SIGNING_KEY_VARIABLE, SSH_KEY_VARIABLE, Secret};
+use rustix::fs::{MemfdFlags, Mode, fchmod, memfd_create};
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -45,11 +46,13 @@ pub enum SigningError {
 
 /// Signs a statement, and gives the signature as `ssh-keygen` writes it.
 pub fn sign(key: &SigningKey, statement: &[u8]) -> Result<Vec<u8>, SigningError> {
-    // Gone with its directory, which is this user's alone.
-    let dir = tempfile::tempdir().map_err(SigningError::Run)?;
+    let in_memory;
     let file = match key {
         SigningKey::File(file) => file.clone(),
-        SigningKey::Key(key) => write_key(dir.path(), key).map_err(SigningError::Run)?,
+        SigningKey::Key(key) => {
+            in_memory = InMemory::new(key).map_err(SigningError::Run)?;
+            in_memory.path()
+        }
     };
     let args = [
         "-q".as_ref(),
@@ -60,7 +63,7 @@ pub fn sign(key: &SigningKey, statement: &[u8]) -> Result<Vec<u8>, SigningError>
         "-f".as_ref(),
         file.as_os_str(),
     ];
-    let said = keygen(&args, statement, SIGN_TIME_MAX).map_err(SigningError::Run)?;
+    let said = keygen(&args, statement, SIGN_TIME_MAX).map_err(|error| failed(error, SigningError::Unsigned))?;
     if said.is_success && said.stdout.starts_with(b"-----BEGIN SSH SIGNATURE-----") {
         return Ok(said.stdout);
     }
@@ -81,7 +84,8 @@ pub fn verify(signers: &Path, statement: &[u8], signature: &[u8]) -> Result<Stri
         file.as_os_str(),
     ];
     let ask = |args: &[&OsStr], input: &[u8]| {
-        keygen(&[args, &common].concat(), input, VERIFY_TIME_MAX).map_err(SigningError::Run)
+        let unverified = |why| SigningError::Unverified(format!("ssh-keygen did not verify: {why}"));
+        keygen(&[args, &common].concat(), input, VERIFY_TIME_MAX).map_err(|error| failed(error, unverified))
     };
     let found = ask(&["-Y".as_ref(), "find-principals".as_ref()], b"")?;
     let text = String::from_utf8_lossy(&found.stdout).into_owned();
@@ -97,12 +101,29 @@ pub fn verify(signers: &Path, statement: &[u8], signature: &[u8]) -> Result<Stri
     Err(SigningError::Unverified(why))
 }
 
-fn write_key(dir: &Path, key: &Secret) -> io::Result<PathBuf> {
-    let path = dir.join("key");
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
-    // What copies a key through a form likes to lose its last newline, which `ssh-keygen` wants.
-    file.write_all(format!("{}\n", key.expose().replace("\r\n", "\n").trim()).as_bytes())?;
-    Ok(path)
+/// A private key as a file that has no name and is gone with this process, however that ends.
+struct InMemory(File);
+
+impl InMemory {
+    fn new(key: &Secret) -> io::Result<Self> {
+        let file = memfd_create("cutover-signing-key", MemfdFlags::CLOEXEC)?;
+        // `ssh-keygen` takes no key that others may read.
+        fchmod(&file, Mode::RUSR | Mode::WUSR)?;
+        let mut file = File::from(file);
+        // What copies a key through a form likes to lose its last newline, which `ssh-keygen` wants.
+        file.write_all(format!("{}\n", key.expose().replace("\r\n", "\n").trim()).as_bytes())?;
+        Ok(Self(file))
+    }
+
+    /// Where this user's processes find it: proc_pid_fd(5). No other child of ours gets it, as one would that inherits it.
+    fn path(&self) -> PathBuf {
+        format!("/proc/{}/fd/{}", std::process::id(), self.0.as_raw_fd()).into()
+    }
+}
+
+/// What it means that `ssh-keygen` gave no answer: it could not be run, or took too long.
+fn failed(error: io::Error, late: impl FnOnce(String) -> SigningError) -> SigningError {
+    if error.kind() == io::ErrorKind::TimedOut { late(error.to_string()) } else { SigningError::Run(error) }
 }
 
 /// What `ssh-keygen` said.
@@ -126,15 +147,23 @@ fn keygen(args: &[&OsStr], input: &[u8], limit: Duration) -> io::Result<Said> {
     for name in [SIGNING_KEY_VARIABLE, SSH_KEY_VARIABLE, GITHUB_TOKEN_VARIABLE] {
         command.env_remove(name);
     }
-    command.args(args).env("LC_ALL", "C").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.args(args).env("LC_ALL", "C");
+    ask(command, input, limit)
+}
+
+/// Gives a command its input, and hears its answer, within a time.
+fn ask(mut command: Command, input: &[u8], limit: Duration) -> io::Result<Said> {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let began = Instant::now();
     let mut running = Running::start(&mut command, Kin::Descendants)?;
     let child = running.child();
     let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let message = stderr.map(|stderr| std::thread::spawn(move || read_bounded(stderr)));
     if let Some(mut stdin) = stdin {
-        // It may end without having read: then it says why.
-        let _sent = stdin.write_all(input);
+        let input = input.to_vec();
+        // It may end without having read: then it says why. One that neither reads nor ends is killed when its time is over,
+        // which ends this as well.
+        std::thread::spawn(move || stdin.write_all(&input).ok());
     }
     let mut answer = Vec::new();
     if let Some(stdout) = stdout {
@@ -154,4 +183,40 @@ fn read_bounded(reader: impl Read) -> Vec<u8> {
     // A message that cannot be read is told like none at all.
     let _read = reader.take(4096).read_to_end(&mut bytes);
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_is_no_file_signs_and_is_nowhere_that_outlives_this_process() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("key");
+        let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(&file).status();
+        assert!(made.unwrap().success());
+        // As a form gives it: with other ends of lines, and without the last.
+        let text = fs::read_to_string(&file).unwrap().trim().replace('\n', "\r\n");
+        let key = Secret::new(text);
+        let signers = dir.path().join("allowed_signers");
+        let public = fs::read_to_string(dir.path().join("key.pub")).unwrap();
+        fs::write(&signers, format!("builds@example.org {public}")).unwrap();
+
+        let signature = sign(&SigningKey::Key(key.clone()), b"statement").unwrap();
+
+        assert_eq!(verify(&signers, b"statement", &signature).unwrap(), "builds@example.org");
+        assert!(matches!(verify(&signers, b"another", &signature), Err(SigningError::Unverified(_))));
+        let kept = InMemory::new(&key).unwrap();
+        let is = fs::read_link(kept.path()).unwrap();
+        assert!(is.to_string_lossy().starts_with("/memfd:"), "{}", is.display());
+    }
+
+    #[test]
+    fn what_neither_reads_nor_ends_is_ended_and_told_as_late() {
+        let mut command = Command::new("tail");
+        command.args(["-f", "/dev/null"]);
+        let late = ask(command, &vec![0; 1 << 20], Duration::from_millis(50)).err().unwrap();
+        let error = failed(late, SigningError::Unsigned).to_string();
+        assert_eq!(error, "ssh-keygen did not sign: not done after 0 s");
+    }
 }

@@ -5,7 +5,8 @@ mod common;
 
 use common::{Bed, bed, head, project};
 use cutover_artifacts::depot::{
-    Credentials, Depot, DepotError, DepotPruned, DepotRetention, Directory, Objects, S3, S3Access,
+    Content, Credentials, Depot, DepotError, DepotPruned, DepotRetention, Directory, Listed, ObjectError, Objects,
+    Provenance, S3, S3Access,
 };
 use cutover_artifacts::{Artifact, ArtifactStore};
 use cutover_core::artifact::Digest;
@@ -18,8 +19,10 @@ use cutover_testkit::s3::{FakeS3, Mishap};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::HashSet;
 use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -353,6 +356,77 @@ fn a_service_that_never_answers_is_given_up_after_six_attempts_and_one_that_refu
     assert!(error.to_string().contains("NoSuchBucket") && error.hint().unwrap().contains("make the bucket"), "{error}");
 }
 
+#[test]
+fn a_list_is_whole_or_an_error_and_comes_to_an_end() {
+    let place = Place::s3();
+    let Place::S3(fake) = &place else { panic!("it is one") };
+    let objects = place.objects();
+    (0..8).for_each(|number| objects.put(&format!("a/{number}"), &mut &b""[..]).unwrap());
+    // Given three pages, of which the last two are not there.
+    for code in ["NoSuchKey", ""] {
+        fake.order("GET", Mishap::None);
+        fake.order("GET", Mishap::Answer(404, code));
+        let error = objects.list("a/", 100).unwrap_err().to_string();
+        assert!(error.contains("404 instead of a list"), "{error}");
+    }
+    // Given pages that always lead to another one: to one that was, or to new ones without any key.
+    let page = |token: &str| {
+        let next = format!("<NextContinuationToken>{token}</NextContinuationToken>");
+        format!("<ListBucketResult><IsTruncated>true</IsTruncated>{next}</ListBucketResult>")
+    };
+    let before = fake.received().len();
+    (0..3).for_each(|number| fake.order("GET", Mishap::Say(page(&(number % 2).to_string()))));
+    assert!(objects.list("a/", 100).unwrap_err().to_string().contains("does not come to an end"));
+    assert_eq!(fake.received().len(), before + 3);
+    (0..100).for_each(|number| fake.order("GET", Mishap::Say(page(&number.to_string()))));
+    assert!(objects.list("a/", 100).unwrap_err().to_string().contains("does not come to an end"));
+    assert_eq!(objects.list("a/", 100).unwrap().len(), 8);
+}
+
+#[test]
+fn a_service_that_refuses_before_it_has_read_all_is_heard_and_what_is_small_is_asked_first() {
+    let place = Place::s3();
+    let Place::S3(fake) = &place else { panic!("it is one") };
+    let large = vec![7; 16 << 20];
+    fake.order("PUT", Mishap::Refuse(403, "AccessDenied"));
+    let error = place.objects().put("a", &mut &large[..]).unwrap_err().to_string();
+    assert!(error.contains("403 AccessDenied") && !error.contains("asked"), "{error}");
+    assert_eq!(fake.received().len(), 1);
+    place.objects().put("a", &mut &large[..]).unwrap();
+    assert!(place.read("a") == large);
+
+    let (bed, artifact) = packed();
+    let provenance = Provenance { statement: b"{}".to_vec(), signature: Some(b"by me".to_vec()) };
+    fake.order("PUT", Mishap::Refuse(403, "AccessDenied"));
+    let exported = || bed.store.export_file(&artifact).unwrap();
+    assert!(place.depot().put(exported(), Some(&provenance)).is_err());
+    let before = fake.received().len();
+    assert!(fake.received()[before - 1].ends_with(".intoto.json"));
+    place.depot().put(exported(), Some(&provenance)).unwrap();
+    let kinds: Vec<String> =
+        fake.received()[before..].iter().map(|asked| asked.rsplit('.').next().unwrap().to_owned()).collect();
+    assert_eq!((&kinds[..3], &kinds[4]), (&["json", "sig", "cutover"].map(str::to_owned)[..], &"json".to_owned()));
+}
+
+#[test]
+fn the_end_of_a_line_after_a_key_is_no_part_of_it_and_one_within_is_told_at_once() {
+    let place = Place::s3();
+    let Place::S3(fake) = &place else { panic!("it is one") };
+    place.objects().put("a", &mut &b"x"[..]).unwrap();
+    let with = |key_id: &str, token: &str| {
+        let mut access = access(key_id);
+        access.credentials.as_mut().unwrap().token = Some(Secret::new(token));
+        S3::new(&bucket(fake), access).unwrap()
+    };
+    assert_eq!(with("made-up-id\n", " made-up-token\r\n").read("a", 1).unwrap().unwrap(), b"x");
+    for (key_id, token) in [("made-up\nid", "made-up-token"), ("made-up-id", "made-up\ntoken")] {
+        let error = DepotError::from(with(key_id, token).read("a", 1).unwrap_err());
+        assert!(error.hint().unwrap().contains("AWS_SESSION_TOKEN"), "{error}");
+        assert!(!error.to_string().contains("asked"), "{error}");
+    }
+    assert_eq!(fake.received().len(), 2, "nothing was sent that cannot be");
+}
+
 /// A store with artifacts that were packed on these days, and their ids.
 fn aged(place: &Place, bed: &mut Bed, days: &[i64]) -> Vec<Artifact> {
     let begin = bed.now;
@@ -477,6 +551,146 @@ fn an_old_artifact_that_is_built_again_counts_as_new() {
     }
 }
 
+/// A place in which something happens before the operation of this number.
+struct Interrupted {
+    inner: Box<dyn Objects>,
+    left: AtomicUsize,
+    act: Box<dyn Fn() + Send + Sync>,
+}
+
+impl Interrupted {
+    fn step(&self) -> &dyn Objects {
+        if self.left.fetch_sub(1, Ordering::SeqCst) == 0 {
+            (self.act)();
+        }
+        &*self.inner
+    }
+}
+
+impl Objects for Interrupted {
+    fn place(&self) -> &str {
+        self.inner.place()
+    }
+
+    fn put(&self, name: &str, content: &mut dyn Content) -> Result<(), ObjectError> {
+        self.step().put(name, content)
+    }
+
+    fn fetch(&self, name: &str, bytes_max: u64, into: &mut fs::File) -> Result<bool, ObjectError> {
+        self.step().fetch(name, bytes_max, into)
+    }
+
+    fn read(&self, name: &str, bytes_max: u64) -> Result<Option<Vec<u8>>, ObjectError> {
+        self.step().read(name, bytes_max)
+    }
+
+    fn list(&self, prefix: &str, count_max: usize) -> Result<Vec<Listed>, ObjectError> {
+        self.step().list(prefix, count_max)
+    }
+
+    fn remove(&self, name: &str) -> Result<(), ObjectError> {
+        self.step().remove(name)
+    }
+}
+
+/// Prunes whatever is older than ten days.
+fn prune_old(depot: &Depot, now: Timestamp) {
+    let (pinned, commits) = Default::default();
+    let retention = DepotRetention { now, keep_for: 10 * DAY, pinned: &pinned, commits: &commits, dry_run: false };
+    depot.prune(&retention).unwrap();
+}
+
+#[test]
+fn what_is_renewed_while_it_is_removed_is_there_with_its_file_or_not_at_all() {
+    let (bed, artifact) = packed();
+    let now = bed.now + 20 * DAY;
+    for is_renewed_within in [true, false] {
+        let mut stayed = Vec::new();
+        for step in 0..12 {
+            let place = Place::Directory(tempfile::tempdir().unwrap());
+            put(&place.depot(), &bed.store, &artifact).unwrap();
+            let (other, kept) = (place.depot(), place.depot().kept(&artifact.id).unwrap().unwrap());
+            // Given one of both that comes in between before this operation of the other one.
+            let renewed = kept.clone();
+            let act: Box<dyn Fn() + Send + Sync> = if is_renewed_within {
+                Box::new(move || drop(other.renew(renewed.clone(), now)))
+            } else {
+                Box::new(move || prune_old(&other, now))
+            };
+            let inner = Interrupted { inner: place.objects(), left: AtomicUsize::new(step), act };
+            let depot = Depot::new(Box::new(inner), project());
+            let told = if is_renewed_within {
+                prune_old(&depot, now);
+                true
+            } else {
+                depot.renew(kept, now).is_ok()
+            };
+            let standing = place.depot().standing(&artifact.id).unwrap();
+            assert!(standing.as_ref().is_none_or(|there| there.has_file), "{is_renewed_within} {step}: {standing:?}");
+            assert!(is_renewed_within || told == standing.is_some(), "{step}: what it says is so");
+            stayed.push(standing.is_some());
+        }
+        assert!(stayed.contains(&true) && stayed.contains(&false), "it came in between: {stayed:?}");
+    }
+}
+
+#[test]
+fn what_is_no_file_or_too_large_stops_nobody_from_the_others() {
+    let place = Place::Directory(tempfile::tempdir().unwrap());
+    let Place::Directory(dir) = &place else { panic!("it is one") };
+    let (bed, artifact) = packed();
+    put(&place.depot(), &bed.store, &artifact).unwrap();
+    let commit = &artifact.record.commit;
+    let ids = ["a", "b", "c", "d"].map(|letter| letter.repeat(64));
+    for id in &ids {
+        place.tamper(&format!("sample/artifacts/{id}/{}.cutover", "e".repeat(64)), Some(b"x"));
+        place.tamper(&format!("sample/commits/{commit}/{id}"), Some(b"x"));
+    }
+    let path = |id: &str| dir.path().join(format!("sample/artifacts/{id}/record.json"));
+    let [pipe, folder, large, link] = &ids;
+    rustix::fs::mkfifoat(rustix::fs::CWD, path(pipe), rustix::fs::Mode::RUSR).unwrap();
+    fs::create_dir(path(folder)).unwrap();
+    fs::File::create(path(large)).unwrap().set_len(64 << 20).unwrap();
+    symlink(path(&artifact.id.to_string()), path(link)).unwrap();
+    let said_at = format!("sample/checks/{commit}/{}.json", Digest::of(b"large"));
+    place.tamper(&said_at, Some(&vec![b' '; 64 << 20]));
+
+    let depot = place.depot();
+    for id in &ids {
+        let error = depot.find(id).unwrap_err();
+        assert!(matches!(&error, DepotError::Damaged { .. }), "{error}");
+    }
+    assert_eq!(depot.of_commit(commit).unwrap().len(), 1);
+    assert_eq!(depot.newest(10).unwrap().artifacts.len(), 1);
+    prune_old(&depot, bed.now);
+    assert!(depot.find(&artifact.id.to_string()).unwrap().is_some());
+    depot.note_checks(commit, &said("tests", "success", 1)).unwrap();
+    assert_eq!(depot.checks(commit).unwrap(), said("tests", "success", 1));
+}
+
+#[test]
+fn what_is_said_from_the_future_counts_for_nothing_and_ousts_nothing() {
+    for place in Place::all() {
+        let (mut bed, commit) = (bed(), "c".repeat(40));
+        let forged = r#"{"tests":{"conclusion":"success","at":"9999-01-01T00:00:00Z"}}"#;
+        let name = format!("sample/checks/{commit}/{}.json", Digest::of(forged.as_bytes()));
+        place.tamper(&name, Some(forged.as_bytes()));
+        place.depot().note_checks(&commit, &said("tests", "failure", 1)).unwrap();
+        assert_eq!(place.depot().checks(&commit).unwrap(), said("tests", "failure", 1));
+        assert!(place.names().contains(&name), "whose clock is wrong is not known");
+
+        // Given one artifact that is live, and notes of the future of as many as are kept.
+        let live = aged(&place, &mut bed, &[0]).remove(0);
+        place.depot().note_deployed(&EnvironmentName::new("production").unwrap(), &live.id, bed.now).unwrap();
+        for number in 0..20_u8 {
+            let id = Digest::of(&[number]);
+            place.tamper(&format!("sample/deployed/production/99990101T000000Z-{id}"), Some(b"x"));
+        }
+        prune_old(&place.depot(), bed.now + 20 * DAY);
+        assert!(place.depot().find(&live.id.to_string()).unwrap().is_some());
+    }
+}
+
 #[test]
 fn a_directory_that_is_missing_is_not_made_and_links_and_halves_in_it_are_nothing() {
     let dir = tempfile::tempdir().unwrap();
@@ -488,14 +702,77 @@ fn a_directory_that_is_missing_is_not_made_and_links_and_halves_in_it_are_nothin
     let (bed, artifact) = packed();
     put(&place.depot(), &bed.store, &artifact).unwrap();
     let beside: PathBuf = dir.path().join("sample/artifacts").join(artifact.id.to_string());
-    fs::write(beside.join(".partial-host-1-1"), "half").unwrap();
-    std::os::unix::fs::symlink("/etc/passwd", dir.path().join("sample/link")).unwrap();
-    std::os::unix::fs::symlink("/etc", dir.path().join("sample/etc")).unwrap();
+    let half = format!(".partial-{}", "0a".repeat(16));
+    let theirs = [beside.join(".partial-notes"), dir.path().join("bank").join(&half)];
+    fs::create_dir(dir.path().join("bank")).unwrap();
+    fs::write(beside.join(&half), "half").unwrap();
+    let half_made = dir.path().join("sample").join(&half);
+    fs::create_dir(&half_made).unwrap();
+    theirs.iter().for_each(|path| fs::write(path, "theirs").unwrap());
+    symlink("/etc/passwd", dir.path().join("sample/link")).unwrap();
+    symlink("/etc", dir.path().join("sample/etc")).unwrap();
     assert_eq!(place.names().len(), 3, "{:?}", place.names());
     assert!(place.objects().fetch("sample/link", LIMIT, &mut tempfile::tempfile().unwrap()).is_err());
 
-    place.objects().tidy(Timestamp::now());
-    assert!(beside.join(".partial-host-1-1").exists(), "somebody may be writing it");
-    place.objects().tidy(Timestamp::now() + 2 * DAY);
-    assert!(!beside.join(".partial-host-1-1").exists());
+    place.objects().tidy("sample/", Timestamp::now());
+    assert!(beside.join(&half).exists() && half_made.exists(), "somebody may be writing it");
+    place.objects().tidy("sample/", Timestamp::now() + 2 * DAY);
+    assert!(!beside.join(&half).exists() && !half_made.exists());
+    assert!(theirs.iter().all(|path| path.exists()), "what is not this project's, or not ours at all, stays");
+}
+
+#[test]
+fn no_link_in_a_directory_leads_out_of_it_whatever_is_done() {
+    // Given a directory of somebody else, with files that look like ours, and links to it in a store.
+    let (dir, victim) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (commit, json) = ("c".repeat(40), r#"{"tests":{"conclusion":"success","at":"2026-11-21T10:00:00Z"}}"#);
+    let name = format!("{}.json", Digest::of(b"a"));
+    fs::write(victim.path().join(&name), json).unwrap();
+    fs::create_dir_all(dir.path().join("sample/checks")).unwrap();
+    symlink(victim.path(), dir.path().join("sample/checks").join(&commit)).unwrap();
+    symlink(victim.path(), dir.path().join("bank")).unwrap();
+    symlink(victim.path().join(&name), dir.path().join("sample/record.json")).unwrap();
+
+    let place = Place::Directory(dir);
+    let (depot, objects) = (place.depot(), place.objects());
+    let error = depot.note_checks(&commit, &said("tests", "failure", 1)).unwrap_err();
+    assert!(error.hint().unwrap().contains("links"), "{error}");
+    assert!(depot.checks(&commit).is_err());
+    let through = format!("bank/{name}");
+    assert!(objects.put("bank/new", &mut &b"x"[..]).is_err() && objects.put("bank/a/new", &mut &b"x"[..]).is_err());
+    assert!(objects.read(&through, LIMIT).is_err() && objects.read("sample/record.json", LIMIT).is_err());
+    assert!(objects.fetch(&through, LIMIT, &mut tempfile::tempfile().unwrap()).is_err());
+    assert!(objects.list("bank/", 10).is_err() && objects.remove(&through).is_err());
+
+    // Then all is as it was there.
+    let left: Vec<_> = fs::read_dir(victim.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, [name.as_str()]);
+    assert_eq!(fs::read_to_string(victim.path().join(&name)).unwrap(), json);
+}
+
+#[test]
+fn what_lies_beside_what_checks_said_is_neither_believed_nor_removed() {
+    for place in Place::all() {
+        let commit = "c".repeat(40);
+        let foreign = format!("sample/checks/{commit}/notes.json");
+        place.tamper(&foreign, Some(br#"{"tests":{"conclusion":"success","at":"2026-11-21T10:00:59Z"}}"#));
+        place.depot().note_checks(&commit, &said("tests", "failure", 1)).unwrap();
+        assert_eq!(place.depot().checks(&commit).unwrap(), said("tests", "failure", 1));
+        assert!(place.names().contains(&foreign), "{:?}", place.names());
+    }
+}
+
+#[test]
+fn what_is_made_in_a_directory_is_its_groups_whatever_the_umask_takes() {
+    let place = Place::Directory(tempfile::tempdir().unwrap());
+    let Place::Directory(dir) = &place else { panic!("it is one") };
+    let mode = |name: &str| fs::metadata(dir.path().join(name)).unwrap().permissions().mode() & 0o2070;
+    // A umask leaves a group less than all of this, or more than nothing.
+    for (root, group, dirs, files) in [(0o2775, "shared", 0o2070, 0o060), (0o700, "own", 0, 0)] {
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(root)).unwrap();
+        place.objects().put(&format!("{group}/a/b"), &mut &b"x"[..]).unwrap();
+        assert_eq!((mode(group), mode(&format!("{group}/a"))), (dirs, dirs), "{root:o}");
+        assert_eq!(mode(&format!("{group}/a/b")), files, "{root:o}");
+        assert_eq!(fs::read_dir(dir.path().join(group)).unwrap().count(), 1);
+    }
 }

@@ -18,8 +18,14 @@ const REQUEST_BYTES_MAX: u64 = 64 << 20;
 /// What befalls a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mishap {
+    /// None: it is done and answered.
+    None,
+    /// Nothing is done, and this is the answer, as if it were.
+    Say(String),
     /// Nothing is done, and this status and code are the answer.
     Answer(u16, &'static str),
+    /// Nothing is done, and this status and code are the answer, before anything of a body is read.
+    Refuse(u16, &'static str),
     /// Nothing is done, and the connection ends without an answer.
     HungUp,
     /// It is done, and the connection ends without an answer.
@@ -118,25 +124,43 @@ impl Drop for FakeS3 {
 
 impl Shared {
     fn serve(&self, stream: &TcpStream) -> io::Result<()> {
-        let Some(asked) = read(stream)? else { return Ok(()) };
+        let mut reader = BufReader::new(stream.take(REQUEST_BYTES_MAX));
+        let Some(mut asked) = read_head(&mut reader)? else { return Ok(()) };
+        let mut stream = stream;
+        let mishap = self.mishap(&asked.method);
+        if let Some(Mishap::Refuse(status, code)) = &mishap {
+            locked(&self.received).push(format!("{} {}", asked.method, asked.path));
+            return stream.write_all(&answer_bytes(&refusal(*status, code)));
+        }
+        if asked.headers.contains_key("expect") {
+            stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+        }
+        if !asked.read_body(reader)? {
+            // What was cut on the way was not asked for.
+            return Ok(());
+        }
         locked(&self.received).push(format!("{} {}", asked.method, asked.path));
-        let mishap = {
-            let mut mishaps = locked(&self.mishaps);
-            let at = mishaps.iter().position(|(method, _)| *method == asked.method);
-            at.and_then(|at| mishaps.remove(at)).map(|(_, mishap)| mishap)
-        };
         let answer = match &mishap {
             Some(Mishap::HungUp) => return Ok(()),
-            Some(Mishap::Answer(status, code)) => refusal(*status, code),
-            Some(Mishap::DoneAndHungUp | Mishap::DoneAndCut) | None => self.answer(&asked),
+            Some(Mishap::Answer(status, code) | Mishap::Refuse(status, code)) => refusal(*status, code),
+            Some(Mishap::Say(text)) => (200, text.clone().into_bytes()),
+            Some(Mishap::None | Mishap::DoneAndHungUp | Mishap::DoneAndCut) | None => self.answer(&asked),
         };
         let bytes = answer_bytes(&answer);
-        let mut stream = stream;
         match mishap {
             Some(Mishap::DoneAndHungUp) => Ok(()),
             Some(Mishap::DoneAndCut) => stream.write_all(&bytes[..bytes.len() - answer.1.len().div_ceil(2).max(1)]),
-            Some(Mishap::HungUp | Mishap::Answer(..)) | None => stream.write_all(&bytes),
+            Some(Mishap::None | Mishap::Say(_) | Mishap::HungUp | Mishap::Answer(..) | Mishap::Refuse(..)) | None => {
+                stream.write_all(&bytes)
+            }
         }
+    }
+
+    /// What befalls a request with this method.
+    fn mishap(&self, method: &str) -> Option<Mishap> {
+        let mut mishaps = locked(&self.mishaps);
+        let at = mishaps.iter().position(|(of, _)| *of == method)?;
+        mishaps.remove(at).map(|(_, mishap)| mishap)
     }
 
     fn answer(&self, asked: &Asked) -> (u16, Vec<u8>) {
@@ -191,8 +215,16 @@ fn answer_bytes((status, body): &(u16, Vec<u8>)) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
-fn read(stream: &TcpStream) -> io::Result<Option<Asked>> {
-    let mut reader = BufReader::new(stream.take(REQUEST_BYTES_MAX));
+impl Asked {
+    /// Reads what a request carries; says whether that is there as a whole.
+    fn read_body(&mut self, reader: impl Read) -> io::Result<bool> {
+        let length = self.headers.get("content-length").and_then(|value| value.parse().ok()).unwrap_or(0);
+        reader.take(length).read_to_end(&mut self.body)?;
+        Ok(self.body.len() as u64 == length)
+    }
+}
+
+fn read_head(reader: &mut impl BufRead) -> io::Result<Option<Asked>> {
     let mut first = String::new();
     reader.read_line(&mut first)?;
     let mut words = first.split_whitespace();
@@ -204,15 +236,10 @@ fn read(stream: &TcpStream) -> io::Result<Option<Asked>> {
         let Some((name, value)) = line.trim_end().split_once(':') else { break };
         headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
     }
-    let length = headers.get("content-length").and_then(|value| value.parse().ok()).unwrap_or(0);
-    let mut body = Vec::new();
-    reader.take(length).read_to_end(&mut body)?;
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
     let query = pairs.map(|(name, value)| (name.to_owned(), value.replace("%2F", "/"))).collect();
-    // What was cut on the way was not asked for.
-    let is_whole = body.len() as u64 == length;
-    Ok(is_whole.then(|| Asked { method: method.to_owned(), path: path.to_owned(), query, headers, body }))
+    Ok(Some(Asked { method: method.to_owned(), path: path.to_owned(), query, headers, body: Vec::new() }))
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

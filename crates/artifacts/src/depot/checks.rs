@@ -1,9 +1,11 @@
 //! What checks said of commits, as all who share a store know it.
 
-use super::{Depot, DepotError};
+use super::names::Thing;
+use super::{AHEAD_MAX, Depot, DepotError};
 use crate::store::RECORD_BYTES_MAX;
 use cutover_core::artifact::{Digest, is_commit_hash};
 use cutover_core::check::CommitChecks;
+use jiff::Timestamp;
 
 /// The most that is said of one commit and not yet said as one.
 const SAID_COUNT_MAX: usize = 1_000;
@@ -53,12 +55,25 @@ impl Depot {
     /// The same; None where some of it was said again by somebody else meanwhile.
     fn look(&self, commit: &str) -> Result<Option<(CommitChecks, Vec<String>)>, DepotError> {
         let (mut known, mut names) = (CommitChecks::default(), Vec::new());
+        let until = Timestamp::now().saturating_add(AHEAD_MAX).unwrap_or(Timestamp::MAX);
         for listed in self.objects.list(&self.names.checks(commit), SAID_COUNT_MAX)? {
-            let Some(bytes) = self.objects.read(&listed.name, RECORD_BYTES_MAX)? else { return Ok(None) };
-            if let Ok(said) = serde_json::from_slice::<CommitChecks>(&bytes) {
-                known.merge(said);
+            // What is said again is removed: nothing else that lies there may be.
+            if self.names.read(&listed.name) != Some(Thing::Checks(commit)) {
+                continue;
+            }
+            let bytes = match self.read(&listed.name, RECORD_BYTES_MAX) {
+                Ok(Some(bytes)) => bytes,
+                Ok(None) => return Ok(None),
+                Err(DepotError::Damaged { .. }) => continue,
+                Err(error) => return Err(error),
+            };
+            let Ok(mut said) = serde_json::from_slice::<CommitChecks>(&bytes) else { continue };
+            // The latest word counts, so that one from the future would count for ever. It stays where it is: perhaps it is
+            // this machine's clock that is wrong.
+            if !said.forget_after(until) {
                 names.push(listed.name);
             }
+            known.merge(said);
         }
         Ok(Some((known, names)))
     }

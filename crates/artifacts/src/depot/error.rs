@@ -48,7 +48,10 @@ impl DepotError {
             }
             Self::Ambiguous { .. } => Some("give more of its id"),
             Self::Artifact(error) => error.hint(),
-            Self::Object(ObjectError::Failed { .. } | ObjectError::Name(_) | ObjectError::Here { .. }) => None,
+            Self::Object(ObjectError::Odd { .. }) => {
+                Some("look who put it there, and remove it: links in a shared store are not followed")
+            }
+            Self::Object(ObjectError::Failed { .. } | ObjectError::Name(_)) => None,
         }
     }
 }

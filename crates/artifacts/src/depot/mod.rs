@@ -10,6 +10,7 @@
 //! ```
 //! Nothing but `record.json` is ever replaced by something else, so nobody has to be kept out. docs/design/0021 says why.
 
+mod beneath;
 mod checks;
 mod directory;
 mod error;
@@ -48,6 +49,8 @@ const STATEMENT_BYTES_MAX: u64 = cutover_core::provenance::STATEMENT_BYTES_MAX a
 const NAME_COUNT_MAX: usize = 200_000;
 /// The most artifacts of one commit that are looked at.
 const COMMIT_ARTIFACT_COUNT_MAX: usize = 50;
+/// How far ahead of this machine's clock a time may be; later ones are made up, or of a clock that is wrong.
+const AHEAD_MAX: SignedDuration = SignedDuration::from_hours(24);
 /// How old `packed_at` may be before packing the same again renews it there.
 const RENEW_AFTER: SignedDuration = SignedDuration::from_hours(24);
 
@@ -137,7 +140,7 @@ impl Depot {
     /// What is said of an artifact; None where it is not there.
     pub fn kept(&self, id: &Digest) -> Result<Option<Kept>, DepotError> {
         let name = self.names.record(id);
-        let Some(bytes) = self.objects.read(&name, RECORD_BYTES_MAX + (16 << 10))? else { return Ok(None) };
+        let Some(bytes) = self.read(&name, RECORD_BYTES_MAX + (16 << 10))? else { return Ok(None) };
         let kept: Kept = serde_json::from_slice(&bytes).map_err(|error| self.damaged(&name, &error))?;
         let why = match &kept {
             Kept { v, .. } if *v != RECORD_VERSION => {
@@ -206,13 +209,14 @@ impl Depot {
     pub fn put(&self, mut exported: Exported, provenance: Option<&Provenance>) -> Result<Kept, DepotError> {
         let Exported { record, file } = &mut exported;
         let (id, sha256, file_bytes) = (record.id, file.sha256.clone(), file.bytes);
-        self.objects.put(&self.names.file(&id, &sha256), file)?;
+        // What is small goes first: whether this may be done is known before much is sent.
         if let Some(Provenance { statement, signature }) = provenance {
             self.objects.put(&self.names.statement(&id, &sha256), &mut &statement[..])?;
             if let Some(signature) = signature {
                 self.objects.put(&self.names.signature(&id, &sha256), &mut &signature[..])?;
             }
         }
+        self.objects.put(&self.names.file(&id, &sha256), file)?;
         let kept = Kept { v: RECORD_VERSION, record: record.clone(), sha256, file_bytes };
         self.record(&kept)?;
         Ok(kept)
@@ -230,19 +234,56 @@ impl Depot {
 
     /// Counts an artifact that is there as packed now, when that was long ago, so that it is not removed as old.
     pub fn renew(&self, mut kept: Kept, now: Timestamp) -> Result<Kept, DepotError> {
-        if now.duration_since(kept.record.packed_at) > RENEW_AFTER {
-            kept.record.packed_at = now;
-            self.record(&kept)?;
+        if now.duration_since(kept.record.packed_at) <= RENEW_AFTER {
+            return Ok(kept);
         }
-        Ok(kept)
+        kept.record.packed_at = now;
+        self.record(&kept)?;
+        // Somebody may have removed it meanwhile: the record goes first then, and is there again now.
+        let there = self.standing(&kept.record.id)?;
+        match there {
+            Some(Standing { has_file: true, .. }) => Ok(kept),
+            Some(Standing { .. }) | None => {
+                self.remove_unfounded(&kept)?;
+                let name = self.names.file(&kept.record.id, &kept.sha256);
+                Err(self.damaged(&name, &"it was removed while it was being renewed"))
+            }
+        }
+    }
+
+    /// Removes a record whose file is gone, unless there is another one by now.
+    fn remove_unfounded(&self, kept: &Kept) -> Result<(), DepotError> {
+        let id = &kept.record.id;
+        if self.kept(id)?.is_some_and(|now| now.sha256 == kept.sha256) {
+            self.objects.remove(&self.names.record(id))?;
+            self.objects.remove(&self.names.commit_artifact(&kept.record.commit, id))?;
+        }
+        Ok(())
+    }
+
+    /// Reads what has a name; what is there and can be none of ours is damaged.
+    fn read(&self, name: &str, bytes_max: u64) -> Result<Option<Vec<u8>>, DepotError> {
+        self.objects.read(name, bytes_max).map_err(|error| self.odd(name, error))
+    }
+
+    /// What something is that nobody put there as it is.
+    fn odd(&self, name: &str, error: ObjectError) -> DepotError {
+        match error {
+            ObjectError::TooMuch { what_max, .. } => self.damaged(name, &format!("there is more than {what_max}")),
+            ObjectError::Odd { why, .. } => self.damaged(name, &why),
+            error @ (ObjectError::Failed { .. }
+            | ObjectError::Refused { .. }
+            | ObjectError::Unheard { .. }
+            | ObjectError::Name(_)) => error.into(),
+        }
     }
 
     /// What its builder says of an artifact's file.
     pub fn provenance(&self, kept: &Kept) -> Result<Option<Provenance>, DepotError> {
         let (id, sha256) = (&kept.record.id, &kept.sha256);
-        let statement = self.objects.read(&self.names.statement(id, sha256), STATEMENT_BYTES_MAX)?;
+        let statement = self.read(&self.names.statement(id, sha256), STATEMENT_BYTES_MAX)?;
         let Some(statement) = statement else { return Ok(None) };
-        let signature = self.objects.read(&self.names.signature(id, sha256), STATEMENT_BYTES_MAX)?;
+        let signature = self.read(&self.names.signature(id, sha256), STATEMENT_BYTES_MAX)?;
         Ok(Some(Provenance { statement, signature }))
     }
 
@@ -253,7 +294,7 @@ impl Depot {
             return Err(self.damaged(&name, &format!("its record says that it has {} bytes", kept.file_bytes)));
         }
         let mut file = local.temporary()?;
-        if !self.objects.fetch(&name, kept.file_bytes, &mut file)? {
+        if !self.objects.fetch(&name, kept.file_bytes, &mut file).map_err(|error| self.odd(&name, error))? {
             return Err(self.damaged(&name, &"its record is there, and the file is not"));
         }
         let (bytes, sha256) = exported::digest(&mut file).map_err(|source| local.temporary_failed("read", source))?;

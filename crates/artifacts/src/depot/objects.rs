@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek};
-use std::path::PathBuf;
 
 /// The longest name in bytes: a project, an environment, an id and a digest are shorter.
 const NAME_LENGTH_MAX: usize = 400;
@@ -31,8 +30,8 @@ pub trait Objects: Send + Sync {
     /// Removes what has a name; nothing is wrong where nothing has it.
     fn remove(&self, name: &str) -> Result<(), ObjectError>;
 
-    /// Takes away what uploads that were cut have left, where the place does not do that by itself.
-    fn tidy(&self, _now: jiff::Timestamp) {}
+    /// Takes away what cut uploads of names that begin like this have left, where the place does not do that by itself.
+    fn tidy(&self, _prefix: &str, _now: jiff::Timestamp) {}
 }
 
 /// Something to be put, which may have to be read several times.
@@ -90,7 +89,7 @@ impl Content for FileContent {
 pub struct Listed {
     /// The name.
     pub name: String,
-    /// When it was put, as the place's own clock says.
+    /// When it was put, as the place's own clock says; the end of all time where it does not, so that it counts as new.
     pub put_at: jiff::Timestamp,
 }
 
@@ -142,15 +141,15 @@ pub enum ObjectError {
     /// Nothing may have this name.
     #[error("{0:?} is no name that an artifact store takes")]
     Name(String),
-    /// A file on this machine failed.
-    #[error("cannot {doing} {}", path.display())]
-    Here {
-        /// What was attempted.
-        doing: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// Why it failed.
-        source: io::Error,
+    /// Something has this name that no store puts there.
+    #[error("cannot {doing} in {place}: {why}")]
+    Odd {
+        /// What was asked for.
+        doing: String,
+        /// Where.
+        place: String,
+        /// What it is.
+        why: String,
     },
 }
 

@@ -2,7 +2,7 @@
 
 use super::names::Thing;
 use super::objects::Listed;
-use super::{Depot, DepotError, Kept, NAME_COUNT_MAX};
+use super::{AHEAD_MAX, Depot, DepotError, Kept, NAME_COUNT_MAX};
 use crate::record::ArtifactRecord;
 use cutover_core::artifact::Digest;
 use jiff::{SignedDuration, Timestamp};
@@ -61,7 +61,7 @@ impl Depot {
     pub fn prune(&self, retention: &DepotRetention<'_>) -> Result<DepotPruned, DepotError> {
         let mut there = self.inventory()?;
         let mut pruned = DepotPruned::default();
-        let (live, outdated) = last_deployed(&mut there.deployed);
+        let (live, outdated) = last_deployed(&mut there.deployed, retention.now);
         let mut staying = HashSet::new();
         for (id, listed) in &there.artifacts {
             if self.prune_artifact(retention, &live, id, listed, &mut pruned)? {
@@ -73,7 +73,7 @@ impl Depot {
         }
         outdated.iter().try_for_each(|name| self.drop_leftover(retention, name, &mut pruned))?;
         if !retention.dry_run {
-            self.objects.tidy(retention.now);
+            self.objects.tidy(self.names.all(), retention.now);
         }
         Ok(pruned)
     }
@@ -143,10 +143,16 @@ impl Depot {
         }
         let record = self.names.record(id);
         self.objects.remove(&record)?;
+        // Somebody who had read it may have renewed it at just that moment: whose record comes now looks for the file, and
+        // whose came before is seen here, or after the file is gone.
+        if self.kept(id)?.is_some() {
+            return Ok(true);
+        }
         self.objects.remove(&self.names.commit_artifact(&kept.record.commit, id))?;
         for other in listed.iter().filter(|listed| listed.name != record) {
             self.objects.remove(&other.name)?;
         }
+        self.remove_unfounded(kept)?;
         Ok(false)
     }
 
@@ -202,10 +208,17 @@ impl DepotRetention<'_> {
 }
 
 /// The artifacts that were last brought live in each environment, and the notes of all that were before them.
-fn last_deployed(deployed: &mut HashMap<String, Vec<(Timestamp, Digest, String)>>) -> (HashSet<Digest>, Vec<String>) {
+///
+/// Notes from the future count beside these, so that they oust none.
+fn last_deployed(
+    deployed: &mut HashMap<String, Vec<(Timestamp, Digest, String)>>,
+    now: Timestamp,
+) -> (HashSet<Digest>, Vec<String>) {
     let (mut live, mut outdated) = (HashSet::new(), Vec::new());
     for notes in deployed.values_mut() {
         notes.sort_by_key(|(at, id, _)| Reverse((*at, *id)));
+        let (ahead, notes): (Vec<_>, Vec<_>) = notes.iter().partition(|(at, ..)| at.duration_since(now) > AHEAD_MAX);
+        live.extend(ahead.iter().map(|(_, id, _)| *id));
         let mut last = HashSet::new();
         for (_, id, name) in notes {
             // A later note of the same artifact says all that this one does.

@@ -58,6 +58,13 @@ impl CommitChecks {
         }
     }
 
+    /// Forgets what was said later than this, and says whether anything was.
+    pub fn forget_after(&mut self, until: Timestamp) -> bool {
+        let count = self.0.len();
+        self.0.retain(|_, said| said.at <= until);
+        self.0.len() < count
+    }
+
     /// Whether nothing is known.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -122,6 +129,15 @@ mod tests {
             words(&known, &["unit", "lint", "e2e", "types"]),
             ["`unit` failed", "`e2e` was left out", "`types` did not run"]
         );
+    }
+
+    #[test]
+    fn what_was_said_after_a_time_is_forgotten_and_the_rest_is_not() {
+        let mut known = said("unit", 10, Conclusion::Failure);
+        known.merge(said("lint", 20, Conclusion::Success));
+        assert!(known.forget_after(Timestamp::from_second(15).unwrap()));
+        assert_eq!(known, said("unit", 10, Conclusion::Failure));
+        assert!(!known.forget_after(Timestamp::from_second(10).unwrap()));
     }
 
     #[test]

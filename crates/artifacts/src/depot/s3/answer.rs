@@ -6,11 +6,13 @@ use quick_xml::{Reader, XmlVersion};
 
 /// How deep an answer is read.
 const DEPTH_MAX: usize = 16;
+/// The longest name of an element that is read, in bytes: all that are asked about are shorter.
+const NAME_LENGTH_MAX: usize = 100;
 
 /// One page of a list.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Page {
-    /// Keys, and when they were put.
+    /// Keys, and when they were put; the end of all time where that cannot be read, so that they count as new.
     pub(super) keys: Vec<(String, Timestamp)>,
     /// How to ask for the next page.
     pub(super) next: Option<String>,
@@ -26,7 +28,12 @@ fn texts(xml: &[u8], mut each: impl FnMut(&str, String)) -> Result<(), String> {
         match reader.read_event().map_err(|error| error.to_string())? {
             Event::Start(start) => {
                 text.clear();
-                path.push(start.local_name().as_ref().to_owned());
+                let name = start.local_name();
+                // Each element is told with the names of all that are around it.
+                if name.as_ref().len() > NAME_LENGTH_MAX {
+                    return Err("an element has too long a name".to_owned());
+                }
+                path.push(name.as_ref().to_owned());
                 if path.len() > DEPTH_MAX {
                     return Err("it is nested too deeply".to_owned());
                 }
@@ -53,12 +60,15 @@ fn texts(xml: &[u8], mut each: impl FnMut(&str, String)) -> Result<(), String> {
 
 /// Reads an answer of `ListObjectsV2`.
 pub(super) fn page(xml: &[u8]) -> Result<Page, String> {
-    let (mut page, mut key, mut is_list, mut is_cut) = (Page::default(), String::new(), false, false);
+    let (mut page, mut is_list, mut is_cut, mut is_whole) = (Page::default(), false, false, true);
+    let (mut key, mut put_at) = (None, None);
     texts(xml, |path, text| match path {
-        "ListBucketResult/Contents/Key" => key = text,
-        "ListBucketResult/Contents/LastModified" => {
-            let put_at = text.parse().unwrap_or(Timestamp::UNIX_EPOCH);
-            page.keys.push((std::mem::take(&mut key), put_at));
+        "ListBucketResult/Contents/Key" => key = Some(text),
+        "ListBucketResult/Contents/LastModified" => put_at = text.parse().ok(),
+        "ListBucketResult/Contents" => {
+            let put_at = put_at.take().unwrap_or(Timestamp::MAX);
+            is_whole &= key.is_some();
+            page.keys.extend(key.take().map(|key| (key, put_at)));
         }
         "ListBucketResult/NextContinuationToken" => page.next = Some(text),
         "ListBucketResult/IsTruncated" => is_cut = text == "true",
@@ -67,6 +77,7 @@ pub(super) fn page(xml: &[u8]) -> Result<Page, String> {
     })?;
     match (is_list, is_cut, &page.next) {
         (false, _, _) => Err("it is no list".to_owned()),
+        (true, _, _) if !is_whole => Err("it lists something without a key".to_owned()),
         (true, true, None) => Err("it is cut, and does not say how it goes on".to_owned()),
         (true, false, _) => Ok(Page { next: None, ..page }),
         (true, true, Some(_)) => Ok(page),
@@ -105,9 +116,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_said_of_a_key_may_come_in_any_order_and_what_has_no_time_counts_as_new() {
+        let at = "<LastModified>2026-11-21T10:15:00.000Z</LastModified>";
+        let odd = "<LastModified>yesterday</LastModified>";
+        let xml = format!(
+            "<ListBucketResult><Contents>{at}<Key>a</Key></Contents><Contents>{odd}<Key>b</Key></Contents>\
+             <Contents><Key>c</Key></Contents></ListBucketResult>"
+        );
+        let at = "2026-11-21T10:15:00Z".parse().unwrap();
+        let expected = [("a", at), ("b", Timestamp::MAX), ("c", Timestamp::MAX)];
+        assert_eq!(page(xml.as_bytes()).unwrap().keys, expected.map(|(key, at)| (key.to_owned(), at)));
+    }
+
+    #[test]
     fn an_answer_that_is_none_is_no_empty_list() {
         let cut = "<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>";
-        for wrong in ["", "<html></html>", "<ListBucketResult>", cut, &"<a>".repeat(100)] {
+        let keyless = "<ListBucketResult><Contents></Contents></ListBucketResult>";
+        let long = format!("<ListBucketResult><{0}></{0}></ListBucketResult>", "a".repeat(1000));
+        for wrong in ["", "<html></html>", "<ListBucketResult>", cut, keyless, &long, &"<a>".repeat(100)] {
             assert!(page(wrong.as_bytes()).is_err(), "{wrong}");
         }
     }

@@ -9,12 +9,13 @@ pub use sign::Credentials;
 
 use super::objects::{Content, Listed, ObjectError, Objects, checked, is_sound};
 use super::sha256::of;
-use answer::{complaint, page};
+use answer::{Page, complaint, page};
 use cutover_core::config::S3Config;
 use cutover_core::mask::Masker;
 use cutover_core::patience::{Pace, Patience, trouble_pause};
 use cutover_core::secret::Secret;
 use sign::{Signed, authorization, encoded, moment};
+use std::collections::HashSet;
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::time::Duration;
@@ -24,10 +25,17 @@ use ureq::{Agent, Proxy, SendBody};
 
 /// The largest object that one request may put, in bytes: 5 GiB.
 const PUT_BYTES_MAX: u64 = 5 << 30;
+/// How large a body is before the service is asked whether it takes it (`Expect: 100-continue`, RFC 9110, 10.1.1): one that
+/// refuses before it has read all would be heard as a broken pipe. A service that knows nothing of it gets it after a second.
+const EXPECT_BYTES_MIN: u64 = 64 << 10;
 /// The largest answer that is no object, in bytes: a page of a thousand names of 1024 characters is smaller.
 const ANSWER_BYTES_MAX: u64 = 8 << 20;
 /// The slowest that bytes may come or go, in bytes a second, beside what each request is given.
 const SLOWEST: u64 = 256 << 10;
+/// The most pages of one list. A page has a thousand names as a rule, and some services give fewer.
+const PAGE_COUNT_MAX: usize = 10_000;
+/// The most pages without any key one after the other: what was removed may leave some.
+const EMPTY_PAGE_COUNT_MAX: usize = 100;
 /// The most of a service's own words that is told, in characters.
 const MESSAGE_LENGTH_MAX: usize = 300;
 
@@ -88,7 +96,8 @@ enum Fault {
 
 impl S3 {
     /// The store in a bucket; an error says why it cannot be spoken to.
-    pub fn new(config: &S3Config, access: S3Access) -> Result<Self, ObjectError> {
+    pub fn new(config: &S3Config, mut access: S3Access) -> Result<Self, ObjectError> {
+        access.credentials = access.credentials.as_ref().map(Credentials::trimmed);
         let (base, is_here) = address(config).map_err(|(why, hint)| ObjectError::Refused {
             doing: "look for artifacts".to_owned(),
             place: format!("bucket {}", config.bucket),
@@ -147,15 +156,19 @@ impl S3 {
         let limit = |bytes: u64| self.access.patience.request + Duration::from_secs(bytes / SLOWEST);
         let sent = match content {
             None => {
-                let request = self.request(call, None).body(()).map_err(|error| trouble(&error))?;
+                let request = self.request(call, None).body(()).map_err(|error| self.unsendable(call, &error))?;
                 let configured = self.agent.configure_request(request).timeout_global(Some(limit(bytes_max))).build();
                 self.agent.run(configured)
             }
             Some(content) => {
                 let (bytes, sha256) = (content.bytes(), content.sha256());
                 let mut reader = content.reader().map_err(|error| trouble(&error))?;
-                let request = self.request(call, Some(&sha256)).header("content-length", bytes.to_string());
-                let request = request.body(SendBody::from_reader(&mut reader)).map_err(|error| trouble(&error))?;
+                let mut request = self.request(call, Some(&sha256)).header("content-length", bytes.to_string());
+                if bytes > EXPECT_BYTES_MIN {
+                    request = request.header("expect", "100-continue");
+                }
+                let request = request.body(SendBody::from_reader(&mut reader));
+                let request = request.map_err(|error| self.unsendable(call, &error))?;
                 let configured = self.agent.configure_request(request).timeout_global(Some(limit(bytes))).build();
                 self.agent.run(configured)
             }
@@ -204,6 +217,15 @@ impl S3 {
         Err(Fault::Final(ObjectError::Refused { doing, place, why, hint }))
     }
 
+    /// Why a request cannot be made, which will be so again.
+    fn unsendable(&self, call: &Call<'_>, error: &dyn std::error::Error) -> Fault {
+        let (doing, place) = (call.doing.clone(), self.place.clone());
+        let why = format!("the request cannot be made: {}", self.trouble(error).why);
+        let hint = "correct AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN: something stands in them that no \
+                    key has, such as the end of a line";
+        Fault::Final(ObjectError::Refused { doing, place, why, hint })
+    }
+
     fn trouble(&self, error: &dyn std::error::Error) -> Trouble {
         let why: String = self.masker.mask(&error.to_string()).chars().take(MESSAGE_LENGTH_MAX).collect();
         Trouble { why, pause: None }
@@ -231,6 +253,31 @@ impl S3 {
 
     fn too_much(&self, doing: &str, what_max: String) -> ObjectError {
         ObjectError::TooMuch { doing: doing.to_owned(), place: self.place.clone(), what_max }
+    }
+
+    /// Asks for one page of a list.
+    fn page(&self, doing: &str, query: String) -> Result<Page, ObjectError> {
+        let call = Call { doing: doing.to_owned(), method: "GET", name: "", query };
+        let mut answer = None;
+        let heard = self.patiently(&call, &mut || {
+            let mut take = |reader: &mut dyn Read| {
+                let mut body = Vec::new();
+                let read = reader.take(ANSWER_BYTES_MAX).read_to_end(&mut body);
+                read.map_err(|error| Fault::Trouble(self.trouble(&error)))?;
+                let why = |why| Trouble { why: format!("its answer cannot be read: {why}"), pause: None };
+                answer = Some(page(&body).map_err(|error| Fault::Trouble(why(error)))?);
+                Ok(())
+            };
+            self.once(&call, None, &mut take, ANSWER_BYTES_MAX)
+        });
+        match (heard?, answer) {
+            (Heard::Done, Some(page)) => Ok(page),
+            // A list that lacks a page must not be taken for whole: what is not in it may be removed.
+            (Heard::Done | Heard::Absent, _) => {
+                let why = "it answered 404 instead of a list".to_owned();
+                Err(ObjectError::Failed { doing: doing.to_owned(), place: self.place.clone(), why })
+            }
+        }
     }
 
     /// Reads what has a name, from its beginning at each attempt.
@@ -280,7 +327,10 @@ impl Objects for S3 {
     fn put(&self, name: &str, content: &mut dyn Content) -> Result<(), ObjectError> {
         let call = Call { doing: format!("write {name}"), method: "PUT", name: checked(name)?, query: String::new() };
         if content.bytes() > PUT_BYTES_MAX {
-            return Err(self.too_much(&call.doing, "5 GiB, which is all that one upload may have".to_owned()));
+            let (doing, place) = (call.doing, self.place.clone());
+            let why = format!("it has {} bytes, and one upload may have 5 GiB", content.bytes());
+            let hint = "leave out what no host needs, with `exclude` of [artifact]";
+            return Err(ObjectError::Refused { doing, place, why, hint });
         }
         let put = self.patiently(&call, &mut || self.once(&call, Some(content), &mut |_| Ok(()), 0))?;
         match put {
@@ -304,23 +354,11 @@ impl Objects for S3 {
     fn list(&self, prefix: &str, count_max: usize) -> Result<Vec<Listed>, ObjectError> {
         let whole = encoded(&format!("{}{prefix}", self.prefix));
         let (doing, mut found, mut token) = (format!("list {prefix}"), Vec::new(), None::<String>);
+        let (mut tokens, mut empty_count) = (HashSet::new(), 0);
         loop {
             let from = token.map(|token| format!("continuation-token={}&", encoded(&token))).unwrap_or_default();
-            let query = format!("{from}list-type=2&prefix={whole}");
-            let call = Call { doing: doing.clone(), method: "GET", name: "", query };
-            let mut answer = None;
-            let heard = self.patiently(&call, &mut || {
-                let mut take = |reader: &mut dyn Read| {
-                    let mut body = Vec::new();
-                    let read = reader.take(ANSWER_BYTES_MAX).read_to_end(&mut body);
-                    read.map_err(|error| Fault::Trouble(self.trouble(&error)))?;
-                    let why = |why| Trouble { why: format!("its answer cannot be read: {why}"), pause: None };
-                    answer = Some(page(&body).map_err(|error| Fault::Trouble(why(error)))?);
-                    Ok(())
-                };
-                self.once(&call, None, &mut take, ANSWER_BYTES_MAX)
-            });
-            let (Heard::Done, Some(page)) = (heard?, answer) else { return Ok(found) };
+            let page = self.page(&doing, format!("{from}list-type=2&prefix={whole}"))?;
+            empty_count = if page.keys.is_empty() { empty_count + 1 } else { 0 };
             let names = page.keys.into_iter().filter_map(|(key, put_at)| {
                 let name = key.strip_prefix(&self.prefix).filter(|name| is_sound(name) && name.starts_with(prefix))?;
                 Some(Listed { name: name.to_owned(), put_at })
@@ -329,10 +367,15 @@ impl Objects for S3 {
             if found.len() > count_max {
                 return Err(self.too_much(&doing, format!("{count_max} names")));
             }
-            token = page.next;
-            if token.is_none() {
-                return Ok(found);
+            let Some(next) = page.next else { return Ok(found) };
+            if tokens.len() == PAGE_COUNT_MAX
+                || empty_count == EMPTY_PAGE_COUNT_MAX
+                || !tokens.insert(of(next.as_bytes()))
+            {
+                let why = "its list does not come to an end".to_owned();
+                return Err(ObjectError::Failed { doing, place: self.place.clone(), why });
             }
+            token = Some(next);
         }
     }
 

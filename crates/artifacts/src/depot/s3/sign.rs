@@ -18,6 +18,18 @@ pub struct Credentials {
     pub token: Option<Secret>,
 }
 
+impl Credentials {
+    /// The same without spaces and ends of lines around them, which what copies a key through a form likes to add.
+    pub(super) fn trimmed(&self) -> Self {
+        let trimmed = |secret: &Secret| Secret::new(secret.expose().trim());
+        Self {
+            key_id: self.key_id.trim().to_owned(),
+            secret: trimmed(&self.secret),
+            token: self.token.as_ref().map(trimmed),
+        }
+    }
+}
+
 /// What of a request is signed.
 pub(super) struct Signed<'a> {
     pub(super) method: &'a str,
