@@ -241,6 +241,7 @@ fn a_service_whose_supervisor_was_killed_is_live_and_comes_back_after_an_unhealt
     wait_for("the supervisor's end", || !told.supervisor.is_alive());
     assert_eq!(bed.serving(), Some(1));
     bed.run(&["status"]).expect(0).says(&["active (running), but its supervisor is gone"]);
+    bed.run(&["doctor"]).expect(0).says(&["it is meant to run, and nothing will start it: active (running), but its"]);
     // When an unhealthy release is deployed, then the first one is back, with a supervisor.
     bed.commit_behaving(crate::bed::UNWELL);
     assert_rolled_back(&bed, bed.deploy(), "service says it is not well", &[]);

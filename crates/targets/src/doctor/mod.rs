@@ -106,9 +106,21 @@ fn of_service(config: &HostConfig, service: &ServiceConfig, opened: &dyn Service
         findings.extend(unit::examine(config, unit, *scope, outdated.contains(unit)));
         findings.extend(superseded(opened));
     }
+    findings.extend(dead(opened));
     findings.push(log(config, opened));
     findings.extend(ports::examine(config, opened));
     findings
+}
+
+/// Whether it is meant to run and does not. A deployment would put that right, but nobody should have to wait for one.
+fn dead(service: &dyn Service) -> Option<Finding> {
+    let state = service.state().ok().filter(|state| state.wanted && state.failed)?;
+    let what = format!("it is meant to run, and nothing will start it: {}", state.description);
+    Some(Finding::warning(
+        "service",
+        what,
+        "`cutover app ENV restart` starts it; `cutover app ENV logs` tells what it said last",
+    ))
 }
 
 /// Whether it runs as it is said to by now.

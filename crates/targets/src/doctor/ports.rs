@@ -48,7 +48,8 @@ fn port(at: SocketAddr, ours: &BTreeSet<u32>) -> Finding {
     let who = pids
         .first()
         .map_or_else(|| "a process of another user".to_owned(), |pid| format!("pid {pid} ({})", command_of(*pid)));
-    let fix = "end it, or give the service another port; `owner = \"any\"` when a proxy is meant to answer";
+    let fix = "end it, give the service another port, or let the probe ask the port that this service listens on (another environment's \
+               may answer here); `owner = \"any\"` when a proxy is meant to answer";
     Finding::failed("port", format!("{at} is taken by {who}, which is no part of the service"), fix)
 }
 

@@ -101,7 +101,8 @@ fn fresh(address: SocketAddr, ours: &BTreeSet<u32>, asked: &Verification<'_>) ->
 fn foreign(address: SocketAddr, listener: &Listener, pid: Option<u32>) -> Answer {
     let who = if pid.is_some() { name(pid) } else { format!("a process of user {}", listener.uid) };
     let why = format!(
-        "port {} is answered by {who}, which is not part of the release's service; if that is meant, set owner = \"any\"",
+        "port {} is answered by {who}, which is not part of the release's service: let the probe ask the service's own port, or, if a proxy is \
+         meant to answer, set owner = \"any\"",
         address.port()
     );
     Answer::Foreign { pid, why }
