@@ -217,6 +217,7 @@ fn an_environment_on_another_ones_host_has_a_place_of_its_own_or_is_a_mistake() 
     );
     // Whoever logs in, it is the same machine.
     assert!(hinted(&beside_production("[\"root@WEB-1:22\"]", &place(unit))).0.contains("is deployed to /opt/shop on"));
+    assert!(hinted(&beside_production("\"web-1\"", &place(unit))).0.contains("on web-1"), "without a list");
     let nested = format!("{unit}\ndeploy_to = \"/opt/shop/qa\"");
     assert!(hinted(&beside_production("[\"web-1\"]", &place(&nested))).0.contains("one lies in the other"));
 
@@ -292,10 +293,10 @@ fn variables_that_reach_no_service_are_warned_of_and_what_to_do_depends_on_the_s
         "[environments.all]\nenv = { A = \"1\" }\nsecrets = [\"B\"]\n".to_owned(),
         "hosts = { own = \"a\", process = \"a\", proxy = \"a\", setup = \"a\", static = \"a\", right = \"a\" }\n"
             .to_owned(),
-        "[environments.proxies]\nsecrets = [\"B\"]\nhosts.proxy = \"a\"\n".to_owned(),
-        "[environments.overridden]\nenv.A = \"1\"\nhosts.own = \"a\"\n".to_owned(),
+        "[environments.proxies]\nsecrets = [\"B\"]\nhosts.proxy = \"b\"\n".to_owned(),
+        "[environments.overridden]\nenv.A = \"1\"\nhosts.own = \"c\"\n".to_owned(),
         "targets.own.host.env_file = \".env\"\n".to_owned(),
-        "[environments.nothing]\nenv = {}\nsecrets = []\nhosts.own = \"a\"\n".to_owned(),
+        "[environments.nothing]\nenv = {}\nsecrets = []\nhosts.own = \"d\"\n".to_owned(),
     ];
     insta::assert_snapshot!(told(&text.concat()));
 }
@@ -358,7 +359,7 @@ fn an_environment_waits_for_one_of_its_own_branch_only_and_never_for_itself() {
     let text = |after: &str| {
         format!(
             "name = \"x\"\n[environments.a]\nbranch = \"main\"\nhosts.w = \"localhost\"\n[environments.b]\n\
-             branch = \"main\"\nhosts.w = \"localhost\"\n[environments.c]\nbranch = \"next\"\n[environments.d]\n\
+             branch = \"main\"\nhosts.w = \"web-1\"\n[environments.c]\nbranch = \"next\"\n[environments.d]\n\
              branch = \"main\"\n[targets.w.host]\ndeploy_to = \"/opt/w\"\n[workflows]\nafter = {after}\n"
         )
     };

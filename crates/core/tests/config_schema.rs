@@ -188,7 +188,8 @@ fn completed(mut file: Value) -> Value {
             workflows["after"] = json!({ "production": "staging" });
         }
         let environment = json!({ "branch": "main", "hosts": { "app": "web.example.org" } });
-        file["environments"] = json!({ "production": environment, "staging": environment });
+        let staging = json!({ "branch": "main", "hosts": { "app": "staging.example.org" } });
+        file["environments"] = json!({ "production": environment, "staging": staging });
     }
     if file.get("release").is_some() {
         file["environments"] = json!({ "production": { "hosts": { "app": "web.example.org" } } });

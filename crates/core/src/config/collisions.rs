@@ -50,9 +50,10 @@ fn places<'c>(environments: &'c DeTable<'_>, merged: &'c MergedTargets) -> Vec<P
         for (target, TargetConfig::Host(config)) in targets {
             let Some((key, listed)) = hosts.get_key_value(target.as_str()) else { continue };
             let key = (key.span().start, key.span().end);
-            let listed = listed.get_ref().as_array().into_iter().flat_map(|list| list.iter());
-            let listed = listed.filter_map(|host| host.get_ref().as_str());
-            found.extend(listed.map(|host| Place { environment, target, host, config, key }));
+            // One host may stand there without a list.
+            let several = listed.get_ref().as_array().into_iter().flat_map(|list| list.iter());
+            let named = std::iter::once(listed).chain(several).filter_map(|host| host.get_ref().as_str());
+            found.extend(named.map(|host| Place { environment, target, host, config, key }));
         }
     }
     found

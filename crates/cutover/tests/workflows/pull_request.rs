@@ -3,7 +3,7 @@
 use crate::project::Project;
 use std::thread;
 
-const CHANNEL: &str = "pull_requests = \"test\"\n\n[environments.test]\nhosts.api = \"localhost\"\n";
+const CHANNEL: &str = "pull_requests = \"test\"\n\n[environments.test]\nhosts.api = \"localhost\"\ntargets.api.host.deploy_to = \"/nowhere\"\n";
 /// The group of the pull request's checks.
 const GROUP: &str = "cutover-pull-request-7-checks";
 
@@ -14,6 +14,7 @@ fn project() -> Project {
     let config = std::fs::read_to_string(project.runner.origin().join("cutover.toml")).unwrap();
     let port = config.split("PORT = \"").nth(1).unwrap().split('"').next().unwrap().to_owned();
     let test = config.replace("[environments.test]", &format!("[environments.test]\nenv = {{ PORT = \"{port}\" }}"));
+    let test = test.replace("/nowhere", project.path("test").to_str().unwrap());
     project.write("cutover.toml", &test);
     project.commit("2");
     project
