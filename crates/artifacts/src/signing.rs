@@ -1,8 +1,9 @@
 //! Signatures by OpenSSH: `ssh-keygen -Y sign` and `-Y verify`, as `ssh-keygen(1)` describes them.
 
+use cutover_child::withhold_own;
 use cutover_child::{Kin, Running, Timed};
 use cutover_core::provenance::SIGNATURE_NAMESPACE;
-use cutover_core::secret::{GITHUB_TOKEN_VARIABLE, SIGNING_KEY_VARIABLE, SSH_KEY_VARIABLE, Secret};
+use cutover_core::secret::Secret;
 use rustix::fs::{MemfdFlags, Mode, fchmod, memfd_create};
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -144,10 +145,7 @@ impl Said {
 
 fn keygen(args: &[&OsStr], input: &[u8], limit: Duration) -> io::Result<Said> {
     let mut command = Command::new("ssh-keygen");
-    for name in [SIGNING_KEY_VARIABLE, SSH_KEY_VARIABLE, GITHUB_TOKEN_VARIABLE] {
-        command.env_remove(name);
-    }
-    command.args(args).env("LC_ALL", "C");
+    withhold_own(&mut command).args(args).env("LC_ALL", "C");
     ask(command, input, limit)
 }
 

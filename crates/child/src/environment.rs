@@ -1,7 +1,8 @@
 //! The little of Cutover's own environment that commands inherit.
 
-use cutover_core::secret::Secret;
+use cutover_core::secret::{GITHUB_TOKEN_VARIABLE, SIGNING_KEY_VARIABLE, SSH_KEY_VARIABLE, Secret};
 use std::ffi::{OsStr, OsString};
+use std::process::Command;
 
 /// Where programs are looked for when Cutover itself was started without `PATH`.
 pub const PATH_DEFAULT: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -47,6 +48,14 @@ const TOOL_NAMES: [&str; 12] = [
 const TOOL_PREFIXES: [&str; 2] = ["PIP_", "UV_"];
 /// Ends of names whose whole value is a credential: `UV_PUBLISH_TOKEN`, `UV_INDEX_INTERNAL_PASSWORD`.
 const CREDENTIAL_SUFFIXES: [&str; 2] = ["_TOKEN", "_PASSWORD"];
+
+/// Keeps what is for Cutover alone from a program that otherwise has all of the caller's environment: its keys and its token.
+pub fn withhold_own(command: &mut Command) -> &mut Command {
+    for name in [SSH_KEY_VARIABLE, SIGNING_KEY_VARIABLE, GITHUB_TOKEN_VARIABLE] {
+        command.env_remove(name);
+    }
+    command
+}
 
 /// What a command inherits of Cutover's own environment. Everything else is left out, so that a command behaves the same
 /// from a laptop, a runner and a service, and never sees credentials that were meant for Cutover.
@@ -111,6 +120,14 @@ mod tests {
 
     fn has(inherited: Inherited, name: &str) -> bool {
         inherited.has(OsStr::new(name))
+    }
+
+    #[test]
+    fn what_is_for_cutover_alone_is_withheld() {
+        let mut command = Command::new("true");
+        withhold_own(&mut command);
+        let removed: Vec<_> = command.get_envs().filter(|(_, value)| value.is_none()).map(|(name, _)| name).collect();
+        assert_eq!(removed, ["CUTOVER_SIGNING_KEY", "CUTOVER_SSH_KEY", "GITHUB_TOKEN"]);
     }
 
     #[test]

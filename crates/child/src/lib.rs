@@ -14,7 +14,7 @@ pub mod stat;
 mod timed;
 mod watch;
 
-pub use environment::{Inherited, PATH_DEFAULT};
+pub use environment::{Inherited, PATH_DEFAULT, withhold_own};
 pub use error::{ChildError, signal_name};
 pub use mark::kill_marked;
 pub use running::{Kin, Running};

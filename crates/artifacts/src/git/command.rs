@@ -2,9 +2,8 @@
 
 use super::read_part;
 use crate::error::ArtifactError;
-use cutover_child::{Kin, Running as Process, Timed};
+use cutover_child::{Kin, Running as Process, Timed, withhold_own};
 use cutover_core::artifact::{ENTRY_COUNT_MAX, PATH_LENGTH_MAX};
-use cutover_core::secret::{GITHUB_TOKEN_VARIABLE, SIGNING_KEY_VARIABLE, SSH_KEY_VARIABLE};
 use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -118,7 +117,7 @@ impl Git {
         for (name, _) in std::env::vars_os().filter(|(name, _)| is_harmful(name)) {
             command.env_remove(name);
         }
-        command.env_remove(SSH_KEY_VARIABLE).env_remove(SIGNING_KEY_VARIABLE).env_remove(GITHUB_TOKEN_VARIABLE);
+        withhold_own(&mut command);
         // Replacement objects would give one commit different contents on different machines.
         command.envs([("GIT_NO_REPLACE_OBJECTS", "1"), ("GIT_OPTIONAL_LOCKS", "0"), ("GIT_TERMINAL_PROMPT", "0")]);
         command.env("LC_ALL", "C").arg("--no-pager").args(["-c", "core.fsmonitor=false"]).arg("-C").arg(&self.dir);

@@ -10,10 +10,11 @@ use crate::deployments::{
 use crate::error::{CommandError, ErrorKind};
 use crate::exit::Exit;
 use clap::{Args, Subcommand};
+use cutover_child::withhold_own;
 use cutover_core::config::HostConfig;
 use cutover_core::id::TargetName;
 use cutover_core::mask::Masker;
-use cutover_core::secret::{GITHUB_TOKEN_VARIABLE, SIGNING_KEY_VARIABLE, SSH_KEY_VARIABLE, Secret};
+use cutover_core::secret::Secret;
 use cutover_core::target::Failure;
 use cutover_reporters::log_text;
 use cutover_targets::host::{Layout, linked};
@@ -263,12 +264,7 @@ fn exec(session: &Session<'_>, target: Option<&str>, command: &[String]) -> Resu
         command.split_first().ok_or_else(|| CommandError::new(ErrorKind::Usage, "name a command"))?;
     linked(&layout.current())?.ok_or_else(nothing_live)?;
     let mut child = Command::new(program);
-    child
-        .env_remove(SSH_KEY_VARIABLE)
-        .env_remove(SIGNING_KEY_VARIABLE)
-        .env_remove(GITHUB_TOKEN_VARIABLE)
-        .args(arguments)
-        .current_dir(layout.current());
+    withhold_own(&mut child).args(arguments).current_dir(layout.current());
     child.envs(live_variables(config)?.iter().map(|(name, value)| (name, value.expose())));
     if is_asked_from_elsewhere() {
         // What comes in there is for Cutover, and does not end before the command does.

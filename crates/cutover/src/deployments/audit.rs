@@ -1,8 +1,8 @@
 //! Looks for secrets where they must not be: in the artifact, or in files that git would take.
 
 use super::{Place, Variables};
+use cutover_child::withhold_own;
 use cutover_core::artifact::{BlobSource, Manifest, ManifestEntry};
-use cutover_core::secret::{GITHUB_TOKEN_VARIABLE, SIGNING_KEY_VARIABLE, SSH_KEY_VARIABLE};
 use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -80,13 +80,7 @@ fn open_to_git(root: &Path, file: &Path) -> Option<&'static str> {
 
 fn git(root: &Path, arguments: &[&str], file: &Path) -> Option<i32> {
     let mut git = Command::new("git");
-    git.env_remove(SSH_KEY_VARIABLE)
-        .env_remove(SIGNING_KEY_VARIABLE)
-        .env_remove(GITHUB_TOKEN_VARIABLE)
-        .current_dir(root)
-        .args(arguments)
-        .arg("--")
-        .arg(file);
+    withhold_own(&mut git).current_dir(root).args(arguments).arg("--").arg(file);
     git.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     git.status().ok()?.code()
 }

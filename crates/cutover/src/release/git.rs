@@ -1,10 +1,9 @@
 //! What git knows of versions: tags, the commits between them, and the remote that others see.
 
 use crate::error::{CommandError, ErrorKind};
-use cutover_child::{Kin, Running, Timed};
+use cutover_child::{Kin, Running, Timed, withhold_own};
 use cutover_core::artifact::is_commit_hash;
 use cutover_core::release::{Commit, Version};
-use cutover_core::secret::{GITHUB_TOKEN_VARIABLE, SSH_KEY_VARIABLE};
 use cutover_reporters::one_line;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -236,7 +235,8 @@ impl Repository {
 
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new("git");
-        for name in ELSEWHERE.into_iter().chain([SSH_KEY_VARIABLE, GITHUB_TOKEN_VARIABLE]) {
+        withhold_own(&mut command);
+        for name in ELSEWHERE {
             command.env_remove(name);
         }
         command.envs([("GIT_NO_REPLACE_OBJECTS", "1"), ("GIT_OPTIONAL_LOCKS", "0"), ("GIT_TERMINAL_PROMPT", "0")]);

@@ -4,7 +4,7 @@ use super::destination::{Destination, Resolved};
 use super::ssh::{Identity, Options, cannot_run};
 use super::way::{PREFIX as WAY_PREFIX, Way, is_way};
 use cutover_child::Timed;
-use cutover_core::secret::{GITHUB_TOKEN_VARIABLE, SIGNING_KEY_VARIABLE, SSH_KEY_VARIABLE};
+use cutover_child::withhold_own;
 use cutover_core::target::Failure;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -239,14 +239,7 @@ fn public_half(path: &Path) -> Result<String, Failure> {
 
 fn ask(program: &str, args: &[&str], input: &str) -> Result<String, Failure> {
     let mut command = Command::new(program);
-    command
-        .args(args)
-        .env_remove(SSH_KEY_VARIABLE)
-        .env_remove(SIGNING_KEY_VARIABLE)
-        .env_remove(GITHUB_TOKEN_VARIABLE)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null());
+    withhold_own(&mut command).args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = command.spawn().map_err(|error| cannot_run(program, &error))?;
     if let Some(mut stdin) = child.stdin.take() {
         // One that does not want to hear it says so.

@@ -2,7 +2,8 @@
 
 use super::ssh::cannot_run;
 use cutover_child::Timed;
-use cutover_core::secret::{GITHUB_TOKEN_VARIABLE, SIGNING_KEY_VARIABLE, SSH_KEY_VARIABLE, Secret};
+use cutover_child::withhold_own;
+use cutover_core::secret::{SSH_KEY_VARIABLE, Secret};
 use cutover_core::target::Failure;
 use rustix::process::{Pid, Signal, kill_process};
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -81,12 +82,7 @@ impl Agent {
     fn start(dir: &Path, key_bytes: usize) -> io::Result<(Child, ChildStdin)> {
         let mut agent = Command::new("ssh-agent");
         agent.arg("-a").arg(dir.join("agent")).args(["sh", "-c", SCRIPT, "sh", &key_bytes.to_string()]);
-        agent
-            .env_remove(SSH_KEY_VARIABLE)
-            .env_remove(SIGNING_KEY_VARIABLE)
-            .env_remove(GITHUB_TOKEN_VARIABLE)
-            .env_remove("DISPLAY")
-            .env("SSH_ASKPASS_REQUIRE", "never");
+        withhold_own(&mut agent).env_remove("DISPLAY").env("SSH_ASKPASS_REQUIRE", "never");
         agent.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut shell = agent.spawn()?;
         let input = shell.stdin.take().ok_or_else(|| io::Error::other("it has no input"))?;

@@ -2,7 +2,8 @@
 
 use super::destination::Destination;
 use super::way::Way;
-use cutover_core::secret::{GITHUB_TOKEN_VARIABLE, SIGNING_KEY_VARIABLE, SSH_KEY_VARIABLE, Secret};
+use cutover_child::withhold_own;
+use cutover_core::secret::Secret;
 use cutover_core::target::Failure;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
@@ -55,7 +56,7 @@ impl Options {
     /// Keeps secrets from a program of OpenSSH. It needs none, and hands its environment to whatever its configuration runs
     /// (`ProxyCommand`, `Match exec`).
     pub(super) fn withhold(&self, command: &mut Command) {
-        command.env_remove(SSH_KEY_VARIABLE).env_remove(SIGNING_KEY_VARIABLE).env_remove(GITHUB_TOKEN_VARIABLE);
+        withhold_own(command);
         for name in &self.withheld {
             command.env_remove(name);
         }

@@ -1,10 +1,10 @@
 //! How systemd's programs are called: for the system through `sudo` where needed, or for the user.
 
 use crate::tool::{Tool, variables};
-use cutover_child::{ChildError, ChildExit, Leftovers, listen, run};
+use cutover_child::{ChildError, ChildExit, Leftovers, listen, run, withhold_own};
 use cutover_core::config::{CommandLine, SystemdScope};
 use cutover_core::mask::Masker;
-use cutover_core::secret::{GITHUB_TOKEN_VARIABLE, SIGNING_KEY_VARIABLE, SSH_KEY_VARIABLE, Secret};
+use cutover_core::secret::Secret;
 use cutover_core::target::{Failure, Progress};
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -63,12 +63,7 @@ impl Manager {
     /// One of its programs, to be read from as it runs.
     pub(super) fn program(&self, argv: &[&str]) -> Command {
         let mut program = Command::new(argv[0]);
-        program
-            .args(&argv[1..])
-            .current_dir("/")
-            .env_remove(SSH_KEY_VARIABLE)
-            .env_remove(SIGNING_KEY_VARIABLE)
-            .env_remove(GITHUB_TOKEN_VARIABLE);
+        withhold_own(&mut program).args(&argv[1..]).current_dir("/");
         program.envs(variables(self.scope).iter().map(|(name, value)| (name, value.expose())));
         program
     }
