@@ -39,10 +39,20 @@ fn unknown(checks: &BTreeMap<CheckName, CheckConfig>, name: &str) -> CommandErro
         .hint(format!("there are: {}", known.join(", ")))
 }
 
+/// Whether what a check does, or what is said of it, depends on what the change touches.
+pub(crate) fn depends_on_changes(config: &CheckConfig) -> bool {
+    judges_a_part(config) || !config.reports.coverage.is_empty()
+}
+
+/// Whether it judges some paths only. Whoever judges all is run for a change of nothing, too: an empty commit is how many start a CI anew.
+fn judges_a_part(config: &CheckConfig) -> bool {
+    !config.paths.iter().any(|pattern| pattern == "**")
+}
+
 /// Why a check is left out: nothing that it judges is touched. Where the branch has all commits already nothing is left out:
 /// what it has must be sound as it is.
 pub(crate) fn left_out(config: &CheckConfig, changes: Option<&Changes>) -> Result<Option<String>, CommandError> {
-    let Some(changes) = changes.filter(|changes| !changes.is_merged) else { return Ok(None) };
+    let Some(changes) = changes.filter(|changes| !changes.is_merged && judges_a_part(config)) else { return Ok(None) };
     let filter = Filter::new(&config.paths, &[])?;
     let since: String = changes.since.chars().take(7).collect();
     let is_touched = changes.paths.iter().any(|path| filter.takes(path));

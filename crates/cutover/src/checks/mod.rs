@@ -10,7 +10,7 @@ mod teller;
 mod words;
 
 pub(crate) use actions::Actions;
-pub(crate) use jobs::{Wanted, choose, left_out};
+pub(crate) use jobs::{Wanted, choose, depends_on_changes, left_out};
 pub(crate) use judge::ReportJudge;
 pub(crate) use judged::Judged;
 pub(crate) use known::{KnownChecks, read_run};

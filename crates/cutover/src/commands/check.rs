@@ -1,7 +1,9 @@
 //! `cutover check`
 
 use super::packing::known_secrets;
-use crate::checks::{Actions, Judged, KnownChecks, ReportJudge, Teller, Wanted, choose, left_out, summary};
+use crate::checks::{
+    Actions, Judged, KnownChecks, ReportJudge, Teller, Wanted, choose, depends_on_changes, left_out, summary,
+};
 use crate::context::{Context, Project};
 use crate::deployments::{CANCEL, watch_signals};
 use crate::depot;
@@ -87,7 +89,7 @@ impl CheckArgs {
         let wanted = choose(checks, &self.names)?;
         // Outside of any repository checks run, too.
         let top = work_tree_top(&project.dir).unwrap_or_else(|_| project.dir.clone());
-        let changes = self.changes(context, &top)?;
+        let changes = self.changes(context, &top, &wanted)?;
         let kept = kept_in(&project.data_dir);
         let known =
             Known { top: &top, changes: changes.as_ref(), inherited: inherited(project), earlier: earlier(&kept) };
@@ -116,8 +118,12 @@ impl CheckArgs {
         told.map(|()| exit(run.conclusion))
     }
 
-    /// What the change touches. Where that cannot be found out, nothing is left out.
-    fn changes(&self, context: &Context, top: &Path) -> Result<Option<Changes>, CommandError> {
+    /// What the change touches, where any check asks for it. Where that cannot be found out, nothing is left out.
+    fn changes(&self, context: &Context, top: &Path, wanted: &Wanted<'_>) -> Result<Option<Changes>, CommandError> {
+        // A base that somebody names is looked at in any case: it may be misspelt.
+        if self.base.is_none() && !wanted.iter().any(|(_, config)| depends_on_changes(config)) {
+            return Ok(None);
+        }
         let named = self.base.clone().or_else(named_by_ci);
         match (changes(top, named.as_deref()), &self.base) {
             (Ok(found), _) => Ok(found),

@@ -106,6 +106,21 @@ fn a_check_is_left_out_where_the_change_touches_nothing_of_it_and_that_is_said()
 }
 
 #[test]
+fn a_change_of_nothing_is_judged_by_every_check_that_judges_all() {
+    let sandbox = checks("[checks.site]\nrun = \"false\"\n[checks.docs]\nrun = \"false\"\npaths = [\"docs/**\"]\n");
+    sandbox.branch("feature");
+    sandbox.write("app.py", "print('v2')\n");
+    sandbox.commit("Sell more");
+    sandbox.write("app.py", "print('v1')\n");
+    sandbox.commit("Sell as before");
+
+    let ran = sandbox.run(&["check"]);
+
+    assert_eq!(ran.code, 5, "{}", ran.told());
+    assert!(ran.stdout.contains("site  ✗ failed") && ran.stdout.contains("docs  - skipped"), "{}", ran.told());
+}
+
+#[test]
 fn changed_lines_are_those_since_the_branch_was_left() {
     let sandbox = checks(
         "[checks.unit]\nrun = \"cp lines coverage.info\"\nreports = { coverage = \"coverage.info\" }\npatch_coverage_min = 100\n",
