@@ -1,6 +1,6 @@
 //! What can go wrong with artifacts.
 
-use cutover_child::ChildError;
+use cutover_child::{ChildError, GitError};
 use cutover_core::artifact::{Digest, InvalidManifest, InvalidPath};
 use cutover_disk::{BlobError, DiskError};
 use std::path::PathBuf;
@@ -10,13 +10,8 @@ use std::time::Duration;
 #[derive(Debug, thiserror::Error)]
 pub enum ArtifactError {
     /// A git command failed.
-    #[error("git {command}: {detail}")]
-    Git {
-        /// The git command, such as `ls-tree`.
-        command: String,
-        /// What git said, or what is wrong with its output.
-        detail: String,
-    },
+    #[error(transparent)]
+    Git(#[from] GitError),
     /// A revision that the repository does not have, or that is not a commit.
     #[error("revision {0:?} is not a commit of this repository")]
     UnknownRevision(String),
@@ -183,7 +178,7 @@ impl ArtifactError {
                 Some("pack the commit again with `cutover build`")
             }
             Self::Build(BuildError::Child(ChildError::TimedOut { .. })) => Some("raise `build_timeout` in [artifact]"),
-            Self::Git { .. }
+            Self::Git(_)
             | Self::Pattern { .. }
             | Self::Path(_)
             | Self::PathTwice(_)

@@ -1,7 +1,7 @@
 //! What a work tree has that no commit has, and whose commit it is.
 
 use crate::error::ArtifactError;
-use crate::git::Repository;
+use crate::git::{NewFiles, Repository, State};
 use std::path::Path;
 
 /// Where a work tree differs from `HEAD` in anything that is not ignored.
@@ -49,22 +49,25 @@ pub enum WorkTree {
 /// What lies in the work tree with this top. One file is not to count, perhaps, nor new files of these glob patterns, which are
 /// seen from the top.
 pub fn work_tree(top: &Path, beside: Option<&Path>, patterns: &[&str]) -> Result<WorkTree, ArtifactError> {
-    let repository = Repository::at(top);
-    let head = match repository.resolve("HEAD") {
-        Err(ArtifactError::UnknownRevision(_)) => return Ok(WorkTree::Unborn),
-        found => found?,
-    };
     let beside = beside.and_then(|file| file.strip_prefix(top).ok());
     let beside = beside.map(|file| format!(":(top,exclude,literal){}", file.display()));
     let patterns: Vec<String> = patterns.iter().map(|pattern| excluding(pattern)).collect();
     let excluded = beside.iter().chain(&patterns).map(String::as_str);
     let pathspecs: Vec<&str> = [":/"].into_iter().chain(excluded).collect();
-    let difference = repository.first_difference(&pathspecs)?;
-    match difference {
-        Some(path) => Ok(WorkTree::Differs(lossy(&path))),
+    let repository = Repository::at(top);
+    let state = repository.state(&pathspecs, NewFiles::Seen)?;
+    match seen(state) {
         // Of these, changed files were not seen either.
-        None if !patterns.is_empty() => work_tree_since(top, &head),
-        None => Ok(WorkTree::Commit(head)),
+        WorkTree::Commit(_) if !patterns.is_empty() => Ok(seen(repository.state(&[], NewFiles::Unseen)?)),
+        seen => Ok(seen),
+    }
+}
+
+fn seen(state: State) -> WorkTree {
+    match (state.head, state.difference) {
+        (None, _) => WorkTree::Unborn,
+        (Some(_), Some(path)) => WorkTree::Differs(lossy(&path)),
+        (Some(commit), None) => WorkTree::Commit(commit),
     }
 }
 
@@ -77,12 +80,9 @@ fn excluding(pattern: &str) -> String {
 /// The same for this commit, which lay there before: whether it is still checked out with no file of it changed. Files beside it
 /// count for nothing.
 pub fn work_tree_since(top: &Path, commit: &str) -> Result<WorkTree, ArtifactError> {
-    let repository = Repository::at(top);
-    if repository.resolve("HEAD")? != commit {
-        return Ok(WorkTree::Differs("HEAD".to_owned()));
-    }
-    let changed = repository.changed_paths(commit)?.into_iter().next();
-    Ok(changed.map_or_else(|| WorkTree::Commit(commit.to_owned()), |path| WorkTree::Differs(lossy(&path))))
+    let state = Repository::at(top).state(&[], NewFiles::Unseen)?;
+    let is_there = state.head.as_deref() == Some(commit);
+    Ok(if is_there { seen(state) } else { WorkTree::Differs("HEAD".to_owned()) })
 }
 
 fn lossy(path: &[u8]) -> String {

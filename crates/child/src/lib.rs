@@ -2,10 +2,11 @@
 //!
 //! [`run`] is for commands of the user's own and programs that change something, [`listen`] for what they are asked,
 //! [`ask`] for tools that may ask a person in turn. [`Running`] and [`Timed`] are what these are made of, for a command
-//! whose output is read as a stream.
+//! whose output is read as a stream, and [`Git`] is the user's own.
 
 mod environment;
 mod error;
+mod git;
 mod mark;
 mod output;
 mod running;
@@ -16,6 +17,7 @@ mod watch;
 
 pub use environment::{Inherited, PATH_DEFAULT, withhold_own};
 pub use error::{ChildError, signal_name};
+pub use git::{Answer, Git, GitError, GitRunning};
 pub use mark::kill_marked;
 pub use running::{Kin, Running};
 pub use timed::Timed;

@@ -10,6 +10,7 @@ use crate::exit::Exit;
 use crate::output::Output;
 use cutover_artifacts::depot::{DepotError, ObjectError};
 use cutover_artifacts::{ArtifactError, BuildError};
+use cutover_child::GitError;
 use cutover_core::id::InvalidId;
 use cutover_core::store::StoreError;
 use cutover_disk::DiskError;
@@ -287,7 +288,7 @@ impl From<ArtifactError> for CommandError {
             | ArtifactError::Ambiguous { .. }
             | ArtifactError::InvalidId(_) => ErrorKind::Usage,
             ArtifactError::Locked { .. } => ErrorKind::Locked,
-            ArtifactError::Git { .. }
+            ArtifactError::Git(_)
             | ArtifactError::Pattern { .. }
             | ArtifactError::Path(_)
             | ArtifactError::PathNotUtf8(_)
@@ -311,6 +312,12 @@ impl From<ArtifactError> for CommandError {
         } else {
             told
         }
+    }
+}
+
+impl From<GitError> for CommandError {
+    fn from(error: GitError) -> Self {
+        Self::new(ErrorKind::Failed, format!("git {} failed: {}", error.command, one_line(&error.detail)))
     }
 }
 

@@ -1,20 +1,22 @@
 //! Reading a repository with the user's own `git`.
 
-mod command;
 mod diff;
 mod loose;
 mod objects;
+mod records;
+mod state;
 mod tree;
 
 pub(crate) use diff::{LINES_MAX, Lines, read_patch};
 pub(crate) use loose::read_loose;
 pub(crate) use objects::{Object, read_objects};
+pub(crate) use state::{NewFiles, State};
 pub(crate) use tree::{Oid, TreeEntry, TreeKind, utf8};
 
 use crate::error::ArtifactError;
 use crate::record::CommitInfo;
-use command::{Git, failed};
-use cutover_core::artifact::{PATH_LENGTH_MAX, is_commit_hash};
+use cutover_child::{Git, GitError};
+use cutover_core::artifact::is_commit_hash;
 use cutover_core::check::CommitChecks;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -28,6 +30,9 @@ const REVISION_LENGTH_MAX: usize = 500;
 const ANSWER_BYTES_MAX: u64 = 1 << 20;
 /// The most that is read of tags: some 100,000 of them.
 const TAGS_BYTES_MAX: u64 = 16 << 20;
+
+/// What is read from git at once.
+const BUFFER_BYTES: usize = 256 << 10;
 
 /// What the user's own configuration must not change about a comparison.
 const DIFF: &[&str] = &["--no-renames", "--no-ext-diff", "--no-relative", "--ignore-submodules=none"];
@@ -55,7 +60,7 @@ impl Repository {
         match (answer.exit_code, last_line(&answer.stdout)) {
             (Some(0), Some(hash)) if is_commit_hash(hash) => Ok(hash.to_owned()),
             // 128 is git's code for "not a repository", "not yours" and the like.
-            (Some(128) | None, _) => Err(answer.failure("rev-parse")),
+            (Some(128) | None, _) => Err(answer.failure("rev-parse").into()),
             (Some(_), _) => Err(ArtifactError::UnknownRevision(revision.to_owned())),
         }
     }
@@ -65,7 +70,7 @@ impl Repository {
         let format = "--format=%an <%ae>%x00%ct%x00%s";
         let log = ["log", "-1", "--no-show-signature", "--no-color", "--encoding=UTF-8", format, hash, "--"];
         let text = self.git.answer(&log, ANSWER_BYTES_MAX)?.into_text("log")?;
-        let malformed = || failed("log", &"unexpected output");
+        let malformed = || failed("log", "unexpected output");
         let mut fields = text.trim_end_matches('\n').splitn(3, '\0');
         let mut field = || fields.next().ok_or_else(malformed);
         let (author, seconds, subject) = (field()?.to_owned(), field()?, field()?.to_owned());
@@ -86,14 +91,14 @@ impl Repository {
         let answer = self.git.answer(&args, ANSWER_BYTES_MAX)?;
         if answer.exit_code.is_none() {
             // Killed, it said nothing; that is not the same as "no branch".
-            return Err(answer.failure("rev-parse"));
+            return Err(answer.failure("rev-parse").into());
         }
         Ok(last_line(&answer.stdout).and_then(|name| name.strip_prefix("refs/heads/")).map(str::to_owned))
     }
 
     /// Every file, link and submodule of a commit, in the order of their paths.
     pub(crate) fn tree(&self, hash: &str) -> Result<Vec<TreeEntry>, ArtifactError> {
-        self.git.records(&["ls-tree", "-r", "-z", "--full-tree", hash], tree::parse)
+        records::records(&self.git, &["ls-tree", "-r", "-z", "--full-tree", hash], tree::parse)
     }
 
     /// The newest commit that both have; None where they share none that is here.
@@ -102,7 +107,7 @@ impl Repository {
         match (answer.exit_code, last_line(&answer.stdout)) {
             (Some(0), Some(hash)) if is_commit_hash(hash) => Ok(Some(hash.to_owned())),
             (Some(1), None) => Ok(None),
-            (Some(_) | None, _) => Err(answer.failure("merge-base")),
+            (Some(_) | None, _) => Err(answer.failure("merge-base").into()),
         }
     }
 
@@ -129,7 +134,9 @@ impl Repository {
 
     /// The paths in which the work tree differs from a commit, without new files; to be called on the top directory.
     pub(crate) fn changed_paths(&self, hash: &str) -> Result<Vec<Vec<u8>>, ArtifactError> {
-        self.git.records(&[&["diff", "--name-only", "-z"], DIFF, &[hash, "--"]].concat(), |path| Ok(path.to_vec()))
+        records::records(&self.git, &[&["diff", "--name-only", "-z"], DIFF, &[hash, "--"]].concat(), |path| {
+            Ok(path.to_vec())
+        })
     }
 
     /// The lines in which it does; `read` takes them from the patch. None where they are too many.
@@ -148,8 +155,8 @@ impl Repository {
             "--dst-prefix=b/",
         ];
         let mut running = self.git.start(&[&form, DIFF, &[hash, "--"]].concat(), std::process::Stdio::null())?;
-        let mut reader = BufReader::with_capacity(command::BUFFER_BYTES, running.stdout()?);
-        let lines = read(&mut reader).map_err(|error| failed("diff", &error))?;
+        let mut reader = BufReader::with_capacity(BUFFER_BYTES, running.stdout()?);
+        let lines = read(&mut reader).map_err(|error| failed("diff", error.to_string()))?;
         if lines.is_some() {
             running.succeed()?;
         }
@@ -158,20 +165,20 @@ impl Repository {
 
     /// The files that are neither tracked nor ignored; to be called on the top directory.
     pub(crate) fn untracked(&self) -> Result<Vec<Vec<u8>>, ArtifactError> {
-        self.git.records(&["ls-files", "-z", "--others", "--exclude-standard"], |path| Ok(path.to_vec()))
+        records::records(&self.git, &["ls-files", "-z", "--others", "--exclude-standard"], |path| Ok(path.to_vec()))
     }
 
     /// The top directory of the work tree.
     pub(crate) fn top(&self) -> Result<PathBuf, ArtifactError> {
         self.directory(&["rev-parse", "--show-toplevel"])?
-            .ok_or_else(|| failed("rev-parse", &"there is no work tree here"))
+            .ok_or_else(|| failed("rev-parse", "there is no work tree here"))
     }
 
     /// Where git keeps the objects, packed and loose.
     pub(crate) fn objects(&self) -> Result<PathBuf, ArtifactError> {
         let dir = self.directory(&["rev-parse", "--git-path", "objects"])?;
         // Git names it as seen from where it runs.
-        dir.map(|dir| self.git.dir().join(dir)).ok_or_else(|| failed("rev-parse", &"it does not say where objects lie"))
+        dir.map(|dir| self.git.dir().join(dir)).ok_or_else(|| failed("rev-parse", "it does not say where objects lie"))
     }
 
     /// The directory that a command prints; `None` when it prints nothing.
@@ -193,18 +200,22 @@ impl Repository {
 
     /// The first path of these pathspecs in which it does; a new directory stands for what is in it.
     pub(crate) fn first_difference(&self, pathspecs: &[&str]) -> Result<Option<Vec<u8>>, ArtifactError> {
-        let args = ["status", "--porcelain", "-z", "--untracked-files=normal", "--ignore-submodules=none", "--"];
+        Ok(self.state(pathspecs, NewFiles::Seen)?.difference)
+    }
+
+    /// What is checked out, and the first path of these pathspecs in which the work tree or the index differs from it.
+    pub(crate) fn state(&self, pathspecs: &[&str], new_files: NewFiles) -> Result<State, ArtifactError> {
+        let form = ["status", "--porcelain=v2", "--branch", "--no-ahead-behind", "--no-renames", "-z"];
+        let seen = ["--ignore-submodules=none", new_files.argument(), "--"];
         // The first says it all: no need to read a million.
-        let record = self.git.first_record(&[&args, pathspecs].concat(), PATH_LENGTH_MAX as u64)?;
-        // Two letters for its state, a space, the path (git-status(1), "Short Format").
-        Ok(record.map(|record| record.get(3..).unwrap_or_default().to_vec()))
+        records::until(&self.git, &[&form[..], &seen, pathspecs].concat(), State::default(), State::read)
     }
 
     /// The paths of a work tree that are tracked, or neither tracked nor ignored; to be called on
     /// the top directory. Some may be deleted.
     pub(crate) fn work_tree_paths(&self) -> Result<Vec<Vec<u8>>, ArtifactError> {
         let args = ["ls-files", "-z", "-t", "--cached", "--others", "--exclude-standard"];
-        let mut paths = self.git.records(&args, tree::parse_tagged)?;
+        let mut paths = records::records(&self.git, &args, tree::parse_tagged)?;
         // A file with conflicts comes once per side.
         paths.sort_unstable();
         paths.dedup();
@@ -234,7 +245,7 @@ impl Repository {
         }
         let text = answer.into_text(args[0])?;
         if text.len() as u64 > TAGS_BYTES_MAX {
-            return Err(failed(args[0], &"there are too many tags"));
+            return Err(failed(args[0], "there are too many tags"));
         }
         let lines = text.lines().filter_map(|line| line.split_once([' ', '\t']));
         // What a tag leads to comes after the tag itself, and takes its place.
@@ -244,6 +255,10 @@ impl Repository {
         };
         Ok(lines.filter_map(tag).collect())
     }
+}
+
+fn failed(command: &str, detail: impl Into<String>) -> ArtifactError {
+    GitError::new(command, detail).into()
 }
 
 /// The last line: old versions of git print `--end-of-options` as a line of its own first.

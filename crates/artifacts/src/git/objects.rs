@@ -1,8 +1,8 @@
 //! Reading many objects through one `git cat-file --batch`.
 
-use super::command::{BUFFER_BYTES, Running, failed};
-use super::{Oid, Repository, read_part};
+use super::{BUFFER_BYTES, Oid, Repository, failed, read_part};
 use crate::error::ArtifactError;
+use cutover_child::GitRunning;
 use cutover_core::artifact::FILE_BYTES_MAX;
 use std::io::{BufRead, BufReader, BufWriter, Read, Write};
 use std::process::{ChildStdin, Stdio};
@@ -21,7 +21,7 @@ impl Object<'_> {
     /// Reads the whole content; for objects that are known to be small.
     pub(crate) fn read(&mut self) -> Result<Vec<u8>, ArtifactError> {
         let mut content = vec![0; self.bytes as usize];
-        self.content.read_exact(&mut content).map_err(|error| failed("cat-file", &error))?;
+        self.content.read_exact(&mut content).map_err(|error| failed("cat-file", error.to_string()))?;
         Ok(content)
     }
 }
@@ -44,7 +44,7 @@ pub(crate) fn read_objects(
         let result = read_answers(running, oids, &mut take);
         let asked = asking.map(|asking| asking.join());
         match asked {
-            Some(Ok(Err(error))) if result.is_ok() => Err(failed("cat-file", &error)),
+            Some(Ok(Err(error))) if result.is_ok() => Err(failed("cat-file", error.to_string())),
             Some(_) | None => result,
         }
     })
@@ -57,7 +57,7 @@ fn ask(stdin: ChildStdin, oids: &[Oid]) -> std::io::Result<()> {
 }
 
 fn read_answers(
-    mut running: Running,
+    mut running: GitRunning,
     oids: &[Oid],
     take: &mut impl FnMut(Object<'_>) -> Result<(), ArtifactError>,
 ) -> Result<(), ArtifactError> {
@@ -67,23 +67,21 @@ fn read_answers(
         let mut content = (&mut reader).take(bytes);
         take(Object { oid: *oid, bytes, content: &mut content })?;
         if content.limit() != 0 || read_part(&mut reader, b'\n', 0).ok().flatten().is_none() {
-            return Err(failed("cat-file", &format!("object {oid} was cut off")));
+            return Err(failed("cat-file", format!("object {oid} was cut off")));
         }
     }
     drop(reader);
-    running.succeed()
+    Ok(running.succeed()?)
 }
 
 /// Reads `<oid> blob <size>\n`.
 fn read_header(reader: &mut dyn BufRead, oid: Oid) -> Result<u64, ArtifactError> {
-    let line = read_part(reader, b'\n', HEADER_BYTES_MAX).map_err(|error| failed("cat-file", &error))?;
+    let line = read_part(reader, b'\n', HEADER_BYTES_MAX).map_err(|error| failed("cat-file", error.to_string()))?;
     let line = String::from_utf8(line.unwrap_or_default()).unwrap_or_default();
     let size = line.strip_prefix(&format!("{oid} blob ")).and_then(|size| size.parse().ok());
     match size {
         Some(bytes) if bytes <= FILE_BYTES_MAX => Ok(bytes),
-        Some(bytes) => {
-            Err(failed("cat-file", &format!("object {oid} has {bytes} bytes; the most is {FILE_BYTES_MAX}")))
-        }
-        None => Err(failed("cat-file", &format!("object {oid} cannot be read: {line:?}"))),
+        Some(bytes) => Err(failed("cat-file", format!("object {oid} has {bytes} bytes; the most is {FILE_BYTES_MAX}"))),
+        None => Err(failed("cat-file", format!("object {oid} cannot be read: {line:?}"))),
     }
 }

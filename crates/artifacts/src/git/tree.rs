@@ -1,6 +1,6 @@
 //! What git lists.
 
-use super::command::failed;
+use super::failed;
 use crate::error::ArtifactError;
 use std::fmt::{self, Write};
 
@@ -73,7 +73,7 @@ impl fmt::Display for Oid {
 
 /// Reads `100644 blob <oid>\t<path>` of `ls-tree -z`.
 pub(super) fn parse(record: &[u8]) -> Result<TreeEntry, ArtifactError> {
-    let malformed = || failed("ls-tree", &format!("unexpected line {:?}", String::from_utf8_lossy(record)));
+    let malformed = || failed("ls-tree", format!("unexpected line {:?}", String::from_utf8_lossy(record)));
     let tab = record.iter().position(|byte| *byte == b'\t').ok_or_else(malformed)?;
     let mut fields = record[..tab].split(|byte| *byte == b' ');
     let (mode, _, oid) = (fields.next(), fields.next(), fields.next());
@@ -94,7 +94,7 @@ pub(super) fn parse_tagged(record: &[u8]) -> Result<Vec<u8>, ArtifactError> {
     match record {
         [b'S', b' ', rest @ ..] => Err(ArtifactError::Sparse(String::from_utf8_lossy(rest).into_owned())),
         [_, b' ', rest @ ..] => Ok(rest.to_vec()),
-        _ => Err(failed("ls-files", &"unexpected output")),
+        _ => Err(failed("ls-files", "unexpected output")),
     }
 }
 
@@ -122,7 +122,7 @@ mod tests {
         let oid = "0123456789abcdef0123456789abcdef01234567";
         assert_eq!(parse(format!("100755 blob {oid}\ta b").as_bytes()).unwrap().path, b"a b");
         for line in ["", "100644 blob\tx", &format!("100600 blob {oid}\tx"), &format!("100644 blob {oid} x")] {
-            assert!(matches!(parse(line.as_bytes()), Err(ArtifactError::Git { .. })), "{line}");
+            assert!(matches!(parse(line.as_bytes()), Err(ArtifactError::Git(_))), "{line}");
         }
         let bytes = [format!("100644 blob {oid}\t").as_bytes(), b"\xff"].concat();
         assert!(matches!(utf8(&parse(&bytes).unwrap().path), Err(ArtifactError::PathNotUtf8(_))));

@@ -6,6 +6,7 @@ use crate::error::ArtifactError;
 use crate::filter::Filter;
 use crate::git::{Object, Oid, Repository, TreeEntry, TreeKind, read_loose, read_objects, utf8};
 use crate::intake::{Intake, MEMORY_BYTES_MAX, file_entry, take_in};
+use cutover_child::GitError;
 use cutover_core::artifact::{ManifestEntry, PATH_LENGTH_MAX};
 use cutover_disk::{Blob, BlobStore, parallel};
 use std::collections::{HashMap, HashSet};
@@ -44,7 +45,7 @@ pub(crate) fn pack_commit(
     let mut entries = Entries::default();
     for entry in &tree {
         let content = stored.get(&(entry.oid, entry.kind)).cloned();
-        let lost = || ArtifactError::Git { command: "cat-file".into(), detail: format!("no object {}", entry.oid) };
+        let lost = || GitError::new("cat-file", format!("no object {}", entry.oid));
         entries.insert(utf8(&entry.path)?, content.ok_or_else(lost)?)?;
     }
     Ok(entries)
@@ -169,7 +170,7 @@ pub(crate) fn link_target(entry: &TreeEntry, object: &mut Object<'_>) -> Result<
     let path = utf8(&entry.path)?;
     if object.bytes > PATH_LENGTH_MAX as u64 {
         let detail = format!("{path} is a link with a target of {} bytes", object.bytes);
-        return Err(ArtifactError::Git { command: "cat-file".into(), detail });
+        return Err(GitError::new("cat-file", detail).into());
     }
     Ok(utf8(&object.read()?)?.to_owned())
 }

@@ -72,7 +72,7 @@ pub(super) fn with_checks(
 /// The error of whoever has no repository or no commit yet.
 fn nothing_to_pack(dir: &Path, error: &ArtifactError) -> Option<CommandError> {
     let failed = |what: String| CommandError::new(ErrorKind::Failed, what).state("nothing was deployed");
-    if matches!(error, ArtifactError::Git { .. }) && !dir.ancestors().any(|above| above.join(".git").exists()) {
+    if matches!(error, ArtifactError::Git(_)) && !dir.ancestors().any(|above| above.join(".git").exists()) {
         let hint = "cutover.toml lies in the repository that is deployed: git init, git add and git commit make one";
         return Some(failed(format!("{} is in no git repository", dir.display())).hint(hint));
     }

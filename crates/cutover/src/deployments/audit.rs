@@ -1,12 +1,13 @@
 //! Looks for secrets where they must not be: in the artifact, or in files that git would take.
 
 use super::{Place, Variables};
-use cutover_child::withhold_own;
+use cutover_child::Git;
 use cutover_core::artifact::{BlobSource, Manifest, ManifestEntry};
 use std::io::Read;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
+/// The most that git is heard of, in bytes: what it says does not matter.
+const ANSWER_BYTES_MAX: u64 = 4096;
 /// Shorter values stand in files by chance.
 const VALUE_LENGTH_MIN: usize = 8;
 /// Larger files are no place where people write secrets.
@@ -79,8 +80,6 @@ fn open_to_git(root: &Path, file: &Path) -> Option<&'static str> {
 }
 
 fn git(root: &Path, arguments: &[&str], file: &Path) -> Option<i32> {
-    let mut git = Command::new("git");
-    withhold_own(&mut git).current_dir(root).args(arguments).arg("--").arg(file);
-    git.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    git.status().ok()?.code()
+    let arguments = [arguments, &["--", file.to_str()?]].concat();
+    Git::in_dir(root).answer(&arguments, ANSWER_BYTES_MAX).ok()?.exit_code
 }

@@ -87,7 +87,7 @@ fn commit_of(context: &Context, revision: &Revision<'_>) -> Result<String, Comma
     let dir = &context.project()?.dir;
     let unknown = match resolve_commit(dir, &revision.to_string()) {
         Ok(commit) => return Ok(commit),
-        Err(error @ (ArtifactError::UnknownRevision(_) | ArtifactError::Git { .. })) => error,
+        Err(error @ (ArtifactError::UnknownRevision(_) | ArtifactError::Git(_))) => error,
         Err(error) => return Err(error.into()),
     };
     match revision {

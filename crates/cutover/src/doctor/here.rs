@@ -4,12 +4,15 @@ use super::Ward;
 use crate::context::Context;
 use crate::deployments::Variables;
 use crate::error::CommandError;
+use cutover_child::Git;
 use cutover_core::config::EnvironmentConfig;
 use cutover_core::id::EnvironmentName;
 use cutover_targets::doctor::Finding;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+/// The most that git is heard of, in bytes: a hash.
+const ANSWER_BYTES_MAX: u64 = 4096;
 /// The programs that Cutover itself runs here, how each says its version, and what it is for.
 const PROGRAMS: [(&str, &str, &str); 2] = [("git", "--version", "packs commits"), ("ssh", "-V", "reaches hosts")];
 
@@ -46,12 +49,10 @@ fn repository(context: &Context) -> Result<Finding, CommandError> {
 
 /// Whether there is a commit. What git says instead, for want of trust in the directory for example, is told as it is.
 fn commit(dir: &Path) -> Finding {
-    let asked =
-        Command::new("git").arg("-C").arg(dir).args(["rev-parse", "--verify", "HEAD"]).stdin(Stdio::null()).output();
-    let said = match asked {
-        Ok(output) if output.status.success() => return Finding::fine("repository", "a commit can be deployed"),
-        Ok(output) => String::from_utf8_lossy(&output.stderr).lines().next().unwrap_or_default().to_owned(),
-        Err(error) => error.to_string(),
+    let asked = Git::in_dir(dir).answer(&["rev-parse", "--verify", "HEAD"], ANSWER_BYTES_MAX);
+    let said = match asked.and_then(|answer| answer.into_text("rev-parse")) {
+        Ok(_) => return Finding::fine("repository", "a commit can be deployed"),
+        Err(error) => error.detail,
     };
     // git-rev-parse(1): what it says where HEAD leads to no commit yet.
     if said.contains("Needed a single revision") {

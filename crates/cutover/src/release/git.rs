@@ -1,17 +1,10 @@
 //! What git knows of versions: tags, the commits between them, and the remote that others see.
 
-use crate::error::{CommandError, ErrorKind};
-use cutover_child::{Kin, Running, Timed, withhold_own};
+use cutover_child::{Git, GitError};
 use cutover_core::artifact::is_commit_hash;
 use cutover_core::release::{Commit, Version};
-use cutover_reporters::one_line;
-use std::io::Read;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::path::Path;
 
-/// How long git may take; to a remote it may be a long way.
-const TIME_MAX: Duration = Duration::from_secs(120);
 /// How many commits are read.
 const COMMIT_COUNT_MAX: usize = 10_000;
 /// How many commits are asked for at once: what they say must be kept in memory.
@@ -26,23 +19,9 @@ const OUTPUT_BYTES_MAX: u64 = 64 << 20;
 const FILE_BYTES_MAX: u64 = 1 << 20;
 /// The longest message of a commit that is looked at, in bytes.
 const MESSAGE_BYTES_MAX: usize = 64 << 10;
-/// The most of a failing command's words that is told, in bytes.
-const COMPLAINT_BYTES_MAX: u64 = 4096;
-
-/// Variables that would turn git to another repository, as within a hook.
-const ELSEWHERE: [&str; 7] = [
-    "GIT_DIR",
-    "GIT_WORK_TREE",
-    "GIT_INDEX_FILE",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-    "GIT_COMMON_DIR",
-    "GIT_NAMESPACE",
-];
-
 /// A repository, as it is seen from the project's directory.
 pub(crate) struct Repository {
-    directory: PathBuf,
+    git: Git,
 }
 
 /// A tag that names a version.
@@ -60,42 +39,37 @@ pub(crate) struct Commits {
     pub(crate) unread_count: usize,
 }
 
-struct Answer {
-    code: Option<i32>,
-    stdout: Vec<u8>,
-    complaint: String,
-}
-
 impl Repository {
     pub(crate) fn at(directory: &Path) -> Self {
-        Self { directory: directory.to_owned() }
+        Self { git: Git::in_dir(directory) }
     }
 
     /// The full hash of a commit; None where there is no such commit here.
-    pub(crate) fn commit(&self, revision: &str) -> Result<Option<String>, CommandError> {
+    pub(crate) fn commit(&self, revision: &str) -> Result<Option<String>, GitError> {
         let wanted = format!("{revision}^{{commit}}");
-        let answer = self.run(&["rev-parse", "--verify", "--quiet", "--end-of-options", &wanted], FILE_BYTES_MAX)?;
+        let answer =
+            self.git.answer(&["rev-parse", "--verify", "--quiet", "--end-of-options", &wanted], FILE_BYTES_MAX)?;
         let hash = String::from_utf8_lossy(&answer.stdout).trim().to_owned();
-        Ok((answer.code == Some(0) && is_commit_hash(&hash)).then_some(hash))
+        Ok((answer.exit_code == Some(0) && is_commit_hash(&hash)).then_some(hash))
     }
 
     /// Whether a commit is this one, a branch's for instance, or came before it; not where one of them is not here.
-    pub(crate) fn has_in_history(&self, tip: &str, commit: &str) -> Result<bool, CommandError> {
+    pub(crate) fn has_in_history(&self, tip: &str, commit: &str) -> Result<bool, GitError> {
         let (Some(tip), Some(commit)) = (self.commit(tip)?, self.commit(commit)?) else { return Ok(false) };
-        Ok(self.run(&["merge-base", "--is-ancestor", &commit, &tip], FILE_BYTES_MAX)?.code == Some(0))
+        Ok(self.git.answer(&["merge-base", "--is-ancestor", &commit, &tip], FILE_BYTES_MAX)?.exit_code == Some(0))
     }
 
     /// Whether commits are missing here.
-    pub(crate) fn is_shallow(&self) -> Result<bool, CommandError> {
+    pub(crate) fn is_shallow(&self) -> Result<bool, GitError> {
         Ok(self.text(&["rev-parse", "--is-shallow-repository"])?.trim() == "true")
     }
 
     /// The tags of versions in the history of a commit, the highest version first.
-    pub(crate) fn versions(&self, commit: &str, prefix: &str) -> Result<Vec<VersionTag>, CommandError> {
+    pub(crate) fn versions(&self, commit: &str, prefix: &str) -> Result<Vec<VersionTag>, GitError> {
         let format = "--format=%(refname:strip=2)%00%(objectname)%00%(*objectname)";
         let text = self.text(&["for-each-ref", "--merged", commit, format, "refs/tags"])?;
         if text.lines().count() > TAG_COUNT_MAX {
-            return Err(failed("for-each-ref", &format!("there are more than {TAG_COUNT_MAX} tags")));
+            return Err(GitError::new("for-each-ref", format!("there are more than {TAG_COUNT_MAX} tags")));
         }
         let tag = |line: &str| {
             let [name, object, inner] = line.split('\0').collect::<Vec<_>>().try_into().ok()?;
@@ -109,7 +83,7 @@ impl Repository {
     }
 
     /// The commits that one has and the other has not. Of a project that is not the whole repository only those that touch it.
-    pub(crate) fn commits(&self, previous: Option<&str>, commit: &str) -> Result<Commits, CommandError> {
+    pub(crate) fn commits(&self, previous: Option<&str>, commit: &str) -> Result<Commits, GitError> {
         let range = previous.map_or_else(|| commit.to_owned(), |previous| format!("{previous}..{commit}"));
         let is_part = !self.text(&["rev-parse", "--show-prefix"])?.trim().is_empty();
         let part: &[&str] = if is_part { &["--", "."] } else { &["--"] };
@@ -134,7 +108,7 @@ impl Repository {
         Ok(Commits { all, unread_count })
     }
 
-    fn page(&self, range: &str, part: &[&str], skipped: usize) -> Result<Vec<Commit>, CommandError> {
+    fn page(&self, range: &str, part: &[&str], skipped: usize) -> Result<Vec<Commit>, GitError> {
         let (limit, skip) = (format!("--max-count={COMMIT_COUNT_AT_ONCE}"), format!("--skip={skipped}"));
         let log = ["log", "-z", "--encoding=UTF-8", "--no-show-signature", "--format=%H%n%P%n%B"];
         let text = self.text(&[&log, &[&*limit, &*skip, range][..], part].concat())?;
@@ -142,7 +116,7 @@ impl Repository {
     }
 
     /// What a merge had brought that this commit takes back; nothing where it is no merge, or is not here.
-    fn undone(&self, commit: &Commit) -> Result<Vec<String>, CommandError> {
+    fn undone(&self, commit: &Commit) -> Result<Vec<String>, GitError> {
         let Some(merge) = commit.reverted() else { return Ok(Vec::new()) };
         if self.commit(&format!("{merge}^2"))?.is_none() {
             return Ok(Vec::new());
@@ -153,22 +127,22 @@ impl Repository {
     }
 
     /// A text of a commit, by its path from the project's directory; None where there is none.
-    pub(crate) fn file(&self, commit: &str, path: &Path) -> Result<Option<String>, CommandError> {
+    pub(crate) fn file(&self, commit: &str, path: &Path) -> Result<Option<String>, GitError> {
         let object = format!("{commit}:./{}", path.display());
-        let answer = self.run(&["cat-file", "blob", &object], FILE_BYTES_MAX + 1)?;
+        let answer = self.git.answer(&["cat-file", "blob", &object], FILE_BYTES_MAX + 1)?;
         if answer.stdout.len() as u64 > FILE_BYTES_MAX {
-            return Err(failed("cat-file", &format!("{} has more than 1 MiB", path.display())));
+            return Err(GitError::new("cat-file", format!("{} has more than 1 MiB", path.display())));
         }
-        Ok((answer.code == Some(0)).then(|| String::from_utf8_lossy(&answer.stdout).into_owned()))
+        Ok((answer.exit_code == Some(0)).then(|| String::from_utf8_lossy(&answer.stdout).into_owned()))
     }
 
     /// The commit that a tag is at, here.
-    pub(crate) fn tag(&self, name: &str) -> Result<Option<String>, CommandError> {
+    pub(crate) fn tag(&self, name: &str) -> Result<Option<String>, GitError> {
         self.commit(&format!("refs/tags/{name}"))
     }
 
     /// The commit that a tag is at, where others see it.
-    pub(crate) fn remote_tag(&self, remote: &str, name: &str) -> Result<Option<String>, CommandError> {
+    pub(crate) fn remote_tag(&self, remote: &str, name: &str) -> Result<Option<String>, GitError> {
         let (plain, peeled) = (format!("refs/tags/{name}"), format!("refs/tags/{name}^{{}}"));
         let text = self.text(&["ls-remote", "--tags", remote, &plain, &peeled])?;
         let at = |wanted: &str| {
@@ -180,78 +154,34 @@ impl Repository {
     }
 
     /// Makes an annotated tag, here.
-    pub(crate) fn make_tag(&self, name: &str, commit: &str, message: &str) -> Result<(), CommandError> {
+    pub(crate) fn make_tag(&self, name: &str, commit: &str, message: &str) -> Result<(), GitError> {
         let message = format!("--message={message}");
         self.text(&["tag", "--annotate", "--cleanup=verbatim", &message, name, commit]).map(drop)
     }
 
     /// Lets others have a tag, and nothing else, whatever the settings of git say. One that is there already is not moved.
-    pub(crate) fn push_tag(&self, remote: &str, name: &str) -> Result<(), CommandError> {
+    pub(crate) fn push_tag(&self, remote: &str, name: &str) -> Result<(), GitError> {
         let reference = format!("refs/tags/{name}:refs/tags/{name}");
         let alone = ["--no-follow-tags", "--recurse-submodules=no"];
         self.text(&[&["push", "--quiet", "--no-verify"], &alone[..], &[remote, &reference]].concat()).map(drop)
     }
 
     /// Where a remote is; None where there is none of this name.
-    pub(crate) fn remote_url(&self, remote: &str) -> Result<Option<String>, CommandError> {
-        let answer = self.run(&["remote", "get-url", remote], FILE_BYTES_MAX)?;
+    pub(crate) fn remote_url(&self, remote: &str) -> Result<Option<String>, GitError> {
+        let answer = self.git.answer(&["remote", "get-url", remote], FILE_BYTES_MAX)?;
         let url = String::from_utf8_lossy(&answer.stdout).trim().to_owned();
-        Ok((answer.code == Some(0) && !url.is_empty()).then_some(url))
+        Ok((answer.exit_code == Some(0) && !url.is_empty()).then_some(url))
     }
 
     /// What git says, which must go well.
-    fn text(&self, args: &[&str]) -> Result<String, CommandError> {
-        let answer = self.run(args, OUTPUT_BYTES_MAX + 1)?;
+    fn text(&self, args: &[&str]) -> Result<String, GitError> {
+        let answer = self.git.answer(args, OUTPUT_BYTES_MAX + 1)?;
         // It ends badly when nobody listens any more, so that comes first.
         if answer.stdout.len() as u64 > OUTPUT_BYTES_MAX {
-            return Err(failed(args[0], &format!("it says more than {} MiB", OUTPUT_BYTES_MAX >> 20)));
+            return Err(GitError::new(args[0], format!("it says more than {} MiB", OUTPUT_BYTES_MAX >> 20)));
         }
-        if answer.code != Some(0) {
-            return Err(failed(args[0], &answer.complaint));
-        }
-        Ok(String::from_utf8_lossy(&answer.stdout).into_owned())
+        answer.into_text(args[0])
     }
-
-    fn run(&self, args: &[&str], bytes_max: u64) -> Result<Answer, CommandError> {
-        let mut command = self.command(args);
-        let began = Instant::now();
-        let wrong = |error: &dyn std::fmt::Display| failed(args[0], &error.to_string());
-        // A person may be asked for a passphrase.
-        let mut running = Running::start(&mut command, Kin::Descendants).map_err(|error| wrong(&error))?;
-        let (stdout, stderr) = (running.child().stdout.take(), running.child().stderr.take());
-        let listener = stderr.map(|stderr| std::thread::spawn(move || complaint(Timed::new(stderr, began, TIME_MAX))));
-        let mut said = Vec::new();
-        if let Some(stdout) = stdout {
-            let read = Timed::new(stdout, began, TIME_MAX).take(bytes_max).read_to_end(&mut said);
-            read.map_err(|error| wrong(&error))?;
-        }
-        if !running.wait_until(began + TIME_MAX) {
-            return Err(wrong(&format!("not done after {} s, killed", TIME_MAX.as_secs())));
-        }
-        let status = running.status().map_err(|error| wrong(&error))?;
-        let complaint = listener.map(|listener| listener.join().unwrap_or_default()).unwrap_or_default();
-        Ok(Answer { code: status.code(), stdout: said, complaint })
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new("git");
-        withhold_own(&mut command);
-        for name in ELSEWHERE {
-            command.env_remove(name);
-        }
-        command.envs([("GIT_NO_REPLACE_OBJECTS", "1"), ("GIT_OPTIONAL_LOCKS", "0"), ("GIT_TERMINAL_PROMPT", "0")]);
-        command.env("LC_ALL", "C").args(["--no-pager", "-c", "core.fsmonitor=false"]).arg("-C").arg(&self.directory);
-        command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command
-    }
-}
-
-/// The beginning of what git complains of; the rest is read, so that it does not wait to be heard.
-fn complaint(mut stderr: impl Read) -> String {
-    let mut said = Vec::new();
-    let _read = stderr.by_ref().take(COMPLAINT_BYTES_MAX).read_to_end(&mut said);
-    let _rest = std::io::copy(&mut stderr, &mut std::io::sink());
-    String::from_utf8_lossy(&said).into_owned()
 }
 
 /// A commit as `git log` told it: hash, parents, message.
@@ -267,9 +197,4 @@ fn commit_of(text: &str) -> Option<Commit> {
         message: message.to_owned(),
         undone: Vec::new(),
     })
-}
-
-fn failed(what: &str, why: &str) -> CommandError {
-    let lines: Vec<&str> = why.lines().map(str::trim).filter(|line| !line.is_empty()).take(5).collect();
-    CommandError::new(ErrorKind::Failed, format!("git {what} failed: {}", one_line(&lines.join("; "))))
 }

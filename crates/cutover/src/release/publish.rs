@@ -75,14 +75,18 @@ fn by_git(repository: &Repository, planned: &Planned, message: &str, why: &str) 
         Some(other) if other != *commit => Err(elsewhere(planned, &format!("{other} {place}"))),
         found => Ok(found.is_some()),
     };
-    let is_remote = there("at origin", repository.remote_tag(REMOTE, tag).map_err(|error| error.state(state))?)?;
+    let is_remote = there(
+        "at origin",
+        repository.remote_tag(REMOTE, tag).map_err(|error| CommandError::from(error).state(state))?,
+    )?;
     let is_here = there("in this repository", repository.tag(tag)?)?;
     if !is_remote {
         if !is_here {
-            repository.make_tag(tag, commit, message).map_err(|error| error.state(state))?;
+            repository.make_tag(tag, commit, message).map_err(|error| CommandError::from(error).state(state))?;
         }
         repository.push_tag(REMOTE, tag).map_err(|error| {
-            error.state(format!("the tag {tag} is in this repository only")).hint("run it again: it is pushed then")
+            let state = format!("the tag {tag} is in this repository only");
+            CommandError::from(error).state(state).hint("run it again: it is pushed then")
         })?;
     }
     let left_out = format!("there is no release at GitHub: {why}");
