@@ -16,6 +16,7 @@ pub mod metrics;
 pub mod moment;
 pub mod next;
 pub mod patience;
+pub mod percent;
 pub mod plan;
 pub mod probe;
 pub mod provenance;

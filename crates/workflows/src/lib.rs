@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod actions;
+mod badges;
 mod expression;
 mod github;
 mod gitlab;
@@ -15,6 +16,7 @@ mod scripts;
 mod warnings;
 pub mod yaml;
 
+pub use badges::{Badge, github_badges, gitlab_badges};
 pub use github::{github, needed_repository_secrets, needed_secrets, project_action, required_check};
 pub use gitlab::gitlab;
 

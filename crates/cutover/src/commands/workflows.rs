@@ -3,10 +3,14 @@
 use crate::context::{CONFIG_NAME, Context, Project};
 use crate::error::{CommandError, ErrorKind};
 use crate::exit::Exit;
+use crate::github::site;
+use crate::release::{REMOTE, Repository};
 use clap::Args;
 use cutover_artifacts::work_tree_top;
 use cutover_disk::{read_bounded, write_atomic};
-use cutover_workflows::{File, GITHUB_PATHS, GITLAB_PATHS, MARK, Rendered, github, gitlab};
+use cutover_workflows::{
+    Badge, File, GITHUB_PATHS, GITLAB_PATHS, MARK, Rendered, github, github_badges, gitlab, gitlab_badges,
+};
 use serde_json::json;
 use similar::TextDiff;
 use std::fs;
@@ -29,12 +33,16 @@ const FILE_MODE: u32 = 0o644;
 /// They are yours to commit, and made anew after cutover.toml changed: --check fails when they are
 /// not what it says now. Files that were written for the other CI before are kept true, too. A file that Cutover did not write is never replaced.
 ///
-/// With --json: {"v":1,"files":[{"path":…,"state":"same"|"written"|"removed"|"differs"}],"warnings":[…]}.
+/// --badges prints Markdown for the README: how the newest run for each branch that is deployed from ended.
+///
+/// With --json: {"v":1,"files":[{"path":…,"state":"same"|"written"|"removed"|"differs"}],"warnings":[…]}, or with --badges
+/// {"v":1,"badges":[{"of":…,"image":…,"link":…}]}.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
   cutover workflows            write what differs
   cutover workflows --check    exit code 1 and a diff when anything does; changes nothing
-  cutover workflows --gitlab   for GitLab CI")]
+  cutover workflows --gitlab   for GitLab CI
+  cutover workflows --badges   Markdown for the README")]
 pub(crate) struct WorkflowsArgs {
     /// Change nothing; fail and show the difference when the files are not what cutover.toml says
     #[arg(long)]
@@ -43,6 +51,10 @@ pub(crate) struct WorkflowsArgs {
     /// Write .gitlab-ci.yml instead
     #[arg(long)]
     gitlab: bool,
+
+    /// Write nothing; print badges for the README
+    #[arg(long, conflicts_with = "check")]
+    badges: bool,
 }
 
 impl WorkflowsArgs {
@@ -51,6 +63,9 @@ impl WorkflowsArgs {
         let top = top(project);
         let directory = below(project, &top)?;
         let about = cutover_workflows::Project { config: &project.config, directory: directory.as_deref() };
+        if self.badges {
+            return self.tell_badges(context, &about);
+        }
         let mut both = [(github(&about), &GITHUB_PATHS[..]), (gitlab(&about), &GITLAB_PATHS[..])];
         if self.gitlab {
             both.reverse();
@@ -69,6 +84,26 @@ impl WorkflowsArgs {
         self.tell(context, &rendered, &changes)?;
         let differs = changes.iter().any(|change| change.state() != "same");
         Ok(if self.check && differs { Exit::Failed } else { Exit::Done })
+    }
+
+    fn tell_badges(&self, context: &Context, about: &cutover_workflows::Project<'_>) -> Result<Exit, CommandError> {
+        let site = site_of(context.project()?)?;
+        let badges = if self.gitlab { gitlab_badges(about, &site) } else { github_badges(about, &site) };
+        if context.output.json {
+            let badge = |badge: &Badge| json!({ "of": badge.of, "image": badge.image, "link": badge.link });
+            let badges: Vec<_> = badges.iter().map(badge).collect();
+            return context.output.json(&json!({ "v": VERSION, "badges": badges })).map(|()| Exit::Done);
+        }
+        if badges.is_empty() {
+            let nothing = "no run can be shown: no environment with hosts has a `branch`";
+            return Err(
+                CommandError::new(ErrorKind::Config, nothing).hint("`branch = \"main\"` under [environments.ENV]")
+            );
+        }
+        context
+            .output
+            .text(&badges.iter().map(|badge| badge.markdown() + "\n").collect::<String>())
+            .map(|()| Exit::Done)
     }
 
     fn tell(&self, context: &Context, rendered: &Rendered, changes: &[Change]) -> Result<(), CommandError> {
@@ -106,6 +141,16 @@ impl WorkflowsArgs {
 pub(super) fn at_github(project: &Project) -> Result<Rendered, CommandError> {
     let directory = below(project, &top(project))?;
     Ok(github(&cutover_workflows::Project { config: &project.config, directory: directory.as_deref() }))
+}
+
+/// The address at which people see the repository.
+fn site_of(project: &Project) -> Result<String, CommandError> {
+    let url = Repository::at(&project.dir).remote_url(REMOTE)?;
+    let site = url.as_deref().and_then(site).map(|(host, name)| format!("https://{host}/{name}"));
+    site.ok_or_else(|| {
+        CommandError::new(ErrorKind::Usage, format!("{REMOTE} is at no server whose badges could be shown"))
+            .hint(format!("`git remote add {REMOTE} git@github.com:OWNER/NAME.git`"))
+    })
 }
 
 fn top(project: &Project) -> PathBuf {

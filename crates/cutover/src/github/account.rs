@@ -86,6 +86,11 @@ fn is_github(host: &str, named: Option<&str>) -> bool {
 
 /// The host and the repository of a remote's address, as git knows it.
 fn place(url: &str) -> Option<(String, String)> {
+    site(url).filter(|(_, name)| name.split('/').count() == 2)
+}
+
+/// The host and the path of a remote's address, as git knows it, wherever that is.
+pub(crate) fn site(url: &str) -> Option<(String, String)> {
     let (authority, path) = match url.split_once("://") {
         Some(("https" | "http" | "ssh" | "git", rest)) => rest.split_once('/')?,
         Some(_) => return None,
@@ -97,7 +102,7 @@ fn place(url: &str) -> Option<(String, String)> {
     let name = path.trim_matches('/');
     let name = name.strip_suffix(".git").unwrap_or(name);
     let is_host = !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-'));
-    (is_host && name.split('/').count() == 2).then(|| (host.to_owned(), name.to_owned()))
+    (is_host && name.contains('/')).then(|| (host.to_owned(), name.to_owned()))
 }
 
 #[cfg(test)]

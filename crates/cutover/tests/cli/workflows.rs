@@ -41,6 +41,31 @@ fn workflows_are_written_once_and_are_what_the_config_says_from_then_on() {
 }
 
 #[test]
+fn badges_are_printed_for_the_readme_and_nothing_is_written() {
+    let sandbox = checked();
+    let nowhere = sandbox.run(&["workflows", "--badges"]);
+    sandbox.git(&["remote", "add", "origin", "https://somebody:secret@github.com/shop/app.git"]);
+
+    assert_snapshot!(sandbox.run(&["workflows", "--badges"]).told(), @"
+    exit 0
+    [![checks](https://github.com/shop/app/actions/workflows/cutover-checks.yml/badge.svg)](https://github.com/shop/app/actions/workflows/cutover-checks.yml)
+    ");
+    assert_snapshot!(sandbox.run(&["workflows", "--badges", "--gitlab"]).told(), @r#"
+    exit 2
+    --- stderr
+    error: no run can be shown: no environment with hosts has a `branch`
+      hint: `branch = "main"` under [environments.ENV]
+    "#);
+    assert_snapshot!(nowhere.told(), @"
+    exit 2
+    --- stderr
+    error: origin is at no server whose badges could be shown
+      hint: `git remote add origin git@github.com:OWNER/NAME.git`
+    ");
+    assert!(!sandbox.repo().join(".github").exists());
+}
+
+#[test]
 fn a_check_fails_and_shows_what_differs_and_changes_nothing() {
     let sandbox = checked();
     sandbox.run(&["workflows"]);
