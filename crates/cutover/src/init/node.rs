@@ -16,6 +16,11 @@ const MANAGERS: [(&str, &str, &str, &str); 4] = [
     ("package.json", "npm", "npm install", "npm install --omit=dev"),
 ];
 
+/// The package manager that a repository with `package.json` uses, and how it installs everything.
+pub(super) fn manager(tree: &Tree) -> Option<(&'static str, &'static str)> {
+    MANAGERS.iter().find(|manager| tree.has(manager.0)).map(|(_, manager, all, _)| (*manager, *all))
+}
+
 /// What `package.json` says; None where there is none.
 pub(super) fn detect(tree: &Tree) -> Option<Stack> {
     let text = tree.read("package.json")?;

@@ -89,8 +89,8 @@ fn checks(findings: &Findings) -> String {
     };
     let mut text =
         "[checks.tests]\n# `cutover check` runs this; `cutover workflows` has a CI run it on every push.\n".to_owned();
-    if !check.needs.is_empty() {
-        text.push_str(&format!("# {}\n", check.needs));
+    if let Some(needs) = &check.needs {
+        text.push_str(&format!("# {needs}\n"));
     }
     text.push_str(&format!("run = {}\n", quote(&check.run)));
     if let Some(junit) = check.junit {

@@ -224,23 +224,43 @@ fn check(files: &[(&str, &str)]) -> Option<(String, Vec<String>)> {
 
 #[test]
 fn tests_become_a_check_that_runs_them() {
-    let pytest = "python3 -m pytest --junitxml=junit.xml".to_owned();
-    assert_eq!(
-        check(&[("app.py", ""), ("tests/test_app.py", "def test(): ...")]),
-        Some((pytest.clone(), vec!["junit.xml".into()]))
-    );
+    let pytest = "python3 -B -m pytest --junitxml=junit.xml".to_owned();
+    let tested = ("tests/test_app.py", "def test(): ...");
+    assert_eq!(check(&[("app.py", ""), tested]), Some((pytest.clone(), vec!["junit.xml".into()])));
     let unittest = ("tests/test_app.py", "import unittest");
-    assert_eq!(check(&[("app.py", ""), unittest]).unwrap().0, "python3 -m unittest discover -s tests");
     assert_eq!(check(&[("app.py", ""), unittest, ("requirements-dev.txt", "pytest")]).unwrap().0, pytest);
-    assert_eq!(
-        check(&[("app.py", ""), ("a b/test_app.py", "import unittest")]).unwrap().0,
-        "python3 -m unittest discover -s ."
-    );
-    let node = |test: &str| check(&[("package.json", &format!("{{\"scripts\": {{\"test\": {test:?}}}}}"))]);
-    assert_eq!(node("vitest run").unwrap().0, "npm test");
-    assert_eq!(node("echo \"Error: no test specified\" && exit 1"), None);
+    assert_eq!(check(&[("app.py", ""), ("a b/test_app.py", "import unittest")]).unwrap().0, pytest);
+    let locked = |lock| check(&[("app.py", ""), tested, (lock, ""), (".gitignore", "__pycache__/\n")]).unwrap().0;
+    assert_eq!(locked("uv.lock"), "uv run python -m pytest --junitxml=junit.xml");
+    assert_eq!(locked("poetry.lock"), "poetry run python -m pytest --junitxml=junit.xml");
+    let node =
+        |test: &str, lock| check(&[("package.json", &format!("{{\"scripts\": {{\"test\": {test:?}}}}}")), (lock, "")]);
+    assert_eq!(node("vitest run", "package-lock.json").unwrap().0, "npm test");
+    assert_eq!(node("vitest run", "pnpm-lock.yaml").unwrap().0, "pnpm test");
+    assert_eq!(node(" ", "yarn.lock"), None);
+    assert_eq!(node("echo \"Error: no test specified\" && exit 1", "yarn.lock"), None);
     assert_eq!(check(&[("go.mod", "module x\n"), ("a/b_test.go", "")]).unwrap().0, "go test ./...");
+    let cargo = ("Cargo.toml", "[package]\nname = \"x\"\n");
+    assert_eq!(check(&[cargo, ("src/main.rs", "#[test]\nfn sells() {}")]).unwrap().0, "cargo test");
+    assert_eq!(check(&[cargo, ("src/main.rs", "fn main() {}")]), None);
     assert_eq!(check(&[("app.py", "")]), None);
+}
+
+/// `unittest discover` looks into packages only, for one pattern, and is content where it finds nothing.
+#[test]
+fn unittest_is_told_where_all_tests_are() {
+    let run = |files: &[&str]| {
+        let tests = files.iter().map(|file| (*file, "import unittest"));
+        check(&tests.chain([("app.py", "")]).collect::<Vec<_>>()).unwrap().0
+    };
+    assert_eq!(run(&["tests/test_app.py"]), "python3 -B -m unittest discover -s tests");
+    assert_eq!(run(&["tests/app_test.py"]), "python3 -B -m unittest discover -s tests -p '*_test.py'");
+    let apart = "python3 -B -m unittest discover -s a && python3 -B -m unittest discover -s b";
+    assert_eq!(run(&["a/test_one.py", "b/test_two.py"]), apart);
+    let package = ["tests/__init__.py", "tests/unit/__init__.py", "tests/unit/test_app.py", "tests/test_shop.py"];
+    assert_eq!(run(&package), "python3 -B -m unittest discover -s tests -t .");
+    let many = ["a/test_1.py", "b/test_2.py", "c/test_3.py", "d/test_4.py", "e/test_5.py"];
+    assert_eq!(run(&many), "python3 -B -m pytest --junitxml=junit.xml");
 }
 
 /// The examples as a newcomer would find them in a comment: once uncommented, they must be sound too.
