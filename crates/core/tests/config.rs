@@ -241,6 +241,13 @@ fn two_places_of_one_host_do_not_run_the_same_unit() {
     };
     assert!(Config::parse(&mine("tester")).is_ok());
     assert!(hinted(&mine("deploy")).0.contains("is run by shop.service"));
+
+    // Two targets of one environment are one deployment.
+    let web = "\n[targets.web.host]\ndeploy_to = \"/opt/web\"\nservice = { unit = \"shop.service\" }\n";
+    let both =
+        beside_production("[\"web-2\"]", "").replace("hosts.app =", "hosts.web = [\"deploy@web-1\"]\nhosts.app =");
+    let both = both.replacen("[environments.", &format!("{web}[environments."), 1);
+    assert!(Config::parse(&both).is_ok(), "{:?}", Config::check(&both).diagnostics);
 }
 
 #[test]

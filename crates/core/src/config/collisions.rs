@@ -97,6 +97,8 @@ fn units<'c>(places: &[Place<'c>], told: &mut Told<'c>, sink: &mut Sink) {
             SystemdScope::User => Some(place.host.rsplit_once('@').map_or("", |(user, _)| user)),
         };
         match seen.get(&(unit.as_str(), manager)) {
+            // Two targets of one environment are brought live by one deployment, which may well restart them together.
+            Some(first) if first.environment == place.environment => {}
             Some(first) => {
                 let why = format!("is run by {unit}");
                 let consequence = "each deployment would restart the other's service";
