@@ -1,6 +1,7 @@
 //! What a work tree has that no commit has, and whose commit it is.
 
 use crate::error::ArtifactError;
+use crate::filter::Filter;
 use crate::git::{NewFiles, Repository, State};
 use std::path::Path;
 
@@ -48,19 +49,23 @@ pub enum WorkTree {
 
 /// What lies in the work tree with this top. One file is not to count, perhaps, nor new files of these glob patterns, which are
 /// seen from the top.
-pub fn work_tree(top: &Path, beside: Option<&Path>, patterns: &[&str]) -> Result<WorkTree, ArtifactError> {
-    let beside = beside.and_then(|file| file.strip_prefix(top).ok());
-    let beside = beside.map(|file| format!(":(top,exclude,literal){}", file.display()));
-    let patterns: Vec<String> = patterns.iter().map(|pattern| excluding(pattern)).collect();
-    let excluded = beside.iter().chain(&patterns).map(String::as_str);
-    let pathspecs: Vec<&str> = [":/"].into_iter().chain(excluded).collect();
+pub fn work_tree(top: &Path, beside: Option<&Path>, patterns: &[String]) -> Result<WorkTree, ArtifactError> {
     let repository = Repository::at(top);
-    let state = repository.state(&pathspecs, NewFiles::Seen)?;
-    match seen(state) {
-        // Of these, changed files were not seen either.
-        WorkTree::Commit(_) if !patterns.is_empty() => Ok(seen(repository.state(&[], NewFiles::Unseen)?)),
-        seen => Ok(seen),
+    let beside = beside.and_then(|file| file.strip_prefix(top).ok());
+    if patterns.is_empty() {
+        let beside = beside.map(|file| format!(":(top,exclude,literal){}", file.display()));
+        let pathspecs: Vec<&str> = [":/"].into_iter().chain(beside.as_deref()).collect();
+        return Ok(seen(repository.state(&pathspecs, NewFiles::Seen)?));
     }
+    let changed = seen(repository.state(&[], NewFiles::Unseen)?);
+    let WorkTree::Commit(_) = &changed else { return Ok(changed) };
+    let filter = Filter::new(patterns, &[])?;
+    let counts = |path: &&Vec<u8>| {
+        let path = String::from_utf8_lossy(path);
+        beside != Some(Path::new(&*path)) && !filter.takes(&path)
+    };
+    let new = repository.untracked()?;
+    Ok(new.iter().find(counts).map_or(changed, |path| WorkTree::Differs(lossy(path))))
 }
 
 fn seen(state: State) -> WorkTree {
@@ -69,12 +74,6 @@ fn seen(state: State) -> WorkTree {
         (Some(_), Some(path)) => WorkTree::Differs(lossy(&path)),
         (Some(commit), None) => WorkTree::Commit(commit),
     }
-}
-
-/// The pathspec that leaves a glob pattern out (gitglossary(7), "pathspec"). One that git reads otherwise leaves less out.
-fn excluding(pattern: &str) -> String {
-    let bare = pattern.strip_prefix("./").or(pattern.strip_prefix('/')).unwrap_or(pattern);
-    format!(":(top,exclude,glob){bare}")
 }
 
 /// The same for this commit, which lay there before: whether it is still checked out with no file of it changed. Files beside it

@@ -20,7 +20,7 @@ impl Judged {
     pub(crate) fn now(top: &Path, beside: Option<&Path>, checks: &BTreeMap<CheckName, CheckConfig>) -> Self {
         let reports = checks.values().map(|check| &check.reports);
         let patterns = reports.flat_map(|reports| [&reports.junit, &reports.coverage, &reports.sarif]).flatten();
-        let patterns: Vec<&str> = patterns.map(String::as_str).collect();
+        let patterns: Vec<String> = patterns.cloned().collect();
         Self::of(work_tree(top, beside, &patterns), "is not committed")
     }
 

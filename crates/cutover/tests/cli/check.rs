@@ -73,6 +73,22 @@ fn a_report_of_an_earlier_run_speaks_for_none() {
 }
 
 #[test]
+fn new_files_beside_reports_keep_a_run_from_counting_for_a_commit() {
+    let sandbox =
+        checks("[checks.unit]\nrun = \"mkdir -p out && cp tests.xml out/unit.xml\"\nreports = { junit = \"out/{unit,e2e}.xml\" }\n");
+    sandbox.write("tests.xml", PASSED);
+    sandbox.commit("Test");
+    let head = |ran: &Ran| ran.json()["run"]["commit"].as_str().map(str::to_owned);
+    let first = sandbox.run(&["check", "--json"]);
+    let again = sandbox.run(&["check", "--json"]);
+    sandbox.write("out/untracked.py", "x\n");
+    let beside = sandbox.run(&["check", "--json"]);
+
+    assert!(head(&first).is_some() && head(&again) == head(&first), "{}{}", first.told(), again.told());
+    assert_eq!(head(&beside), None, "{}", beside.told());
+}
+
+#[test]
 fn a_report_of_another_kind_is_no_report() {
     let sandbox = checks("[checks.unit]\nrun = \"cp tests.xml results.xml\"\nreports = { sarif = \"results.xml\" }\n");
     sandbox.write("tests.xml", PASSED);
