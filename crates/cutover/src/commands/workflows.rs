@@ -74,14 +74,20 @@ impl WorkflowsArgs {
         let mark = about.mark();
         let mut changes = compare(&top, &rendered.files, paths, &mark)?;
         refuse_foreign(&changes, &mark)?;
-        // What was written for the other one before is kept true, too.
-        changes.extend(
-            compare(&top, &other.files, other_paths, &mark)?.into_iter().filter(|change| change.is_ours(&mark)),
-        );
+        let mut warnings = rendered.warnings;
+        // What was written for the other one before is kept true, too, as a whole: its files lead to one another. What cannot be read there
+        // is not ours.
+        let others = compare(&top, &other.files, other_paths, &mark).unwrap_or_default();
+        if others.iter().any(|change| change.is_ours(&mark)) {
+            refuse_foreign(&others, &mark)?;
+            changes.extend(others);
+            warnings
+                .extend(other.warnings.into_iter().filter(|warning| !warnings.contains(warning)).collect::<Vec<_>>());
+        }
         if !self.check {
             changes.iter().try_for_each(|change| change.make(&top))?;
         }
-        self.tell(context, &rendered, &changes)?;
+        self.tell(context, &warnings, &changes)?;
         let differs = changes.iter().any(|change| change.state() != "same");
         Ok(if self.check && differs { Exit::Failed } else { Exit::Done })
     }
@@ -106,15 +112,15 @@ impl WorkflowsArgs {
             .map(|()| Exit::Done)
     }
 
-    fn tell(&self, context: &Context, rendered: &Rendered, changes: &[Change]) -> Result<(), CommandError> {
+    fn tell(&self, context: &Context, warnings: &[String], changes: &[Change]) -> Result<(), CommandError> {
         let output = &context.output;
         if output.json {
             let state = |change: &Change| if self.check { change.state_of_check() } else { change.state() };
             let files: Vec<_> =
                 changes.iter().map(|change| json!({ "path": change.path, "state": state(change) })).collect();
-            return output.json(&json!({ "v": VERSION, "files": files, "warnings": rendered.warnings }));
+            return output.json(&json!({ "v": VERSION, "files": files, "warnings": warnings }));
         }
-        rendered.warnings.iter().for_each(|warning| output.warn(warning));
+        warnings.iter().for_each(|warning| output.warn(warning));
         let paint = output.paint();
         let mut text = String::new();
         for change in changes.iter().filter(|change| change.state() != "same") {

@@ -66,6 +66,25 @@ fn badges_are_printed_for_the_readme_and_nothing_is_written() {
 }
 
 #[test]
+fn the_files_of_the_other_ci_are_kept_true_as_a_whole() {
+    let sandbox = checked();
+    let config = sandbox.config();
+    let (unchecked, _) = config.split_once("[checks.tests]").unwrap();
+    let (_, workflows) = config.split_once("[workflows]").unwrap();
+    sandbox.write("cutover.toml", &format!("{unchecked}[workflows]{workflows}"));
+    assert_eq!((sandbox.run(&["workflows"]).code, sandbox.run(&["workflows", "--gitlab"]).code), (0, 0));
+    assert!(!sandbox.repo().join(CHECKS).exists());
+    // Others of its files call the one of the checks now, which was not there before.
+    sandbox.write("cutover.toml", &config);
+
+    let stale = sandbox.run(&["workflows", "--gitlab", "--check"]);
+    let written = sandbox.run(&["workflows", "--gitlab"]);
+
+    assert_eq!((stale.code, written.code), (1, 0), "{}{}", stale.told(), written.told());
+    assert!(stale.stdout.contains(CHECKS) && sandbox.repo().join(CHECKS).exists(), "{}", stale.told());
+}
+
+#[test]
 fn a_check_fails_and_shows_what_differs_and_changes_nothing() {
     let sandbox = checked();
     sandbox.run(&["workflows"]);
