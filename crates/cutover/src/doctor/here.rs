@@ -4,7 +4,7 @@ use super::Ward;
 use crate::context::Context;
 use crate::deployments::Variables;
 use crate::error::CommandError;
-use cutover_child::Git;
+use cutover_child::{Git, withhold_own};
 use cutover_core::config::EnvironmentConfig;
 use cutover_core::id::EnvironmentName;
 use cutover_targets::doctor::Finding;
@@ -25,8 +25,9 @@ pub(super) fn machine(context: &Context) -> Result<Ward, CommandError> {
 }
 
 fn program(name: &str, flag: &str, what_for: &str) -> Finding {
-    let ran = Command::new(name).arg(flag).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
-    match ran {
+    let mut command = Command::new(name);
+    withhold_own(&mut command).arg(flag).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    match command.status() {
         Ok(status) if status.success() => Finding::fine(name, format!("is there, which {what_for}")),
         Ok(_) | Err(_) => Finding::failed(name, format!("does not run, and it {what_for}"), format!("install {name}")),
     }

@@ -5,6 +5,7 @@ use crate::bounded::{Bounded, MESSAGE_BYTES_MAX};
 use crate::deployments::{connect_as, supervisor};
 use crate::error::{CommandError, ErrorKind};
 use crate::exit::Exit;
+use cutover_child::withhold_own;
 use cutover_targets::remote::bootstrap::AGENTS_DIR;
 use cutover_targets::remote::ssh::Options;
 use cutover_targets::setup::{self, Order, Report, Task};
@@ -95,7 +96,7 @@ fn as_root(order: &Order) -> Answer {
 
 fn through_sudo(order: &Order, program: &Path) -> io::Result<Answer> {
     let mut sudo = Command::new("sudo");
-    sudo.args(["-n", "--"]).arg(program).args(["agent", "setup"]);
+    withhold_own(&mut sudo).args(["-n", "--"]).arg(program).args(["agent", "setup"]);
     let mut child = sudo.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
     if let Some(mut stdin) = child.stdin.take() {
         // sudo that refuses does not listen; what it says then is the better word.

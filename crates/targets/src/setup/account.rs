@@ -1,6 +1,7 @@
 //! The accounts of this machine.
 
 use super::place::Owner;
+use cutover_child::withhold_own;
 use cutover_core::target::Failure;
 use cutover_disk::read_bounded;
 use rustix::process::{Pid, Signal, kill_process};
@@ -27,7 +28,7 @@ pub(super) struct Account {
 
 /// The account of this name; None when there is none.
 pub(super) fn account(name: &str) -> Result<Option<Account>, Failure> {
-    let asked = Command::new("getent").args(["passwd", "--", name]).output();
+    let asked = withhold_own(&mut Command::new("getent")).args(["passwd", "--", name]).output();
     let said = asked.map_err(|error| Failure::new(format!("look for user {name}: {error}")))?;
     // 2: the name is not known (getent(1)).
     match said.status.code() {

@@ -4,6 +4,7 @@ use super::account::{account, owner};
 use super::claims::key;
 use super::parts::Part;
 use super::place::{Entry, Owner, Place, TEXT_BYTES_MAX, kept_mode};
+use cutover_child::withhold_own;
 use cutover_core::target::Failure;
 use cutover_disk::digest_of_file;
 use serde::{Deserialize, Serialize};
@@ -166,7 +167,7 @@ pub(super) fn has_line(text: &str, line: &str) -> bool {
 }
 
 fn is_member(user: &str, group: &str) -> bool {
-    let said = Command::new("id").args(["-nG", "--", user]).output();
+    let said = withhold_own(&mut Command::new("id")).args(["-nG", "--", user]).output();
     said.is_ok_and(|said| String::from_utf8_lossy(&said.stdout).split_whitespace().any(|name| name == group))
 }
 
