@@ -90,7 +90,7 @@ id!(
     EnvironmentName
 );
 id!(
-    /// One attempt to bring an artifact live: `20261121T101500-7f3a`.
+    /// One attempt to bring an artifact live: `20261121T101500-7f3a5c09`.
     DeploymentId
 );
 id!(

@@ -32,7 +32,7 @@ const LOG_BYTES_MAX: u64 = 64 << 10;
 /// and the incident that it opened.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
-  cutover logs 20261121T101500-7f3a
+  cutover logs 20261121T101500-7f3a5c09
   cutover logs 20261121T1015 --step verify   one step, with the end of its log file
   cutover logs 20261121T1015 --json | jq '.entries[].entry'")]
 pub(crate) struct LogsArgs {

@@ -9,7 +9,10 @@ fn a_pull_request_of_a_fork_is_judged_without_secrets_and_told_by_a_run_that_run
     // Given a fork with a check that counts how often it runs, and fails where there is anything that it could take along,
     let config = team.text("cutover.toml");
     let ran = team.path("ran");
-    let look = "! env | grep -E '^(CUTOVER_SSH_KEY|.*PASSWORD|GITHUB_TOKEN)='";
+    // also in what Cutover itself was given: a check may read that of the process that runs it.
+    let secrets = "^(CUTOVER_SSH_KEY|CUTOVER_SIGNING_KEY|AWS_[A-Z_]*|[A-Z_]*PASSWORD)=";
+    let look =
+        format!("! tr '\\\\0' '\\\\n' </proc/$PPID/environ | grep -E '{secrets}' && ! env | grep '^GITHUB_TOKEN='");
     let spy = format!("[checks.spy]\nrun = \"echo ran >> '{}'; {look}\"\n\n[checks.unit]", ran.display());
     let head = team.propose("stolen", "cutover.toml", &config.replace("[checks.unit]", &spy));
     team.github.open_pull(9, "eve", "stolen", &head);
