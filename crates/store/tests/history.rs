@@ -376,6 +376,7 @@ fn release(plan: &Plan, current: bool) -> ReleaseRecord {
         artifact: plan.artifact.clone(),
         commit: plan.commit.clone(),
         state: ReleaseState::Good,
+        reason: String::new(),
         seq: 1,
         size_bytes: 4_096,
         created_at: plan.made_at,

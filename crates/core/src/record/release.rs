@@ -32,6 +32,9 @@ pub struct ReleaseRecord {
     pub commit: String,
     /// How far it came.
     pub state: ReleaseState,
+    /// Why it is in that state, when there is something to say.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
     /// Its place in the order in which this target's releases were made.
     pub seq: u64,
     /// What it takes on disk, in bytes.

@@ -200,10 +200,12 @@ fn as_it_was(config: &HostConfig, release: &ReleaseId) -> Result<HostConfig, Fai
     Ok(HostConfig { service: described.service, verify, ..config.clone() })
 }
 
-/// The newest release of this artifact, where that turned out to be bad.
+/// The newest release of this artifact that ever ran, where that turned out to be bad: one that never started says nothing of
+/// its files, and one that was healthy since takes the word back.
 fn known_bad(config: &HostConfig, artifact: &Digest) -> Option<String> {
     let releases = Release::list(&Layout::new(&config.deploy_to));
-    let release = releases.into_iter().rev().find(|release| release.artifact == *artifact)?;
+    let has_run = |release: &Release| release.artifact == *artifact && !release.never_started();
+    let release = releases.into_iter().rev().find(has_run)?;
     Some(format!("the same files were live before: {}", bad(release.state, &release.id, &release.reason)?))
 }
 

@@ -19,6 +19,9 @@ const RELEASE_FILE_BYTES_MAX: u64 = 1 << 20;
 /// The most releases that are listed.
 const RELEASE_COUNT_MAX: usize = 10_000;
 
+/// How the reason of a release begins whose service could not be started.
+const NEVER_STARTED: &str = "never started";
+
 /// What `release.json` says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Release {
@@ -100,6 +103,11 @@ impl Release {
         release.write(&layout.release(id))
     }
 
+    /// Whether it is bad only because its service could not be started, which may have been due to the machine.
+    pub(crate) fn never_started(&self) -> bool {
+        self.state == ReleaseState::Bad && self.reason.starts_with(NEVER_STARTED)
+    }
+
     /// The release as lists show it.
     pub fn record(&self, layout: &Layout) -> ReleaseRecord {
         let is = |link: &Path| linked(link).ok().flatten().as_ref() == Some(&self.id);
@@ -108,6 +116,7 @@ impl Release {
             artifact: self.artifact.to_string(),
             commit: self.commit.clone(),
             state: self.state,
+            reason: self.reason.clone(),
             seq: self.seq,
             size_bytes: self.bytes,
             created_at: self.created_at,
@@ -126,6 +135,11 @@ impl Release {
         releases.sort_by_key(|release| release.seq);
         releases
     }
+}
+
+/// The reason of a release whose service could not be started in this deployment.
+pub(crate) fn never_started(deployment: &DeploymentId) -> String {
+    format!("{NEVER_STARTED} in deployment {deployment}")
 }
 
 /// The release that a link (`current` or `previous`) names; None when there is no such link.
