@@ -347,6 +347,15 @@ fn the_newest_deployments_of_an_environment_are_kept() {
 }
 
 #[test]
+fn a_rollback_that_undoes_one_is_remembered_as_such() {
+    let (_folder, store) = fresh();
+    let (plan, records) = Story::new(1).kind(PlanKind::Rollback).deployed();
+    store.ingest(&Plan { forward: true, ..plan }, &records).unwrap();
+    let rows = store.history(&Filter::default(), 1).unwrap().rows;
+    assert!(rows[0].forward);
+}
+
+#[test]
 fn a_place_holds_what_it_was_last_said_to_hold() {
     let (_folder, store) = fresh();
     let (plan, _) = Story::new(1).deployed();

@@ -460,3 +460,20 @@ fn an_unhealthy_release_is_warned_of_until_the_same_files_were_healthy() {
     assert_eq!((again.outcome, once_more.outcome), (Deployed, Deployed));
     assert!(!warnings(&once_more).iter().any(|warning| warning.contains("marked bad")), "{:?}", warnings(&once_more));
 }
+
+#[test]
+fn going_forward_again_after_rollbacks_marks_nothing_bad_and_leaves_a_way_back() {
+    // Given three good releases and two rollbacks, so that the first is live.
+    let place = Place::new();
+    let [first, second, third] = [1, 2, 3].map(|number| place.deploy(&v(number)));
+    place.rollback(None);
+    let back = place.rollback(None);
+    assert_eq!((&back.plan.release, back.plan.forward), (&first.plan.release, false));
+
+    let forward = place.rollback(Some(third.plan.release.as_str()));
+
+    assert_eq!((forward.outcome, forward.plan.forward), (Deployed, true));
+    assert_eq!([&first, &third].map(|one| reason(&place, one)), ["good: ", "good: "]);
+    assert!(reason(&place, &second).starts_with("bad: left by rollback "), "{}", reason(&place, &second));
+    assert_eq!(place.rollback(None).plan.release, first.plan.release);
+}

@@ -47,6 +47,7 @@ impl Story {
             reason: String::new(),
             made_at: minute(number),
             fleet: Vec::new(),
+            forward: false,
             steps,
         };
         Self { plan, step_seconds: 1 }

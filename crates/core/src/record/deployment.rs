@@ -70,6 +70,9 @@ pub struct DeploymentRecord {
     pub release: ReleaseId,
     /// The release that was live before.
     pub original: Option<ReleaseId>,
+    /// Whether it is a rollback to a release that was made after that one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub forward: bool,
     /// The artifact's id.
     pub artifact: String,
     /// Full commit hash; empty when there is none.

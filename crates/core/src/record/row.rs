@@ -23,6 +23,9 @@ pub struct DeploymentRow {
     pub release: ReleaseId,
     /// The release that was live before.
     pub original: Option<ReleaseId>,
+    /// Whether it is a rollback to a release that was made after that one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub forward: bool,
     /// The artifact's id.
     pub artifact: String,
     /// Full commit hash; empty when there is none.
@@ -77,6 +80,7 @@ impl From<&DeploymentRecord> for DeploymentRow {
             environment: record.environment.clone(),
             release: record.release.clone(),
             original: record.original.clone(),
+            forward: record.forward,
             artifact: record.artifact.clone(),
             commit: record.commit.clone(),
             subject: record.subject.clone(),

@@ -200,6 +200,7 @@ pub(super) fn blank(plan: &Plan) -> DeploymentRecord {
         targets: targets(plan),
         release: plan.release.clone(),
         original: plan.original.clone(),
+        forward: plan.forward,
         artifact: plan.artifact.clone(),
         commit: plan.commit.clone(),
         subject: plan.subject.clone(),

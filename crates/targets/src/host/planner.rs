@@ -104,9 +104,9 @@ pub fn deploy(wish: &Wish<'_>, subject: &Subject<'_>) -> Result<HostPlan, Failur
 /// The plan that brings an earlier release live again, on every target.
 pub fn rollback(wish: &Wish<'_>, release: &ReleaseId) -> Result<HostPlan, Failure> {
     let mut plan = Builder::new(wish, PlanKind::Rollback, release.clone())?;
-    let first = wish.targets.values().next().map(|config| Layout::new(&config.deploy_to));
-    let described = first.map(|layout| Release::read(&layout, release)).transpose()?;
-    if let Some(described) = described {
+    if let Some(config) = wish.targets.values().next() {
+        let described = Release::read(&Layout::new(&config.deploy_to), release)?;
+        plan.plan.forward = is_forward(config, release)?;
         plan.plan.artifact = described.artifact.to_string();
         plan.plan.commit = described.commit;
         plan.plan.subject = described.subject;
@@ -122,9 +122,21 @@ pub fn rollback(wish: &Wish<'_>, release: &ReleaseId) -> Result<HostPlan, Failur
     }
     plan.gate(Gate::Settle);
     for (target, config) in &wish.targets {
-        plan.settle(target, config, true);
+        plan.settle(target, config, !is_forward(config, release)?);
     }
     Ok(plan.finish())
+}
+
+/// Whether this release was made after the live one: going there undoes a rollback, and says nothing against what was live.
+fn is_forward(config: &HostConfig, release: &ReleaseId) -> Result<bool, Failure> {
+    let layout = Layout::new(&config.deploy_to);
+    let Some(live) = linked(&layout.current())? else { return Ok(false) };
+    // One that does not say its place is left as one that was taken back.
+    Ok(Release::read(&layout, &live).is_ok_and(|live| live.seq < seq_of(&layout, release)))
+}
+
+fn seq_of(layout: &Layout, release: &ReleaseId) -> u64 {
+    Release::read(layout, release).map_or(0, |release| release.seq)
 }
 
 /// The plan that restarts what is live and verifies it; without `restart` it only looks.
@@ -271,6 +283,7 @@ impl<'a> Builder<'a> {
             dirty: false,
             release,
             original,
+            forward: false,
             by: wish.by.to_owned(),
             reason: wish.reason.to_owned(),
             made_at: wish.made_at,
