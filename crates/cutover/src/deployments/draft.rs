@@ -6,11 +6,13 @@ use super::place::Place;
 use super::variables::Variables;
 use crate::error::{CommandError, ErrorKind};
 use cutover_core::artifact::Manifest;
-use cutover_core::id::ReleaseId;
+use cutover_core::config::HostConfig;
+use cutover_core::id::{ReleaseId, TargetName};
 use cutover_core::target::Failure;
 use cutover_targets::host::planner::{self, Subject, Wish};
 use cutover_targets::host::{HostPlan, Layout, Release, SupervisorProgram, linked};
 use cutover_targets::setup::{Outdated, outdated_units};
+use std::collections::BTreeSet;
 
 /// What a plan is drafted from, whether it is carried out or only looked at.
 pub(super) struct Draft<'a> {
@@ -39,6 +41,10 @@ impl Draft<'_> {
             }
             (Task::Deploy { artifact, .. }, None) => Err(not_offered(&artifact.to_string())),
             (Task::Rollback { release }, _) => rollback(&place, &wish, release.as_deref()),
+            (Task::Start, _) => {
+                let live = live(&place)?.ok_or_else(nothing_live)?;
+                Ok(self.start(wish, &live)?)
+            }
             (Task::Restart | Task::Resume | Task::Abandon | Task::Recall { .. }, _) => {
                 let live = live(&place)?.ok_or_else(nothing_live)?;
                 Ok(planner::restart(&wish, &live, true)?)
@@ -88,6 +94,29 @@ impl Draft<'_> {
             seen.superseded.extend(state.and_then(|state| service.superseded(&state)));
         }
         seen
+    }
+
+    /// The plan that starts what does not run. What runs is left alone.
+    fn start(&self, mut wish: Wish<'_>, live: &ReleaseId) -> Result<HostPlan, Failure> {
+        let place = self.order.place();
+        let down: BTreeSet<TargetName> = place
+            .layouts()
+            .filter(|(name, config, layout)| self.is_down(name, config, layout))
+            .map(|(name, _, _)| name.clone())
+            .collect();
+        if down.is_empty() {
+            return planner::restart(&wish, live, false);
+        }
+        wish.targets.retain(|name, _| down.contains(name));
+        planner::restart(&wish, live, true)
+    }
+
+    /// Whether a target has a service, and it does not run. One that cannot be looked at is taken for one that does not.
+    fn is_down(&self, name: &TargetName, config: &HostConfig, layout: &Layout) -> bool {
+        config.service.as_ref().is_some_and(|service| {
+            let service = open_service(self.variables, self.supervisor, name, (config, service), layout);
+            !service.state().is_ok_and(|state| state.active)
+        })
     }
 
     /// The plan where exactly this is live: what runs is left alone as long as it runs.
