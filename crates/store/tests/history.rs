@@ -384,6 +384,7 @@ fn release(plan: &Plan, current: bool) -> ReleaseRecord {
         id: plan.release.clone(),
         artifact: plan.artifact.clone(),
         commit: plan.commit.clone(),
+        dirty: false,
         state: ReleaseState::Good,
         reason: String::new(),
         seq: 1,

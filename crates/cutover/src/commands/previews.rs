@@ -105,7 +105,7 @@ fn described(context: &Context, preview: &Preview) -> String {
     }
     let original = preview.original.as_ref();
     let from = original.map_or_else(|| "nothing is live yet".to_owned(), |original| format!("{original} is live"));
-    let commit = one_line(&words::commit(&preview.commit, false));
+    let commit = one_line(&words::commit(&preview.commit, preview.dirty));
     let mut text = format!("would make {} live ({commit}); {from}\n\n", preview.release);
     text += &step_table(context, &preview.steps);
     for (target, changes) in &preview.files {

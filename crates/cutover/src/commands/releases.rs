@@ -70,7 +70,7 @@ fn text(context: &Context, target: &str, releases: &[ReleaseRecord]) -> String {
             words::release_state(release.state).to_owned(),
             place(release).to_owned(),
             bytes(release.size_bytes),
-            words::commit(&release.commit, false),
+            words::commit(&release.commit, release.dirty),
             words::ago(release.created_at, context.now()),
             release.reason.clone(),
         ]);

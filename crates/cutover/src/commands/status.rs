@@ -363,7 +363,7 @@ impl ReleaseStatus {
         let Some(release) = &self.release else {
             return format!("live: {} (without a readable release.json)", self.id);
         };
-        let commit = words::commit(&release.commit, false);
+        let commit = words::commit(&release.commit, release.dirty);
         format!("live: {} · {commit} {} · {}", self.id, release.subject, words::ago(release.created_at, context.now()))
     }
 }

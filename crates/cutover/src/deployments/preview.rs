@@ -40,6 +40,9 @@ pub(crate) struct Preview {
     pub(crate) artifact: String,
     /// The commit that it was made of.
     pub(crate) commit: String,
+    /// Whether uncommitted changes are in it.
+    #[serde(default)]
+    pub(crate) dirty: bool,
     /// What people should know of the host.
     #[serde(default)]
     pub(crate) remarks: Vec<String>,
@@ -107,6 +110,7 @@ impl Preview {
             original: plan.original.clone(),
             artifact: plan.artifact.clone(),
             commit: plan.commit.clone(),
+            dirty: plan.dirty,
             remarks: remarks(draft, plan),
             steps: plan.steps.iter().map(StepPreview::of).collect(),
             files,

@@ -204,3 +204,27 @@ fn an_env_file_that_somebody_else_wrote_stays_where_there_are_no_variables() {
     assert_eq!(deployed.code, 0, "{}", deployed.told());
     assert_eq!(std::fs::read_to_string(sandbox.path().join("srv/shared/.env")).unwrap(), "BY=hand\n");
 }
+
+#[test]
+fn a_release_of_uncommitted_work_is_shown_as_such_wherever_its_commit_is() {
+    let sandbox = Sandbox::deployable("");
+    sandbox.write("app.py", "print('not committed')\n");
+    let planned = sandbox.run(&["plan", "production", "--dirty"]);
+    assert_eq!(sandbox.run(&["deploy", "production", "--dirty"]).code, 0);
+
+    let [status, releases] = ["status", "releases"].map(|command| sandbox.run(&[command, "production"]));
+
+    for told in [&planned, &status, &releases] {
+        assert!(told.stdout.contains(" with uncommitted changes"), "{told:?}");
+    }
+    let json = sandbox.run(&["releases", "production", "--json"]).json();
+    assert_eq!(json["targets"]["api"][0]["dirty"], true);
+    // It stays so when it comes back.
+    sandbox.commit("Say it");
+    assert_eq!(sandbox.run(&["deploy", "production"]).code, 0);
+    let clean = sandbox.run(&["status", "production"]);
+    assert!(!clean.stdout.contains("uncommitted"), "{clean:?}");
+    assert_eq!(sandbox.run(&["rollback", "production"]).code, 0);
+    let row = &sandbox.run(&["history", "production", "-n", "1", "--json"]).json()["deployments"][0];
+    assert_eq!((&row["kind"], &row["dirty"]), (&"rollback".into(), &true.into()));
+}

@@ -108,7 +108,7 @@ pub fn rollback(wish: &Wish<'_>, release: &ReleaseId) -> Result<HostPlan, Failur
         let described = Release::read(&Layout::new(&config.deploy_to), release)?;
         plan.plan.forward = is_forward(config, release)?;
         plan.plan.artifact = described.artifact.to_string();
-        plan.plan.commit = described.commit;
+        (plan.plan.commit, plan.plan.dirty) = (described.commit, described.dirty);
         plan.plan.subject = described.subject;
         plan.remarks.extend(bad(described.state, release, &described.reason));
     }
@@ -150,7 +150,7 @@ pub fn restart(wish: &Wish<'_>, release: &ReleaseId, restart: bool) -> Result<Ho
     for (target, config) in &wish.targets {
         let described = Release::read(&Layout::new(&config.deploy_to), release)?;
         plan.plan.artifact = described.artifact.to_string();
-        plan.plan.commit = described.commit;
+        (plan.plan.commit, plan.plan.dirty) = (described.commit, described.dirty);
         plan.plan.subject = described.subject;
         plan.hold(target, config);
         if restart {

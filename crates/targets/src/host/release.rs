@@ -40,6 +40,9 @@ pub struct Release {
     pub artifact: Digest,
     /// Full commit hash; empty when there is none.
     pub commit: String,
+    /// Whether uncommitted changes are in it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dirty: bool,
     /// First line of the commit message.
     #[serde(default)]
     pub subject: String,
@@ -115,6 +118,7 @@ impl Release {
             id: self.id.clone(),
             artifact: self.artifact.to_string(),
             commit: self.commit.clone(),
+            dirty: self.dirty,
             state: self.state,
             reason: self.reason.clone(),
             seq: self.seq,

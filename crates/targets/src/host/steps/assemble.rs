@@ -94,6 +94,7 @@ fn describe(site: &Site<'_>, assembly: &Assembly, manifest: &Manifest) -> Releas
         reason: String::new(),
         artifact: assembly.artifact,
         commit: manifest.commit.clone(),
+        dirty: manifest.dirty,
         subject: site.subject.to_owned(),
         deployment: site.deployment.clone(),
         by: site.by.to_owned(),
