@@ -73,7 +73,7 @@ pub(crate) fn each(
     let sql = format!(
         "SELECT id, kind, project, environment, release, original, artifact, commit_hash, subject, committed_at, dirty,
             asker, reason, began_at, ended_at, outcome, switched, cancelled, elapsed_ms, failed_step, error,
-            forward
+            forward, promoted_from
         FROM deployments {} ORDER BY began_at DESC, id DESC {limit}",
         conditions.clause()
     );
@@ -152,5 +152,6 @@ fn deployment_row(row: &Row<'_>) -> Result<DeploymentRow, Fault> {
         failed_step: columns.plain()?,
         error: columns.plain()?,
         forward: columns.plain()?,
+        promoted_from: columns.maybe_word()?,
     })
 }

@@ -7,7 +7,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 pub(crate) const VERSION: i64 = MIGRATIONS.len() as i64;
 
 /// Migration number n leads from version n to n + 1. They are never changed once released.
-const MIGRATIONS: [&str; 4] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4];
+const MIGRATIONS: [&str; 5] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5];
 
 const VERSION_1: &str = "
 CREATE TABLE deployments (
@@ -122,6 +122,9 @@ const VERSION_3: &str = "ALTER TABLE entries ADD COLUMN host TEXT;";
 
 /// Whether a rollback undoes one.
 const VERSION_4: &str = "ALTER TABLE deployments ADD COLUMN forward INTEGER NOT NULL DEFAULT 0;";
+
+/// Which environment had verified what was promoted.
+const VERSION_5: &str = "ALTER TABLE deployments ADD COLUMN promoted_from TEXT;";
 
 /// The version of the file; the one thing that every opening reads.
 pub(crate) fn version(connection: &Connection) -> Result<i64, Fault> {

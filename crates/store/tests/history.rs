@@ -356,6 +356,15 @@ fn a_rollback_that_undoes_one_is_remembered_as_such() {
 }
 
 #[test]
+fn where_an_artifact_was_promoted_from_is_remembered() {
+    let (_folder, store) = fresh();
+    let (plan, records) = Story::new(1).deployed();
+    let promoted_from = Some("staging".parse().unwrap());
+    store.ingest(&Plan { promoted_from: promoted_from.clone(), ..plan }, &records).unwrap();
+    assert_eq!(store.history(&Filter::default(), 1).unwrap().rows[0].promoted_from, promoted_from);
+}
+
+#[test]
 fn a_place_holds_what_it_was_last_said_to_hold() {
     let (_folder, store) = fresh();
     let (plan, _) = Story::new(1).deployed();

@@ -48,6 +48,7 @@ impl Story {
             made_at: minute(number),
             fleet: Vec::new(),
             forward: false,
+            promoted_from: None,
             steps,
         };
         Self { plan, step_seconds: 1 }

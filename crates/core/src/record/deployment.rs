@@ -83,6 +83,9 @@ pub struct DeploymentRecord {
     pub committed_at: Option<Timestamp>,
     /// Whether uncommitted changes are in it.
     pub dirty: bool,
+    /// The environment that had verified the artifact, where it was promoted from one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promoted_from: Option<EnvironmentName>,
     /// Who asked for it.
     pub by: String,
     /// Why, in the asker's words.

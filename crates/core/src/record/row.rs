@@ -36,6 +36,9 @@ pub struct DeploymentRow {
     pub committed_at: Option<Timestamp>,
     /// Whether uncommitted changes are in it.
     pub dirty: bool,
+    /// The environment that had verified the artifact, where it was promoted from one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promoted_from: Option<EnvironmentName>,
     /// Who asked for it.
     pub by: String,
     /// Why, in the asker's words.
@@ -86,6 +89,7 @@ impl From<&DeploymentRecord> for DeploymentRow {
             subject: record.subject.clone(),
             committed_at: record.committed_at,
             dirty: record.dirty,
+            promoted_from: record.promoted_from.clone(),
             by: record.by.clone(),
             reason: record.reason.clone(),
             began_at: record.began_at,

@@ -206,6 +206,7 @@ pub(super) fn blank(plan: &Plan) -> DeploymentRecord {
         subject: plan.subject.clone(),
         committed_at: plan.committed_at,
         dirty: plan.dirty,
+        promoted_from: plan.promoted_from.clone(),
         by: plan.by.clone(),
         reason: plan.reason.clone(),
         began_at: plan.made_at,

@@ -151,6 +151,7 @@ fn outcome(row: &DeploymentRow) -> &'static str {
 fn what(row: &DeploymentRow) -> String {
     let brought =
         (!row.commit.is_empty()).then(|| format!("{} {}", words::commit(&row.commit, row.dirty), row.subject));
+    let promoted = row.promoted_from.as_ref().map(|from| format!("promoted from {from}"));
     let reason = (!row.reason.is_empty()).then(|| format!("\"{}\"", row.reason));
     let failure = row.failed_step.as_ref().zip(row.error.as_ref()).map(|(step, error)| format!("{step}: {error}"));
     let stop = match (row.cancelled, &row.failed_step, &row.error) {
@@ -158,7 +159,7 @@ fn what(row: &DeploymentRow) -> String {
         (true, ..) => Some("stopped on request".to_owned()),
         (false, ..) => failure,
     };
-    [brought, reason, stop].into_iter().flatten().collect::<Vec<_>>().join(" — ")
+    [brought, promoted, reason, stop].into_iter().flatten().collect::<Vec<_>>().join(" — ")
 }
 
 #[cfg(test)]
@@ -190,7 +191,7 @@ mod tests {
         let row = &mut page.rows[0];
         (row.kind, row.reason) = (PlanKind::Rollback, "too slow".to_owned());
         let row = &mut page.rows[1];
-        row.cancelled = true;
+        (row.cancelled, row.promoted_from) = (true, Some("staging".parse().unwrap()));
         let row = &mut page.rows[2];
         (row.cancelled, row.error) = (true, Some("cannot reach web-2: the connection ended".to_owned()));
 
@@ -199,7 +200,7 @@ mod tests {
         insta::assert_snapshot!(told, @r#"
         DEPLOYMENT  WHEN     ENVIRONMENT  KIND      OUTCOME        RELEASE  TOOK   BY   WHAT
         d-00001     59m ago  production   rollback  ✓ done         r1       5.00s  ada  0000000 Change 1 — "too slow"
-        d-00002     58m ago  production   deploy    ↩ rolled back  r2       5.00s  ada  0000000 Change 2 — stopped on request
+        d-00002     58m ago  production   deploy    ↩ rolled back  r2       5.00s  ada  0000000 Change 2 — promoted from staging — stopped on request
         d-00003     57m ago  production   deploy    ✓ no change    r3       1.00s  ada  0000000 Change 3 — stopped: cannot reach web-2: the connection ended
         "#);
     }

@@ -60,6 +60,7 @@ impl Draft<'_> {
             host: &self.order.host,
             by: &self.order.by,
             reason: &self.order.reason,
+            promoted_from: self.order.promoted_from.clone(),
             made_at: self.order.made_at,
             targets: place.targets.clone(),
             variables: &self.variables.values,

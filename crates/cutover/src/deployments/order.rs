@@ -35,6 +35,9 @@ pub(crate) struct Order {
     pub(crate) by: String,
     /// Why, in the asker's words.
     pub(crate) reason: String,
+    /// The environment that had verified the artifact, where it is promoted from one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) promoted_from: Option<EnvironmentName>,
     /// What the lock is held for: "deploy a1b2c3d Fix the door".
     pub(crate) purpose: String,
     /// How long to wait for the lock; None: not at all.

@@ -24,7 +24,7 @@ use cutover_artifacts::{ArtifactBlobs, ArtifactStore};
 use cutover_core::artifact::{Digest, Manifest};
 use cutover_core::config::{EnvironmentConfig, HostConfig, OnUnreachable, RolloutConfig, ServiceConfig};
 use cutover_core::event::{Event, Observer};
-use cutover_core::id::{DeploymentId, ProjectName, TargetName};
+use cutover_core::id::{DeploymentId, EnvironmentName, ProjectName, TargetName};
 use cutover_core::mask::MASKABLE_LENGTH_MIN;
 use cutover_core::next::DeploymentOutcome;
 use cutover_core::plan::{Plan, PlanKind};
@@ -62,6 +62,8 @@ pub(crate) struct Session<'a> {
     pub(crate) variables: Variables,
     /// Why, in the asker's words.
     pub(crate) reason: String,
+    /// The environment that has verified the artifact, where it is promoted from one.
+    pub(crate) promoted_from: Option<EnvironmentName>,
     /// How long to wait for the lock.
     pub(crate) wait: Option<Duration>,
     /// Whether older waiters give up for this one.
@@ -118,6 +120,7 @@ impl<'a> Session<'a> {
             environment,
             variables: Variables::unknown(environment),
             reason: String::new(),
+            promoted_from: None,
             wait: None,
             supersede: false,
             by: asker(),
@@ -289,6 +292,7 @@ impl<'a> Session<'a> {
             made_at,
             by: self.by.clone(),
             reason: self.reason.clone(),
+            promoted_from: self.promoted_from.clone(),
             purpose: purpose.to_owned(),
             wait: self.wait,
             supersede: self.supersede,

@@ -39,6 +39,8 @@ pub struct Wish<'a> {
     pub by: &'a str,
     /// Why.
     pub reason: &'a str,
+    /// The environment that had verified the artifact, where it is promoted from one.
+    pub promoted_from: Option<EnvironmentName>,
     /// When.
     pub made_at: Timestamp,
     /// The targets on this machine.
@@ -284,6 +286,7 @@ impl<'a> Builder<'a> {
             release,
             original,
             forward: false,
+            promoted_from: wish.promoted_from.clone(),
             by: wish.by.to_owned(),
             reason: wish.reason.to_owned(),
             made_at: wish.made_at,

@@ -186,6 +186,7 @@ impl Place {
             environment: &EnvironmentName::new("production").unwrap(),
             by: "ann",
             reason: "",
+            promoted_from: None,
             made_at: Timestamp::now(),
             targets: ["app", "web"]
                 .into_iter()
