@@ -19,6 +19,9 @@ pub struct DeploymentRow {
     pub project: ProjectName,
     /// Where it went.
     pub environment: EnvironmentName,
+    /// The hosts that it acted on, as the config calls them.
+    #[serde(default)]
+    pub hosts: Vec<String>,
     /// The release that it was to make live.
     pub release: ReleaseId,
     /// The release that was live before.
@@ -81,6 +84,7 @@ impl From<&DeploymentRecord> for DeploymentRow {
             kind: record.kind,
             project: record.project.clone(),
             environment: record.environment.clone(),
+            hosts: hosts(record),
             release: record.release.clone(),
             original: record.original.clone(),
             forward: record.forward,
@@ -102,6 +106,16 @@ impl From<&DeploymentRecord> for DeploymentRow {
             error: failure.map(|failure| error(record, failure)).or_else(|| cause(record)),
         }
     }
+}
+
+fn hosts(record: &DeploymentRecord) -> Vec<String> {
+    let mut hosts: Vec<String> = Vec::new();
+    for host in record.targets.iter().flat_map(|target| &target.hosts) {
+        if !hosts.contains(host) {
+            hosts.push(host.clone());
+        }
+    }
+    hosts
 }
 
 fn error(record: &DeploymentRecord, failure: &FailureRecord) -> String {

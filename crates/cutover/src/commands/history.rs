@@ -17,11 +17,13 @@ use jiff::Timestamp;
 
 /// List past deployments, newest first.
 ///
-/// Shows every deployment that was begun, how it ended, how long it took, who asked for it, what it brought and what stopped
-/// it. For a named environment its hosts are asked first, so that other people's deployments are there too;
+/// Shows every deployment, rollback and restart that was begun on a host, how it ended, how long it took, who asked for it, what it
+/// brought and what stopped it. What was refused before that is not in it: by a lock, for want of a check, for a config that is wrong.
+/// For a named environment its hosts are asked first, so that other people's deployments are there too;
 /// otherwise it is what this machine knows. A narrow terminal leaves columns out. `cutover logs DEPLOYMENT` tells the whole story of one.
 ///
-/// With --json: {"v":1,"deployments":[…],"next":"…"}; give "next" to --before for the next page.
+/// With --json: {"v":1,"deployments":[…],"next":"…"}; give "next" to --before for the next page. Whatever ended well has the
+/// "outcome" "deployed", also where its "kind" is "rollback" or "restart": these are shown as done.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
   cutover history                          the last 20, of all environments
@@ -60,7 +62,7 @@ pub(crate) struct HistoryArgs {
 /// How a deployment stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum OutcomeArg {
-    /// The release is live and verified
+    /// Its release is live and verified; of rollbacks and restarts: done
     Deployed,
     /// It was taken back after it had reached traffic
     RolledBack,
@@ -110,26 +112,38 @@ impl HistoryArgs {
 }
 
 /// The columns, the most useful first among those that a narrow terminal has room for: what goes first stands last.
-const HEAD: [&str; 9] = ["deployment", "when", "environment", "kind", "outcome", "release", "took", "by", "what"];
-const GO_FIRST: [&str; 4] = ["by", "took", "environment", "release"];
+const HEAD: [&str; 10] =
+    ["deployment", "when", "environment", "host", "kind", "outcome", "release", "took", "by", "what"];
+const GO_FIRST: [&str; 5] = ["by", "took", "host", "environment", "release"];
+/// Of more hosts only the number is told.
+const HOSTS_NAMED_MAX: usize = 2;
 
 fn text(page: &Page, now: Timestamp, width: Option<usize>) -> String {
     if page.rows.is_empty() {
         return "No deployments.\n".to_owned();
     }
     let mut table = Table::new(&HEAD);
+    // One host in all rows is where everybody knows it to be.
+    let are_alike = page.rows.windows(2).all(|pair| pair[0].hosts == pair[1].hosts)
+        && page.rows.iter().all(|row| row.hosts.len() < 2);
     for row in &page.rows {
-        table.row(cells(row, now));
+        table.row(cells(row, if are_alike { String::new() } else { hosts(&row.hosts) }, now));
     }
     let more = page.next.as_ref().map(|next| format!("older ones: --before {next}\n")).unwrap_or_default();
-    table.render_without(&GO_FIRST, width) + &more
+    table.without_blank("host").render_without(&GO_FIRST, width) + &more
 }
 
-fn cells(row: &DeploymentRow, now: Timestamp) -> [String; 9] {
+/// Where it went.
+fn hosts(hosts: &[String]) -> String {
+    if hosts.len() > HOSTS_NAMED_MAX { format!("{} hosts", hosts.len()) } else { hosts.join(", ") }
+}
+
+fn cells(row: &DeploymentRow, host: String, now: Timestamp) -> [String; 10] {
     [
         row.deployment.to_string(),
         words::ago(row.began_at, now),
         row.environment.to_string(),
+        host,
         words::kind(row.kind).to_owned(),
         outcome(row).to_owned(),
         row.release.to_string(),
@@ -182,6 +196,22 @@ mod tests {
         d-00001     59m ago  deploy  ✓ deployed     r1       0000000 Change 1
         d-00002     58m ago  deploy  ↩ rolled back  r2       0000000 Change 2 — switch:…
         d-00003     57m ago  deploy  ✓ no change    r3       0000000 Change 3
+        ");
+    }
+
+    #[test]
+    fn deployments_to_other_hosts_are_told_apart() {
+        let mut page = page();
+        page.rows[1].hosts = ["web-1", "web-2"].map(str::to_owned).to_vec();
+        page.rows[2].hosts = ["web-1", "web-2", "web-3"].map(str::to_owned).to_vec();
+
+        let told = text(&page, minute(60), Some(100));
+
+        insta::assert_snapshot!(told, @"
+        DEPLOYMENT  WHEN     ENVIRONMENT  HOST          KIND    OUTCOME        RELEASE  WHAT
+        d-00001     59m ago  production   localhost     deploy  ✓ deployed     r1       0000000 Change 1
+        d-00002     58m ago  production   web-1, web-2  deploy  ↩ rolled back  r2       0000000 Change 2 — …
+        d-00003     57m ago  production   3 hosts       deploy  ✓ no change    r3       0000000 Change 3
         ");
     }
 
