@@ -477,3 +477,20 @@ fn going_forward_again_after_rollbacks_marks_nothing_bad_and_leaves_a_way_back()
     assert!(reason(&place, &second).starts_with("bad: left by rollback "), "{}", reason(&place, &second));
     assert_eq!(place.rollback(None).plan.release, first.plan.release);
 }
+
+#[test]
+fn why_the_same_files_become_a_new_release_is_told_with_the_keys_that_changed() {
+    let mut place = Place::new();
+    place.config.env_file = Some(PathBuf::from(".env"));
+    place.variables.insert("GREETING".into(), Secret::new("one"));
+    place.deploy(&v(1));
+    assert_eq!((place.why_anew(&v(1)), place.why_anew(&v(2))), (Vec::new(), Vec::new()));
+
+    place.config.keep_releases += 1;
+    place.config.disk_free_min_bytes += 1;
+    place.variables.insert("GREETING".into(), Secret::new("two"));
+
+    let why = "app: the same files are live; config changed: disk_free_min, keep_releases; variables changed";
+    assert_eq!(place.why_anew(&v(1)), [why]);
+    assert_eq!(place.why_anew(&v(2)), Vec::<String>::new(), "other files are reason enough");
+}

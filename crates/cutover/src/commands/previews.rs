@@ -106,7 +106,9 @@ fn described(context: &Context, preview: &Preview) -> String {
     let original = preview.original.as_ref();
     let from = original.map_or_else(|| "nothing is live yet".to_owned(), |original| format!("{original} is live"));
     let commit = one_line(&words::commit(&preview.commit, preview.dirty));
-    let mut text = format!("would make {} live ({commit}); {from}\n\n", preview.release);
+    let mut text = format!("would make {} live ({commit}); {from}\n", preview.release);
+    text.extend(preview.why.iter().map(|why| one_line(why) + "\n"));
+    text.push('\n');
     text += &step_table(context, &preview.steps);
     for (target, changes) in &preview.files {
         text += &format!("\n{target}: {}\n", file_words(changes));

@@ -52,6 +52,19 @@ impl Draft<'_> {
         }
     }
 
+    /// Why a new release is made of what is live, where that is so.
+    pub(super) fn why_anew(&self) -> Vec<String> {
+        match &self.order.task {
+            Task::Deploy { artifact, .. } => planner::why_anew(&self.wish(&self.order.place()), artifact),
+            Task::Rollback { .. }
+            | Task::Restart
+            | Task::Start
+            | Task::Resume
+            | Task::Abandon
+            | Task::Recall { .. } => Vec::new(),
+        }
+    }
+
     fn wish<'w>(&'w self, place: &Place<'w>) -> Wish<'w> {
         Wish {
             deployment: self.order.deployment.clone(),

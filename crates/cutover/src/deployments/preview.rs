@@ -43,6 +43,9 @@ pub(crate) struct Preview {
     /// Whether uncommitted changes are in it.
     #[serde(default)]
     pub(crate) dirty: bool,
+    /// Why a new release is made where the same files are live already.
+    #[serde(default)]
+    pub(crate) why: Vec<String>,
     /// What people should know of the host.
     #[serde(default)]
     pub(crate) remarks: Vec<String>,
@@ -111,6 +114,7 @@ impl Preview {
             artifact: plan.artifact.clone(),
             commit: plan.commit.clone(),
             dirty: plan.dirty,
+            why: draft.why_anew(),
             remarks: remarks(draft, plan),
             steps: plan.steps.iter().map(StepPreview::of).collect(),
             files,

@@ -228,3 +228,17 @@ fn a_release_of_uncommitted_work_is_shown_as_such_wherever_its_commit_is() {
     let row = &sandbox.run(&["history", "production", "-n", "1", "--json"]).json()["deployments"][0];
     assert_eq!((&row["kind"], &row["dirty"]), (&"rollback".into(), &true.into()));
 }
+
+#[test]
+fn a_plan_says_why_a_new_release_is_made_where_only_the_config_changed() {
+    let sandbox = Sandbox::deployable("");
+    assert_eq!(sandbox.run(&["deploy", "production"]).code, 0);
+    let config = sandbox.config();
+    sandbox.write("cutover.toml", &config.replace("[targets.api.host]\n", "[targets.api.host]\nkeep_releases = 7\n"));
+
+    let planned = sandbox.run(&["plan", "production"]);
+
+    assert!(planned.stdout.contains("\napi: the same files are live; config changed: keep_releases\n"), "{planned:?}");
+    let told = sandbox.run(&["plan", "production", "--json"]).json();
+    assert_eq!(told["why"][0], "api: the same files are live; config changed: keep_releases");
+}

@@ -181,6 +181,39 @@ fn unchanged_on(wish: &Wish<'_>, config: &HostConfig, artifact: &Digest) -> Opti
     (same && env_is_current(wish, config, &layout)).then_some(live)
 }
 
+/// Why a deployment makes a new release of an artifact that is live: one line for each target where that is so.
+pub fn why_anew(wish: &Wish<'_>, artifact: &Digest) -> Vec<String> {
+    let why = |(target, config): (&TargetName, &&HostConfig)| {
+        let why = why_anew_on(wish, config, artifact)?;
+        Some(format!("{target}: the same files are live; {why}"))
+    };
+    wish.targets.iter().filter_map(why).collect()
+}
+
+fn why_anew_on(wish: &Wish<'_>, config: &HostConfig, artifact: &Digest) -> Option<String> {
+    let layout = Layout::new(&config.deploy_to);
+    let release = Release::read(&layout, &linked(&layout.current()).ok()??).ok()?;
+    if release.artifact != *artifact {
+        return None;
+    }
+    let config_changed = (release.config != Some(digest(config))).then(|| config_changed(&release, config));
+    let not_good = (release.state != ReleaseState::Good).then(|| "its release was not found good".to_owned());
+    let env_changed = (!env_is_current(wish, config, &layout)).then(|| "variables changed".to_owned());
+    let why: Vec<String> = [config_changed, not_good, env_changed].into_iter().flatten().collect();
+    (!why.is_empty()).then(|| why.join("; "))
+}
+
+/// Which keys of the target's config are others than those that a release was made with. Older releases do not say theirs.
+fn config_changed(release: &Release, config: &HostConfig) -> String {
+    let (old, new) = (&release.config_keys, config_keys(config));
+    let names: BTreeSet<&str> = old.keys().chain(new.keys()).map(String::as_str).collect();
+    let changed: Vec<&str> = names.into_iter().filter(|name| old.get(*name) != new.get(*name)).collect();
+    if old.is_empty() || changed.is_empty() {
+        return "its config changed".to_owned();
+    }
+    format!("config changed: {}", changed.join(", "))
+}
+
 fn env_is_current(wish: &Wish<'_>, config: &HostConfig, layout: &Layout) -> bool {
     let Some(path) = config.env_file.as_ref().filter(|_| !wish.variables.is_empty()) else { return true };
     // One that is too large to be read is none that Cutover wrote.
@@ -242,6 +275,13 @@ fn unprobed_targets(wish: &Wish<'_>) -> impl Iterator<Item = String> {
 fn digest(config: &HostConfig) -> Digest {
     // A config is made of strings, numbers and string keys only, which JSON can always hold.
     Digest::of(&serde_json::to_vec(config).unwrap_or_default())
+}
+
+/// Digests of a config's keys, as `cutover.toml` calls them.
+fn config_keys(config: &HostConfig) -> BTreeMap<String, Digest> {
+    let Ok(serde_json::Value::Object(keys)) = serde_json::to_value(config) else { return BTreeMap::new() };
+    let name = |key: &str| key.trim_end_matches("_bytes").to_owned();
+    keys.iter().map(|(key, value)| (name(key), Digest::of(value.to_string().as_bytes()))).collect()
 }
 
 /// `20261121101500-a1b2c3d`, with a number behind it when that is taken.
@@ -493,6 +533,7 @@ fn assembly(config: &HostConfig, subject: &Subject<'_>) -> Assembly {
         artifact: subject.artifact,
         seq: releases.iter().map(|release| release.seq).max().unwrap_or(0) + 1,
         config: digest(config),
+        config_keys: config_keys(config),
         service: config.service.clone(),
         verify: config.verify.clone(),
     }

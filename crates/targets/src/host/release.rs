@@ -10,6 +10,7 @@ use cutover_core::target::Failure;
 use cutover_disk::{DiskError, overwrite_in_place, read_bounded, write_atomic};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The file in a release that describes it. Artifacts may not have one of that name.
@@ -57,6 +58,9 @@ pub struct Release {
     /// Digest of the target's config that it was made with.
     #[serde(default)]
     pub config: Option<Digest>,
+    /// Digests of its keys.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub config_keys: BTreeMap<String, Digest>,
     /// The project that it is of; None where an older version made it.
     #[serde(default)]
     pub project: Option<ProjectName>,

@@ -101,6 +101,7 @@ fn describe(site: &Site<'_>, assembly: &Assembly, manifest: &Manifest) -> Releas
         created_at: site.made_at,
         bytes: manifest.unpacked_bytes(),
         config: Some(assembly.config),
+        config_keys: assembly.config_keys.clone(),
         project: Some(site.project.clone()),
         target: Some(site.target.clone()),
         service: assembly.service.clone(),
