@@ -94,14 +94,26 @@ impl<'a> Session<'a> {
         Ok(session)
     }
 
+    /// The environment for a look: with the variables that can be had, and why the others cannot.
+    pub(crate) fn open_for_look(
+        context: &'a Context,
+        environment: &str,
+    ) -> Result<(Self, Option<VariablesError>), CommandError> {
+        let mut session = Self::open_without_variables(context, environment)?;
+        let root = &context.project()?.dir;
+        let (variables, error) = Variables::as_far_as_known(session.place().name.as_str(), session.environment, root);
+        if let Some(error) = error.as_ref().filter(|error| error.cancelled) {
+            return Err(CommandError::from(error.clone()));
+        }
+        warn_of_short(context, &variables);
+        session.variables = variables;
+        Ok((session, error))
+    }
+
     fn resolve(&self, context: &Context) -> Result<Result<Variables, VariablesError>, CommandError> {
         let root = &context.project()?.dir;
         let resolved = Variables::resolve(self.place().name.as_str(), self.environment, root);
-        resolved.iter().flat_map(Variables::too_short).for_each(|name| {
-            context.output.warn(&format!(
-                "secret {name} is too short to be masked: it will be seen in logs and output that have it; give it {MASKABLE_LENGTH_MIN} characters or more"
-            ));
-        });
+        resolved.iter().for_each(|variables| warn_of_short(context, variables));
         Ok(resolved)
     }
 
@@ -412,6 +424,14 @@ impl<'a> Session<'a> {
     pub(super) fn filter(&self) -> Result<Filter, CommandError> {
         Ok(Filter { scope: self.context.scope(Some(self.place().name))?, ..Filter::default() })
     }
+}
+
+fn warn_of_short(context: &Context, variables: &Variables) {
+    variables.too_short().iter().for_each(|name| {
+        context.output.warn(&format!(
+            "secret {name} is too short to be masked: it will be seen in logs and output that have it; give it {MASKABLE_LENGTH_MIN} characters or more"
+        ));
+    });
 }
 
 /// How a change ended, and every deployment that ended with it.

@@ -242,3 +242,36 @@ fn a_plan_says_why_a_new_release_is_made_where_only_the_config_changed() {
     let told = sandbox.run(&["plan", "production", "--json"]).json();
     assert_eq!(told["why"][0], "api: the same files are live; config changed: keep_releases");
 }
+
+#[test]
+fn looks_do_without_secrets_that_are_not_there_and_say_which_they_do_not_know() {
+    let sandbox = Sandbox::new();
+    sandbox.host("", "secrets = [\"TOKEN\"]\nenv = { LEVEL = \"info\" }");
+    let mut deploy = sandbox.command(env!("CARGO_BIN_EXE_cutover"));
+    let deployed = deploy.env("TOKEN", "made-up-value").args(["deploy", "production"]).output().unwrap();
+    assert!(deployed.status.success(), "{deployed:?}");
+    let config = sandbox.config();
+    sandbox.write("cutover.toml", &config.replace("[\"TOKEN\"]", "[\"TOKEN\", \"KEY\"]").replace("info", "debug"));
+
+    let (compared, planned) = (sandbox.run(&["env", "production", "diff"]), sandbox.run(&["plan", "production"]));
+    let same = {
+        sandbox.write("cutover.toml", &config);
+        sandbox.run(&["plan", "production"])
+    };
+
+    assert_snapshot!(compared.told(), @"
+    exit 0
+    api: add KEY; change LEVEL; perhaps change (not known here) TOKEN
+    --- stderr
+    warning: 2 secrets of environment production cannot be had: KEY: set the environment variable KEY; TOKEN: set the environment variable TOKEN; a deployment would be refused
+    ");
+    let line = "api: variables add KEY; change LEVEL; perhaps change (not known here) TOKEN\n";
+    assert!(planned.code == 0 && planned.stdout.contains(line), "{planned:?}");
+    assert!(planned.stderr.contains("warning: a deployment would be refused: 2 secrets of "), "{planned:?}");
+    assert!(same.stdout.starts_with("nothing changed: "), "what is not known is taken to be as it is: {same:?}");
+    assert_eq!(
+        sandbox.run(&["deploy", "production", "--dry-run"]).code,
+        2,
+        "a rehearsal needs what a deployment needs"
+    );
+}
