@@ -11,7 +11,7 @@ use crate::deployments::{
 use crate::error::{CommandError, ErrorKind};
 use crate::exit::Exit;
 use clap::{Args, Subcommand};
-use cutover_child::withhold_own;
+use cutover_child::Inherited;
 use cutover_core::config::HostConfig;
 use cutover_core::id::TargetName;
 use cutover_core::mask::Masker;
@@ -66,6 +66,8 @@ enum Verb {
     },
     /// Run a command in the live release, with its env file's variables; its exit code is ours
     ///
+    /// Of the caller's own environment it has what a service inherits: PATH, HOME, the user's name, locale, time zone.
+    ///
     /// On this machine it has our terminal and our input. On another one it has neither: its input is empty, so that what asks
     /// something (a shell, a prompt) ends or fails at once. Give it all that it needs as arguments, or go there with `ssh -t`.
     Exec {
@@ -105,6 +107,9 @@ enum Verb {
         waiting: WaitArgs,
     },
 }
+
+/// What a program must know of the terminal that it has.
+const TERMINAL: [&str; 3] = ["TERM", "COLORTERM", "NO_COLOR"];
 
 /// The most of a log that is looked at, in bytes.
 const LOG_BYTES_MAX: usize = 16 << 20;
@@ -294,7 +299,9 @@ fn exec(session: &Session<'_>, target: Option<&str>, command: &[String]) -> Resu
         command.split_first().ok_or_else(|| CommandError::new(ErrorKind::Usage, "name a command"))?;
     linked(&layout.current())?.ok_or_else(nothing_live)?;
     let mut child = Command::new(program);
-    withhold_own(&mut child).args(arguments).current_dir(layout.current());
+    // Here as on any host: what a service inherits and the release's own variables. The terminal is the caller's.
+    child.env_clear().envs(Inherited::Services.variables()).args(arguments).current_dir(layout.current());
+    child.envs(TERMINAL.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
     child.envs(live_variables(config)?.iter().map(|(name, value)| (name, value.expose())));
     if is_asked_from_elsewhere() {
         // What comes in there is for Cutover, and does not end before the command does.

@@ -17,13 +17,14 @@ const PURPOSE: Purpose = Purpose { done: "promoted", state: "nothing was deploye
 
 /// Bring to one environment what another one has verified, byte for byte
 ///
-/// Asks FROM's hosts what is live there now: it must be one artifact on all of them, found good by a
-/// deployment, and its service must run. That artifact is deployed to TO, as `deploy` would; nothing
-/// is built or packed again. TO has its own variables, hosts and `required_checks`. `history` says where
-/// it was promoted from.
+/// Asks FROM's hosts what is live there now: it must be one artifact on all of them, found good by
+/// a deployment, and its service must run. That artifact is deployed to TO, as `deploy` would;
+/// nothing is built or packed again. TO has its own variables, hosts and `required_checks`.
+/// `history` says where it was promoted from.
 ///
-/// The artifact must be on this machine or in the store of `[artifact.store]`: `cutover build` packs the
-/// same again from the same commit, or `cutover deploy TO --artifact FILE` takes what was exported elsewhere.
+/// The artifact must be on this machine or in the store of `[artifact.store]`. `cutover build`
+/// packs the same again from the same commit; `cutover deploy TO --artifact FILE` takes what was
+/// exported elsewhere.
 ///
 /// Examples:
 ///   cutover promote staging production

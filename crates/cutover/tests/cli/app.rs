@@ -234,3 +234,17 @@ fn a_service_is_not_stopped_while_a_deployment_has_the_lock() {
     drop(lock);
     stop(&sandbox);
 }
+
+#[test]
+fn a_command_in_the_release_has_its_variables_and_not_the_callers() {
+    let sandbox = Sandbox::new();
+    sandbox.host("", "env = { LEVEL = \"info\" }");
+    assert_eq!(sandbox.run(&["deploy", "production"]).code, 0);
+    let line = "echo ${LEVEL-none} ${OF_THE_CALLER-none} ${TERM-none} ${PATH:+has a path}";
+    let mut exec = sandbox.command(env!("CARGO_BIN_EXE_cutover"));
+    exec.env("OF_THE_CALLER", "seen").env("LEVEL", "debug").env("TERM", "dumb");
+
+    let output = exec.args(["app", "production", "exec", "--", "sh", "-c", line]).output().unwrap();
+
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "info none dumb has a path\n");
+}
