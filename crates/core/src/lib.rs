@@ -24,5 +24,6 @@ pub mod record;
 pub mod release;
 pub mod rollout;
 pub mod secret;
+pub mod size;
 pub mod store;
 pub mod target;

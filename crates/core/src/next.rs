@@ -84,24 +84,27 @@ pub fn next<A>(plan: &Plan<A>, journal: &[Entry]) -> Next {
 pub fn unwinding<A>(plan: &Plan<A>, journal: &[Entry], step: StepId) -> Unwinding {
     let replay = Replay::of(plan, journal);
     let acted = |state: &StepState| !matches!(state, StepState::Pending | StepState::NeverActed);
+    let (cause, failed) = cause(plan, journal);
     Unwinding {
-        cause: cause(plan, journal),
+        cause,
+        failed,
         switched: plan.steps.iter().zip(&replay.steps).any(|(step, state)| step.switches && acted(state)),
         went_on: replay.steps.iter().skip(step.0 as usize + 1).any(acted),
     }
 }
 
 /// Why everything is being taken back: what first made it so. What came later, like a "stop" while unwinding
-/// from a failure, changes nothing about it.
-fn cause<A>(plan: &Plan<A>, journal: &[Entry]) -> Cause {
+/// from a failure, changes nothing about it. With it, the step that failed.
+fn cause<A>(plan: &Plan<A>, journal: &[Entry]) -> (Cause, Option<StepId>) {
     let mut replay = Replay::new(plan);
     for entry in journal {
         replay.take(plan, entry);
         if replay.unwinds(plan) {
-            return if matches!(entry, Entry::Cancelled { .. }) { Cause::Cancelled } else { Cause::Failed };
+            let is_cancelled = matches!(entry, Entry::Cancelled { .. });
+            return if is_cancelled { (Cause::Cancelled, None) } else { (Cause::Failed, replay.failed(plan)) };
         }
     }
-    Cause::Failed
+    (Cause::Failed, None)
 }
 
 impl Replay {
@@ -175,13 +178,18 @@ impl Replay {
 
     /// Whether what was started is being taken back.
     pub(crate) fn unwinds<A>(&self, plan: &Plan<A>) -> bool {
+        self.cancelled || self.failed(plan).is_some()
+    }
+
+    /// The first step whose failure takes everything back.
+    fn failed<A>(&self, plan: &Plan<A>) -> Option<StepId> {
         let fails = |state: &StepState| match state {
             StepState::Failed | StepState::NeverActed | StepState::Restored | StepState::RestoreFailed => true,
             StepState::Started { resume_count } => *resume_count >= RESUME_COUNT_MAX,
             StepState::Pending | StepState::Applied => false,
         };
-        self.cancelled
-            || plan.steps.iter().zip(&self.steps).any(|(step, state)| step.phase != Phase::Settle && fails(state))
+        let mut steps = plan.steps.iter().zip(&self.steps);
+        steps.find(|(step, state)| step.phase != Phase::Settle && fails(state)).map(|(step, _)| step.id)
     }
 }
 

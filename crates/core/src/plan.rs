@@ -103,6 +103,12 @@ pub struct Plan<A = serde_json::Value> {
     pub release: ReleaseId,
     /// The release that is live before; None when there is none to go back to.
     pub original: Option<ReleaseId>,
+    /// Whether a rollback goes to a release that was made after the live one: it takes nothing back, it undoes a rollback.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub forward: bool,
+    /// The environment that had verified the artifact, where it was promoted from one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promoted_from: Option<EnvironmentName>,
     /// Who asked for it.
     pub by: String,
     /// Why, in the asker's words.

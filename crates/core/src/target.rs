@@ -1,6 +1,6 @@
 //! The hands: what every adapter can do with a step.
 
-use crate::plan::Step;
+use crate::plan::{Step, StepId};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -172,6 +172,8 @@ pub enum Cause {
 pub struct Unwinding {
     /// Why.
     pub cause: Cause,
+    /// Which step's failure began it; None where none failed.
+    pub failed: Option<StepId>,
     /// Whether a release was made `current` meanwhile: then the way back must be seen to be healthy.
     pub switched: bool,
     /// Whether a step after this one acted. Until then, what runs is what ran.

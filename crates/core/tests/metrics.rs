@@ -107,6 +107,37 @@ fn a_change_fails_when_it_reached_traffic_and_did_not_stay() {
     assert_eq!(metrics.change_failure_rate, figure(5, 0.6));
 }
 
+/// A rollback by hand that ended well: from one release to another.
+fn back(name: &str, minute: i64, from: &str, to: &str, forward: bool) -> Told {
+    let (plan, records) = Story::new(1).at_minute(minute).kind(PlanKind::Rollback).deployed();
+    let [deployment, release, original] = [name, to, from].map(str::to_owned);
+    let plan = cutover_core::plan::Plan {
+        deployment: deployment.parse().unwrap(),
+        release: release.parse().unwrap(),
+        original: Some(original.parse().unwrap()),
+        forward,
+        ..plan
+    };
+    (plan, records)
+}
+
+#[test]
+fn a_change_that_was_taken_back_and_is_live_again_did_not_fail() {
+    // Given five changes, two rollbacks by hand from the fifth, and the way forward to it again.
+    let mut stories: Vec<Told> = (1..=5).map(|number| Story::new(number).deployed()).collect();
+    stories.push(back("b-1", 10, "r5", "r4", false));
+    stories.push(back("b-2", 11, "r4", "r3", false));
+    assert_eq!(ten_days(&stories).change_failure_rate, figure(5, 0.4));
+    stories.push(back("b-3", 12, "r3", "r5", true));
+    let metrics = ten_days(&stories);
+    assert_eq!(metrics.change_failure_rate, figure(5, 0.2), "only the fourth stays away");
+    assert_eq!(metrics.rollbacks_per_change, figure(5, 0.4), "the way forward is no rollback");
+    assert_eq!(opened(&stories).len(), 2, "and no incident");
+    // When it is taken back once more, it failed.
+    stories.push(back("b-4", 13, "r5", "r3", false));
+    assert_eq!(ten_days(&stories).change_failure_rate, figure(5, 0.4));
+}
+
 #[test]
 fn time_to_restore_is_how_long_closed_incidents_were_open() {
     // Each is found out with the fourth entry and closed with the sixth.

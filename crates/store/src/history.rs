@@ -72,7 +72,8 @@ pub(crate) fn each(
     let limit = limit.map(|limit| format!("LIMIT {limit}")).unwrap_or_default();
     let sql = format!(
         "SELECT id, kind, project, environment, release, original, artifact, commit_hash, subject, committed_at, dirty,
-            asker, reason, began_at, ended_at, outcome, switched, cancelled, elapsed_ms, failed_step, error
+            asker, reason, began_at, ended_at, outcome, switched, cancelled, elapsed_ms, failed_step, error,
+            forward, promoted_from, hosts
         FROM deployments {} ORDER BY began_at DESC, id DESC {limit}",
         conditions.clause()
     );
@@ -150,5 +151,8 @@ fn deployment_row(row: &Row<'_>) -> Result<DeploymentRow, Fault> {
         elapsed_ms: columns.count()?,
         failed_step: columns.plain()?,
         error: columns.plain()?,
+        forward: columns.plain()?,
+        promoted_from: columns.maybe_word()?,
+        hosts: serde_json::from_str(&columns.plain::<String>()?)?,
     })
 }

@@ -7,7 +7,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 pub(crate) const VERSION: i64 = MIGRATIONS.len() as i64;
 
 /// Migration number n leads from version n to n + 1. They are never changed once released.
-const MIGRATIONS: [&str; 3] = [VERSION_1, VERSION_2, VERSION_3];
+const MIGRATIONS: [&str; 6] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6];
 
 const VERSION_1: &str = "
 CREATE TABLE deployments (
@@ -119,6 +119,25 @@ const VERSION_2: &str = "CREATE INDEX deployments_by_project ON deployments (pro
 
 /// Whose journal has an entry, where a deployment went to several hosts.
 const VERSION_3: &str = "ALTER TABLE entries ADD COLUMN host TEXT;";
+
+/// Whether a rollback undoes one.
+const VERSION_4: &str = "ALTER TABLE deployments ADD COLUMN forward INTEGER NOT NULL DEFAULT 0;";
+
+/// Which environment had verified what was promoted.
+const VERSION_5: &str = "ALTER TABLE deployments ADD COLUMN promoted_from TEXT;";
+
+/// The hosts of a deployment as a list in JSON, so that lists need not read the plans. Older ones are asked once.
+const VERSION_6: &str = "
+ALTER TABLE deployments ADD COLUMN hosts TEXT NOT NULL DEFAULT '[]';
+UPDATE deployments SET hosts = (
+    SELECT json_group_array(host) FROM (
+        SELECT json_extract(step.value, '$.host') AS host
+        FROM plans, json_each(plans.plan, '$.steps') AS step
+        WHERE plans.deployment = deployments.number
+        GROUP BY host ORDER BY min(step.key)
+    )
+);
+";
 
 /// The version of the file; the one thing that every opening reads.
 pub(crate) fn version(connection: &Connection) -> Result<i64, Fault> {

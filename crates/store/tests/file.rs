@@ -61,7 +61,7 @@ fn a_newer_file_is_refused_and_left_alone() {
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     let bytes = fs::read(&path).unwrap();
     let error = SqliteStore::open(&path).unwrap_err();
-    assert!(matches!(error, StoreError::TooNew { found: 99, supported: 3, .. }), "{error}");
+    assert!(matches!(error, StoreError::TooNew { found: 99, supported: 6, .. }), "{error}");
     assert_eq!(fs::read(&path).unwrap(), bytes);
 }
 
@@ -240,4 +240,24 @@ fn the_newest_page_of_100_000_deployments_comes_at_once() {
     let store = SqliteStore::open(&path).unwrap();
     assert_eq!(store.history(&Filter::default(), usize::MAX).unwrap().rows.len(), PAGE_ROWS_MAX);
     assert_eq!(count(&store), 100_001);
+}
+
+#[test]
+fn an_older_file_learns_the_hosts_of_what_it_remembers() {
+    // Given a file as an earlier version made it.
+    let (_folder, path) = folder();
+    let story = || Story::new(1).host("web-2").deployed();
+    let (plan, records) = story();
+    SqliteStore::open(&path).unwrap().ingest(&plan, &records).unwrap();
+    let old = Connection::open(&path).unwrap();
+    let columns = ["forward", "promoted_from", "hosts"];
+    columns
+        .iter()
+        .for_each(|column| old.execute_batch(&format!("ALTER TABLE deployments DROP COLUMN {column}")).unwrap());
+    old.pragma_update(None, "user_version", 3).unwrap();
+    drop(old);
+
+    let row = SqliteStore::open(&path).unwrap().history(&Filter::default(), 1).unwrap().rows.remove(0);
+
+    assert_eq!((row.hosts, row.forward, row.promoted_from), (vec!["web-2".to_owned()], false, None));
 }

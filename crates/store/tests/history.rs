@@ -347,6 +347,24 @@ fn the_newest_deployments_of_an_environment_are_kept() {
 }
 
 #[test]
+fn a_rollback_that_undoes_one_is_remembered_as_such() {
+    let (_folder, store) = fresh();
+    let (plan, records) = Story::new(1).kind(PlanKind::Rollback).deployed();
+    store.ingest(&Plan { forward: true, ..plan }, &records).unwrap();
+    let rows = store.history(&Filter::default(), 1).unwrap().rows;
+    assert!(rows[0].forward);
+}
+
+#[test]
+fn where_an_artifact_was_promoted_from_is_remembered() {
+    let (_folder, store) = fresh();
+    let (plan, records) = Story::new(1).deployed();
+    let promoted_from = Some("staging".parse().unwrap());
+    store.ingest(&Plan { promoted_from: promoted_from.clone(), ..plan }, &records).unwrap();
+    assert_eq!(store.history(&Filter::default(), 1).unwrap().rows[0].promoted_from, promoted_from);
+}
+
+#[test]
 fn a_place_holds_what_it_was_last_said_to_hold() {
     let (_folder, store) = fresh();
     let (plan, _) = Story::new(1).deployed();
@@ -375,7 +393,9 @@ fn release(plan: &Plan, current: bool) -> ReleaseRecord {
         id: plan.release.clone(),
         artifact: plan.artifact.clone(),
         commit: plan.commit.clone(),
+        dirty: false,
         state: ReleaseState::Good,
+        reason: String::new(),
         seq: 1,
         size_bytes: 4_096,
         created_at: plan.made_at,

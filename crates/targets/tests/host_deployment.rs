@@ -2,7 +2,7 @@
 
 mod support;
 
-use cutover_core::config::{CommandLine, HookConfig, MigrateConfig};
+use cutover_core::config::{CommandLine, HookConfig, MigrateConfig, ServiceConfig};
 use cutover_core::journal::Entry;
 use cutover_core::next::DeploymentOutcome::{Deployed, Failed, RolledBack, Stuck};
 use cutover_core::secret::Secret;
@@ -390,4 +390,107 @@ fn a_cancelled_rollback_to_a_bad_release_leaves_it_bad() {
 
     assert!(before.contains("\"state\": \"bad\""));
     assert_eq!(state(), before);
+}
+
+/// A service that starts only once this file is there.
+fn service_that_needs(path: &std::path::Path) -> ServiceConfig {
+    let shell = |line: String| CommandLine::Shell(line);
+    let (path, started) = (path.display(), path.with_extension("started"));
+    ServiceConfig::Command {
+        restart: shell(format!("test -e {path} && touch {}", started.display())),
+        stop: shell(format!("rm -f {}", started.display())),
+        status: shell(format!("test -e {}", started.display())),
+        pid_file: None,
+        timeout: Duration::from_secs(5),
+    }
+}
+
+fn reason(place: &Place, ended: &Ended) -> String {
+    let text = place.read(&format!("releases/{}/release.json", ended.plan.release));
+    let release: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+    format!("{}: {}", release["state"].as_str().unwrap_or_default(), release["reason"].as_str().unwrap_or_default())
+}
+
+#[test]
+fn a_release_that_the_machine_could_not_start_is_not_called_unhealthy_and_nobody_is_warned_of_it() {
+    let mut place = Place::new();
+    let mended = place.path("mended");
+    place.config.service = Some(service_that_needs(&mended));
+
+    let first = place.deploy(&v(1));
+    std::fs::write(&mended, "").unwrap();
+    let second = place.deploy(&v(1));
+
+    assert_eq!((first.outcome, second.outcome), (Failed, Deployed));
+    assert_eq!(reason(&place, &first), format!("bad: never started in deployment {}", first.plan.deployment));
+    assert!(!warnings(&second).iter().any(|warning| warning.contains("marked bad")), "{:?}", warnings(&second));
+}
+
+#[test]
+fn a_good_release_stays_good_when_the_machine_cannot_start_it_again() {
+    let mut place = Place::new();
+    let mended = place.path("mended");
+    std::fs::write(&mended, "").unwrap();
+    place.config.service = Some(service_that_needs(&mended));
+    let first = place.deploy(&v(1));
+    place.deploy(&v(2));
+    std::fs::remove_file(&mended).unwrap();
+
+    place.rollback(None);
+
+    assert_eq!(reason(&place, &first), "good: ");
+}
+
+#[test]
+fn an_unhealthy_release_is_warned_of_until_the_same_files_were_healthy() {
+    let mut place = Place::new();
+    let mended = place.path("mended");
+    place.deploy(&v(1));
+    place.config.verify.probes = vec![command_probe(&format!("test -e {}", mended.display()))];
+
+    let unhealthy = place.deploy(&v(2));
+    std::fs::write(&mended, "").unwrap();
+    let again = place.deploy(&v(2));
+    place.config.keep_releases += 1;
+    let once_more = place.deploy(&v(2));
+
+    let why = format!("not healthy in deployment {}", unhealthy.plan.deployment);
+    assert_eq!(reason(&place, &unhealthy), format!("bad: {why}"));
+    assert!(warnings(&again).iter().any(|warning| warning.ends_with(&why)), "{:?}", warnings(&again));
+    assert_eq!((again.outcome, once_more.outcome), (Deployed, Deployed));
+    assert!(!warnings(&once_more).iter().any(|warning| warning.contains("marked bad")), "{:?}", warnings(&once_more));
+}
+
+#[test]
+fn going_forward_again_after_rollbacks_marks_nothing_bad_and_leaves_a_way_back() {
+    // Given three good releases and two rollbacks, so that the first is live.
+    let place = Place::new();
+    let [first, second, third] = [1, 2, 3].map(|number| place.deploy(&v(number)));
+    place.rollback(None);
+    let back = place.rollback(None);
+    assert_eq!((&back.plan.release, back.plan.forward), (&first.plan.release, false));
+
+    let forward = place.rollback(Some(third.plan.release.as_str()));
+
+    assert_eq!((forward.outcome, forward.plan.forward), (Deployed, true));
+    assert_eq!([&first, &third].map(|one| reason(&place, one)), ["good: ", "good: "]);
+    assert!(reason(&place, &second).starts_with("bad: left by rollback "), "{}", reason(&place, &second));
+    assert_eq!(place.rollback(None).plan.release, first.plan.release);
+}
+
+#[test]
+fn why_the_same_files_become_a_new_release_is_told_with_the_keys_that_changed() {
+    let mut place = Place::new();
+    place.config.env_file = Some(PathBuf::from(".env"));
+    place.variables.insert("GREETING".into(), Secret::new("one"));
+    place.deploy(&v(1));
+    assert_eq!((place.why_anew(&v(1)), place.why_anew(&v(2))), (Vec::new(), Vec::new()));
+
+    place.config.keep_releases += 1;
+    place.config.disk_free_min_bytes += 1;
+    place.variables.insert("GREETING".into(), Secret::new("two"));
+
+    let why = "app: the same files are live; config changed: disk_free_min, keep_releases; variables changed";
+    assert_eq!(place.why_anew(&v(1)), [why]);
+    assert_eq!(place.why_anew(&v(2)), Vec::<String>::new(), "other files are reason enough");
 }

@@ -260,6 +260,22 @@ fn what_a_killed_supervisor_left_is_found_and_ended_before_the_next_start() {
 }
 
 #[test]
+fn a_service_that_was_stopped_after_its_supervisor_died_is_not_meant_to_run() {
+    let place = Place::new();
+    let service = place.shell("exec sleep 1000");
+    service.restart(&Told::default()).unwrap();
+    let told = place.told();
+    signal(told.supervisor.pid, Signal::KILL);
+    wait_for("the supervisor is gone", || !told.supervisor.is_alive());
+
+    service.stop(&Told::default()).unwrap();
+
+    assert!(!told.child.unwrap().is_alive());
+    let state = service.state().unwrap();
+    assert_eq!((state.active, state.wanted, state.description.as_str()), (false, false, "stopped"));
+}
+
+#[test]
 fn a_supervisor_that_hangs_is_replaced() {
     let place = Place::new();
     let mut config = process(CommandLine::Shell("exec sleep 1000".into()));

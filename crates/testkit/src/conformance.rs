@@ -81,7 +81,7 @@ pub fn repeating_each_step_equals_doing_it_once<B: Bed>(once: &B, twice: &B) {
     if plan.steps.iter().any(|step| step.reversal == Reversal::Irreversible || step.phase == Phase::Settle) {
         return;
     }
-    let unwinding = Unwinding { cause: Cause::Failed, switched: true, went_on: true };
+    let unwinding = Unwinding { cause: Cause::Failed, failed: None, switched: true, went_on: true };
     for (step, before) in done.iter().rev() {
         for _ in 0..2 {
             let restored = twice.target().restore(step, before, unwinding, &Silent);

@@ -21,6 +21,8 @@ pub fn plan<A>(steps: Vec<Step<A>>) -> Plan<A> {
         reason: String::new(),
         made_at: start(),
         fleet: Vec::new(),
+        forward: false,
+        promoted_from: None,
         steps,
     }
 }

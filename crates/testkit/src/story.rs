@@ -47,6 +47,8 @@ impl Story {
             reason: String::new(),
             made_at: minute(number),
             fleet: Vec::new(),
+            forward: false,
+            promoted_from: None,
             steps,
         };
         Self { plan, step_seconds: 1 }

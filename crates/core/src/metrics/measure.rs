@@ -96,11 +96,7 @@ fn lead_time_ms(rows: &[DeploymentRow], window: Window) -> Spread {
 }
 
 fn change_failure_rate(rows: &[DeploymentRow], within: &[&DeploymentRow]) -> Figure {
-    let taken_back: HashSet<(Place, &ReleaseId)> = rows
-        .iter()
-        .filter(|row| is_by_hand(row))
-        .filter_map(|row| Some((place(row), row.original.as_ref()?)))
-        .collect();
+    let taken_back = taken_back(rows);
     let judged = within.iter().filter(|row| reached_traffic(row) && !was_only_cancelled(row));
     let (mut failed, mut n) = (0, 0);
     for row in judged {
@@ -110,6 +106,18 @@ fn change_failure_rate(rows: &[DeploymentRow], within: &[&DeploymentRow]) -> Fig
         failed += usize::from(!stayed);
     }
     Figure::share(failed, n)
+}
+
+/// The releases that somebody took back by hand, and that did not come back since.
+fn taken_back(rows: &[DeploymentRow]) -> HashSet<(Place<'_>, &ReleaseId)> {
+    let mut rollbacks: Vec<&DeploymentRow> = rows.iter().filter(|row| is_by_hand(row)).collect();
+    rollbacks.sort_by_key(|row| (row.began_at, &row.deployment));
+    let mut taken_back = HashSet::new();
+    for row in rollbacks {
+        taken_back.extend(row.original.as_ref().filter(|_| !row.forward).map(|original| (place(row), original)));
+        taken_back.remove(&(place(row), &row.release));
+    }
+    taken_back
 }
 
 fn time_to_restore_ms(incidents: &[Incident], window: Window) -> Spread {
@@ -126,7 +134,7 @@ fn success_rate(within: &[&DeploymentRow]) -> Figure {
 fn rollbacks_per_change(within: &[&DeploymentRow]) -> Figure {
     let changes = within.iter().filter(|row| reached_traffic(row)).count();
     let automatic = |row: &DeploymentRow| reached_traffic(row) && row.outcome == Some(DeploymentOutcome::RolledBack);
-    let rollbacks = within.iter().filter(|row| automatic(row) || is_by_hand(row)).count();
+    let rollbacks = within.iter().filter(|row| automatic(row) || (is_by_hand(row) && !row.forward)).count();
     Figure::share(rollbacks, changes)
 }
 

@@ -70,6 +70,9 @@ pub struct DeploymentRecord {
     pub release: ReleaseId,
     /// The release that was live before.
     pub original: Option<ReleaseId>,
+    /// Whether it is a rollback to a release that was made after that one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub forward: bool,
     /// The artifact's id.
     pub artifact: String,
     /// Full commit hash; empty when there is none.
@@ -80,6 +83,9 @@ pub struct DeploymentRecord {
     pub committed_at: Option<Timestamp>,
     /// Whether uncommitted changes are in it.
     pub dirty: bool,
+    /// The environment that had verified the artifact, where it was promoted from one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promoted_from: Option<EnvironmentName>,
     /// Who asked for it.
     pub by: String,
     /// Why, in the asker's words.

@@ -40,7 +40,7 @@ pub struct Incident {
 /// The incident that this deployment opened, if it did.
 ///
 /// It did when it had reached traffic and was rolled back; when it got stuck after a step that
-/// changes what runs was begun; and when it is a person's rollback of what served. A rollback
+/// changes what runs was begun; and when it is a person's rollback of what served to something earlier. A rollback
 /// closes its own incident; what is still stuck is closed by `closing`, a later deployment that
 /// [`closes`].
 pub fn incident(record: &DeploymentRecord, closing: Option<&DeploymentRecord>) -> Option<Incident> {
@@ -101,12 +101,17 @@ pub(crate) fn is_by_hand(record: &DeploymentRecord) -> bool {
     record.kind == PlanKind::Rollback && record.outcome == Some(DeploymentOutcome::Deployed)
 }
 
+/// Whether a person took back by it what served, for something earlier.
+fn takes_back(record: &DeploymentRecord) -> bool {
+    is_by_hand(record) && !record.forward && record.original.is_some()
+}
+
 fn opens(record: &DeploymentRecord) -> bool {
     let taken_back = record.switched && record.outcome == Some(DeploymentOutcome::RolledBack);
     let live_begun = record.steps.iter().any(|step| step.phase == Phase::Live && step.state != StepState::Pending);
     let was_stuck = record.stuck_at.is_some() && live_begun;
     let unfinished = record.outcome.is_none();
-    (taken_back || was_stuck || (is_by_hand(record) && record.original.is_some())) && !unfinished
+    (taken_back || was_stuck || takes_back(record)) && !unfinished
 }
 
 fn release(record: &DeploymentRecord) -> ReleaseId {

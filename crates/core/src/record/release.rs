@@ -30,8 +30,14 @@ pub struct ReleaseRecord {
     pub artifact: String,
     /// Full commit hash; empty when there is none.
     pub commit: String,
+    /// Whether uncommitted changes are in it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dirty: bool,
     /// How far it came.
     pub state: ReleaseState,
+    /// Why it is in that state, when there is something to say.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
     /// Its place in the order in which this target's releases were made.
     pub seq: u64,
     /// What it takes on disk, in bytes.

@@ -19,10 +19,16 @@ pub struct DeploymentRow {
     pub project: ProjectName,
     /// Where it went.
     pub environment: EnvironmentName,
+    /// The hosts that it acted on, as the config calls them.
+    #[serde(default)]
+    pub hosts: Vec<String>,
     /// The release that it was to make live.
     pub release: ReleaseId,
     /// The release that was live before.
     pub original: Option<ReleaseId>,
+    /// Whether it is a rollback to a release that was made after that one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub forward: bool,
     /// The artifact's id.
     pub artifact: String,
     /// Full commit hash; empty when there is none.
@@ -33,6 +39,9 @@ pub struct DeploymentRow {
     pub committed_at: Option<Timestamp>,
     /// Whether uncommitted changes are in it.
     pub dirty: bool,
+    /// The environment that had verified the artifact, where it was promoted from one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promoted_from: Option<EnvironmentName>,
     /// Who asked for it.
     pub by: String,
     /// Why, in the asker's words.
@@ -75,13 +84,16 @@ impl From<&DeploymentRecord> for DeploymentRow {
             kind: record.kind,
             project: record.project.clone(),
             environment: record.environment.clone(),
+            hosts: hosts(record),
             release: record.release.clone(),
             original: record.original.clone(),
+            forward: record.forward,
             artifact: record.artifact.clone(),
             commit: record.commit.clone(),
             subject: record.subject.clone(),
             committed_at: record.committed_at,
             dirty: record.dirty,
+            promoted_from: record.promoted_from.clone(),
             by: record.by.clone(),
             reason: record.reason.clone(),
             began_at: record.began_at,
@@ -94,6 +106,16 @@ impl From<&DeploymentRecord> for DeploymentRow {
             error: failure.map(|failure| error(record, failure)).or_else(|| cause(record)),
         }
     }
+}
+
+fn hosts(record: &DeploymentRecord) -> Vec<String> {
+    let mut hosts: Vec<String> = Vec::new();
+    for host in record.targets.iter().flat_map(|target| &target.hosts) {
+        if !hosts.contains(host) {
+            hosts.push(host.clone());
+        }
+    }
+    hosts
 }
 
 fn error(record: &DeploymentRecord, failure: &FailureRecord) -> String {

@@ -122,13 +122,23 @@ fn what_was_down_before_and_is_down_again_is_no_rollback() {
 fn a_step_on_its_way_back_knows_whether_there_was_a_switch_and_whether_anything_followed_it() {
     let plan = plan_of("l w l s");
     let of = |entries: &str, step| {
-        let Unwinding { cause, switched, went_on } = unwinding(&plan, &journal_of(entries), StepId(step));
+        let Unwinding { cause, switched, went_on, .. } = unwinding(&plan, &journal_of(entries), StepId(step));
         (cause, switched, went_on)
     };
     assert_eq!(of("S0 A0 S1 C", 0), (Cause::Cancelled, true, true));
     assert_eq!(of("S0 A0 F1", 0), (Cause::Failed, false, false), "a switch that never acted is none");
     assert_eq!(of("S0 A0 S1 A1 S2 F2", 2), (Cause::Failed, true, false));
     assert_eq!(of("S0 A0 S1 A1 S2 F2 R2 R1", 0), (Cause::Failed, true, true), "what is restored had acted");
+}
+
+#[test]
+fn a_step_on_its_way_back_knows_which_step_failed_first() {
+    let plan = plan_of("l w l s");
+    let of = |entries: &str| unwinding(&plan, &journal_of(entries), StepId(0)).failed;
+    assert_eq!(of("S0 A0 S1 C"), None, "nothing failed");
+    assert_eq!(of("S0 A0 F1"), Some(StepId(1)));
+    assert_eq!(of("S0 A0 S1 A1 S2 F2 R2 R1"), Some(StepId(2)), "what was restored since did not fail");
+    assert_eq!(of("S0 A0 S1 A1 S2 F2 C R2 D1 U R1"), Some(StepId(2)));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::HostArgs;
 use super::deploy::WaitArgs;
 use super::follow::{Followed, follow};
+use super::stop;
 use crate::context::Context;
 use crate::deployments::{
     Session, Task, Variables, is_asked_from_elsewhere, kept_secrets, live_variables, nothing_live,
@@ -10,7 +11,7 @@ use crate::deployments::{
 use crate::error::{CommandError, ErrorKind};
 use crate::exit::Exit;
 use clap::{Args, Subcommand};
-use cutover_child::withhold_own;
+use cutover_child::Inherited;
 use cutover_core::config::HostConfig;
 use cutover_core::id::TargetName;
 use cutover_core::mask::Masker;
@@ -24,7 +25,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Look at, enter or restart the service itself
+/// Look at, enter, stop, start or restart the service itself
 ///
 /// Examples:
 ///   cutover app production logs                        # the last 100 lines
@@ -32,6 +33,8 @@ use std::process::{Command, Stdio};
 ///   cutover app production logs -f                     # and what comes, of all hosts
 ///   cutover app production exec -- python manage.py check
 ///   cutover app production restart                     # under the lock, verified like a deployment
+///   cutover app production stop                        # until it is started, or something is deployed
+///   cutover app production start                       # what does not run; verified like a deployment
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct AppArgs {
@@ -63,6 +66,8 @@ enum Verb {
     },
     /// Run a command in the live release, with its env file's variables; its exit code is ours
     ///
+    /// Of the caller's own environment it has what a service inherits: PATH, HOME, the user's name, locale, time zone.
+    ///
     /// On this machine it has our terminal and our input. On another one it has neither: its input is empty, so that what asks
     /// something (a shell, a prompt) ends or fails at once. Give it all that it needs as arguments, or go there with `ssh -t`.
     Exec {
@@ -81,7 +86,30 @@ enum Verb {
         #[command(flatten)]
         waiting: WaitArgs,
     },
+    /// Stop the service under the lock, and leave it stopped
+    ///
+    /// `start`, `restart`, `deploy` and `rollback` start it again; a deployment that fails leaves it stopped, as it was. So
+    /// does a reboot, unless it is a systemd unit that is enabled: that one starts at boot. It is no deployment, so that the
+    /// history does not have it; `cutover status` shows that the service does not run.
+    Stop {
+        /// Only this target
+        #[arg(long)]
+        target: Option<String>,
+        #[command(flatten)]
+        waiting: WaitArgs,
+    },
+    /// Start the services that do not run under the lock, verify them, and remember that
+    Start {
+        /// Why, for the history
+        #[arg(long, value_name = "TEXT", default_value = "")]
+        reason: String,
+        #[command(flatten)]
+        waiting: WaitArgs,
+    },
 }
+
+/// What a program must know of the terminal that it has.
+const TERMINAL: [&str; 3] = ["TERM", "COLORTERM", "NO_COLOR"];
 
 /// The most of a log that is looked at, in bytes.
 const LOG_BYTES_MAX: usize = 16 << 20;
@@ -90,8 +118,8 @@ impl AppArgs {
     /// The environment whose own machines answer it, and which of them.
     pub(super) fn asks(&self) -> Option<(&str, &HostArgs)> {
         match self.verb {
-            Verb::Logs { .. } | Verb::Exec { .. } => Some((&self.environment, &self.only)),
-            Verb::Restart { .. } => None,
+            Verb::Logs { .. } | Verb::Exec { .. } | Verb::Stop { .. } => Some((&self.environment, &self.only)),
+            Verb::Restart { .. } | Verb::Start { .. } => None,
         }
     }
 
@@ -102,7 +130,7 @@ impl AppArgs {
                 let secrets = at_hand(context, &self.environment)?;
                 Ok(Masker::new(secrets.iter().map(|(name, value)| (name.as_str(), value))))
             }
-            Verb::Exec { .. } | Verb::Restart { .. } => Ok(Masker::new([])),
+            Verb::Exec { .. } | Verb::Restart { .. } | Verb::Stop { .. } | Verb::Start { .. } => Ok(Masker::new([])),
         }
     }
 
@@ -127,7 +155,11 @@ impl AppArgs {
         match &self.verb {
             Verb::Logs { lines, follow, target } => logs(context, &session, *lines, *follow, target.as_deref()),
             Verb::Exec { target, command } => exec(&session, target.as_deref(), command),
-            Verb::Restart { reason, waiting } => restart(session, reason, waiting),
+            Verb::Restart { reason, waiting } => change(session, ("restart", &Task::Restart), reason, waiting),
+            Verb::Start { reason, waiting } => change(session, ("start", &Task::Start), reason, waiting),
+            Verb::Stop { target, waiting } => {
+                stop::stop(context, &session, &with_service(&session, target.as_deref())?, waiting)
+            }
         }
     }
 }
@@ -146,6 +178,13 @@ fn chosen<'a>(session: &'a Session<'_>, target: Option<&str>) -> Result<Vec<Chos
     }
 }
 
+/// Those of them that have a service.
+fn with_service<'a>(session: &'a Session<'_>, target: Option<&str>) -> Result<Vec<Chosen<'a>>, CommandError> {
+    let mut chosen = chosen(session, target)?;
+    chosen.retain(|(_, config, _)| config.service.is_some());
+    if chosen.is_empty() { Err(no_service()) } else { Ok(chosen) }
+}
+
 fn names(session: &Session<'_>) -> String {
     session.place().targets.keys().map(TargetName::as_str).collect::<Vec<_>>().join(", ")
 }
@@ -157,11 +196,7 @@ fn logs(
     follows: bool,
     target: Option<&str>,
 ) -> Result<Exit, CommandError> {
-    let mut chosen = chosen(session, target)?;
-    chosen.retain(|(_, config, _)| config.service.is_some());
-    if chosen.is_empty() {
-        return Err(no_service());
-    }
+    let chosen = with_service(session, target)?;
     if follows {
         return follow(context, &followed(context, session, &chosen)?, lines);
     }
@@ -264,7 +299,9 @@ fn exec(session: &Session<'_>, target: Option<&str>, command: &[String]) -> Resu
         command.split_first().ok_or_else(|| CommandError::new(ErrorKind::Usage, "name a command"))?;
     linked(&layout.current())?.ok_or_else(nothing_live)?;
     let mut child = Command::new(program);
-    withhold_own(&mut child).args(arguments).current_dir(layout.current());
+    // Here as on any host: what a service inherits and the release's own variables. The terminal is the caller's.
+    child.env_clear().envs(Inherited::Services.variables()).args(arguments).current_dir(layout.current());
+    child.envs(TERMINAL.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
     child.envs(live_variables(config)?.iter().map(|(name, value)| (name, value.expose())));
     if is_asked_from_elsewhere() {
         // What comes in there is for Cutover, and does not end before the command does.
@@ -282,12 +319,17 @@ fn no_service() -> CommandError {
         .hint("`service` of a target in cutover.toml says what runs its releases")
 }
 
-fn restart(mut session: Session<'_>, reason: &str, waiting: &WaitArgs) -> Result<Exit, CommandError> {
+fn change(
+    mut session: Session<'_>,
+    (purpose, task): (&str, &Task),
+    reason: &str,
+    waiting: &WaitArgs,
+) -> Result<Exit, CommandError> {
     if session.place().targets.values().all(|config| config.service.is_none()) {
         return Err(no_service());
     }
     reason.clone_into(&mut session.reason);
     session.wait = waiting.limit();
     session.supersede = waiting.supersede();
-    session.change("restart", &Task::Restart)
+    session.change(purpose, task)
 }

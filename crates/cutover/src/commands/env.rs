@@ -13,14 +13,15 @@ use std::collections::BTreeMap;
 
 /// Compare an environment's variables and secrets with the live env file, by name
 ///
-/// Values are never shown. Each host's own file is looked at, and hosts that are alike are told of
+/// Values are never shown. Of secrets whose values cannot be had here it is said whether they are new,
+/// and that nobody here knows whether they are different. Each host's own file is looked at, and hosts that are alike are told of
 /// together. The env file is written by `cutover deploy`, with the release that it
 /// belongs to, and the old one is kept as `.env.bak.<time>`.
 ///
 /// Examples:
 ///   cutover env production diff
 ///
-/// With --json, a line for each host: {"v":1,"host":…,"targets":{"app":{"added":[…],"changed":[…],"removed":[…]}}}.
+/// With --json, a line for each host: {"v":1,"host":…,"targets":{"app":{"added":[…],"changed":[…],"removed":[…],"unknown":[…]}}}.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct EnvArgs {
@@ -45,7 +46,7 @@ impl EnvArgs {
     }
 
     fn diff(&self, context: &Context) -> Result<Exit, CommandError> {
-        let session = Session::open(context, &self.environment)?;
+        let (session, unknown) = Session::open_for_look(context, &self.environment)?;
         let all = session.compare_variables(session.connect()?);
         let host_count = all.len();
         let (seen, unseen) = part(all);
@@ -59,6 +60,9 @@ impl EnvArgs {
                 hosts + &lines(changes)
             };
             context.output.text(&alike(&seen).into_iter().map(text).collect::<String>())?;
+        }
+        if let Some(unknown) = unknown {
+            context.output.warn(&format!("{unknown}; a deployment would be refused"));
         }
         conclude(context, unseen)
     }

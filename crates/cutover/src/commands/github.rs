@@ -38,8 +38,8 @@ enum GitHubCommand {
 /// cannot be read) are there, and the branch of production is protected. Says what is missing and what to do
 /// about it, and what the token may not look at. Changes nothing.
 ///
-/// Ends with 0 when nothing is in the way, warnings or not; with 1 when something is; with 7 when
-/// GitHub is not reached.
+/// Ends with 0 when nothing is in the way, warnings or not; with 1 when something is; with 2 without
+/// GITHUB_TOKEN, or where no repository is known; with 7 when GitHub is not reached.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
   cutover github doctor
@@ -53,6 +53,9 @@ struct DoctorArgs {}
 /// push, no deletion, and the check that Cutover's own workflows report. `[protection]` in
 /// cutover.toml says how many must approve. No other ruleset is changed; what others demand that contradicts
 /// it is told. It takes a token of somebody who administers the repository.
+///
+/// Ends with 0 when it is as it shall be; with 1 when the token may not; with 2 without GITHUB_TOKEN, or where
+/// no branch is known; with 7 when GitHub is not reached.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
   cutover github protect --dry-run     # what would change
@@ -98,7 +101,7 @@ fn doctor(context: &Context) -> Result<Exit, CommandError> {
     let project = context.project()?;
     let account = Account::required(&project.dir)?;
     let files = super::workflows::at_github(project)?.files;
-    let places = examine(&account, &project.config, &files)?;
+    let places = examine(&account, &context.output, &project.config, &files)?;
     let count = |wanted| {
         let findings = places.iter().flat_map(|place| &place.findings);
         findings.filter(|finding| finding.verdict == wanted).count()
@@ -131,7 +134,7 @@ impl ProtectArgs {
             context.environment(name)?;
         }
         let account = Account::required(&project.dir)?;
-        let protected = protect(&account, &project.config, self.environment.as_deref(), self.dry_run)?;
+        let protected = protect(&account, &context.output, &project.config, self.environment.as_deref(), self.dry_run)?;
         if context.output.json {
             context.output.json(&json!({ "v": 1, "protection": protected }))?;
             return Ok(Exit::Done);

@@ -17,11 +17,13 @@ use jiff::Timestamp;
 
 /// List past deployments, newest first.
 ///
-/// Shows every deployment that was begun, how it ended, how long it took, who asked for it, what it brought and what stopped
-/// it. For a named environment its hosts are asked first, so that other people's deployments are there too;
+/// Shows every deployment, rollback and restart that was begun on a host, how it ended, how long it took, who asked for it, what it
+/// brought and what stopped it. What was refused before that is not in it: by a lock, for want of a check, for a config that is wrong.
+/// For a named environment its hosts are asked first, so that other people's deployments are there too;
 /// otherwise it is what this machine knows. A narrow terminal leaves columns out. `cutover logs DEPLOYMENT` tells the whole story of one.
 ///
-/// With --json: {"v":1,"deployments":[…],"next":"…"}; give "next" to --before for the next page.
+/// With --json: {"v":1,"deployments":[…],"next":"…"}; give "next" to --before for the next page. Whatever ended well has the
+/// "outcome" "deployed", also where its "kind" is "rollback" or "restart": these are shown as done.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
   cutover history                          the last 20, of all environments
@@ -60,7 +62,7 @@ pub(crate) struct HistoryArgs {
 /// How a deployment stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum OutcomeArg {
-    /// The release is live and verified
+    /// Its release is live and verified; of rollbacks and restarts: done
     Deployed,
     /// It was taken back after it had reached traffic
     RolledBack,
@@ -110,26 +112,38 @@ impl HistoryArgs {
 }
 
 /// The columns, the most useful first among those that a narrow terminal has room for: what goes first stands last.
-const HEAD: [&str; 9] = ["deployment", "when", "environment", "kind", "outcome", "release", "took", "by", "what"];
-const GO_FIRST: [&str; 4] = ["by", "took", "environment", "release"];
+const HEAD: [&str; 10] =
+    ["deployment", "when", "environment", "host", "kind", "outcome", "release", "took", "by", "what"];
+const GO_FIRST: [&str; 5] = ["by", "took", "host", "environment", "release"];
+/// Of more hosts only the number is told.
+const HOSTS_NAMED_MAX: usize = 2;
 
 fn text(page: &Page, now: Timestamp, width: Option<usize>) -> String {
     if page.rows.is_empty() {
         return "No deployments.\n".to_owned();
     }
     let mut table = Table::new(&HEAD);
+    // One host in all rows is where everybody knows it to be.
+    let are_alike = page.rows.windows(2).all(|pair| pair[0].hosts == pair[1].hosts)
+        && page.rows.iter().all(|row| row.hosts.len() < 2);
     for row in &page.rows {
-        table.row(cells(row, now));
+        table.row(cells(row, if are_alike { String::new() } else { hosts(&row.hosts) }, now));
     }
     let more = page.next.as_ref().map(|next| format!("older ones: --before {next}\n")).unwrap_or_default();
-    table.render_without(&GO_FIRST, width) + &more
+    table.without_blank("host").render_without(&GO_FIRST, width) + &more
 }
 
-fn cells(row: &DeploymentRow, now: Timestamp) -> [String; 9] {
+/// Where it went.
+fn hosts(hosts: &[String]) -> String {
+    if hosts.len() > HOSTS_NAMED_MAX { format!("{} hosts", hosts.len()) } else { hosts.join(", ") }
+}
+
+fn cells(row: &DeploymentRow, host: String, now: Timestamp) -> [String; 10] {
     [
         row.deployment.to_string(),
         words::ago(row.began_at, now),
         row.environment.to_string(),
+        host,
         words::kind(row.kind).to_owned(),
         outcome(row).to_owned(),
         row.release.to_string(),
@@ -151,6 +165,7 @@ fn outcome(row: &DeploymentRow) -> &'static str {
 fn what(row: &DeploymentRow) -> String {
     let brought =
         (!row.commit.is_empty()).then(|| format!("{} {}", words::commit(&row.commit, row.dirty), row.subject));
+    let promoted = row.promoted_from.as_ref().map(|from| format!("promoted from {from}"));
     let reason = (!row.reason.is_empty()).then(|| format!("\"{}\"", row.reason));
     let failure = row.failed_step.as_ref().zip(row.error.as_ref()).map(|(step, error)| format!("{step}: {error}"));
     let stop = match (row.cancelled, &row.failed_step, &row.error) {
@@ -158,7 +173,7 @@ fn what(row: &DeploymentRow) -> String {
         (true, ..) => Some("stopped on request".to_owned()),
         (false, ..) => failure,
     };
-    [brought, reason, stop].into_iter().flatten().collect::<Vec<_>>().join(" — ")
+    [brought, promoted, reason, stop].into_iter().flatten().collect::<Vec<_>>().join(" — ")
 }
 
 #[cfg(test)]
@@ -185,12 +200,28 @@ mod tests {
     }
 
     #[test]
+    fn deployments_to_other_hosts_are_told_apart() {
+        let mut page = page();
+        page.rows[1].hosts = ["web-1", "web-2"].map(str::to_owned).to_vec();
+        page.rows[2].hosts = ["web-1", "web-2", "web-3"].map(str::to_owned).to_vec();
+
+        let told = text(&page, minute(60), Some(100));
+
+        insta::assert_snapshot!(told, @"
+        DEPLOYMENT  WHEN     ENVIRONMENT  HOST          KIND    OUTCOME        RELEASE  WHAT
+        d-00001     59m ago  production   localhost     deploy  ✓ deployed     r1       0000000 Change 1
+        d-00002     58m ago  production   web-1, web-2  deploy  ↩ rolled back  r2       0000000 Change 2 — …
+        d-00003     57m ago  production   3 hosts       deploy  ✓ no change    r3       0000000 Change 3
+        ");
+    }
+
+    #[test]
     fn a_rollback_by_hand_a_reason_and_a_wish_to_stop_are_told() {
         let mut page = page();
         let row = &mut page.rows[0];
         (row.kind, row.reason) = (PlanKind::Rollback, "too slow".to_owned());
         let row = &mut page.rows[1];
-        row.cancelled = true;
+        (row.cancelled, row.promoted_from) = (true, Some("staging".parse().unwrap()));
         let row = &mut page.rows[2];
         (row.cancelled, row.error) = (true, Some("cannot reach web-2: the connection ended".to_owned()));
 
@@ -199,7 +230,7 @@ mod tests {
         insta::assert_snapshot!(told, @r#"
         DEPLOYMENT  WHEN     ENVIRONMENT  KIND      OUTCOME        RELEASE  TOOK   BY   WHAT
         d-00001     59m ago  production   rollback  ✓ done         r1       5.00s  ada  0000000 Change 1 — "too slow"
-        d-00002     58m ago  production   deploy    ↩ rolled back  r2       5.00s  ada  0000000 Change 2 — stopped on request
+        d-00002     58m ago  production   deploy    ↩ rolled back  r2       5.00s  ada  0000000 Change 2 — promoted from staging — stopped on request
         d-00003     57m ago  production   deploy    ✓ no change    r3       1.00s  ada  0000000 Change 3 — stopped: cannot reach web-2: the connection ended
         "#);
     }

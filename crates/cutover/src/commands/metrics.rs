@@ -16,7 +16,8 @@ use std::ops::ControlFlow;
 
 /// Measure how deployments go: frequency, lead time, failures, recovery.
 ///
-/// The four DORA metrics and a few more, from what this machine remembers. Each figure says on how
+/// The four DORA metrics (deployment frequency, lead time for changes, change failure rate, time to
+/// restore) and a few more, from what this machine remembers. Each figure says on how
 /// many samples (n) it rests; under five there is "not enough data", which is more than a number
 /// from two lucky deployments would say. docs/metrics.md defines each one.
 ///
@@ -76,9 +77,9 @@ fn text(metrics: &Metrics) -> String {
         let value = figure.value.map_or_else(|| format!("not enough data (fewer than {SAMPLE_COUNT_MIN})"), show);
         table.row([name.to_owned(), value, figure.n.to_string()]);
     };
-    row("deployments a day", metrics.deployments_per_day, &|value| format!("{value:.2}"));
-    row("lead time, median", metrics.lead_time_ms.median, &time);
-    row("lead time, 9 of 10 within", metrics.lead_time_ms.p90, &time);
+    row("deployment frequency, a day", metrics.deployments_per_day, &|value| format!("{value:.2}"));
+    row("lead time for changes, median", metrics.lead_time_ms.median, &time);
+    row("lead time for changes, 9 of 10 within", metrics.lead_time_ms.p90, &time);
     row("change failure rate", metrics.change_failure_rate, &percent);
     row("time to restore, median", metrics.time_to_restore_ms.median, &time);
     row("time to restore, 9 of 10 within", metrics.time_to_restore_ms.p90, &time);

@@ -32,6 +32,7 @@ mod schema;
 mod seen;
 mod since;
 mod status;
+mod stop;
 mod supervise;
 mod table;
 pub(crate) mod words;

@@ -15,7 +15,8 @@ use cutover_artifacts::Artifact;
 ///
 /// Lists the steps in their order and draws the line from which on traffic is concerned. A step that
 /// cannot be taken back (a migration without `down`) is marked: from there on a failure needs a
-/// person. Files are compared with the live release, variables by name only.
+/// person. Files are compared with the live release, variables by name only; a secret whose value cannot
+/// be had here is taken to be as it is where it is live.
 ///
 /// The plan is made where the release would go, as a deployment makes it. Hosts that would do the
 /// same are told of together, in the order in which they would be switched.
@@ -39,12 +40,15 @@ pub(crate) struct PlanArgs {
 
 impl PlanArgs {
     pub(super) fn run(&self, context: &Context) -> Result<Exit, CommandError> {
-        let session = Session::open(context, &self.environment)?;
+        let (session, unknown) = Session::open_for_look(context, &self.environment)?;
         let connections = session.connect()?;
         let artifact = find_artifact(context, &self.what)?;
         let seen = session.preview(connections, &artifact, &deployment(&artifact, false), false)?;
         let rest = previews::tell(context, seen)?;
         warn(context, &session, &artifact)?;
+        if let Some(unknown) = unknown {
+            context.output.warn(&format!("a deployment would be refused: {unknown}"));
+        }
         let lacking = lacking(context, &self.environment, &artifact)?;
         if !lacking.is_empty() {
             context.output.warn(&format!("a deployment would be refused: {}", listed(&lacking)));

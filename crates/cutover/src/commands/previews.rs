@@ -105,8 +105,10 @@ fn described(context: &Context, preview: &Preview) -> String {
     }
     let original = preview.original.as_ref();
     let from = original.map_or_else(|| "nothing is live yet".to_owned(), |original| format!("{original} is live"));
-    let commit = one_line(&words::commit(&preview.commit, false));
-    let mut text = format!("would make {} live ({commit}); {from}\n\n", preview.release);
+    let commit = one_line(&words::commit(&preview.commit, preview.dirty));
+    let mut text = format!("would make {} live ({commit}); {from}\n", preview.release);
+    text.extend(preview.why.iter().map(|why| one_line(why) + "\n"));
+    text.push('\n');
     text += &step_table(context, &preview.steps);
     for (target, changes) in &preview.files {
         text += &format!("\n{target}: {}\n", file_words(changes));
@@ -136,7 +138,7 @@ fn meaning(step: &StepPreview) -> &'static str {
 }
 
 fn file_words(changes: &FileChanges) -> String {
-    let FileChanges { added, changed, removed } = changes;
+    let FileChanges { added, changed, removed, .. } = changes;
     format!("{} files added, {} changed, {} removed", added.len(), changed.len(), removed.len())
 }
 
@@ -144,8 +146,13 @@ fn file_words(changes: &FileChanges) -> String {
 pub(super) fn variable_words(changes: &VariableChanges) -> String {
     let part =
         |verb: &str, names: &[String]| (!names.is_empty()).then(|| format!("{verb} {}", one_line(&names.join(", "))));
-    let VariableChanges { added, changed, removed } = changes;
-    let parts: Vec<String> =
-        [part("add", added), part("change", changed), part("remove", removed)].into_iter().flatten().collect();
+    let VariableChanges { added, changed, removed, unknown } = changes;
+    let parts = [
+        part("add", added),
+        part("change", changed),
+        part("remove", removed),
+        part("perhaps change (not known here)", unknown),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
     if parts.is_empty() { "unchanged".to_owned() } else { parts.join("; ") }
 }

@@ -17,12 +17,14 @@ const PURPOSE: Purpose = Purpose { done: "promoted", state: "nothing was deploye
 
 /// Bring to one environment what another one has verified, byte for byte
 ///
-/// Asks FROM's hosts what is live there now: it must be one artifact on all of them, found good by a
-/// deployment, and its service must run. That artifact is deployed to TO, as `deploy` would; nothing
-/// is built or packed again. TO has its own variables, hosts and `required_checks`.
+/// Asks FROM's hosts what is live there now: it must be one artifact on all of them, found good by
+/// a deployment, and its service must run. That artifact is deployed to TO, as `deploy` would;
+/// nothing is built or packed again. TO has its own variables, hosts and `required_checks`.
+/// `history` says where it was promoted from.
 ///
-/// The artifact must be on this machine or in the store of `[artifact.store]`: `cutover build` packs the
-/// same again from the same commit, or `cutover deploy TO --artifact FILE` takes what was exported elsewhere.
+/// The artifact must be on this machine or in the store of `[artifact.store]`. `cutover build`
+/// packs the same again from the same commit; `cutover deploy TO --artifact FILE` takes what was
+/// exported elsewhere.
 ///
 /// Examples:
 ///   cutover promote staging production
@@ -47,7 +49,8 @@ impl PromoteArgs {
             let why = format!("{} is both where it comes from and where it goes", self.from);
             return Err(CommandError::new(ErrorKind::Usage, why).state("nothing was deployed"));
         }
-        let session = Session::open(context, &self.to)?;
+        let mut session = Session::open(context, &self.to)?;
+        session.promoted_from = Some(context.environment(&self.from)?.0.clone());
         let connections = session.connect()?;
         let seen = status::seen(context, &self.from)?;
         let live = verified(&self.from, &places(context, &self.from)?, &seen, PURPOSE)?;

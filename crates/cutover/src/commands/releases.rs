@@ -16,7 +16,8 @@ use serde_json::json;
 /// List an environment's releases, newest first
 ///
 /// Shows every release that the host keeps: which one is current and which was before, how far it
-/// came (staged, live, good, bad), and what it takes on disk. Unchanged files are shared between
+/// came (staged, live, good, bad), what it takes on disk, and why it is bad: never started, not
+/// healthy, or left by a rollback. Unchanged files are shared between
 /// releases, so together they take less than the sum.
 ///
 /// Examples:
@@ -61,7 +62,7 @@ fn text(context: &Context, target: &str, releases: &[ReleaseRecord]) -> String {
     if releases.is_empty() {
         return format!("{target}: no releases yet\n");
     }
-    let mut table = Table::new(&["release", "target", "state", "", "size", "commit", "made"]);
+    let mut table = Table::new(&["release", "target", "state", "", "size", "commit", "made", "why"]);
     for release in releases {
         table.row([
             release.id.to_string(),
@@ -69,11 +70,12 @@ fn text(context: &Context, target: &str, releases: &[ReleaseRecord]) -> String {
             words::release_state(release.state).to_owned(),
             place(release).to_owned(),
             bytes(release.size_bytes),
-            words::commit(&release.commit, false),
+            words::commit(&release.commit, release.dirty),
             words::ago(release.created_at, context.now()),
+            release.reason.clone(),
         ]);
     }
-    table.render(context.output.width)
+    table.without_blank("why").render(context.output.width)
 }
 
 fn place(release: &ReleaseRecord) -> &'static str {

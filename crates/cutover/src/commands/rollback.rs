@@ -11,9 +11,10 @@ use clap::Args;
 ///
 /// Without a release it goes to the last good one before the live one, by the order in which
 /// releases were made, never by times. The release that is left is marked bad, so that no later
-/// rollback chooses it by itself; it can still be named. Nothing is built or received, so it takes
-/// about as long as the service's restart. A release that turns out not to be healthy is taken
-/// back, and what was live before the rollback is live again.
+/// rollback chooses it by itself; it can still be named. Naming one that was made after the live
+/// one undoes a rollback: it is good again once it is healthy, and what is left is not marked.
+/// Nothing is built or received, so it takes about as long as the service's restart. A release that
+/// turns out not to be healthy is taken back, and what was live before the rollback is live again.
 ///
 /// Examples:
 ///   cutover rollback production                          # to the last good release

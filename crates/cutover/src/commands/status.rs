@@ -363,8 +363,16 @@ impl ReleaseStatus {
         let Some(release) = &self.release else {
             return format!("live: {} (without a readable release.json)", self.id);
         };
-        let commit = words::commit(&release.commit, false);
+        let commit = words::commit(&release.commit, release.dirty);
         format!("live: {} · {commit} {} · {}", self.id, release.subject, words::ago(release.created_at, context.now()))
+    }
+}
+
+fn restarts(count: u64) -> Option<String> {
+    match count {
+        0 => None,
+        1 => Some("1 restart".to_owned()),
+        count => Some(format!("{count} restarts")),
     }
 }
 
@@ -374,7 +382,7 @@ fn service_text(state: &ServiceState) -> String {
         state.main.as_ref().map(|main| format!("pid {}", main.pid)),
         state.memory_bytes.map(|memory| format!("memory {}", bytes(memory))),
         state.cpu_ms.map(|cpu| format!("processor {}", words::took(cpu))),
-        (state.restart_count > 0).then(|| format!("{} restarts", state.restart_count)),
+        restarts(state.restart_count),
     ];
     facts.into_iter().flatten().for_each(|fact| text += &format!(" · {fact}"));
     text
@@ -400,6 +408,12 @@ mod tests {
         fn drop(&mut self) {
             let _ended = self.0.kill().and_then(|()| self.0.wait());
         }
+    }
+
+    #[test]
+    fn restarts_are_counted_in_words() {
+        let told = [0, 1, 2].map(restarts);
+        assert_eq!(told, [None, Some("1 restart".to_owned()), Some("2 restarts".to_owned())]);
     }
 
     #[test]

@@ -41,6 +41,16 @@ impl Table {
         self.render(width)
     }
 
+    /// The same without this column, by its title, where no row has anything in it.
+    pub(super) fn without_blank(mut self, title: &str) -> Self {
+        let title = title.to_uppercase();
+        let column = self.rows[0].iter().position(|cell| *cell == title);
+        if column.is_some_and(|column| self.rows[1..].iter().all(|row| row[column].is_empty())) {
+            self.drop_column(&title);
+        }
+        self
+    }
+
     fn fits(&self, width: usize) -> bool {
         let mut widths = self.widths();
         let last = widths.pop().unwrap_or(0).min(LAST_WIDTH_MIN);
@@ -85,6 +95,18 @@ mod tests {
         table.row(["größe".to_owned(), "a long subject".to_owned()]);
         assert_eq!(table.render(None), "ID     WHAT\ngröße  a long subject\n");
         assert_eq!(table.render(Some(12)), "ID     WHAT\ngröße  a lo…\n");
+    }
+
+    #[test]
+    fn a_column_that_says_nothing_can_be_left_out() {
+        let told = |why: &str| {
+            let mut table = Table::new(&["id", "why"]);
+            table.row(["1".to_owned(), String::new()]);
+            table.row(["2".to_owned(), why.to_owned()]);
+            table.without_blank("why").render(None)
+        };
+        assert_eq!(told(""), "ID\n1\n2\n");
+        assert_eq!(told("slow"), "ID  WHY\n1\n2   slow\n");
     }
 
     #[test]

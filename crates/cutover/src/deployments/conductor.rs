@@ -131,7 +131,12 @@ impl Conductor<'_> {
     fn plan(&self, task: &Task) -> Result<(HostPlan, Option<Offer<'_>>), CommandError> {
         let offer = match task {
             Task::Deploy { artifact, .. } => (self.offers)(&artifact.to_string()),
-            Task::Rollback { .. } | Task::Restart | Task::Resume | Task::Abandon | Task::Recall { .. } => None,
+            Task::Rollback { .. }
+            | Task::Restart
+            | Task::Start
+            | Task::Resume
+            | Task::Abandon
+            | Task::Recall { .. } => None,
         };
         let draft = Draft { order: self.order, variables: self.variables, supervisor: self.supervisor };
         Ok((draft.plan(offer.as_ref().map(|offer| &offer.manifest))?, offer))

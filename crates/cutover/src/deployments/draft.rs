@@ -6,11 +6,13 @@ use super::place::Place;
 use super::variables::Variables;
 use crate::error::{CommandError, ErrorKind};
 use cutover_core::artifact::Manifest;
-use cutover_core::id::ReleaseId;
+use cutover_core::config::HostConfig;
+use cutover_core::id::{ReleaseId, TargetName};
 use cutover_core::target::Failure;
 use cutover_targets::host::planner::{self, Subject, Wish};
 use cutover_targets::host::{HostPlan, Layout, Release, SupervisorProgram, linked};
 use cutover_targets::setup::{Outdated, outdated_units};
+use std::collections::BTreeSet;
 
 /// What a plan is drafted from, whether it is carried out or only looked at.
 pub(super) struct Draft<'a> {
@@ -39,10 +41,27 @@ impl Draft<'_> {
             }
             (Task::Deploy { artifact, .. }, None) => Err(not_offered(&artifact.to_string())),
             (Task::Rollback { release }, _) => rollback(&place, &wish, release.as_deref()),
+            (Task::Start, _) => {
+                let live = live(&place)?.ok_or_else(nothing_live)?;
+                Ok(self.start(wish, &live)?)
+            }
             (Task::Restart | Task::Resume | Task::Abandon | Task::Recall { .. }, _) => {
                 let live = live(&place)?.ok_or_else(nothing_live)?;
                 Ok(planner::restart(&wish, &live, true)?)
             }
+        }
+    }
+
+    /// Why a new release is made of what is live, where that is so.
+    pub(super) fn why_anew(&self) -> Vec<String> {
+        match &self.order.task {
+            Task::Deploy { artifact, .. } => planner::why_anew(&self.wish(&self.order.place()), artifact),
+            Task::Rollback { .. }
+            | Task::Restart
+            | Task::Start
+            | Task::Resume
+            | Task::Abandon
+            | Task::Recall { .. } => Vec::new(),
         }
     }
 
@@ -54,6 +73,7 @@ impl Draft<'_> {
             host: &self.order.host,
             by: &self.order.by,
             reason: &self.order.reason,
+            promoted_from: self.order.promoted_from.clone(),
             made_at: self.order.made_at,
             targets: place.targets.clone(),
             variables: &self.variables.values,
@@ -88,6 +108,29 @@ impl Draft<'_> {
             seen.superseded.extend(state.and_then(|state| service.superseded(&state)));
         }
         seen
+    }
+
+    /// The plan that starts what does not run. What runs is left alone.
+    fn start(&self, mut wish: Wish<'_>, live: &ReleaseId) -> Result<HostPlan, Failure> {
+        let place = self.order.place();
+        let down: BTreeSet<TargetName> = place
+            .layouts()
+            .filter(|(name, config, layout)| self.is_down(name, config, layout))
+            .map(|(name, _, _)| name.clone())
+            .collect();
+        if down.is_empty() {
+            return planner::restart(&wish, live, false);
+        }
+        wish.targets.retain(|name, _| down.contains(name));
+        planner::restart(&wish, live, true)
+    }
+
+    /// Whether a target has a service, and it does not run. One that cannot be looked at is taken for one that does not.
+    fn is_down(&self, name: &TargetName, config: &HostConfig, layout: &Layout) -> bool {
+        config.service.as_ref().is_some_and(|service| {
+            let service = open_service(self.variables, self.supervisor, name, (config, service), layout);
+            !service.state().is_ok_and(|state| state.active)
+        })
     }
 
     /// The plan where exactly this is live: what runs is left alone as long as it runs.

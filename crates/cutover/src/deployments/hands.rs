@@ -60,7 +60,12 @@ impl<'a> Hands<'a> {
         let blobs = artifacts.blobs()?;
         let artifact = match task {
             Task::Deploy { artifact, .. } => Some(artifacts.get(&artifact.to_string())?),
-            Task::Rollback { .. } | Task::Restart | Task::Resume | Task::Abandon | Task::Recall { .. } => None,
+            Task::Rollback { .. }
+            | Task::Restart
+            | Task::Start
+            | Task::Resume
+            | Task::Abandon
+            | Task::Recall { .. } => None,
         };
         // Without a good guess the hosts say themselves what they lack; what cannot be read is told when they ask for it.
         let packed = artifact.as_ref().zip(earlier).map(|(new, earlier)| pack_ahead(&new.manifest, earlier, &blobs));

@@ -35,6 +35,9 @@ pub(crate) struct Order {
     pub(crate) by: String,
     /// Why, in the asker's words.
     pub(crate) reason: String,
+    /// The environment that had verified the artifact, where it is promoted from one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) promoted_from: Option<EnvironmentName>,
     /// What the lock is held for: "deploy a1b2c3d Fix the door".
     pub(crate) purpose: String,
     /// How long to wait for the lock; None: not at all.
@@ -81,6 +84,8 @@ pub(crate) enum Task {
     },
     /// Restart what is live.
     Restart,
+    /// Start what of the live release does not run.
+    Start,
     /// Go on with what is unfinished.
     Resume,
     /// Close what is unfinished or stuck as it stands.
@@ -95,7 +100,7 @@ pub(crate) enum Task {
 impl Task {
     /// Whether several hosts wait for each other over it.
     pub(crate) fn is_coordinated(&self) -> bool {
-        matches!(self, Self::Deploy { .. } | Self::Rollback { .. } | Self::Restart)
+        matches!(self, Self::Deploy { .. } | Self::Rollback { .. } | Self::Restart | Self::Start)
     }
 
     /// Whether it says itself what is brought live, whatever a host has.
@@ -107,9 +112,12 @@ impl Task {
     pub(crate) fn recovery(&self) -> Recovery {
         match self {
             Self::Resume => Recovery::GoOn,
-            Self::Deploy { .. } | Self::Rollback { .. } | Self::Restart | Self::Abandon | Self::Recall { .. } => {
-                Recovery::TakeBack
-            }
+            Self::Deploy { .. }
+            | Self::Rollback { .. }
+            | Self::Restart
+            | Self::Start
+            | Self::Abandon
+            | Self::Recall { .. } => Recovery::TakeBack,
         }
     }
 }
@@ -138,7 +146,9 @@ impl Order {
     pub(crate) fn holder(&self) -> Holder {
         let deployment = match self.task {
             Task::Abandon | Task::Recall { .. } => None,
-            Task::Deploy { .. } | Task::Rollback { .. } | Task::Restart | Task::Resume => Some(self.deployment.clone()),
+            Task::Deploy { .. } | Task::Rollback { .. } | Task::Restart | Task::Start | Task::Resume => {
+                Some(self.deployment.clone())
+            }
         };
         Holder {
             by: self.by.clone(),

@@ -40,6 +40,12 @@ pub(crate) struct Preview {
     pub(crate) artifact: String,
     /// The commit that it was made of.
     pub(crate) commit: String,
+    /// Whether uncommitted changes are in it.
+    #[serde(default)]
+    pub(crate) dirty: bool,
+    /// Why a new release is made where the same files are live already.
+    #[serde(default)]
+    pub(crate) why: Vec<String>,
     /// What people should know of the host.
     #[serde(default)]
     pub(crate) remarks: Vec<String>,
@@ -75,6 +81,9 @@ pub(crate) struct Changes<K> {
     pub(crate) changed: Vec<K>,
     /// What would not be there any more.
     pub(crate) removed: Vec<K>,
+    /// What is there and will be, and of which nobody here knows whether it is different.
+    #[serde(default = "Vec::new", skip_serializing_if = "Vec::is_empty")]
+    pub(crate) unknown: Vec<K>,
 }
 
 /// How files differ.
@@ -85,12 +94,24 @@ pub(crate) type VariableChanges = Changes<String>;
 impl Previewed {
     /// Looks at what an order would do; to `rehearse` is to check besides all that can be checked beforehand.
     pub(super) fn of(draft: &Draft<'_>, manifest: &Manifest, rehearse: bool) -> Result<Self, CommandError> {
-        let plan = draft.plan(Some(manifest))?;
+        let assumed = assumed(draft)?;
+        let plan = Draft { variables: &assumed, ..*draft }.plan(Some(manifest))?;
         let preview = Preview::of(&plan, draft, manifest)?;
         // Where nothing is put anywhere there is nothing to look for beforehand.
         let checked = if rehearse && !preview.unchanged { check_preflight(&plan, draft.supervisor) } else { Ok(()) };
         Ok(Self { preview, misfit: checked.err().map(CommandError::from) })
     }
+}
+
+/// The variables with those that nobody here knows as they are where they are live: what else would change is told then.
+fn assumed(draft: &Draft<'_>) -> Result<Variables, CommandError> {
+    let mut assumed = draft.variables.assuming(&BTreeMap::new());
+    for config in draft.order.targets.values() {
+        if assumed.lacking().next().is_some() {
+            assumed = assumed.assuming(&live_variables(config)?);
+        }
+    }
+    Ok(assumed)
 }
 
 impl Preview {
@@ -107,6 +128,8 @@ impl Preview {
             original: plan.original.clone(),
             artifact: plan.artifact.clone(),
             commit: plan.commit.clone(),
+            dirty: plan.dirty,
+            why: Draft { variables: &assumed(draft)?, ..*draft }.why_anew(),
             remarks: remarks(draft, plan),
             steps: plan.steps.iter().map(StepPreview::of).collect(),
             files,
@@ -168,7 +191,7 @@ fn live_manifest(layout: &Layout) -> Result<BTreeMap<RelativePath, ManifestEntry
 
 impl<K: Ord + Clone> Changes<K> {
     fn between<V: PartialEq>(old: &BTreeMap<K, V>, new: &BTreeMap<K, V>) -> Self {
-        let mut changes = Self { added: Vec::new(), changed: Vec::new(), removed: Vec::new() };
+        let mut changes = Self { added: Vec::new(), changed: Vec::new(), removed: Vec::new(), unknown: Vec::new() };
         for (name, value) in new {
             match old.get(name) {
                 None => changes.added.push(name.clone()),
@@ -183,9 +206,17 @@ impl<K: Ord + Clone> Changes<K> {
 
 impl VariableChanges {
     fn since_live(config: &HostConfig, variables: &Variables) -> Result<Self, Failure> {
-        if config.env_file.is_none() || variables.values.is_empty() {
+        if config.env_file.is_none() || (variables.values.is_empty() && variables.lacking().next().is_none()) {
             return Ok(Self::default());
         }
-        Ok(Self::between(&live_variables(config)?, &variables.values))
+        let live = live_variables(config)?;
+        let mut changes = Self::between(&live, &variables.values);
+        for name in variables.lacking() {
+            let is_there = live.contains_key(name);
+            if is_there { &mut changes.unknown } else { &mut changes.added }.push(name.clone());
+        }
+        changes.removed.retain(|name| !changes.unknown.contains(name));
+        changes.added.sort();
+        Ok(changes)
     }
 }

@@ -24,7 +24,7 @@ use cutover_artifacts::{ArtifactBlobs, ArtifactStore};
 use cutover_core::artifact::{Digest, Manifest};
 use cutover_core::config::{EnvironmentConfig, HostConfig, OnUnreachable, RolloutConfig, ServiceConfig};
 use cutover_core::event::{Event, Observer};
-use cutover_core::id::{DeploymentId, ProjectName, TargetName};
+use cutover_core::id::{DeploymentId, EnvironmentName, ProjectName, TargetName};
 use cutover_core::mask::MASKABLE_LENGTH_MIN;
 use cutover_core::next::DeploymentOutcome;
 use cutover_core::plan::{Plan, PlanKind};
@@ -62,6 +62,8 @@ pub(crate) struct Session<'a> {
     pub(crate) variables: Variables,
     /// Why, in the asker's words.
     pub(crate) reason: String,
+    /// The environment that has verified the artifact, where it is promoted from one.
+    pub(crate) promoted_from: Option<EnvironmentName>,
     /// How long to wait for the lock.
     pub(crate) wait: Option<Duration>,
     /// Whether older waiters give up for this one.
@@ -92,14 +94,26 @@ impl<'a> Session<'a> {
         Ok(session)
     }
 
+    /// The environment for a look: with the variables that can be had, and why the others cannot.
+    pub(crate) fn open_for_look(
+        context: &'a Context,
+        environment: &str,
+    ) -> Result<(Self, Option<VariablesError>), CommandError> {
+        let mut session = Self::open_without_variables(context, environment)?;
+        let root = &context.project()?.dir;
+        let (variables, error) = Variables::as_far_as_known(session.place().name.as_str(), session.environment, root);
+        if let Some(error) = error.as_ref().filter(|error| error.cancelled) {
+            return Err(CommandError::from(error.clone()));
+        }
+        warn_of_short(context, &variables);
+        session.variables = variables;
+        Ok((session, error))
+    }
+
     fn resolve(&self, context: &Context) -> Result<Result<Variables, VariablesError>, CommandError> {
         let root = &context.project()?.dir;
         let resolved = Variables::resolve(self.place().name.as_str(), self.environment, root);
-        resolved.iter().flat_map(Variables::too_short).for_each(|name| {
-            context.output.warn(&format!(
-                "secret {name} is too short to be masked: it will be seen in logs and output that have it; give it {MASKABLE_LENGTH_MIN} characters or more"
-            ));
-        });
+        resolved.iter().for_each(|variables| warn_of_short(context, variables));
         Ok(resolved)
     }
 
@@ -118,6 +132,7 @@ impl<'a> Session<'a> {
             environment,
             variables: Variables::unknown(environment),
             reason: String::new(),
+            promoted_from: None,
             wait: None,
             supersede: false,
             by: asker(),
@@ -289,6 +304,7 @@ impl<'a> Session<'a> {
             made_at,
             by: self.by.clone(),
             reason: self.reason.clone(),
+            promoted_from: self.promoted_from.clone(),
             purpose: purpose.to_owned(),
             wait: self.wait,
             supersede: self.supersede,
@@ -408,6 +424,14 @@ impl<'a> Session<'a> {
     pub(super) fn filter(&self) -> Result<Filter, CommandError> {
         Ok(Filter { scope: self.context.scope(Some(self.place().name))?, ..Filter::default() })
     }
+}
+
+fn warn_of_short(context: &Context, variables: &Variables) {
+    variables.too_short().iter().for_each(|name| {
+        context.output.warn(&format!(
+            "secret {name} is too short to be masked: it will be seen in logs and output that have it; give it {MASKABLE_LENGTH_MIN} characters or more"
+        ));
+    });
 }
 
 /// How a change ended, and every deployment that ended with it.

@@ -23,7 +23,7 @@ pub(crate) struct Variables {
 }
 
 /// Secrets that could not be had.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("{} of environment {environment} cannot be had: {}", count(faults.len()), faults.join("; "))]
 pub(crate) struct VariablesError {
     /// The environment.
@@ -72,6 +72,16 @@ impl Variables {
 
     /// Gets every value; relative paths are under `root`.
     pub(crate) fn resolve(name: &str, environment: &EnvironmentConfig, root: &Path) -> Result<Self, VariablesError> {
+        let (variables, error) = Self::as_far_as_known(name, environment, root);
+        error.map_or(Ok(variables), Err)
+    }
+
+    /// Gets every value that can be had, and says which cannot: enough to look, and too little to deploy.
+    pub(crate) fn as_far_as_known(
+        name: &str,
+        environment: &EnvironmentConfig,
+        root: &Path,
+    ) -> (Self, Option<VariablesError>) {
         let mut variables = Self { is_known: true, ..Self::unknown(environment) };
         variables.values.extend(environment.env.iter().map(|(name, value)| (name.clone(), Secret::new(value.clone()))));
         let mut faults = Vec::new();
@@ -81,10 +91,24 @@ impl Variables {
                 Err(why) => faults.push(format!("{name}: {why}")),
             }
         }
-        if faults.is_empty() {
-            return Ok(variables);
-        }
-        Err(VariablesError { environment: name.to_owned(), faults, cancelled: CANCEL.is_cancelled() })
+        let error = (!faults.is_empty()).then(|| VariablesError {
+            environment: name.to_owned(),
+            faults,
+            cancelled: CANCEL.is_cancelled(),
+        });
+        (variables, error)
+    }
+
+    /// The secrets that a deployment would need and whose values are not known.
+    pub(crate) fn lacking(&self) -> impl Iterator<Item = &String> {
+        self.secret_names.iter().filter(|name| self.is_known && !self.values.contains_key(*name))
+    }
+
+    /// The same with values for those that are lacking, as far as these variables have them.
+    pub(crate) fn assuming(&self, live: &BTreeMap<String, Secret>) -> Self {
+        let assumed = self.lacking().filter_map(|name| Some((name.clone(), live.get(name)?.clone())));
+        let values = self.values.clone().into_iter().chain(assumed).collect();
+        Self { values, secret_names: self.secret_names.clone(), is_known: self.is_known }
     }
 
     /// The names of secrets that no masker can hide; people should be warned.

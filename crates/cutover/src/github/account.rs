@@ -2,11 +2,18 @@
 
 use super::job::{API, SERVER, is_plain, variable};
 use crate::error::{CommandError, ErrorKind};
+use crate::output::Output;
 use crate::release::{REMOTE, Repository as Git};
 use cutover_core::secret::{GITHUB_TOKEN_VARIABLE, Secret};
-use cutover_reporters::github::{Access, Client, Patience, RealPace, Repository};
+use cutover_reporters::github::{Access, Client, Pace, Patience, RealPace, Repository};
+use cutover_reporters::one_line;
 use cutover_targets::verify::root_certs;
+use jiff::Timestamp;
 use std::path::Path;
+use std::time::Duration;
+
+/// How often GitHub is asked for a person before anybody has answered.
+const FIRST_ATTEMPT_COUNT: u32 = 3;
 
 /// A repository at GitHub and a token for it.
 #[derive(Debug, Clone)]
@@ -55,8 +62,18 @@ impl Account {
         format!("{}/{}", self.server, self.repository)
     }
 
+    /// Speaks for it to a person who waits, and tells when that takes long. Where nobody answers at all it gives up soon.
+    pub(crate) fn client_for(&self, output: &Output) -> Result<Client, CommandError> {
+        let pace = ToldPace { output: output.clone(), api: self.api.clone() };
+        Ok(self.client_at(Box::new(pace))?.impatient_at_first(FIRST_ATTEMPT_COUNT))
+    }
+
     /// Speaks for it.
     pub(crate) fn client(&self) -> Result<Client, CommandError> {
+        self.client_at(Box::new(RealPace))
+    }
+
+    fn client_at(&self, pace: Box<dyn Pace>) -> Result<Client, CommandError> {
         let cannot = |why: String| CommandError::new(ErrorKind::Failed, format!("cannot reach GitHub: {why}"));
         let access = Access {
             api: self.api.clone(),
@@ -65,7 +82,26 @@ impl Account {
             repository: self.repository.clone(),
             certs: root_certs().map_err(cannot)?,
         };
-        Client::new(access, Box::new(RealPace), Patience::default()).map_err(cannot)
+        Client::new(access, pace, Patience::default()).map_err(cannot)
+    }
+}
+
+/// Time that passes while a person waits, who is told what for.
+struct ToldPace {
+    output: Output,
+    api: String,
+}
+
+impl Pace for ToldPace {
+    fn now(&self) -> Timestamp {
+        RealPace.now()
+    }
+
+    fn sleep(&self, pause: Duration) {
+        let told = format!("waiting for {}; asking again in {} s\n", one_line(&self.api), pause.as_secs());
+        // Whoever does not hear it waits all the same.
+        let _told = self.output.error(&told);
+        RealPace.sleep(pause);
     }
 }
 

@@ -3,6 +3,7 @@
 use super::account::Account;
 use super::protect::{self, RULES};
 use crate::error::{CommandError, ErrorKind};
+use crate::output::Output;
 use cutover_core::config::{Config, EnvironmentConfig};
 use cutover_core::id::EnvironmentName;
 use cutover_reporters::github::settings::{self, Allowed, Branches, EnvironmentFacts, Looked};
@@ -30,8 +31,13 @@ struct Shared {
 }
 
 /// Looks at everything, as far as the token may. `files` are the workflows as they shall be.
-pub(crate) fn examine(account: &Account, config: &Config, files: &[File]) -> Result<Vec<Place>, CommandError> {
-    let client = account.client()?;
+pub(crate) fn examine(
+    account: &Account,
+    output: &Output,
+    config: &Config,
+    files: &[File],
+) -> Result<Vec<Place>, CommandError> {
+    let client = account.client_for(output)?;
     look(&client, config, files).map_err(|fault| unreached(&fault))
 }
 
@@ -71,7 +77,15 @@ pub(super) fn unreached(fault: &Fault) -> CommandError {
         Fault::Refused { .. } => (ErrorKind::Failed, "the token may not do that"),
         Fault::Rejected { .. } => (ErrorKind::Failed, "GitHub does not take that"),
     };
-    CommandError::new(kind, what).because(fault)
+    let error = CommandError::new(kind, what).because(fault);
+    match fault {
+        Fault::Unheard { .. } => error.hint(
+            "see that this machine has a network, and that its proxy (HTTPS_PROXY) lets it out; \
+             GITHUB_API_URL says where GitHub is when it is not github.com",
+        ),
+        Fault::Unknown { .. } => error.hint("GITHUB_TOKEN has expired or is another server's: make a new one"),
+        Fault::Limited { .. } | Fault::Refused { .. } | Fault::Rejected { .. } => error,
+    }
 }
 
 fn unseen(area: &str, why: impl std::fmt::Display) -> Finding {

@@ -3,6 +3,7 @@
 use super::account::Account;
 use super::doctor::unreached;
 use crate::error::{CommandError, ErrorKind};
+use crate::output::Output;
 use cutover_core::config::Config;
 use cutover_core::id::EnvironmentName;
 use cutover_reporters::github::ruleset::{self, Ruleset, Wish};
@@ -57,6 +58,7 @@ fn branch_of<'c>(config: &'c Config, name: &str) -> Option<(&'c EnvironmentName,
 /// Makes the ruleset what it shall be, or only says what is otherwise.
 pub(crate) fn protect(
     account: &Account,
+    output: &Output,
     config: &Config,
     environment: Option<&str>,
     dry_run: bool,
@@ -81,7 +83,7 @@ pub(crate) fn protect(
         approval_count: config.protection.approvals,
         up_to_date: config.protection.up_to_date,
     };
-    let client = account.client()?;
+    let client = account.client_for(output)?;
     set(&client, &wish, dry_run)
 }
 

@@ -8,6 +8,7 @@ mod git;
 mod golang;
 mod node;
 mod python;
+mod reads;
 mod render;
 mod rust;
 mod stack;
@@ -22,6 +23,7 @@ pub(crate) use render::render;
 
 use checks::FoundCheck;
 use cutover_core::id::ProjectName;
+use reads::Reads;
 use stack::Stack;
 use std::path::Path;
 use surroundings::{Unit, Variables};
@@ -47,6 +49,8 @@ pub(crate) struct Findings {
     health: Option<(String, String)>,
     /// Variables of an example env file.
     variables: Variables,
+    /// Variables that the sources read.
+    reads: Reads,
     /// The branch that production deploys from.
     branch: String,
     /// The branch that staging deploys from.
@@ -93,6 +97,7 @@ pub(crate) fn inspect(root: &Path) -> Findings {
         unit: surroundings::unit(&tree),
         health: surroundings::health(&tree),
         variables: surroundings::variables(&tree),
+        reads: reads::reads(&tree),
         branch: branches.production,
         staging_branch: branches.staging,
         check: checks::detect(&tree, stack.language),

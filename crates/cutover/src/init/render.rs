@@ -149,6 +149,15 @@ fn python(findings: &Findings) -> String {
     text
 }
 
+/// What becomes of a migration when a release is taken back.
+const MIGRATION: [&str; 5] = [
+    "Just before the switch. When the deployment fails after it, all is taken back but the database: it ends `stuck`,",
+    "and a person must see to that. Unless you say what takes it back (`down = …`, run in the new release before the",
+    "old one is brought back), or that the old release works with the new schema too (`compatible = true`).",
+    "`cutover rollback`, by hand and later, runs neither: it goes back to the old files and variables and leaves the",
+    "database as it is.",
+];
+
 fn run(findings: &Findings) -> String {
     let stack = &findings.stack;
     let mut text = String::new();
@@ -156,18 +165,15 @@ fn run(findings: &Findings) -> String {
         text.push_str(&format!("# In the new release, before the switch.\ninstall = {}\n", quote(install)));
     }
     if let Some(migrate) = &stack.migrate {
-        text.push_str(
-            "# Just before the switch. It cannot be taken back, so a rollback past it needs a person, unless you\n",
-        );
-        text.push_str(
-            "# say how (`down = …`), or that the old release works with the new schema too (`compatible = true`).\n",
-        );
+        for line in MIGRATION {
+            text.push_str(&format!("# {line}\n"));
+        }
         text.push_str(&format!("migrate = {{ up = {} }}\n", command(migrate)));
     }
     if text.is_empty() {
         let header = table(findings, ".run");
         return format!(
-            "# Commands of your own, run in the new release before the switch:\n# {header}\n# install = \"make install\"\n# migrate = \"./migrate\"\n"
+            "# Commands of your own, run in the new release before the switch:\n# {header}\n# install = \"make install\"\n# migrate = {{ up = \"./migrate up\", down = \"./migrate down\" }}\n# Without `down` or `compatible`, a failed deployment needs a person for the database.\n"
         );
     }
     format!("{}\n{text}", table(findings, ".run"))
@@ -257,6 +263,19 @@ fn plain_variables(findings: &Findings) -> BTreeMap<String, String> {
     variables
 }
 
+/// What the sources read and nothing here sets: plain variables, and what looks like secrets.
+fn unset(findings: &Findings) -> (Vec<&str>, Vec<&str>) {
+    let (set, secret) = (plain_variables(findings), &findings.variables.secret);
+    let is_unset = |name: &&str| !set.contains_key(*name) && !secret.iter().any(|known| known == name);
+    let [plain, secret] = [&findings.reads.plain, &findings.reads.secret]
+        .map(|names| names.iter().map(String::as_str).filter(is_unset).collect());
+    (plain, secret)
+}
+
+fn also_read(names: &[&str]) -> String {
+    if names.is_empty() { String::new() } else { format!("# The sources also read {}.\n", names.join(", ")) }
+}
+
 fn production(findings: &Findings) -> String {
     let mut text = "[environments.production]\n".to_owned();
     text.push_str("# With `cutover workflows`, a push to this branch is deployed here. By hand, any commit can be.\n");
@@ -266,14 +285,27 @@ fn production(findings: &Findings) -> String {
     }
     let entries: Vec<String> =
         plain_variables(findings).iter().map(|(name, value)| format!("{name} = {}", quote(value))).collect();
-    match entries.is_empty() {
-        true => text.push_str("# env = { LOG_LEVEL = \"INFO\" }\n"),
-        false => text.push_str(&format!("env = {{ {} }}\n", entries.join(", "))),
+    let (plain, secret) = unset(findings);
+    match (entries.is_empty(), plain.is_empty()) {
+        (true, true) => text.push_str("# env = { LOG_LEVEL = \"INFO\" }\n"),
+        (true, false) => {
+            let entries: Vec<String> = plain.iter().map(|name| format!("{name} = \"\"")).collect();
+            text.push_str("# The sources read these; give a value to what needs one.\n");
+            text.push_str(&format!("# env = {{ {} }}\n", entries.join(", ")));
+        }
+        (false, _) => {
+            text.push_str(&format!("env = {{ {} }}\n", entries.join(", ")));
+            text.push_str(&also_read(&plain));
+        }
     }
     text.push_str("# Secrets are named here; their values come from the environment of `cutover deploy`.\n");
-    match findings.variables.secret.is_empty() {
-        true => text.push_str("# secrets = [\"APP_TOKEN\"]\n"),
-        false => text.push_str(&format!("secrets = {}\n", list(&findings.variables.secret))),
+    match (findings.variables.secret.is_empty(), secret.is_empty()) {
+        (true, true) => text.push_str("# secrets = [\"APP_TOKEN\"]\n"),
+        (true, false) => text.push_str(&format!("# The sources read these.\n# secrets = {}\n", list(&secret))),
+        (false, _) => {
+            text.push_str(&format!("secrets = {}\n", list(&findings.variables.secret)));
+            text.push_str(&also_read(&secret));
+        }
     }
     let name = &findings.name;
     text.push_str("\n[environments.production.hosts]\n");

@@ -137,7 +137,7 @@ pub(super) fn variables(tree: &Tree) -> Variables {
     let text = tree.read(file).unwrap_or_default();
     let mut variables = Variables { file: Some(file.to_owned()), ..Variables::default() };
     for (name, value) in text.lines().filter_map(variable).take(VARIABLE_COUNT_MAX) {
-        if SECRET_PARTS.iter().any(|part| name.contains(part)) {
+        if is_secret(&name) {
             variables.secret.push(name);
         } else if !value.is_empty() {
             variables.plain.insert(name, value);
@@ -148,15 +148,24 @@ pub(super) fn variables(tree: &Tree) -> Variables {
     variables
 }
 
+/// Whether a variable's name looks as if its value were a secret.
+pub(super) fn is_secret(name: &str) -> bool {
+    SECRET_PARTS.iter().any(|part| name.contains(part))
+}
+
+/// Whether this is how variables are named.
+pub(super) fn is_variable(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_uppercase() || c == '_')
+        && name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+        && name.len() <= 100
+}
+
 fn variable(line: &str) -> Option<(String, String)> {
     let line = line.trim().strip_prefix("export ").unwrap_or(line.trim());
     let (name, value) = line.split_once('=')?;
-    let sound = name.starts_with(|c: char| c.is_ascii_uppercase() || c == '_')
-        && name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
-        && name.len() <= 100;
     let value = value.trim().trim_matches(['"', '\'']);
     let plain = value.len() <= 300 && !value.contains(char::is_control);
-    (sound && plain).then(|| (name.to_owned(), value.to_owned()))
+    (is_variable(name) && plain).then(|| (name.to_owned(), value.to_owned()))
 }
 
 /// Directories that git ignores because the service writes into them.

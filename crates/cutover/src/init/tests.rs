@@ -134,6 +134,7 @@ fn a_django_project_migrates() {
     assert_eq!(process(&host), ".venv/bin/python -m gunicorn shop.wsgi:application --bind 127.0.0.1:8000");
     let migrate = host.run.migrate.unwrap();
     assert!(!migrate.compatible && migrate.down.is_none(), "nothing is promised for a person");
+    assert!(text.contains("`cutover rollback`, by hand and later, runs neither"), "{text}");
 }
 
 #[test]
@@ -194,6 +195,26 @@ fn a_unit_file_says_what_runs_and_where() {
     assert!(matches!(host.service.as_ref().unwrap(),
         ServiceConfig::Systemd { unit, scope: SystemdScope::User, .. } if unit == "relay.service"));
     assert_eq!(probe_url(&host), "http://127.0.0.1:8123/health");
+}
+
+#[test]
+fn variables_that_the_sources_read_are_proposed_as_comments() {
+    let source = "import os\nLEVEL = os.environ['LEVEL']\nKEY = os.getenv(\"API_KEY\")\nHOME = os.environ[\"HOME\"]\n";
+    let test = ("tests/test_app.py", "import os\nos.environ['ONLY_IN_TESTS']\n");
+
+    let alone = written(&[("app.py", source), test]);
+    let beside = written(&[("app.py", source), (".env.example", "PAGE=1\nLEVEL=info\nTOKEN=x\n")]);
+
+    assert!(
+        alone.contains("# The sources read these; give a value to what needs one.\n# env = { LEVEL = \"\" }\n"),
+        "{alone}"
+    );
+    assert!(alone.contains("# The sources read these.\n# secrets = [\"API_KEY\"]\n"), "{alone}");
+    assert!(!alone.contains("ONLY_IN_TESTS") && !alone.contains("HOME"), "{alone}");
+    assert!(beside.contains("secrets = [\"TOKEN\"]\n# The sources also read API_KEY.\n"), "{beside}");
+    assert!(beside.contains("env = { LEVEL = \"info\", PAGE = \"1\" }\n# Secrets are named"), "{beside}");
+    let uncommented = alone.replacen("# env = {", "env = {", 1).replace("# secrets = [", "secrets = [");
+    assert_eq!(Config::check(&uncommented).diagnostics, [], "{uncommented}");
 }
 
 #[test]
@@ -297,7 +318,8 @@ const NAMES: [&str; 16] = [
     ".env.example",
     "we\"ird [x].service",
 ];
-const TEXTS: [&str; 18] = [
+const TEXTS: [&str; 19] = [
+    "os.environ[\"A_TOKEN\"]; os.getenv('B'); getenv(\"C\u{7f}\"); process.env.PORT",
     "",
     "\u{0}\u{7f}\n",
     "[project]\nname = \"..\"\n",

@@ -193,3 +193,58 @@ fn who_runs_a_command_elsewhere_from_a_terminal_is_told_that_it_has_none_there()
     assert!(at_terminal.contains(warned) && at_terminal.contains("`ssh -t`"), "{at_terminal}");
     assert!(without.contains("cannot reach deploy@nowhere") && !without.contains(warned), "{without}");
 }
+
+#[test]
+fn a_service_that_was_stopped_stays_so_until_it_is_started_or_something_is_deployed() {
+    let sandbox = Sandbox::new();
+    sandbox.host("service.process.command = [\"sleep\", \"1000\"]\nverify.soak = \"100ms\"", "");
+    assert_eq!(sandbox.run(&["deploy", "production"]).code, 0);
+    let app = |verb: &str| sandbox.run(&["app", "production", verb]);
+    let service =
+        || sandbox.run(&["status", "production", "--json"]).json()["environments"][0]["targets"][0]["service"].clone();
+    let is_active = || service()["active"].as_bool().unwrap();
+    let main = || service()["main"]["pid"].as_u64().unwrap();
+
+    assert_eq!(app("stop").told(), "exit 0\napi: stopped\n");
+    assert!(!is_active());
+    assert_eq!(app("stop").told(), "exit 0\napi: did not run; it is stopped\n");
+
+    let started = app("start");
+    assert!(started.code == 0 && started.stdout.contains("✓ Restarted in "), "{started:?}");
+    let (pid, again) = (main(), app("start"));
+    assert!(again.code == 0 && again.stdout.contains("✓ Nothing changed: "), "{again:?}");
+    assert_eq!(main(), pid, "what runs is left alone");
+
+    assert_eq!((app("stop").code, sandbox.run(&["deploy", "production"]).code), (0, 0));
+    assert!(is_active());
+    assert_eq!(app("stop").code, 0);
+}
+
+#[test]
+fn a_service_is_not_stopped_while_a_deployment_has_the_lock() {
+    let sandbox = Sandbox::new();
+    sandbox.host("service.process.command = [\"sleep\", \"1000\"]\nverify.soak = \"100ms\"", "");
+    assert_eq!(sandbox.run(&["deploy", "production"]).code, 0);
+    let lock = File::options().write(true).open(sandbox.path().join("srv/.cutover/lock")).unwrap();
+    lock.lock().unwrap();
+
+    let refused = sandbox.run(&["app", "production", "stop"]);
+
+    assert_eq!(refused.code, 6, "{refused:?}");
+    drop(lock);
+    stop(&sandbox);
+}
+
+#[test]
+fn a_command_in_the_release_has_its_variables_and_not_the_callers() {
+    let sandbox = Sandbox::new();
+    sandbox.host("", "env = { LEVEL = \"info\" }");
+    assert_eq!(sandbox.run(&["deploy", "production"]).code, 0);
+    let line = "echo ${LEVEL-none} ${OF_THE_CALLER-none} ${TERM-none} ${PATH:+has a path}";
+    let mut exec = sandbox.command(env!("CARGO_BIN_EXE_cutover"));
+    exec.env("OF_THE_CALLER", "seen").env("LEVEL", "debug").env("TERM", "dumb");
+
+    let output = exec.args(["app", "production", "exec", "--", "sh", "-c", line]).output().unwrap();
+
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "info none dumb has a path\n");
+}

@@ -204,3 +204,74 @@ fn an_env_file_that_somebody_else_wrote_stays_where_there_are_no_variables() {
     assert_eq!(deployed.code, 0, "{}", deployed.told());
     assert_eq!(std::fs::read_to_string(sandbox.path().join("srv/shared/.env")).unwrap(), "BY=hand\n");
 }
+
+#[test]
+fn a_release_of_uncommitted_work_is_shown_as_such_wherever_its_commit_is() {
+    let sandbox = Sandbox::deployable("");
+    sandbox.write("app.py", "print('not committed')\n");
+    let planned = sandbox.run(&["plan", "production", "--dirty"]);
+    assert_eq!(sandbox.run(&["deploy", "production", "--dirty"]).code, 0);
+
+    let [status, releases] = ["status", "releases"].map(|command| sandbox.run(&[command, "production"]));
+
+    for told in [&planned, &status, &releases] {
+        assert!(told.stdout.contains(" with uncommitted changes"), "{told:?}");
+    }
+    let json = sandbox.run(&["releases", "production", "--json"]).json();
+    assert_eq!(json["targets"]["api"][0]["dirty"], true);
+    // It stays so when it comes back.
+    sandbox.commit("Say it");
+    assert_eq!(sandbox.run(&["deploy", "production"]).code, 0);
+    let clean = sandbox.run(&["status", "production"]);
+    assert!(!clean.stdout.contains("uncommitted"), "{clean:?}");
+    assert_eq!(sandbox.run(&["rollback", "production"]).code, 0);
+    let row = &sandbox.run(&["history", "production", "-n", "1", "--json"]).json()["deployments"][0];
+    assert_eq!((&row["kind"], &row["dirty"]), (&"rollback".into(), &true.into()));
+}
+
+#[test]
+fn a_plan_says_why_a_new_release_is_made_where_only_the_config_changed() {
+    let sandbox = Sandbox::deployable("");
+    assert_eq!(sandbox.run(&["deploy", "production"]).code, 0);
+    let config = sandbox.config();
+    sandbox.write("cutover.toml", &config.replace("[targets.api.host]\n", "[targets.api.host]\nkeep_releases = 7\n"));
+
+    let planned = sandbox.run(&["plan", "production"]);
+
+    assert!(planned.stdout.contains("\napi: the same files are live; config changed: keep_releases\n"), "{planned:?}");
+    let told = sandbox.run(&["plan", "production", "--json"]).json();
+    assert_eq!(told["why"][0], "api: the same files are live; config changed: keep_releases");
+}
+
+#[test]
+fn looks_do_without_secrets_that_are_not_there_and_say_which_they_do_not_know() {
+    let sandbox = Sandbox::new();
+    sandbox.host("", "secrets = [\"TOKEN\"]\nenv = { LEVEL = \"info\" }");
+    let mut deploy = sandbox.command(env!("CARGO_BIN_EXE_cutover"));
+    let deployed = deploy.env("TOKEN", "made-up-value").args(["deploy", "production"]).output().unwrap();
+    assert!(deployed.status.success(), "{deployed:?}");
+    let config = sandbox.config();
+    sandbox.write("cutover.toml", &config.replace("[\"TOKEN\"]", "[\"TOKEN\", \"KEY\"]").replace("info", "debug"));
+
+    let (compared, planned) = (sandbox.run(&["env", "production", "diff"]), sandbox.run(&["plan", "production"]));
+    let same = {
+        sandbox.write("cutover.toml", &config);
+        sandbox.run(&["plan", "production"])
+    };
+
+    assert_snapshot!(compared.told(), @"
+    exit 0
+    api: add KEY; change LEVEL; perhaps change (not known here) TOKEN
+    --- stderr
+    warning: 2 secrets of environment production cannot be had: KEY: set the environment variable KEY; TOKEN: set the environment variable TOKEN; a deployment would be refused
+    ");
+    let line = "api: variables add KEY; change LEVEL; perhaps change (not known here) TOKEN\n";
+    assert!(planned.code == 0 && planned.stdout.contains(line), "{planned:?}");
+    assert!(planned.stderr.contains("warning: a deployment would be refused: 2 secrets of "), "{planned:?}");
+    assert!(same.stdout.starts_with("nothing changed: "), "what is not known is taken to be as it is: {same:?}");
+    assert_eq!(
+        sandbox.run(&["deploy", "production", "--dry-run"]).code,
+        2,
+        "a rehearsal needs what a deployment needs"
+    );
+}

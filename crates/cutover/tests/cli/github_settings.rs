@@ -262,6 +262,22 @@ fn a_github_that_is_not_reached_and_a_token_that_is_missing_are_told_apart() {
 }
 
 #[test]
+fn where_nobody_answers_that_is_told_soon_with_what_to_look_at() {
+    let shop = Shop::new();
+    // Nobody may listen at the first port without being root.
+    let api = "http://127.0.0.1:1";
+    for what in [&["github", "doctor"][..], &["github", "protect", "--dry-run"]] {
+        let variables = [("GITHUB_TOKEN", &*shop.token), ("GITHUB_API_URL", api), ("GITHUB_REPOSITORY", "shop/app")];
+        let ran = shop.sandbox.run_with(what, &variables);
+
+        assert_eq!(ran.code, 7, "{}", ran.told());
+        let told: Vec<&str> = ran.stderr.lines().filter(|line| line.starts_with("waiting for ")).collect();
+        assert_eq!(told.len(), 2, "{}", ran.told());
+        assert!(ran.stderr.contains("GITHUB_API_URL says where GitHub is"), "{}", ran.told());
+    }
+}
+
+#[test]
 fn a_branch_is_protected_once_and_what_people_changed_is_mended() {
     let shop = Shop::new();
     let theirs = json!({ "name": "theirs", "target": "branch", "enforcement": "active", "rules": [{ "type": "deletion" }],

@@ -254,17 +254,17 @@ fn few_deployments_make_no_figures() {
     let ran = sandbox.run(&["metrics", "--since", "2020-01-01"]);
     let table = ran.stdout.split_once("\n\n").unwrap().1;
     assert_snapshot!(table, @"
-    FIGURE                           VALUE                           N
-    deployments a day                not enough data (fewer than 5)  1
-    lead time, median                not enough data (fewer than 5)  1
-    lead time, 9 of 10 within        not enough data (fewer than 5)  1
-    change failure rate              not enough data (fewer than 5)  2
-    time to restore, median          not enough data (fewer than 5)  1
-    time to restore, 9 of 10 within  not enough data (fewer than 5)  1
-    success rate                     not enough data (fewer than 5)  2
-    rollbacks per change             not enough data (fewer than 5)  2
-    duration, median                 not enough data (fewer than 5)  1
-    duration, 9 of 10 within         not enough data (fewer than 5)  1
+    FIGURE                                 VALUE                           N
+    deployment frequency, a day            not enough data (fewer than 5)  1
+    lead time for changes, median          not enough data (fewer than 5)  1
+    lead time for changes, 9 of 10 within  not enough data (fewer than 5)  1
+    change failure rate                    not enough data (fewer than 5)  2
+    time to restore, median                not enough data (fewer than 5)  1
+    time to restore, 9 of 10 within        not enough data (fewer than 5)  1
+    success rate                           not enough data (fewer than 5)  2
+    rollbacks per change                   not enough data (fewer than 5)  2
+    duration, median                       not enough data (fewer than 5)  1
+    duration, 9 of 10 within               not enough data (fewer than 5)  1
     ");
 }
 
@@ -278,14 +278,14 @@ fn many_deployments_make_figures() {
     let passing = |line: &&str| line.starts_with("From") || line.contains("a day") || line.contains("lead time");
     let table: Vec<&str> = ran.stdout.lines().filter(|line| !passing(line)).collect();
     assert_snapshot!(table.join("\n"), @"
-    FIGURE                           VALUE                           N
-    change failure rate              25.0 %                          8
-    time to restore, median          not enough data (fewer than 5)  2
-    time to restore, 9 of 10 within  not enough data (fewer than 5)  2
-    success rate                     75.0 %                          8
-    rollbacks per change             0.25                            8
-    duration, median                 5.00s                           6
-    duration, 9 of 10 within         5.00s                           6
+    FIGURE                                 VALUE                           N
+    change failure rate                    25.0 %                          8
+    time to restore, median                not enough data (fewer than 5)  2
+    time to restore, 9 of 10 within        not enough data (fewer than 5)  2
+    success rate                           75.0 %                          8
+    rollbacks per change                   0.25                            8
+    duration, median                       5.00s                           6
+    duration, 9 of 10 within               5.00s                           6
     ");
     let json = sandbox.run(&["metrics", "--json", "--since", "2020-01-01"]).json();
     assert_eq!(json["metrics"]["change_failure_rate"]["value"], 0.25);

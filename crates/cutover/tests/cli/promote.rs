@@ -46,6 +46,20 @@ fn what_staging_has_goes_to_production_and_not_what_was_committed_since() {
 }
 
 #[test]
+fn the_history_says_where_it_was_promoted_from() {
+    let sandbox = staged("");
+
+    let promoted = sandbox.run(&["promote", "staging", "production"]);
+
+    assert!(promoted.stdout.contains("  promoted from staging\n"), "{}", promoted.told());
+    let told = sandbox.run(&["history", "production"]).stdout;
+    assert!(told.contains(" — promoted from staging\n"), "{told}");
+    let rows = sandbox.run(&["history", "--json"]).json();
+    assert_eq!(rows["deployments"][0]["promoted_from"], "staging");
+    assert!(rows["deployments"][1].get("promoted_from").is_none(), "{rows}");
+}
+
+#[test]
 fn what_was_not_found_good_is_not_promoted() {
     let sandbox = staged("");
     let release = staging_release(&sandbox).join("release.json");

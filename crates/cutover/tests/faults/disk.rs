@@ -311,7 +311,7 @@ fn too_little_room_is_told_before_anything_is_touched() {
         files
     };
     for (key, words) in [
-        ("disk_free_min = \"100 MiB\"\ninodes_free_min = 0\n", ["MiB free", "and 100.0 MiB must remain"]),
+        ("disk_free_min = \"100 MiB\"\ninodes_free_min = 0\n", ["MB free", "and 104.9 MB must remain"]),
         ("disk_free_min = \"0 B\"\ninodes_free_min = 20000\n", ["inodes free", "and 20000 must remain"]),
     ] {
         bed.config.host = key.to_owned();

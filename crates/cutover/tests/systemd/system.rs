@@ -49,7 +49,7 @@ fn who_answered_and_what_the_unit_uses_is_known() {
     shop.host.shell("root", &format!("kill -KILL {answered}"));
 
     wait_for("the unit was started again, and that was counted", || shop.status()["service"]["restart_count"] == 1);
-    shop.cutover(&["status", "production"]).expect(0).says(&["1 restarts"]);
+    shop.cutover(&["status", "production"]).expect(0).says(&["1 restart"]);
 }
 
 #[test]

@@ -14,6 +14,7 @@ use cutover_core::secret::Secret;
 use jiff::fmt::rfc2822;
 use serde_json::Value;
 use std::io::Read;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use ureq::http::request::Builder;
@@ -25,6 +26,8 @@ use ureq::{Agent, Body, Proxy, Timeout};
 const API_VERSION: &str = "2022-11-28";
 /// The largest answer that is read, in bytes: a page of a hundred comments of the greatest length is smaller.
 const ANSWER_BYTES_MAX: u64 = 32 << 20;
+/// How long a connection may take: three attempts of the kernel's fit in.
+const CONNECT_MAX: Duration = Duration::from_secs(8);
 /// How many pages of a list are read.
 const PAGE_COUNT_MAX: usize = 30;
 /// How often one call is sent on to another path, where a repository has a new name.
@@ -69,6 +72,9 @@ pub struct Client {
     masker: Masker,
     pace: Box<dyn Pace>,
     patience: Patience,
+    /// How often a call is sent until anything was heard at all, where that is fewer.
+    first_count: u32,
+    has_heard: AtomicBool,
     survived: Mutex<Survived>,
 }
 
@@ -111,6 +117,7 @@ impl Client {
         }
         let agent = Agent::config_builder()
             .timeout_global(Some(patience.request))
+            .timeout_connect(Some(patience.request.min(CONNECT_MAX)))
             .max_redirects(0)
             .max_redirects_will_error(false)
             .http_status_as_error(false)
@@ -122,8 +129,28 @@ impl Client {
         let masker = Masker::new([("the token", &access.token)]);
         let authorization = Secret::new(format!("Bearer {}", access.token.expose()));
         let Access { repository, login, .. } = access;
-        let survived = Mutex::default();
-        Ok(Self { agent, base, repository, login, authorization, masker, pace, patience, survived })
+        let (first_count, has_heard, survived) = (patience.attempt_count, AtomicBool::new(false), Mutex::default());
+        Ok(Self {
+            agent,
+            base,
+            repository,
+            login,
+            authorization,
+            masker,
+            pace,
+            patience,
+            first_count,
+            has_heard,
+            survived,
+        })
+    }
+
+    /// The same client, which sends a call only so often while nobody has answered anything yet: for a person who waits, and who
+    /// may have no network.
+    #[must_use]
+    pub fn impatient_at_first(mut self, attempt_count: u32) -> Self {
+        self.first_count = attempt_count.min(self.first_count);
+        self
     }
 
     /// What it has lived through so far.
@@ -218,7 +245,9 @@ impl Client {
     pub(super) fn bear(&self, attempt: u32, pause: Duration, fault: Fault) -> Result<(), Fault> {
         let mut survived = self.survived.lock().unwrap_or_else(PoisonError::into_inner);
         let spent = survived.spent.saturating_add(pause);
-        if attempt >= self.patience.attempt_count || spent > self.patience.total {
+        let has_heard = self.has_heard.load(Ordering::Relaxed);
+        let attempt_count = if has_heard { self.patience.attempt_count } else { self.first_count };
+        if attempt >= attempt_count || spent > self.patience.total {
             return Err(fault);
         }
         survived.spent = spent;
@@ -233,7 +262,10 @@ impl Client {
 
     fn judge(&self, call: &Call, attempt: u32, exchanged: Result<Raw, NoAnswer>) -> Heard {
         let raw = match exchanged {
-            Ok(raw) => raw,
+            Ok(raw) => {
+                self.has_heard.store(true, Ordering::Relaxed);
+                raw
+            }
             Err(NoAnswer { why, may_have_landed }) => return self.trouble(call, attempt, why, may_have_landed),
         };
         let body = if raw.body.is_empty() { Ok(Value::Null) } else { serde_json::from_slice::<Value>(&raw.body) };

@@ -34,7 +34,8 @@ fn excerpt(text: &str) -> Vec<Line> {
 /// One observation in one line.
 pub(super) fn probe(result: &ProbeResult) -> String {
     let verdict = if result.healthy { "healthy" } else { "not healthy" };
-    let took = result.latency_ms.map_or_else(String::new, |ms| format!(" after {ms} ms"));
+    // What was refused at once took no time that says anything.
+    let took = result.latency_ms.filter(|ms| *ms > 0).map_or_else(String::new, |ms| format!(" after {ms} ms"));
     let code = result.code.map_or_else(String::new, |code| format!(", code {code}"));
     let error = if result.error.is_empty() { String::new() } else { format!(": {}", result.error) };
     // A probe without a name of its own has its endpoint's.

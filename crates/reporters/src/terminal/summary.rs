@@ -12,7 +12,7 @@ const COMMIT_LENGTH: usize = 7;
 /// What will be done on several hosts. What was live may differ from one to the other.
 pub(super) fn fleet_began(plan: &Plan, resumed: bool, host_count: usize) -> Vec<Line> {
     let heading = format!("{} on {host_count} hosts", heading(plan, resumed));
-    [Line::whole(Tone::Strong, heading)].into_iter().chain(commit_line(plan)).collect()
+    [Line::whole(Tone::Strong, heading)].into_iter().chain(commit_line(plan)).chain(promotion_line(plan)).collect()
 }
 
 fn heading(plan: &Plan, resumed: bool) -> String {
@@ -33,10 +33,16 @@ fn commit_line(plan: &Plan) -> Option<Line> {
     commit(plan).map(|commit| Line::headed(Tone::Plain, "  commit ", commit))
 }
 
+/// Where the artifact was verified before.
+fn promotion_line(plan: &Plan) -> Option<Line> {
+    plan.promoted_from.as_ref().map(|from| Line::headed(Tone::Plain, "  promoted from ", from.to_string()))
+}
+
 /// What will be done, and instead of what.
 pub(super) fn began(plan: &Plan, resumed: bool, retold: bool) -> Vec<Line> {
     let mut lines = vec![Line::whole(Tone::Strong, heading(plan, resumed))];
     lines.extend(commit_line(plan));
+    lines.extend(promotion_line(plan));
     if let Some(original) = &plan.original
         && *original != plan.release
     {

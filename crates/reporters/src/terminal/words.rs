@@ -1,5 +1,6 @@
 //! Figures and texts as people read them.
 
+pub use cutover_core::size::bytes;
 use std::time::Duration;
 
 /// A duration in at most two units: `0.12s`, `12.3s`, `2m 05s`, `1h 02m`.
@@ -12,20 +13,6 @@ pub fn duration(duration: Duration) -> String {
         3_600..86_400 => format!("{}h {:02}m", seconds / 3_600, seconds % 3_600 / 60),
         86_400.. => format!("{}d {:02}h", seconds / 86_400, seconds % 86_400 / 3_600),
     }
-}
-
-/// A size in decimal units: `512 B`, `4.1 MB`.
-pub fn bytes(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
-    if bytes < 1_000 {
-        return format!("{bytes} B");
-    }
-    // A figure for people: what f64 loses does not show.
-    let (mut figure, mut unit) = (bytes as f64 / 1e3, 0);
-    while figure >= 999.95 && unit + 1 < UNITS.len() {
-        (figure, unit) = (figure / 1e3, unit + 1);
-    }
-    format!("{figure:.1} {}", UNITS[unit])
 }
 
 /// Progress: `412/1000 files`, `4.1 MB of 12.0 MB`, `412 files` when the total is unknown.
@@ -121,12 +108,6 @@ mod tests {
         let shown = |ms| duration(Duration::from_millis(ms));
         assert_eq!([shown(0), shown(124), shown(12_345), shown(125_000)], ["0.00s", "0.12s", "12.3s", "2m 05s"]);
         assert_eq!([shown(3_725_000), shown(200_000_000)], ["1h 02m", "2d 07h"]);
-    }
-
-    #[test]
-    fn sizes_have_decimal_units() {
-        assert_eq!([bytes(999), bytes(1_000), bytes(4_100_000)], ["999 B", "1.0 kB", "4.1 MB"]);
-        assert_eq!([bytes(999_999), bytes(u64::MAX)], ["1.0 MB", "18446.7 PB"]);
     }
 
     #[test]

@@ -196,3 +196,23 @@ fn nobody_is_heard_where_nobody_listens() {
     let survived = client.survived();
     assert_eq!((survived.request_count, survived.trouble_count), (6, 6));
 }
+
+#[test]
+fn who_waits_for_a_first_word_gives_up_early_and_then_is_as_patient_as_all() {
+    let world = World::new();
+    let impatient = |url: &str| {
+        crate::support::client(url, &world.token, &world.slept, cutover_reporters::github::Patience::default())
+            .impatient_at_first(2)
+    };
+    // Given an address at which nobody listens.
+    let nobody = World::new().github.url();
+    let client = impatient(&nobody);
+    check_run::begin(&client, &commit("a"), "Cutover", "key", "https://run").unwrap_err();
+    assert_eq!((client.survived().request_count, world.slept.pauses()), (2, vec![1]));
+    // Given one that answers, and then has trouble for a while.
+    let client = impatient(&world.github.url());
+    for _ in 0..4 {
+        world.github.order("POST", "check-runs", Mishap::Answer(503, Vec::new(), "try later"));
+    }
+    check_run::begin(&client, &commit("a"), "Cutover", "key", "https://run").unwrap();
+}

@@ -144,6 +144,8 @@ fn plan() -> Plan {
         reason: String::new(),
         made_at: start(),
         fleet: Vec::new(),
+        forward: false,
+        promoted_from: None,
         steps: steps.iter().enumerate().map(|(at, (name, phase))| step(at as u32, name, *phase)).collect(),
     }
 }

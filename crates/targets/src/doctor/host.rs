@@ -6,6 +6,7 @@ use super::{Finding, Patient, Verdict};
 use crate::host::{Layout, lock};
 use cutover_core::config::{HostConfig, ServiceConfig, SystemdScope};
 use cutover_core::moment::moment;
+use cutover_core::size;
 use cutover_disk::{digest_of_file, free_space};
 use jiff::Timestamp;
 use rustix::fs::{Access, access};
@@ -75,8 +76,8 @@ pub(super) fn place(config: &HostConfig, layout: &Layout) -> Vec<Finding> {
     let nearest = root.ancestors().find(|path| path.exists()).unwrap_or(root);
     let Ok(free) = free_space(nearest) else { return findings };
     let (least, fewest) = (config.disk_free_min_bytes, config.inodes_free_min);
-    findings.push(room("disk", free.bytes >> 20, least >> 20, "MiB free", "disk_free_min"));
-    findings.push(room("inodes", free.inodes, fewest, "inodes free", "inodes_free_min"));
+    findings.push(room("disk", (free.bytes, least), &size::bytes, "free", "disk_free_min"));
+    findings.push(room("inodes", (free.inodes, fewest), &|count| count.to_string(), "inodes free", "inodes_free_min"));
     findings
 }
 
@@ -112,12 +113,12 @@ fn maintenance(layout: &Layout) -> Option<Finding> {
     }
 }
 
-fn room(area: &str, free: u64, least: u64, unit: &str, key: &str) -> Finding {
+fn room(area: &str, (free, least): (u64, u64), told: &dyn Fn(u64) -> String, unit: &str, key: &str) -> Finding {
     if free < least {
         let fix = format!("free some space, lower keep_releases, or lower {key}");
-        return Finding::failed(area, format!("{free} {unit}, and {least} must remain"), fix);
+        return Finding::failed(area, format!("{} {unit}, and {} must remain", told(free), told(least)), fix);
     }
-    Finding::fine(area, format!("{free} {unit}"))
+    Finding::fine(area, format!("{} {unit}", told(free)))
 }
 
 fn journald() -> Finding {

@@ -124,6 +124,9 @@ pub struct Assembly {
     pub seq: u64,
     /// Digest of the target's config, to find out whether anything changed.
     pub config: Digest,
+    /// Digests of its keys, to say which of them changed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub config_keys: BTreeMap<String, Digest>,
     /// The service that will run it, for a later restart of just this release.
     pub service: Option<ServiceConfig>,
     /// How its health is observed, for a later verification of just this release.

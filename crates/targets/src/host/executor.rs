@@ -4,12 +4,13 @@ use super::action::{Action, Holding, Verification, Work};
 use super::gate::{self, Coordinator, Nobody};
 use super::layout::Layout;
 use super::site::{Offer, Site, SupervisorProgram};
+use super::steps::switch::Verdict;
 use super::steps::{
     assemble, dependencies, env_file, hold, hook, link, preflight, prune, receive, restart, settle, smoke, switch,
     verify,
 };
 use cutover_core::plan::{Plan, Step};
-use cutover_core::target::{Before, Failure, Outcome, Progress, Restoration, Target, Unwinding};
+use cutover_core::target::{Before, Cause, Failure, Outcome, Progress, Restoration, Target, Unwinding};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -67,6 +68,28 @@ impl<'a> LocalHost<'a> {
         {
             self.watched_logs.insert(action.deploy_to.clone());
         }
+    }
+
+    /// What the whole way back says of the release that a step had switched to.
+    fn verdict(&self, switch: &Step<Action>, unwinding: Unwinding) -> Verdict {
+        if unwinding.cause == Cause::Cancelled {
+            return Verdict::None;
+        }
+        let deployment = &self.plan.deployment;
+        let Some(failed) = unwinding.failed.and_then(|id| self.plan.step(id)) else {
+            return Verdict::Bad(format!("taken back by deployment {deployment}"));
+        };
+        if failed.target != switch.target {
+            let (name, target) = (&failed.name, &failed.target);
+            return Verdict::Bad(format!("taken back by deployment {deployment}, where {name} of {target} failed"));
+        }
+        if matches!(failed.action.work, Work::Restart(_)) {
+            return Verdict::NeverStarted(deployment.clone());
+        }
+        if matches!(failed.action.work, Work::Verify(_)) {
+            return Verdict::Bad(format!("not healthy in deployment {deployment}"));
+        }
+        Verdict::Bad(format!("taken back by deployment {deployment}, where {} failed", failed.name))
     }
 
     fn site<'s>(&'s self, step: &'s Step<Action>) -> Site<'s> {
@@ -170,7 +193,7 @@ impl Target for LocalHost<'_> {
             Work::Dependencies(python) => dependencies::restore(&site, python),
             Work::Env(env) => env_file::restore(&site, env, before),
             Work::Migrate(migration) => hook::migrate_back(&site, migration, progress),
-            Work::Switch => switch::restore(&site, before, unwinding.cause),
+            Work::Switch => switch::restore(&site, before, &self.verdict(step, unwinding)),
             Work::Restart(service) => restart::restore(&site, service, before, progress),
             // These change nothing, or only the release's own directory, which `assemble` takes away.
             Work::Preflight(_)

@@ -39,6 +39,8 @@ pub struct Wish<'a> {
     pub by: &'a str,
     /// Why.
     pub reason: &'a str,
+    /// The environment that had verified the artifact, where it is promoted from one.
+    pub promoted_from: Option<EnvironmentName>,
     /// When.
     pub made_at: Timestamp,
     /// The targets on this machine.
@@ -104,11 +106,11 @@ pub fn deploy(wish: &Wish<'_>, subject: &Subject<'_>) -> Result<HostPlan, Failur
 /// The plan that brings an earlier release live again, on every target.
 pub fn rollback(wish: &Wish<'_>, release: &ReleaseId) -> Result<HostPlan, Failure> {
     let mut plan = Builder::new(wish, PlanKind::Rollback, release.clone())?;
-    let first = wish.targets.values().next().map(|config| Layout::new(&config.deploy_to));
-    let described = first.map(|layout| Release::read(&layout, release)).transpose()?;
-    if let Some(described) = described {
+    if let Some(config) = wish.targets.values().next() {
+        let described = Release::read(&Layout::new(&config.deploy_to), release)?;
+        plan.plan.forward = is_forward(config, release)?;
         plan.plan.artifact = described.artifact.to_string();
-        plan.plan.commit = described.commit;
+        (plan.plan.commit, plan.plan.dirty) = (described.commit, described.dirty);
         plan.plan.subject = described.subject;
         plan.remarks.extend(bad(described.state, release, &described.reason));
     }
@@ -122,9 +124,21 @@ pub fn rollback(wish: &Wish<'_>, release: &ReleaseId) -> Result<HostPlan, Failur
     }
     plan.gate(Gate::Settle);
     for (target, config) in &wish.targets {
-        plan.settle(target, config, true);
+        plan.settle(target, config, !is_forward(config, release)?);
     }
     Ok(plan.finish())
+}
+
+/// Whether this release was made after the live one: going there undoes a rollback, and says nothing against what was live.
+fn is_forward(config: &HostConfig, release: &ReleaseId) -> Result<bool, Failure> {
+    let layout = Layout::new(&config.deploy_to);
+    let Some(live) = linked(&layout.current())? else { return Ok(false) };
+    // One that does not say its place is left as one that was taken back.
+    Ok(Release::read(&layout, &live).is_ok_and(|live| live.seq < seq_of(&layout, release)))
+}
+
+fn seq_of(layout: &Layout, release: &ReleaseId) -> u64 {
+    Release::read(layout, release).map_or(0, |release| release.seq)
 }
 
 /// The plan that restarts what is live and verifies it; without `restart` it only looks.
@@ -138,7 +152,7 @@ pub fn restart(wish: &Wish<'_>, release: &ReleaseId, restart: bool) -> Result<Ho
     for (target, config) in &wish.targets {
         let described = Release::read(&Layout::new(&config.deploy_to), release)?;
         plan.plan.artifact = described.artifact.to_string();
-        plan.plan.commit = described.commit;
+        (plan.plan.commit, plan.plan.dirty) = (described.commit, described.dirty);
         plan.plan.subject = described.subject;
         plan.hold(target, config);
         if restart {
@@ -165,6 +179,39 @@ fn unchanged_on(wish: &Wish<'_>, config: &HostConfig, artifact: &Digest) -> Opti
     let same =
         release.artifact == *artifact && release.config == Some(digest(config)) && release.state == ReleaseState::Good;
     (same && env_is_current(wish, config, &layout)).then_some(live)
+}
+
+/// Why a deployment makes a new release of an artifact that is live: one line for each target where that is so.
+pub fn why_anew(wish: &Wish<'_>, artifact: &Digest) -> Vec<String> {
+    let why = |(target, config): (&TargetName, &&HostConfig)| {
+        let why = why_anew_on(wish, config, artifact)?;
+        Some(format!("{target}: the same files are live; {why}"))
+    };
+    wish.targets.iter().filter_map(why).collect()
+}
+
+fn why_anew_on(wish: &Wish<'_>, config: &HostConfig, artifact: &Digest) -> Option<String> {
+    let layout = Layout::new(&config.deploy_to);
+    let release = Release::read(&layout, &linked(&layout.current()).ok()??).ok()?;
+    if release.artifact != *artifact {
+        return None;
+    }
+    let config_changed = (release.config != Some(digest(config))).then(|| config_changed(&release, config));
+    let not_good = (release.state != ReleaseState::Good).then(|| "its release was not found good".to_owned());
+    let env_changed = (!env_is_current(wish, config, &layout)).then(|| "variables changed".to_owned());
+    let why: Vec<String> = [config_changed, not_good, env_changed].into_iter().flatten().collect();
+    (!why.is_empty()).then(|| why.join("; "))
+}
+
+/// Which keys of the target's config are others than those that a release was made with. Older releases do not say theirs.
+fn config_changed(release: &Release, config: &HostConfig) -> String {
+    let (old, new) = (&release.config_keys, config_keys(config));
+    let names: BTreeSet<&str> = old.keys().chain(new.keys()).map(String::as_str).collect();
+    let changed: Vec<&str> = names.into_iter().filter(|name| old.get(*name) != new.get(*name)).collect();
+    if old.is_empty() || changed.is_empty() {
+        return "its config changed".to_owned();
+    }
+    format!("config changed: {}", changed.join(", "))
 }
 
 fn env_is_current(wish: &Wish<'_>, config: &HostConfig, layout: &Layout) -> bool {
@@ -200,10 +247,12 @@ fn as_it_was(config: &HostConfig, release: &ReleaseId) -> Result<HostConfig, Fai
     Ok(HostConfig { service: described.service, verify, ..config.clone() })
 }
 
-/// The newest release of this artifact, where that turned out to be bad.
+/// The newest release of this artifact that ever ran, where that turned out to be bad: one that never started says nothing of
+/// its files, and one that was healthy since takes the word back.
 fn known_bad(config: &HostConfig, artifact: &Digest) -> Option<String> {
     let releases = Release::list(&Layout::new(&config.deploy_to));
-    let release = releases.into_iter().rev().find(|release| release.artifact == *artifact)?;
+    let has_run = |release: &Release| release.artifact == *artifact && !release.never_started();
+    let release = releases.into_iter().rev().find(has_run)?;
     Some(format!("the same files were live before: {}", bad(release.state, &release.id, &release.reason)?))
 }
 
@@ -226,6 +275,13 @@ fn unprobed_targets(wish: &Wish<'_>) -> impl Iterator<Item = String> {
 fn digest(config: &HostConfig) -> Digest {
     // A config is made of strings, numbers and string keys only, which JSON can always hold.
     Digest::of(&serde_json::to_vec(config).unwrap_or_default())
+}
+
+/// Digests of a config's keys, as `cutover.toml` calls them.
+fn config_keys(config: &HostConfig) -> BTreeMap<String, Digest> {
+    let Ok(serde_json::Value::Object(keys)) = serde_json::to_value(config) else { return BTreeMap::new() };
+    let name = |key: &str| key.trim_end_matches("_bytes").to_owned();
+    keys.iter().map(|(key, value)| (name(key), Digest::of(value.to_string().as_bytes()))).collect()
 }
 
 /// `20261121101500-a1b2c3d`, with a number behind it when that is taken.
@@ -269,6 +325,8 @@ impl<'a> Builder<'a> {
             dirty: false,
             release,
             original,
+            forward: false,
+            promoted_from: wish.promoted_from.clone(),
             by: wish.by.to_owned(),
             reason: wish.reason.to_owned(),
             made_at: wish.made_at,
@@ -475,6 +533,7 @@ fn assembly(config: &HostConfig, subject: &Subject<'_>) -> Assembly {
         artifact: subject.artifact,
         seq: releases.iter().map(|release| release.seq).max().unwrap_or(0) + 1,
         config: digest(config),
+        config_keys: config_keys(config),
         service: config.service.clone(),
         verify: config.verify.clone(),
     }

@@ -10,6 +10,7 @@ use cutover_core::target::Failure;
 use cutover_disk::{DiskError, overwrite_in_place, read_bounded, write_atomic};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// The file in a release that describes it. Artifacts may not have one of that name.
@@ -18,6 +19,9 @@ pub const RELEASE_FILE: &str = "release.json";
 const RELEASE_FILE_BYTES_MAX: u64 = 1 << 20;
 /// The most releases that are listed.
 const RELEASE_COUNT_MAX: usize = 10_000;
+
+/// How the reason of a release begins whose service could not be started.
+const NEVER_STARTED: &str = "never started";
 
 /// What `release.json` says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -37,6 +41,9 @@ pub struct Release {
     pub artifact: Digest,
     /// Full commit hash; empty when there is none.
     pub commit: String,
+    /// Whether uncommitted changes are in it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dirty: bool,
     /// First line of the commit message.
     #[serde(default)]
     pub subject: String,
@@ -51,6 +58,9 @@ pub struct Release {
     /// Digest of the target's config that it was made with.
     #[serde(default)]
     pub config: Option<Digest>,
+    /// Digests of its keys.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub config_keys: BTreeMap<String, Digest>,
     /// The project that it is of; None where an older version made it.
     #[serde(default)]
     pub project: Option<ProjectName>,
@@ -100,6 +110,11 @@ impl Release {
         release.write(&layout.release(id))
     }
 
+    /// Whether it is bad only because its service could not be started, which may have been due to the machine.
+    pub(crate) fn never_started(&self) -> bool {
+        self.state == ReleaseState::Bad && self.reason.starts_with(NEVER_STARTED)
+    }
+
     /// The release as lists show it.
     pub fn record(&self, layout: &Layout) -> ReleaseRecord {
         let is = |link: &Path| linked(link).ok().flatten().as_ref() == Some(&self.id);
@@ -107,7 +122,9 @@ impl Release {
             id: self.id.clone(),
             artifact: self.artifact.to_string(),
             commit: self.commit.clone(),
+            dirty: self.dirty,
             state: self.state,
+            reason: self.reason.clone(),
             seq: self.seq,
             size_bytes: self.bytes,
             created_at: self.created_at,
@@ -126,6 +143,11 @@ impl Release {
         releases.sort_by_key(|release| release.seq);
         releases
     }
+}
+
+/// The reason of a release whose service could not be started in this deployment.
+pub(crate) fn never_started(deployment: &DeploymentId) -> String {
+    format!("{NEVER_STARTED} in deployment {deployment}")
 }
 
 /// The release that a link (`current` or `previous`) names; None when there is no such link.

@@ -73,7 +73,18 @@ pub fn stop(dir: &Path) -> Result<(), SupervisorError> {
     }
     let stop_timeout = stop_timeout(&place);
     let _lock = client_lock(&place, patience(stop_timeout) + START_TIMEOUT)?;
-    stop_locked(&place, stop_timeout)
+    stop_locked(&place, stop_timeout)?;
+    note_stopped(&place);
+    Ok(())
+}
+
+/// Says for a supervisor that died that its service is stopped by now, and is not one that should run.
+fn note_stopped(place: &Place) {
+    let told = place.read_state().ok().flatten().filter(|told| told.phase != Phase::Stopped);
+    if let Some(told) = told {
+        // Nothing runs, whether that can be written or not.
+        let _ = place.write_state(&SupervisorState { phase: Phase::Stopped, child: None, ..told });
+    }
 }
 
 /// How long stopping may take: the service's processes, then what they left.

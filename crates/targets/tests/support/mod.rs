@@ -142,6 +142,10 @@ impl Place {
         self.with_wish(|wish| planner::unchanged(wish, &artifact.manifest.id()).is_some())
     }
 
+    pub fn why_anew(&self, artifact: &Artifact) -> Vec<String> {
+        self.with_wish(|wish| planner::why_anew(wish, &artifact.manifest.id()))
+    }
+
     /// Recovers what is unfinished without anything being offered.
     pub fn recover(&self, recovery: Recovery) -> Result<Vec<Ended>, TransactionError> {
         self.locked(|transaction| transaction.recover(recovery, &|_| None))
@@ -186,6 +190,7 @@ impl Place {
             environment: &EnvironmentName::new("production").unwrap(),
             by: "ann",
             reason: "",
+            promoted_from: None,
             made_at: Timestamp::now(),
             targets: ["app", "web"]
                 .into_iter()

@@ -188,6 +188,7 @@ fn order(sites: &[(&str, PathBuf)], artifact: Digest) -> Order {
         made_at: Timestamp::from_second(1_800_000_000).unwrap(),
         by: "ada".into(),
         reason: String::new(),
+        promoted_from: None,
         purpose: "deploy".into(),
         wait: None,
         supersede: false,

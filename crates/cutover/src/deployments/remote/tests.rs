@@ -52,6 +52,7 @@ fn order() -> Order {
         made_at: Timestamp::UNIX_EPOCH,
         by: "ada".to_owned(),
         reason: String::new(),
+        promoted_from: None,
         purpose: String::new(),
         wait: None,
         supersede: false,

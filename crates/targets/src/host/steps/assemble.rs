@@ -1,10 +1,11 @@
 //! Assemble: the release is put together under another name, made durable, and renamed.
 
-use super::receive::{files, known, size, stop_if_asked};
+use super::receive::{files, known, stop_if_asked};
 use crate::host::action::Assembly;
 use crate::host::release::{Release, ReleaseState, chain, disk, io};
 use crate::host::site::Site;
 use cutover_core::artifact::{Manifest, ManifestEntry, RelativePath};
+use cutover_core::size;
 use cutover_core::target::{Failure, Outcome, Progress};
 use cutover_disk::{Blob, BlobStore, parallel, remove_tree, sync_dir, sync_file_system};
 use std::collections::BTreeSet;
@@ -14,7 +15,7 @@ use std::path::Path;
 pub(crate) fn apply(site: &Site<'_>, assembly: &Assembly, progress: &dyn Progress) -> Result<Outcome, Failure> {
     let (partial, directory) = (site.layout.partial(site.release), site.layout.release(site.release));
     let manifest = known(site, &assembly.artifact)?;
-    let note = format!("{}, {}", files(manifest.entries.len()), size(manifest.unpacked_bytes()));
+    let note = format!("{}, {}", files(manifest.entries.len()), size::bytes(manifest.unpacked_bytes()));
     if directory.exists() {
         return Ok(Outcome::unchanged(note));
     }
@@ -94,12 +95,14 @@ fn describe(site: &Site<'_>, assembly: &Assembly, manifest: &Manifest) -> Releas
         reason: String::new(),
         artifact: assembly.artifact,
         commit: manifest.commit.clone(),
+        dirty: manifest.dirty,
         subject: site.subject.to_owned(),
         deployment: site.deployment.clone(),
         by: site.by.to_owned(),
         created_at: site.made_at,
         bytes: manifest.unpacked_bytes(),
         config: Some(assembly.config),
+        config_keys: assembly.config_keys.clone(),
         project: Some(site.project.clone()),
         target: Some(site.target.clone()),
         service: assembly.service.clone(),

@@ -1,12 +1,12 @@
 //! Preflight: finds out whether the rest can succeed, before anything is touched.
 
-use super::receive::size;
 use crate::host::action::Preflight;
 use crate::host::release::{RELEASE_FILE, Release, disk, io, linked, previous_release, stray};
 use crate::host::site::Site;
 use crate::service::{self, Service};
 use cutover_core::id::ReleaseId;
 use cutover_core::moment::moment;
+use cutover_core::size;
 use cutover_core::target::{Failure, FailureKind, Outcome};
 use cutover_disk::free_space;
 use rustix::fs::Access;
@@ -78,9 +78,9 @@ fn check_room(site: &Site<'_>, preflight: &Preflight) -> Result<String, Failure>
     if free.bytes < bytes {
         return full(format!(
             "{} free, the release takes up to {} and {} must remain",
-            size(free.bytes),
-            size(preflight.bytes),
-            size(preflight.bytes_free_min)
+            size::bytes(free.bytes),
+            size::bytes(preflight.bytes),
+            size::bytes(preflight.bytes_free_min)
         ));
     }
     if free.inodes < inodes {
@@ -89,7 +89,7 @@ fn check_room(site: &Site<'_>, preflight: &Preflight) -> Result<String, Failure>
             free.inodes, preflight.inodes, preflight.inodes_free_min
         ));
     }
-    Ok(format!("{} free", size(free.bytes)))
+    Ok(format!("{} free", size::bytes(free.bytes)))
 }
 
 /// The directory itself, or the one in which it will be made: a rehearsal makes none.

@@ -4,6 +4,7 @@ use super::bases;
 use crate::host::release::{chain, disk, io};
 use crate::host::site::Site;
 use cutover_core::artifact::{BlobSource, Digest, MANIFEST_BYTES_MAX, Manifest, Wanted};
+use cutover_core::size;
 use cutover_core::target::{Failure, Outcome, Progress};
 use cutover_disk::{Blob, BlobStore, parallel, read_bounded, write_atomic};
 use std::borrow::Cow;
@@ -35,7 +36,7 @@ pub(crate) fn apply(site: &Site<'_>, artifact: &Digest, progress: &dyn Progress)
     Ok(Outcome::changed(format!(
         "{}, {}; {} already here",
         files(lacking.len()),
-        size(bytes),
+        size::bytes(bytes),
         wanted.len() - lacking.len()
     )))
 }
@@ -118,16 +119,4 @@ fn fetch(site: &Site<'_>, store: &BlobStore, blob: &Blob) -> Result<(), Failure>
 /// A count of files in words.
 pub(crate) fn files(count: usize) -> String {
     if count == 1 { "1 file".to_owned() } else { format!("{count} files") }
-}
-
-/// A size in words, in binary units.
-pub(crate) fn size(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
-    let mut value = bytes as f64;
-    let mut unit = 0;
-    while value >= 1024.0 && unit + 1 < UNITS.len() {
-        value /= 1024.0;
-        unit += 1;
-    }
-    if unit == 0 { format!("{bytes} B") } else { format!("{value:.1} {}", UNITS[unit]) }
 }

@@ -1,10 +1,10 @@
 //! Switch: two atomic renames make the release `current` and the one before it `previous`.
 
 use crate::host::layout::Layout;
-use crate::host::release::{Release, ReleaseState, disk, io, linked, previous_release, stray};
+use crate::host::release::{Release, ReleaseState, disk, io, linked, never_started, previous_release, stray};
 use crate::host::site::Site;
-use cutover_core::id::ReleaseId;
-use cutover_core::target::{Before, Cause, Failure, FailureKind, Outcome};
+use cutover_core::id::{DeploymentId, ReleaseId};
+use cutover_core::target::{Before, Failure, FailureKind, Outcome};
 use cutover_disk::{replace_symlink, sync_dir};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -48,19 +48,31 @@ pub(crate) fn apply(site: &Site<'_>, before: &Before) -> Result<Outcome, Failure
     }))
 }
 
+/// What is known of a release that is taken back.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    /// Nothing: somebody asked to stop.
+    None,
+    /// Its service could not be started in this deployment. That may be due to the machine (no such unit, no right to start
+    /// it), and says nothing against a release that was good before.
+    NeverStarted(DeploymentId),
+    /// It was live and is not to be trusted, for this reason.
+    Bad(String),
+}
+
 /// Points both links to where they pointed, and marks a release that failed.
-pub(crate) fn restore(site: &Site<'_>, before: &Before, cause: Cause) -> Result<String, Failure> {
+pub(crate) fn restore(site: &Site<'_>, before: &Before, verdict: &Verdict) -> Result<String, Failure> {
     let before: SwitchBefore = before.decode()?;
     bring_back_current(site.layout, before.current.as_ref())?;
     bring_back_previous(site.layout, &before)?;
-    let marked = match cause {
-        Cause::Failed => Release::mark(
-            site.layout,
-            site.release,
-            ReleaseState::Bad,
-            &format!("found unhealthy by deployment {}", site.deployment),
-        ),
-        Cause::Cancelled => Release::mark(site.layout, site.release, before.state, &before.reason),
+    let as_before = || Release::mark(site.layout, site.release, before.state, &before.reason);
+    let marked = match verdict {
+        Verdict::None => as_before(),
+        Verdict::NeverStarted(_) if before.state == ReleaseState::Good => as_before(),
+        Verdict::NeverStarted(deployment) => {
+            Release::mark(site.layout, site.release, ReleaseState::Bad, &never_started(deployment))
+        }
+        Verdict::Bad(why) => Release::mark(site.layout, site.release, ReleaseState::Bad, why),
     };
     let live =
         before.current.map_or_else(|| "nothing is live, as before".to_owned(), |id| format!("{id} is current again"));

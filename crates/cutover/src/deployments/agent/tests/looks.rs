@@ -110,7 +110,12 @@ fn variables_are_compared_where_they_are_and_told_by_name() {
     let (said, dir) = answer(Bed::start_in(dir, &CANCEL), look, None);
 
     let all: BTreeMap<String, VariableChanges> = view(&said);
-    let expected = VariableChanges { added: vec!["TOKEN".into()], changed: vec!["MODE".into()], removed: Vec::new() };
+    let expected = VariableChanges {
+        added: vec!["TOKEN".into()],
+        changed: vec!["MODE".into()],
+        removed: Vec::new(),
+        unknown: Vec::new(),
+    };
     assert_eq!(all["app"], expected);
     assert!(!String::from_utf8_lossy(&said).contains(SECRET));
     assert_eq!(listing(dir.path()), before);

@@ -1,0 +1,91 @@
+//! `cutover app ENV stop`: ends the services on this machine, under the lock.
+
+use super::deploy::WaitArgs;
+use crate::context::Context;
+use crate::deployments::{Session, asker};
+use crate::error::CommandError;
+use crate::exit::Exit;
+use cutover_core::config::HostConfig;
+use cutover_core::id::TargetName;
+use cutover_core::probe::ProbeResult;
+use cutover_core::target::{Failure, Progress};
+use cutover_reporters::one_line;
+use cutover_targets::host::Layout;
+use cutover_targets::host::lock::{self, Holder, Lock, LockError, Waiting};
+use serde_json::json;
+
+/// Stops these targets' services. What does not run is left alone, and one that cannot be stopped keeps none of the others
+/// running.
+pub(super) fn stop(
+    context: &Context,
+    session: &Session<'_>,
+    chosen: &[(&TargetName, &HostConfig, Layout)],
+    waiting: &WaitArgs,
+) -> Result<Exit, CommandError> {
+    let _locks = locked(context, chosen.iter().map(|(_, _, layout)| layout), waiting)?;
+    let mut failures: Vec<(&TargetName, Failure)> = Vec::new();
+    for (name, config, layout) in chosen {
+        let Some(service) = &config.service else { continue };
+        let service = session.service(name, config, service, layout);
+        let stopped = service.state().and_then(|was| {
+            let is_stopped = !was.active && !was.wanted && !was.failed;
+            if !is_stopped {
+                service.stop(&Quiet)?;
+            }
+            Ok((is_stopped, service.state()?.description))
+        });
+        match stopped {
+            Ok((is_stopped, now)) => tell(context, name, is_stopped, &now)?,
+            Err(failure) => failures.push((name, failure)),
+        }
+    }
+    let Some((_, last)) = failures.pop() else { return Ok(Exit::Done) };
+    failures.iter().for_each(|(name, failure)| context.output.warn(&format!("{name}: {}", failure.message)));
+    Err(last.into())
+}
+
+/// The locks of these places, in one order for everybody.
+fn locked<'l>(
+    context: &Context,
+    layouts: impl Iterator<Item = &'l Layout>,
+    waiting: &WaitArgs,
+) -> Result<Vec<Lock>, LockError> {
+    let mut layouts: Vec<&Layout> = layouts.filter(|layout| layout.own().is_dir()).collect();
+    layouts.sort_by_key(|layout| layout.root());
+    layouts.dedup_by_key(|layout| layout.root());
+    let me = Holder {
+        by: asker(),
+        reason: "stop the service".to_owned(),
+        deployment: None,
+        pid: std::process::id(),
+        since: Some(context.now()),
+        until: None,
+        supersedes: waiting.supersede(),
+    };
+    let told = |holder: &Holder, _: u32| {
+        context.output.warn(&format!("waiting for {}: {}", one_line(&holder.by), one_line(&holder.reason)));
+    };
+    let waiting = Waiting { limit: waiting.limit(), now: &jiff::Timestamp::now, cancelled: &|| false, told: &told };
+    layouts.into_iter().map(|layout| lock::acquire(layout, &me, &waiting)).collect()
+}
+
+fn tell(context: &Context, name: &TargetName, was_stopped: bool, now: &str) -> Result<(), CommandError> {
+    if context.output.json {
+        return context.output.json(&json!({ "v": 1, "target": name, "stopped": !was_stopped, "service": now }));
+    }
+    let what = if was_stopped { "did not run" } else { "stopped" };
+    let now = if now == what { String::new() } else { format!("; it is {}", one_line(now)) };
+    context.output.text(&format!("{name}: {what}{now}\n"))
+}
+
+/// Nobody watches while a service is stopped.
+struct Quiet;
+
+impl Progress for Quiet {
+    fn advance(&self, _: u64, _: u64, _: &'static str) {}
+    fn output(&self, _: &str) {}
+    fn probed(&self, _: &ProbeResult) {}
+    fn cancelled(&self) -> bool {
+        false
+    }
+}
