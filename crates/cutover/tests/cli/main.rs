@@ -20,6 +20,7 @@ mod in_the_way;
 mod init;
 mod limits;
 mod memory;
+mod observed;
 mod promote;
 mod provenance;
 mod release;
