@@ -30,10 +30,16 @@ fn a_place_that_is_not_there_is_made_by_the_first_deployment_or_the_doctor_says_
 
     let told = doctor(&sandbox);
 
-    assert!(told.code == 1 && told.stdout.contains("DIR/file is not theirs"), "{told:?}");
-    assert!(
-        told.stdout.contains("by hand: `sudo install -d -o ") && told.stdout.contains("`cutover setup production`")
-    );
+    let why = "✗ deploy_to  DIR/file/srv cannot be made: DIR/file is no directory";
+    assert!(told.code == 1 && told.stdout.contains(why), "{told:?}");
+    assert!(told.stdout.contains("-> move DIR/file out of the way, or choose another deploy_to"), "{told:?}");
+    for command in ["plan", "deploy"] {
+        let refused = sandbox.run(&[command, "production"]);
+        assert!(
+            refused.code == 1 && refused.stderr.contains("cannot be made: DIR/file is no directory: move DIR/file"),
+            "{refused:?}"
+        );
+    }
 }
 
 #[test]

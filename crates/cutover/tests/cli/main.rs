@@ -21,6 +21,7 @@ mod init;
 mod limits;
 mod memory;
 mod observed;
+mod ownership;
 mod promote;
 mod provenance;
 mod release;
