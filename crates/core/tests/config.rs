@@ -290,6 +290,18 @@ fn two_places_of_one_host_whose_probes_ask_at_one_port_are_warned_of() {
     let elsewhere = beside(http, "")
         .replace("[environments.qa.hosts]\napp = [\"deploy@web-1\"]", "[environments.qa.hosts]\napp = [\"web-2\"]");
     assert_eq!(warned(&elsewhere), []);
+    // Two targets of one environment that are run by one unit mean the same service.
+    let two = |unit: &str| {
+        let target = |name: &str, unit: &str| {
+            format!(
+                "[targets.{name}.host]\ndeploy_to = \"/opt/{name}\"\nservice.unit = \"{unit}\"\nverify.probes = [{http}]\n"
+            )
+        };
+        let hosts = "[environments.qa.hosts]\na = \"web-1\"\nb = \"web-1\"\n";
+        format!("name = \"shop\"\n{}{}{hosts}", target("a", "shop.service"), target("b", unit))
+    };
+    assert_eq!(warned(&two("shop.service")), []);
+    assert_eq!(warned(&two("other.service")).len(), 1);
     // Who is in one place altogether hears of that only.
     let (message, _) = hinted(&beside(http, "").replace("/opt/shop-qa", "/opt/shop"));
     assert!(message.contains("is deployed to /opt/shop on"), "{message}");

@@ -129,7 +129,9 @@ fn ports<'c>(places: &[Place<'c>], told: &mut Told<'c>, sink: &mut Sink) {
                 seen.insert(at, *place);
                 continue;
             };
-            if (first.environment, first.target) == (place.environment, place.target) {
+            // Two targets of one environment may be of one unit, which is whom both mean.
+            let is_one = first.target == place.target || first.unit().is_some_and(|unit| place.unit() == Some(unit));
+            if first.environment == place.environment && is_one {
                 continue;
             }
             let why = format!("is probed at {shown}");
@@ -182,6 +184,13 @@ fn report<'c>([one, other]: [&Place<'c>; 2], collision: &Collision, told: &mut T
 }
 
 impl Place<'_> {
+    fn unit(&self) -> Option<&str> {
+        match self.config.service.as_ref()? {
+            ServiceConfig::Systemd { unit, .. } => Some(unit),
+            ServiceConfig::Command { .. } | ServiceConfig::Process(_) => None,
+        }
+    }
+
     fn name(&self) -> String {
         format!("`targets.{}` of `environments.{}`", self.target, show(self.environment))
     }

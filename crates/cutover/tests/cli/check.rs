@@ -74,8 +74,9 @@ fn a_report_of_an_earlier_run_speaks_for_none() {
 
 #[test]
 fn new_files_beside_reports_keep_a_run_from_counting_for_a_commit() {
-    let sandbox =
-        checks("[checks.unit]\nrun = \"mkdir -p out && cp tests.xml out/unit.xml\"\nreports = { junit = \"out/{unit,e2e}.xml\" }\n");
+    let sandbox = checks(
+        "[checks.unit]\nrun = \"mkdir -p out && cp tests.xml out/unit.xml\"\nreports = { junit = \"out/{unit,e2e}.xml\" }\n",
+    );
     sandbox.write("tests.xml", PASSED);
     sandbox.commit("Test");
     let head = |ran: &Ran| ran.json()["run"]["commit"].as_str().map(str::to_owned);
