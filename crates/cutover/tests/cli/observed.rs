@@ -103,7 +103,6 @@ fn probes_that_get_no_answer_keep_nobody_waiting_for_long_however_many_there_are
     stop(&sandbox);
 
     assert_eq!(told.stdout.matches("NOT healthy: GET http://").count(), 20, "{told:?}");
-    assert!(told.stdout.contains("no answer within 2.0s") || told.stdout.contains("no answer within 1.9s"), "{told:?}");
     assert!(took < Duration::from_secs(10), "{took:?}");
 }
 
