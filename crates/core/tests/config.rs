@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics fails")]
 
-use cutover_core::config::{Config, Diagnostic, HostConfig, Position, Severity, TargetConfig};
+use cutover_core::config::{Checked, Config, Diagnostic, HostConfig, Position, Severity, TargetConfig};
 use std::fmt::Write as _;
 
 const SAMPLE: &str = include_str!("data/host.toml");
@@ -248,6 +248,63 @@ fn two_places_of_one_host_do_not_run_the_same_unit() {
         beside_production("[\"web-2\"]", "").replace("hosts.app =", "hosts.web = [\"deploy@web-1\"]\nhosts.app =");
     let both = both.replacen("[environments.", &format!("{web}[environments."), 1);
     assert!(Config::parse(&both).is_ok(), "{:?}", Config::check(&both).diagnostics);
+}
+
+#[test]
+fn two_places_of_one_host_whose_probes_ask_at_one_port_are_warned_of() {
+    let beside = |verify: &str, more: &str| {
+        let place = "[environments.qa.targets.app.host]\ndeploy_to = \"/opt/shop-qa\"\nservice.unit = \"qa.service\"\n";
+        let own = format!("[targets.app.host.verify]\nprobes = [{verify}]\n");
+        beside_production("[\"deploy@web-1\"]", &format!("{place}{more}\n{own}"))
+    };
+    let warned = |text: &str| {
+        let Checked { config, diagnostics } = Config::check(text);
+        assert!(
+            config.is_some() && diagnostics.iter().all(|found| found.severity == Severity::Warning),
+            "{diagnostics:?}"
+        );
+        diagnostics.into_iter().map(|found| (found.message, found.hint.unwrap())).collect::<Vec<_>>()
+    };
+    let http = "{ http = { url = \"http://127.0.0.1:8000/health\" } }";
+
+    let [(message, hint)] = warned(&beside(http, "")).try_into().unwrap();
+
+    assert_eq!(
+        message,
+        "`targets.app` of `environments.qa` is probed at 127.0.0.1:8000 on deploy@web-1, as `targets.app` of `environments.production` is"
+    );
+    assert_eq!(
+        hint,
+        "one of the two services answers there, and deployments of the other one fail; give it a port of its own, and let its probes \
+         ask there: `verify.probes` in [environments.qa.targets.app.host]; `owner = \"any\"` where a proxy answers for both"
+    );
+    // By whatever name and kind of probe the port is asked.
+    let tcp = |at: &str| format!("verify.probes = [{{ tcp = {{ address = \"{at}\" }} }}]");
+    assert_eq!(warned(&beside(http, &tcp("LOCALHOST:8000"))).len(), 1);
+    assert_eq!(warned(&beside("{ http = { url = \"http://[::1]/\" } }", &tcp("127.0.0.1:80"))).len(), 1);
+    // Two ports, two addresses, a proxy that is meant, and what is elsewhere.
+    assert_eq!(warned(&beside(http, &tcp("127.0.0.1:8001"))), []);
+    assert_eq!(warned(&beside(http, &tcp("127.0.0.2:8000"))), []);
+    assert_eq!(warned(&beside(&http.replace("} }", "}, owner = \"any\" }"), "")), []);
+    assert_eq!(warned(&beside(&http.replace("127.0.0.1", "shop.example.org"), "")), []);
+    let elsewhere = beside(http, "")
+        .replace("[environments.qa.hosts]\napp = [\"deploy@web-1\"]", "[environments.qa.hosts]\napp = [\"web-2\"]");
+    assert_eq!(warned(&elsewhere), []);
+    // Two targets of one environment that are run by one unit mean the same service.
+    let two = |unit: &str| {
+        let target = |name: &str, unit: &str| {
+            format!(
+                "[targets.{name}.host]\ndeploy_to = \"/opt/{name}\"\nservice.unit = \"{unit}\"\nverify.probes = [{http}]\n"
+            )
+        };
+        let hosts = "[environments.qa.hosts]\na = \"web-1\"\nb = \"web-1\"\n";
+        format!("name = \"shop\"\n{}{}{hosts}", target("a", "shop.service"), target("b", unit))
+    };
+    assert_eq!(warned(&two("shop.service")), []);
+    assert_eq!(warned(&two("other.service")).len(), 1);
+    // Who is in one place altogether hears of that only.
+    let (message, _) = hinted(&beside(http, "").replace("/opt/shop-qa", "/opt/shop"));
+    assert!(message.contains("is deployed to /opt/shop on"), "{message}");
 }
 
 #[test]

@@ -111,15 +111,19 @@ fn credentials_of_the_caller_do_not_reach_the_service() {
 #[test]
 fn a_crashed_service_is_started_again_with_growing_pauses() {
     let place = Place::new();
-    let service = place.shell("echo run; exit 3");
+    let service = place.shell("echo run; sleep 0.02; exit 3");
     service.restart(&Told::default()).unwrap();
     let mut state = service.state().unwrap();
     // A later look could see it run again.
     wait_for("it is a crash loop", || {
         state = service.state().unwrap();
-        state.description.starts_with("crash loop: exit code 3")
+        state.crash_looping && state.description == "waiting to be started again: exit code 3"
     });
     assert!(!state.active && !state.failed && state.restart_count >= 3, "{state:?}");
+    assert_eq!(state.last_end.as_deref(), Some("exit code 3"));
+    wait_for("it is one in the moments that it runs, too", || {
+        service.state().is_ok_and(|state| state.crash_looping && state.active)
+    });
     service.stop(&Told::default()).unwrap();
     let runs = place.service_log().lines().count() as u64;
     assert_eq!(runs, place.told().restart_count + 1);

@@ -337,7 +337,8 @@ fn a_soak_that_nothing_disturbs_lasts_its_time() {
 fn a_crash_loop_is_not_waited_for() {
     let case = Case::shell("echo no module named app; exit 1", vec![tcp(free_port())]);
     let began = Instant::now();
-    let failure = case.unhealthy("the service keeps crashing: started again ");
+    let failure = case.unhealthy("the service keeps crashing: it ended ");
+    assert!(failure.message.ends_with(" times and was started again each time (last: exit code 1)"), "{failure}");
     assert!(began.elapsed() < PATIENCE / 2);
     assert!(failure.excerpt.contains("no module named app"));
 }

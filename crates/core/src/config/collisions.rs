@@ -1,10 +1,11 @@
-//! Two places that are one: deployments that would replace each other's releases, or restart each other's unit.
+//! Two places that are one: deployments that would replace each other's releases, or restart each other's unit. Or whose probes
+//! ask at one port, so that one of the two would be judged by the other's service.
 
 use super::environment::MergedTargets;
 use super::kind::Node;
-use super::places::machine;
+use super::places::{machine, split_port};
 use super::sink::{Sink, show};
-use super::{HostConfig, ServiceConfig, SystemdScope, TargetConfig};
+use super::{HostConfig, ProbeConfig, ProbeKind, ProbeOwner, ServiceConfig, SystemdScope, TargetConfig};
 use crate::id::TargetName;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -13,6 +14,11 @@ use toml::de::DeTable;
 
 /// The most places that are compared; only a text with far more hosts than a fleet has comes to more.
 const PLACE_COUNT_MAX: usize = 20_000;
+
+/// The most probes of a place that are compared.
+const PROBE_COUNT_MAX: usize = 50;
+/// Names of the machine that asks, by which whoever listens at all of its addresses is reached.
+const HERE: [&str; 5] = ["localhost", "127.0.0.1", "0.0.0.0", "[::1]", "[::]"];
 
 /// One target of an environment on one host.
 #[derive(Clone, Copy)]
@@ -40,6 +46,9 @@ pub(super) fn check(environments: &DeTable<'_>, merged: &MergedTargets, sink: &m
         directories(places, &mut directories_told, sink);
         units(places, &mut units_told, sink);
     }
+    // Of two that are one place altogether that is all there is to say.
+    let mut told: Told<'_> = directories_told.union(&units_told).copied().collect();
+    machines.values().for_each(|places| ports(places, &mut told, sink));
 }
 
 fn places<'c>(environments: &'c DeTable<'_>, merged: &'c MergedTargets) -> Vec<Place<'c>> {
@@ -110,6 +119,46 @@ fn units<'c>(places: &[Place<'c>], told: &mut Told<'c>, sink: &mut Sink) {
     }
 }
 
+/// Reports places whose services cannot both be meant by their probes. No mistake: who says that anybody's answer counts, or
+/// runs them in turns, may mean it.
+fn ports<'c>(places: &[Place<'c>], told: &mut Told<'c>, sink: &mut Sink) {
+    let mut seen: BTreeMap<(String, String), Place<'_>> = BTreeMap::new();
+    for place in places.iter().filter(|place| place.config.service.is_some()) {
+        for (at, shown) in place.config.verify.probes.iter().take(PROBE_COUNT_MAX).filter_map(port) {
+            let Some(first) = seen.get(&at) else {
+                seen.insert(at, *place);
+                continue;
+            };
+            // Two targets of one environment may be of one unit, which is whom both mean.
+            let is_one = first.target == place.target || first.unit().is_some_and(|unit| place.unit() == Some(unit));
+            if first.environment == place.environment && is_one {
+                continue;
+            }
+            let why = format!("is probed at {shown}");
+            let consequence = "one of the two services answers there, and deployments of the other one fail";
+            let label = "one port for two";
+            report([first, place], &Collision { why, label, consequence, key: "verify.probes" }, told, sink);
+        }
+    }
+}
+
+/// Where on its own machine a probe asks for the release's own service, for comparing and for people.
+fn port(probe: &ProbeConfig) -> Option<((String, String), &str)> {
+    let (authority, usual) = match &probe.kind {
+        ProbeKind::Tcp { address, .. } => (address.as_str(), ""),
+        ProbeKind::Http { url, .. } => {
+            let (scheme, rest) = url.split_once("://")?;
+            (&rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())], if scheme == "https" { "443" } else { "80" })
+        }
+        ProbeKind::Command { .. } | ProbeKind::Log { .. } | ProbeKind::Unit { .. } => return None,
+    };
+    let (host, port) = split_port(authority);
+    let host = host.to_ascii_lowercase();
+    let is_ours = probe.owner == ProbeOwner::Release && (HERE.contains(&host.as_str()) || host.starts_with("127."));
+    let host = if HERE.contains(&host.as_str()) { HERE[0].to_owned() } else { host };
+    is_ours.then(|| ((host, port.unwrap_or(usual).to_owned()), authority))
+}
+
 struct Collision {
     why: String,
     label: &'static str,
@@ -126,10 +175,22 @@ fn report<'c>([one, other]: [&Place<'c>; 2], collision: &Collision, told: &mut T
     let Collision { why, label, consequence, key } = collision;
     let message = format!("{} {why} on {}, as {} is", later.name(), later.host, first.name());
     let span: Range<usize> = later.key.0..later.key.1;
-    sink.error(span, message, label, Some(format!("{consequence}; {}", later.advice(key, first))));
+    let hint = Some(format!("{consequence}; {}", later.advice(key, first)));
+    if *key == "verify.probes" {
+        sink.warning(span, message, label, hint);
+    } else {
+        sink.error(span, message, label, hint);
+    }
 }
 
 impl Place<'_> {
+    fn unit(&self) -> Option<&str> {
+        match self.config.service.as_ref()? {
+            ServiceConfig::Systemd { unit, .. } => Some(unit),
+            ServiceConfig::Command { .. } | ServiceConfig::Process(_) => None,
+        }
+    }
+
     fn name(&self) -> String {
         format!("`targets.{}` of `environments.{}`", self.target, show(self.environment))
     }
@@ -146,6 +207,12 @@ impl Place<'_> {
         let example = match (key, self.environment == other.environment) {
             ("deploy_to", false) => beside(&self.config.deploy_to, self.environment),
             ("deploy_to", true) => beside(&self.config.deploy_to, self.target.as_str()),
+            ("verify.probes", _) => {
+                return format!(
+                    "give it a port of its own, and let its probes ask there: `{key}` in [{table}]; `owner = \"any\"` where a proxy \
+                     answers for both"
+                );
+            }
             (_, _) => return format!("give it a unit of its own: `{key}` in [{table}]"),
         };
         format!("give it a directory of its own: {key} = {example:?} in [{table}]")

@@ -241,7 +241,7 @@ pub(super) fn machine(host: &str) -> String {
 }
 
 /// Splits at the port's colon, which is not a colon of an IPv6 address in brackets.
-fn split_port(text: &str) -> (&str, Option<&str>) {
+pub(super) fn split_port(text: &str) -> (&str, Option<&str>) {
     match text.rsplit_once(':') {
         Some((host, port)) if !port.contains(']') => (host, Some(port)),
         Some(_) | None => (text, None),

@@ -12,6 +12,7 @@ mod env;
 mod exec;
 mod follow;
 mod github;
+mod health;
 mod history;
 mod init;
 mod live;

@@ -1,6 +1,7 @@
 //! `cutover status`.
 
 use super::HostArgs;
+use super::health::{self, Health, Patient};
 use super::words;
 use crate::context::Context;
 use crate::deployments::{
@@ -9,6 +10,7 @@ use crate::deployments::{
 };
 use crate::error::CommandError;
 use crate::exit::Exit;
+use crate::side_by_side::side_by_side;
 use clap::Args;
 use cutover_core::config::{EnvironmentConfig, HostConfig};
 use cutover_core::id::{EnvironmentName, ReleaseId, TargetName};
@@ -27,16 +29,22 @@ use std::sync::{Mutex, PoisonError};
 /// Show what is live, whether it runs, and what is in the way
 ///
 /// For each target: the live release and the one before, the service's state with its process,
-/// memory, processor time and restarts, who holds the lock or waits for it, and deployments that
-/// are stuck or were left unfinished, with what to do. Everything is read from the host itself, now.
-/// A host that could not be asked is named with the reason, and the exit code is 7.
+/// memory, processor time and restarts, what its probes see now, who holds the lock or waits for
+/// it, and deployments that are stuck or were left unfinished, with what to do. Everything is read
+/// from the host itself, now.
+///
+/// "healthy" is observed: each probe of the live release is made once, within two seconds (but for
+/// those of the log, which are about a start). A service that ends again and again is in a "crash
+/// loop", also in the moments that it runs. Whatever is seen, the exit code is 0: --json is for
+/// scripts. A host that could not be asked is named with the reason, and the exit code is 7.
 ///
 /// Examples:
 ///   cutover status                # every environment
 ///   cutover status production
-///   cutover status --json | jq '.environments[].targets[].service.active'
+///   cutover status --json | jq '.environments[].targets[].health.healthy'
 ///
-/// With --json: {"v":1,"environments":[{"name":…,"targets":[{"release":…,"service":{…}}]}]}.
+/// With --json: {"v":1,"environments":[{"name":…,"targets":[{"release":…,"service":{…},
+/// "health":{"healthy":…,"probes":[…]}}]}]}.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct StatusArgs {
@@ -93,6 +101,10 @@ struct TargetStatus {
     /// The release that the service's main process runs, when it is not the live one.
     #[serde(skip_serializing_if = "Option::is_none")]
     service_release: Option<ReleaseId>,
+    /// What the probes see now; None where nothing was asked.
+    health: Option<Health>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    health_error: Option<String>,
     lock: Option<Holder>,
     maintenance: Option<Holder>,
     queue: Vec<Holder>,
@@ -218,10 +230,11 @@ fn unseen(name: &EnvironmentName, why: String) -> EnvironmentStatus {
 fn look(context: &Context, name: &EnvironmentName, config: &EnvironmentConfig) -> EnvironmentStatus {
     match Place::here(name, config) {
         Ok(place) => {
-            let targets = place
-                .layouts()
-                .map(|(target, config, layout)| TargetStatus::of(context, target, config, &layout))
-                .collect();
+            let mut targets = Vec::new();
+            let look = |(target, host, layout): (&TargetName, &HostConfig, Layout)| {
+                TargetStatus::of(context, (name, config), (target, host), &layout)
+            };
+            side_by_side(place.layouts().collect(), look, |target| targets.push(target));
             EnvironmentStatus { name: name.clone(), targets, host: None, error: None }
         }
         Err(error) => unseen(name, error.to_string()),
@@ -229,7 +242,12 @@ fn look(context: &Context, name: &EnvironmentName, config: &EnvironmentConfig) -
 }
 
 impl TargetStatus {
-    fn of(context: &Context, name: &TargetName, config: &HostConfig, layout: &Layout) -> Self {
+    fn of(
+        context: &Context,
+        environment: (&EnvironmentName, &EnvironmentConfig),
+        (name, config): (&TargetName, &HostConfig),
+        layout: &Layout,
+    ) -> Self {
         let mut faults = Vec::new();
         let live = named(linked(&layout.current()), &mut faults);
         let nothing_live = live.is_none() && faults.is_empty();
@@ -239,30 +257,40 @@ impl TargetStatus {
             faults.push(error.to_string());
             None
         });
-        let seen = config.service.as_ref().map(|service| service::open(service, &site(name, config)).state());
-        let (service, service_error) = match seen {
-            Some(Ok(state)) => (Some(state), None),
-            Some(Err(failure)) => (None, Some(told(failure))),
-            None => (None, None),
-        };
+        let opened = config.service.as_ref().map(|service| service::open(service, &site(name, config)));
+        let (service, service_error) = split(opened.as_ref().map(|service| service.state()).transpose());
+        let release = live.as_ref().and_then(|id| Release::read(layout, id).ok());
+        let asked = release.as_ref().map(|release| {
+            let target = (name, config);
+            let patient = Patient { environment, target, layout, release, service: opened.as_deref() };
+            health::look(&patient, service.as_ref())
+        });
+        let (health, health_error) = split(asked.transpose().map(Option::flatten));
         let main = service.as_ref().and_then(|state| state.main.as_ref());
         Self {
             name: name.clone(),
             deploy_to: config.deploy_to.display().to_string(),
             service_release: main.and_then(|main| other_release(main.pid, layout, live.as_ref())),
-            release: live.map(|id| ReleaseStatus { release: Release::read(layout, &id).ok(), id }),
+            release: live.map(|id| ReleaseStatus { release, id }),
             nothing_live,
             previous_state: previous.as_ref().and_then(|id| Some(Release::read(layout, id).ok()?.state)),
             previous,
             faults,
             service,
             service_error,
+            health,
+            health_error,
             lock: lock::holder(layout),
             maintenance,
             queue: lock::queue(layout),
             unfinished: open_journals(layout).iter().filter_map(|path| Unfinished::read(path)).collect(),
         }
     }
+}
+
+/// What was seen, or in words why it was not.
+fn split<T>(seen: Result<Option<T>, Failure>) -> (Option<T>, Option<String>) {
+    seen.map_or_else(|failure| (None, Some(told(failure))), |seen| (seen, None))
 }
 
 /// The release that a link names. A link that names none is a fault, not an absent release.
@@ -332,14 +360,27 @@ impl TargetStatus {
 
     fn running(&self, context: &Context) -> Vec<String> {
         let paint = context.output.paint();
+        let is_well = |state: &ServiceState| state.active && !state.crash_looping;
         let seen = self
             .service
             .iter()
-            .map(|state| if state.active { paint.good(service_text(state)) } else { paint.bad(service_text(state)) });
+            .map(|state| if is_well(state) { paint.good(service_text(state)) } else { paint.bad(service_text(state)) });
         let unseen = self.service_error.iter().map(|error| paint.bad(format!("service cannot be seen: {error}")));
         let other = self.service_release.iter();
         let other = other.map(|id| paint.bad(format!("the service runs release {id}, which is not the live one")));
-        seen.chain(unseen).chain(other).collect()
+        seen.chain(unseen).chain(other).chain(self.observed(context)).collect()
+    }
+
+    /// What the probes see.
+    fn observed(&self, context: &Context) -> Vec<String> {
+        let paint = context.output.paint();
+        let paint_line = |healthy: bool, line: &str| if healthy { paint.good(line) } else { paint.bad(line) };
+        let seen = self
+            .health
+            .iter()
+            .flat_map(|health| health.lines().into_iter().map(|line| paint_line(health.healthy(), &one_line(&line))));
+        seen.chain(self.health_error.iter().map(|error| paint.bad(format!("probes cannot be asked: {error}"))))
+            .collect()
     }
 
     fn locks(&self, context: &Context) -> Vec<String> {
@@ -368,21 +409,22 @@ impl ReleaseStatus {
     }
 }
 
-fn restarts(count: u64) -> Option<String> {
-    match count {
-        0 => None,
-        1 => Some("1 restart".to_owned()),
-        count => Some(format!("{count} restarts")),
-    }
+fn times(count: u64) -> String {
+    if count == 1 { "once".to_owned() } else { format!("{count} times") }
 }
 
 fn service_text(state: &ServiceState) -> String {
-    let mut text = format!("service: {}", state.description);
+    let now = &state.description;
+    let mut text =
+        if state.crash_looping { format!("service: crash loop, now {now}") } else { format!("service: {now}") };
+    // Of one that does not run the description tells that.
+    let last = state.last_end.as_ref().filter(|_| state.active);
+    let last = last.map_or_else(String::new, |end| format!(" (last: {end})"));
     let facts = [
         state.main.as_ref().map(|main| format!("pid {}", main.pid)),
         state.memory_bytes.map(|memory| format!("memory {}", bytes(memory))),
         state.cpu_ms.map(|cpu| format!("processor {}", words::took(cpu))),
-        restarts(state.restart_count),
+        (state.restart_count > 0).then(|| format!("started again {}{last}", times(state.restart_count))),
     ];
     facts.into_iter().flatten().for_each(|fact| text += &format!(" · {fact}"));
     text
@@ -412,8 +454,7 @@ mod tests {
 
     #[test]
     fn restarts_are_counted_in_words() {
-        let told = [0, 1, 2].map(restarts);
-        assert_eq!(told, [None, Some("1 restart".to_owned()), Some("2 restarts".to_owned())]);
+        assert_eq!([1, 2].map(times), ["once", "2 times"]);
     }
 
     #[test]

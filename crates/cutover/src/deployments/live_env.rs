@@ -4,7 +4,7 @@ use cutover_core::config::HostConfig;
 use cutover_core::secret::Secret;
 use cutover_core::target::Failure;
 use cutover_disk::read_regular;
-use cutover_targets::host::Layout;
+use cutover_targets::host::{Layout, obstacle_above};
 use cutover_targets::supervisor::{ENV_BYTES_MAX, parse_env};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
@@ -83,7 +83,7 @@ fn read(path: &Path) -> Result<BTreeMap<String, Secret>, Failure> {
     let bytes = match read_regular(path, ENV_BYTES_MAX) {
         Ok(bytes) => bytes,
         Err(error) if error.is_not_found() => return Ok(BTreeMap::new()),
-        Err(error) => return Err(failed(&error.source).hint(advice(error.source.kind()))),
+        Err(error) => return Err(failed(&error.source).hint(advice(error.source.kind(), path))),
     };
     let text = String::from_utf8(bytes).map_err(|_| failed(&"it is no text").hint(NOT_OURS))?;
     parse_env(&text).map_err(|error| failed(&error))
@@ -92,11 +92,14 @@ fn read(path: &Path) -> Result<BTreeMap<String, Secret>, Failure> {
 /// What to do about an env file that Cutover cannot have written.
 const NOT_OURS: &str = "Cutover did not write it: move it away, and the next deployment writes one";
 
-fn advice(kind: ErrorKind) -> &'static str {
+fn advice(kind: ErrorKind, path: &Path) -> String {
     match kind {
         // Too much, or no file at all.
-        ErrorKind::FileTooLarge | ErrorKind::InvalidInput => NOT_OURS,
-        _ => "it belongs to the user who deploys: run this as that user",
+        ErrorKind::FileTooLarge | ErrorKind::InvalidInput => NOT_OURS.to_owned(),
+        _ => obstacle_above(path).map_or_else(
+            || "it belongs to the user who deploys: run this as that user".to_owned(),
+            |obstacle| obstacle.advice(),
+        ),
     }
 }
 

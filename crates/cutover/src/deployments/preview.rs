@@ -1,5 +1,6 @@
 //! What a deployment would do on this machine, and what would change there. Nothing is touched.
 
+use super::conductor::open_service;
 use super::draft::Draft;
 use super::in_the_way::in_the_way;
 use super::live_env::live_variables;
@@ -11,6 +12,7 @@ use cutover_core::id::{ReleaseId, TargetName};
 use cutover_core::plan::{Phase, PlanKind, Reversal, Step};
 use cutover_core::target::Failure;
 use cutover_disk::read_bounded;
+use cutover_targets::doctor::{Finding, glance};
 use cutover_targets::host::{HostPlan, Layout, Release, check_preflight, linked};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -96,7 +98,10 @@ impl Previewed {
     pub(super) fn of(draft: &Draft<'_>, manifest: &Manifest, rehearse: bool) -> Result<Self, CommandError> {
         let assumed = assumed(draft)?;
         let plan = Draft { variables: &assumed, ..*draft }.plan(Some(manifest))?;
-        let preview = Preview::of(&plan, draft, manifest)?;
+        let mut preview = Preview::of(&plan, draft, manifest)?;
+        if !preview.is_nothing() {
+            preview.remarks.extend(obstacles(draft, rehearse));
+        }
         // Where nothing is put anywhere there is nothing to look for beforehand.
         let checked = if rehearse && !preview.unchanged { check_preflight(&plan, draft.supervisor) } else { Ok(()) };
         Ok(Self { preview, misfit: checked.err().map(CommandError::from) })
@@ -155,6 +160,23 @@ fn remarks(draft: &Draft<'_>, plan: &HostPlan) -> Vec<String> {
         }
     }
     remarks
+}
+
+/// What the doctor would say of the place as it is, as far as that costs no more than a look. What preflight refuses is told by
+/// who rehearses it.
+fn obstacles(draft: &Draft<'_>, is_rehearsed: bool) -> Vec<String> {
+    let (place, environment) = (draft.order.place(), draft.order.environment.as_str());
+    let found = place.layouts().flat_map(|(name, config, layout)| {
+        let service = config.service.as_ref();
+        let service =
+            service.map(|service| open_service(draft.variables, draft.supervisor, name, (config, service), &layout));
+        glance((name, config), &layout, service.as_deref())
+    });
+    let told = found.filter(|finding| !is_rehearsed || finding.area == "port").map(|Finding { what, fix, .. }| {
+        let fix = fix.map_or_else(String::new, |fix| format!("; {}", fix.replace("ENV", environment)));
+        format!("a deployment would fail: {what}{fix}")
+    });
+    told.collect()
 }
 
 impl StepPreview {

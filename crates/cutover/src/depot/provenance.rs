@@ -100,7 +100,7 @@ pub(super) fn is_vouched_for(context: &Context, depot: &Depot, kept: &Kept) -> b
 }
 
 /// The file that says whose signatures count, where the config names one.
-fn signers(project: &Project) -> Option<PathBuf> {
+pub(crate) fn signers(project: &Project) -> Option<PathBuf> {
     project.config.artifact.signers.as_ref().map(|file| local_file(&project.dir, file))
 }
 

@@ -1,6 +1,6 @@
 //! What is needed on the machine that deploys.
 
-use super::Ward;
+use super::{Ward, artifacts};
 use crate::context::Context;
 use crate::deployments::Variables;
 use crate::error::CommandError;
@@ -21,6 +21,7 @@ pub(super) fn machine(context: &Context) -> Result<Ward, CommandError> {
     let mut findings = vec![Finding::fine("config", format!("{} is sound", context.project()?.file.display()))];
     findings.extend(PROGRAMS.map(|(name, flag, what_for)| program(name, flag, what_for)));
     findings.push(repository(context)?);
+    findings.extend(artifacts::examine(context)?);
     Ok(Ward { environment: None, host: None, reached: true, findings })
 }
 

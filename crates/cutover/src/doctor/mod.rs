@@ -1,5 +1,6 @@
 //! `cutover doctor`: whether everything is there that deployments rely on, here and on each host.
 
+mod artifacts;
 mod here;
 mod host;
 mod tell;
@@ -18,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 /// Check everything that deployments rely on
 ///
-/// Looks at this machine (git, ssh, secrets) and at each host of the environments: whether it is reached and known, who deploys
+/// Looks at this machine (git, ssh, secrets, Cutover's own data, the artifact store, who signs) and at each host of the environments: whether it is reached and known, who deploys
 /// there and what sudo lets them, disk and inodes, clock, Python, units, logs, ports, and what happens at boot. Says what
 /// is not as it should be, and what to do about it. Changes nothing.
 ///

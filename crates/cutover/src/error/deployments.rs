@@ -4,9 +4,11 @@ use super::{CommandError, ErrorKind};
 use crate::deployments::{PlaceError, RunError, VariablesError};
 use cutover_core::target::Failure;
 use cutover_targets::host::lock::LockError;
+use cutover_targets::host::obstacle_above;
 use cutover_targets::host::transaction::TransactionError;
 use cutover_targets::setup::SetupError;
 use std::io::ErrorKind as ErrorKindOfIo;
+use std::path::Path;
 
 const NOTHING_CHANGED: &str = "nothing was changed";
 
@@ -129,15 +131,20 @@ impl From<LockError> for CommandError {
             }
             LockError::Superseded(_) => told.hint("nothing is to be done: the newer deployment takes this one's place"),
             LockError::Cancelled => told,
-            LockError::Io { source, .. } => told.hint(lock_advice(&source)),
-            LockError::Disk(error) => told.hint(lock_advice(&error.source)),
+            LockError::Io { source, path, .. } => told.hint(lock_advice(&source, &path)),
+            LockError::Disk(error) => told.hint(lock_advice(&error.source, &error.path)),
         }
     }
 }
 
-fn lock_advice(error: &std::io::Error) -> &'static str {
+fn lock_advice(error: &std::io::Error, path: &Path) -> String {
     match error.kind() {
-        ErrorKindOfIo::StorageFull | ErrorKindOfIo::QuotaExceeded => "free some space (df -h; df -i), then try again",
-        _ => ".cutover/ in deploy_to must be writable by the user who deploys",
+        ErrorKindOfIo::StorageFull | ErrorKindOfIo::QuotaExceeded => {
+            "free some space (df -h; df -i), then try again".to_owned()
+        }
+        _ => obstacle_above(path).map_or_else(
+            || ".cutover/ in deploy_to must be writable by the user who deploys".to_owned(),
+            |obstacle| obstacle.advice(),
+        ),
     }
 }

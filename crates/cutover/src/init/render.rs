@@ -317,6 +317,18 @@ fn production(findings: &Findings) -> String {
 
 fn staging(findings: &Findings) -> String {
     let (name, branch) = (&findings.name, findings.staging_branch.as_deref().unwrap_or("staging"));
+    let own_port = findings.port().filter(|_| findings.has_service()).and_then(|port| port.checked_add(1));
+    let own_port = own_port.map_or_else(Vec::new, |port| {
+        let asked = match &findings.health {
+            Some((route, _)) => format!("{{ http = {{ url = \"http://127.0.0.1:{port}{route}\" }} }}"),
+            None => format!("{{ tcp = {{ address = \"127.0.0.1:{port}\" }} }}"),
+        };
+        vec![
+            "# # On a host where production is, too, it listens at a port of its own, and its probes ask there:"
+                .to_owned(),
+            format!("# verify.probes = [{asked}]"),
+        ]
+    });
     let lines = [
         "# Another environment; what it does not override is as above.".to_owned(),
         "# [environments.staging]".to_owned(),
@@ -327,5 +339,5 @@ fn staging(findings: &Findings) -> String {
         format!("# [environments.staging.targets.{name}.host]"),
         format!("# deploy_to = {}", quote(&format!("/opt/{name}-staging"))),
     ];
-    format!("{}\n", lines.join("\n"))
+    format!("{}\n", [lines.to_vec(), own_port].concat().join("\n"))
 }

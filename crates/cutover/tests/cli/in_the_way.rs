@@ -1,6 +1,7 @@
 //! What is in the way of a deployment, told before there is one.
 
 use crate::sandbox::Sandbox;
+use std::net::TcpListener;
 
 #[test]
 fn a_plan_and_the_doctor_tell_what_is_in_the_way_of_the_next_deployment() {
@@ -28,4 +29,27 @@ fn a_plan_and_the_doctor_tell_what_is_in_the_way_of_the_next_deployment() {
     let doctor = sandbox.run(&["doctor", "production"]);
     assert!(doctor.stdout.contains("holds the maintenance lock until "), "{doctor:?}");
     assert!(doctor.stdout.contains("`cutover lock production release`") && doctor.code == 1, "{doctor:?}");
+}
+
+#[test]
+fn a_plan_tells_of_a_port_that_somebody_else_has_and_of_a_disk_without_room() {
+    let stranger = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = stranger.local_addr().unwrap();
+    let service = "service.process.command = [\"sleep\", \"1000\"]\n";
+    let sandbox = Sandbox::deployable(&format!("{service}verify.probes = [{{ tcp = {{ address = \"{at}\" }} }}]"));
+
+    let (plan, json) = (sandbox.run(&["plan", "production"]), sandbox.run(&["plan", "production", "--json"]));
+
+    let why = format!("a deployment would fail: {at} is taken by pid {} (", std::process::id());
+    assert!(plan.code == 0 && plan.stdout.contains(&format!("! {why}")), "{plan:?}");
+    assert!(
+        json.json()["remarks"].as_array().unwrap().iter().any(|one| one.as_str().unwrap().starts_with(&why)),
+        "{json:?}"
+    );
+
+    drop(stranger);
+    sandbox.write("cutover.toml", &sandbox.config().replace("disk_free_min = \"0 B\"", "disk_free_min = \"9000 TiB\""));
+    let full = sandbox.run(&["plan", "production"]);
+    assert!(full.stdout.contains("MiB free, and ") && !full.stdout.contains(&why), "{full:?}");
+    assert!(full.stdout.contains("free some space, lower keep_releases, or lower disk_free_min"), "{full:?}");
 }

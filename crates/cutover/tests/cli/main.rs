@@ -20,6 +20,8 @@ mod in_the_way;
 mod init;
 mod limits;
 mod memory;
+mod observed;
+mod ownership;
 mod promote;
 mod provenance;
 mod release;

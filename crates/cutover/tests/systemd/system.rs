@@ -49,7 +49,26 @@ fn who_answered_and_what_the_unit_uses_is_known() {
     shop.host.shell("root", &format!("kill -KILL {answered}"));
 
     wait_for("the unit was started again, and that was counted", || shop.status()["service"]["restart_count"] == 1);
-    shop.cutover(&["status", "production"]).expect(0).says(&["1 restart"]);
+    shop.cutover(&["status", "production"]).expect(0).says(&["started again once"]);
+    wait_for("its probe passes again", || shop.status()["health"]["healthy"] == true);
+}
+
+#[test]
+fn a_unit_that_systemd_starts_again_and_again_is_said_to_be_in_a_crash_loop() {
+    let Some(host) = Host::boot("a_unit_that_systemd_starts_again_and_again") else { return };
+    let shop = Shop::with_unit(host, "root", "system");
+    // Seldom enough for systemd not to give up.
+    shop.write_unit("Restart=on-failure\nRestartSec=3s\n");
+    shop.deploy(HEALTHY).expect(0);
+    shop.cutover(&["status", "production"]).expect(0).says(&["healthy: GET http://127.0.0.1:8000/ 200 in "]);
+    let broken = "cd /opt/shop/current && rm behaviour.py && echo 'sys.exit(7)' >behaviour.py";
+
+    shop.host.shell("root", &format!("{broken} && systemctl kill --signal=KILL shop"));
+
+    wait_for("it is a crash loop", || shop.status()["service"]["crash_looping"] == true);
+    wait_for("it has ended once more", || shop.status()["service"]["active"] == false);
+    let now = "service: crash loop, now waiting to be started again: exit code 7";
+    shop.cutover(&["status", "production"]).expect(0).says(&[now, "started again 3 times", "NOT healthy: GET http://"]);
 }
 
 #[test]
@@ -106,7 +125,7 @@ fn a_release_that_uses_up_the_start_limit_does_not_keep_the_old_one_down() {
     shop.deploy(HEALTHY).expect(0);
     shop.deploy(HEALTHY).expect(0);
 
-    shop.deploy(BROKEN).expect(3).says(&["the service failed: failed: exit code 7", "the till 4 is jammed"]);
+    shop.deploy(BROKEN).expect(3).says(&["the service failed: exit code 7", "the till 4 is jammed"]);
 
     shop.assert_serves(3, "after the start limit was hit");
 }

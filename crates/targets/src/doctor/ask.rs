@@ -12,7 +12,7 @@ const LIMIT: Duration = Duration::from_secs(20);
 const ANSWER_BYTES_MAX: usize = 256 << 10;
 
 /// What a program says when it ends well.
-pub(super) fn ask(argv: &[&str]) -> Option<String> {
+pub(crate) fn ask(argv: &[&str]) -> Option<String> {
     let exit = tool::ask(argv, SystemdScope::User, LIMIT, Leftovers::Kill, ANSWER_BYTES_MAX).ok()?;
     (exit.code == 0).then_some(exit.excerpt)
 }

@@ -3,7 +3,7 @@
 use super::ask::{ask, show};
 use super::unit::outdated;
 use super::{Finding, Patient, Verdict};
-use crate::host::{Layout, lock};
+use crate::host::{Layout, Obstacle, lock, obstacle, own_name};
 use cutover_core::config::{HostConfig, ServiceConfig, SystemdScope};
 use cutover_core::moment::moment;
 use cutover_core::size;
@@ -52,10 +52,6 @@ fn user_of(is_root: bool, comes_by_ssh: bool) -> Finding {
     Finding::fine("user", format!("deployments run as {}", own_name()))
 }
 
-fn own_name() -> String {
-    ask(&["id", "-un"]).map_or_else(|| "a user without a name".to_owned(), |name| name.trim().to_owned())
-}
-
 fn agent_dir(program: &Path) -> Finding {
     match program.parent().filter(|dir| access(*dir, Access::WRITE_OK).is_ok()) {
         Some(dir) => Finding::fine("agent", format!("it lies in {}, which can be written to", dir.display())),
@@ -65,40 +61,27 @@ fn agent_dir(program: &Path) -> Finding {
     }
 }
 
-/// A directory for a target: whose it is, and how much room there is.
+/// A directory for a target: whose it is, whether deployments are wanted there, and how much room there is.
 pub(super) fn place(config: &HostConfig, layout: &Layout) -> Vec<Finding> {
-    let (root, mut findings) = (layout.root(), Vec::new());
-    findings.push(directory(root));
-    if findings[0].verdict == Verdict::Failed {
-        return findings;
+    let found = room_for_releases(config, layout);
+    let wanted = maintenance(layout).filter(|_| found[0].verdict != Verdict::Failed);
+    found.into_iter().chain(wanted).collect()
+}
+
+/// Whether releases can be put there, first of all; then how much room there is.
+pub(super) fn room_for_releases(config: &HostConfig, layout: &Layout) -> Vec<Finding> {
+    let root = layout.root();
+    if let Some(Obstacle { what, fix }) = obstacle(layout) {
+        return vec![Finding::failed("deploy_to", what, fix)];
     }
-    findings.extend(maintenance(layout));
+    let what = if root.is_dir() { "can be written to" } else { "is not there yet, and the first deployment makes it" };
+    let mut findings = vec![Finding::fine("deploy_to", format!("{} {what}", root.display()))];
     let nearest = root.ancestors().find(|path| path.exists()).unwrap_or(root);
     let Ok(free) = free_space(nearest) else { return findings };
     let (least, fewest) = (config.disk_free_min_bytes, config.inodes_free_min);
     findings.push(room("disk", (free.bytes, least), &size::bytes, "free", "disk_free_min"));
     findings.push(room("inodes", (free.inodes, fewest), &|count| count.to_string(), "inodes free", "inodes_free_min"));
     findings
-}
-
-/// Whether releases can be put there. A directory that is missing is made by the first deployment, where that may.
-fn directory(root: &Path) -> Finding {
-    let is_usable = |path: &Path| path.is_dir() && access(path, Access::WRITE_OK | Access::EXEC_OK).is_ok();
-    let nearest = root.ancestors().find(|path| path.symlink_metadata().is_ok()).unwrap_or(root);
-    let what = match (is_usable(nearest), nearest == root) {
-        (true, true) => return Finding::fine("deploy_to", format!("{} can be written to", root.display())),
-        (true, false) => {
-            let what = format!("{} is not there yet, and the first deployment makes it", root.display());
-            return Finding::fine("deploy_to", what);
-        }
-        (false, true) => format!("{} is no directory that this user can write in", root.display()),
-        (false, false) => {
-            let nearest = nearest.display();
-            format!("{} is not there, and this user may not make it: {nearest} is not theirs", root.display())
-        }
-    };
-    let by_hand = format!("sudo install -d -o {} {}", own_name(), root.display());
-    Finding::failed("deploy_to", what, format!("{SETUP}; or by hand: `{by_hand}`"))
 }
 
 /// Somebody wants no deployments now.

@@ -1,6 +1,6 @@
 //! Checks everything that a deployment to this host relies on, and says what to do about what is not so. Changes nothing.
 
-mod ask;
+pub(crate) mod ask;
 mod host;
 mod ports;
 mod python;
@@ -95,9 +95,18 @@ pub fn examine(patient: &Patient<'_>) -> Vec<Finding> {
             findings.push(probes(name, config));
             let opened = (patient.service)(name, config, service, layout);
             findings.extend(of_service(config, service, opened.as_ref(), &patient.outdated));
+            findings.extend(ports::examine((name, config), layout, opened.as_ref()));
         }
     }
     findings
+}
+
+/// What is not as it should be of all that costs next to nothing to look at: whether releases can be put there, whether there is room,
+/// and who is at the ports that probes ask.
+pub fn glance(target: (&TargetName, &HostConfig), layout: &Layout, service: Option<&dyn Service>) -> Vec<Finding> {
+    let place = host::room_for_releases(target.1, layout);
+    let ports = service.map(|service| ports::examine(target, layout, service)).unwrap_or_default();
+    place.into_iter().chain(ports).filter(|finding| finding.verdict != Verdict::Fine).collect()
 }
 
 fn of_service(config: &HostConfig, service: &ServiceConfig, opened: &dyn Service, outdated: &[String]) -> Vec<Finding> {
@@ -108,13 +117,17 @@ fn of_service(config: &HostConfig, service: &ServiceConfig, opened: &dyn Service
     }
     findings.extend(dead(opened));
     findings.push(log(config, opened));
-    findings.extend(ports::examine(config, opened));
     findings
 }
 
-/// Whether it is meant to run and does not. A deployment would put that right, but nobody should have to wait for one.
+/// Whether it is meant to run and does not, or not for long. A deployment would put that right, but nobody should have to wait for one.
 fn dead(service: &dyn Service) -> Option<Finding> {
-    let state = service.state().ok().filter(|state| state.wanted && state.failed)?;
+    let state = service.state().ok().filter(|state| state.wanted && (state.failed || state.crash_looping))?;
+    if state.crash_looping {
+        let what =
+            format!("it is in a crash loop, now {}: started again {} times", state.description, state.restart_count);
+        return Some(Finding::warning("service", what, "`cutover app ENV logs` tells what it said last"));
+    }
     let what = format!("it is meant to run, and nothing will start it: {}", state.description);
     Some(Finding::warning(
         "service",

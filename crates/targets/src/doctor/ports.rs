@@ -1,18 +1,61 @@
 //! Whether somebody else is at the ports that probes ask.
 
 use super::Finding;
-use crate::process::{command_of, holders, listeners_at};
-use crate::service::Service;
+use crate::host::{Layout, Release, linked};
+use crate::process::{Listener, command_of, cwd_of, holders, listeners_at, uid_of};
+use crate::service::{Service, Site, open};
 use crate::verify::is_local;
 use cutover_core::config::{HostConfig, ProbeConfig, ProbeKind, ProbeOwner};
+use cutover_core::id::TargetName;
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
 
-pub(super) fn examine(config: &HostConfig, service: &dyn Service) -> Vec<Finding> {
-    let ours = service.processes().unwrap_or_default();
+pub(super) fn examine(
+    (name, config): (&TargetName, &HostConfig),
+    layout: &Layout,
+    service: &dyn Service,
+) -> Vec<Finding> {
     let probes = config.verify.probes.iter().filter(|probe| probe.owner == ProbeOwner::Release);
     let ports: BTreeSet<SocketAddr> = probes.filter_map(address).flatten().filter(|at| is_local(at.ip())).collect();
+    if ports.is_empty() {
+        return Vec::new();
+    }
+    let ours = Ours::of(name, layout, service);
     ports.into_iter().map(|at| port(at, &ours)).collect()
+}
+
+/// Who may be at the port: the service, and what runs the live release, which a deployment stops where that is another one.
+struct Ours {
+    members: BTreeSet<u32>,
+    deploy_to: PathBuf,
+}
+
+impl Ours {
+    fn of(name: &TargetName, layout: &Layout, service: &dyn Service) -> Self {
+        let mut members = service.processes().unwrap_or_default();
+        let live = linked(&layout.current()).ok().flatten().and_then(|live| Release::read(layout, &live).ok());
+        if let Some(Release { service: Some(config), target, .. }) = live {
+            let site = Site::to_look_at(target.unwrap_or_else(|| name.clone()), layout.root());
+            members.extend(open(&config, &site).processes().unwrap_or_default());
+        }
+        let deploy_to = layout.root().canonicalize().unwrap_or_else(|_| layout.root().to_owned());
+        Self { members, deploy_to }
+    }
+
+    /// Whether a listener is theirs. Nobody is accused of whom nothing can be known.
+    fn have(&self, listener: &Listener) -> bool {
+        if !holders(listener.inode, Some(&self.members)).0.is_empty() {
+            return true;
+        }
+        let (others, _) = holders(listener.inode, None);
+        let runs_here = |pid: &u32| cwd_of(*pid).is_some_and(|cwd| cwd.starts_with(&self.deploy_to));
+        let is_same_user = || self.members.iter().find_map(|pid| uid_of(*pid)) == Some(listener.uid);
+        // systemd hands its sockets over; a service without a pid file is known by its directory only.
+        others.contains(&1)
+            || (self.members.is_empty() && others.iter().any(runs_here))
+            || (others.is_empty() && is_same_user())
+    }
 }
 
 /// Where a probe asks; None for one that asks at no port, or at one that nobody knows.
@@ -34,17 +77,15 @@ fn authority(url: &str) -> String {
     if has_port { place.to_owned() } else { format!("{place}:{port}") }
 }
 
-fn port(at: SocketAddr, ours: &BTreeSet<u32>) -> Finding {
+fn port(at: SocketAddr, ours: &Ours) -> Finding {
     let listeners = listeners_at(at);
     if listeners.is_empty() {
         return Finding::fine("port", format!("{at} is free: nothing runs there yet"));
     }
-    let is_ours = |inode: u64| !holders(inode, Some(ours)).0.is_empty();
-    if listeners.iter().all(|listener| is_ours(listener.inode)) {
+    let Some(stranger) = listeners.iter().find(|listener| !ours.have(listener)) else {
         return Finding::fine("port", format!("{at} is answered by the service"));
-    }
-    let stranger = listeners.iter().find(|listener| !is_ours(listener.inode));
-    let (pids, _) = stranger.map(|listener| holders(listener.inode, None)).unwrap_or_default();
+    };
+    let (pids, _) = holders(stranger.inode, None);
     let who = pids
         .first()
         .map_or_else(|| "a process of another user".to_owned(), |pid| format!("pid {pid} ({})", command_of(*pid)));

@@ -4,6 +4,7 @@ use super::action::{Action, Holding, Verification, Work};
 use super::gate::{self, Coordinator, Nobody};
 use super::layout::Layout;
 use super::site::{Offer, Site, SupervisorProgram};
+use super::standing::explained;
 use super::steps::switch::Verdict;
 use super::steps::{
     assemble, dependencies, env_file, hold, hook, link, preflight, prune, receive, restart, settle, smoke, switch,
@@ -154,7 +155,7 @@ impl Target for LocalHost<'_> {
 
     fn apply(&self, step: &Step<Action>, before: &Before, progress: &dyn Progress) -> Result<Outcome, Failure> {
         let site = self.site(step);
-        match &step.action.work {
+        let applied = match &step.action.work {
             Work::Preflight(preflight) => preflight::apply(&site, preflight),
             Work::Receive(artifact) => receive::apply(&site, artifact, progress),
             Work::Assemble(assembly) => assemble::apply(&site, assembly, progress),
@@ -175,7 +176,8 @@ impl Target for LocalHost<'_> {
                 let of = (&self.plan.deployment, self.plan.artifact.as_str());
                 gate::apply(self.coordinator, awaited, of, progress)
             }
-        }
+        };
+        applied.map_err(|failure| explained(failure, site.layout))
     }
 
     fn restore(

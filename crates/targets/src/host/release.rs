@@ -1,6 +1,7 @@
 //! Releases on a host: explicit state in `release.json`, never guessed from times or names.
 
 use super::layout::Layout;
+use super::standing::obstacle;
 use cutover_core::artifact::Digest;
 use cutover_core::config::{ServiceConfig, VerifyConfig};
 use cutover_core::id::{DeploymentId, ProjectName, ReleaseId, TargetName};
@@ -155,8 +156,14 @@ pub fn linked(link: &Path) -> Result<Option<ReleaseId>, Failure> {
     match std::fs::read_link(link) {
         Ok(target) => release_of_link(link, &target).map(Some),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Failure::new(format!("read link {}: {error}", link.display()))
-            .hint("it must be a symbolic link into releases/; move whatever is there out of the way")),
+        Err(error) => {
+            // Beneath a file, or in a directory that nobody lets this user into.
+            let place = link.parent().filter(|_| error.kind() != std::io::ErrorKind::InvalidInput);
+            let advice = place.and_then(|root| obstacle(&Layout::new(root))).map(|obstacle| obstacle.advice());
+            let stray = "it must be a symbolic link into releases/; move whatever is there out of the way";
+            let failure = Failure::new(format!("read link {}: {error}", link.display()));
+            Err(failure.hint(advice.unwrap_or_else(|| stray.to_owned())))
+        }
     }
 }
 

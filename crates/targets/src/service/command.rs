@@ -94,6 +94,8 @@ impl Service for CommandService {
             wanted: active,
             description,
             restart_count: 0,
+            crash_looping: false,
+            last_end: None,
             since: uptime.and_then(|uptime| Timestamp::now().checked_sub(uptime).ok()),
             memory_bytes: main.as_ref().and_then(|main| memory_bytes(main.pid)),
             cpu_ms: main.as_ref().and_then(|main| stat_of(main.pid)).map(|stat| stat.cpu_ms()),

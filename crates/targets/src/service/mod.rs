@@ -26,7 +26,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What a service is seen to be doing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -38,12 +38,18 @@ pub struct ServiceState {
     /// Whether it is meant to run: it was started and nobody stopped it, whatever has become of it since.
     #[serde(default)]
     pub wanted: bool,
-    /// In words: "active (running)", "failed: exit code 1", "crash loop".
+    /// In words: "active (running)", "failed: exit code 1", "waiting to be started again: exit code 1".
     pub description: String,
     /// Its main process, when it runs and is known.
     pub main: Option<ProcessIdentity>,
-    /// How often it was started again by itself.
+    /// How often it was started again by itself since somebody last started it.
     pub restart_count: u64,
+    /// Whether it ends again and again soon after it was started: that it runs at a moment says nothing then.
+    #[serde(default)]
+    pub crash_looping: bool,
+    /// How it ended last, where that is known: "exit code 1".
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_end: Option<String>,
     /// Since when it runs.
     pub since: Option<Timestamp>,
     /// Memory of all its processes in bytes.
@@ -55,9 +61,19 @@ pub struct ServiceState {
 impl ServiceState {
     /// Nothing runs, and nothing shall.
     fn inactive(description: &str, failed: bool) -> Self {
-        let (main, since, memory_bytes, cpu_ms) = (None, None, None, None);
-        let description = description.to_owned();
-        Self { active: false, failed, wanted: false, description, main, restart_count: 0, since, memory_bytes, cpu_ms }
+        Self {
+            active: false,
+            failed,
+            wanted: false,
+            description: description.to_owned(),
+            main: None,
+            restart_count: 0,
+            crash_looping: false,
+            last_end: None,
+            since: None,
+            memory_bytes: None,
+            cpu_ms: None,
+        }
     }
 }
 
@@ -126,6 +142,19 @@ pub struct Site {
 }
 
 impl Site {
+    /// A place from which a service is only looked at, never started.
+    pub fn to_look_at(name: TargetName, deploy_to: &Path) -> Self {
+        Self {
+            name,
+            deploy_to: deploy_to.to_owned(),
+            env_file: None,
+            supervisor_program: PathBuf::new(),
+            supervisor_args: Vec::new(),
+            masker: Masker::new([]),
+            secret_names: BTreeSet::new(),
+        }
+    }
+
     /// The link to the live release.
     pub(crate) fn current(&self) -> PathBuf {
         self.deploy_to.join("current")

@@ -49,6 +49,13 @@ impl ProcessService {
             std::thread::sleep(SETTLE_INTERVAL);
         }
     }
+
+    /// Whether it was started again often without ever having run for long.
+    fn is_crash_looping(&self, told: &SupervisorState, age: Option<Duration>) -> bool {
+        let is_short = age.is_none_or(|age| age < self.spec.config.backoff_max);
+        let is_kept = told.supervisor.is_alive() && matches!(told.phase, Phase::Running | Phase::Waiting);
+        is_kept && is_short && told.quick_restart_count >= CRASH_LOOP_COUNT
+    }
 }
 
 /// What a supervisor that is no more leaves behind: a service that was stopped, or one that it should have kept running.
@@ -77,7 +84,7 @@ impl Service for ProcessService {
         if !told.supervisor.is_alive() && main.is_none() {
             return Ok(gone(told.phase));
         }
-        let family = family(&told);
+        let (family, main_age) = (family(&told), main.as_ref().map(ProcessIdentity::age));
         Ok(ServiceState {
             active: main.is_some(),
             failed: !told.supervisor.is_alive(),
@@ -85,6 +92,8 @@ impl Service for ProcessService {
             description: describe(&told, main.as_ref()),
             main,
             restart_count: told.restart_count,
+            crash_looping: self.is_crash_looping(&told, main_age),
+            last_end: told.last_exit.clone(),
             since: told.started_at,
             memory_bytes: Some(family.iter().filter_map(|pid| memory_bytes(*pid)).sum()),
             cpu_ms: Some(family.iter().filter_map(|pid| stat_of(*pid)).map(|stat| stat.cpu_ms()).sum()),
@@ -156,9 +165,6 @@ fn describe(told: &SupervisorState, main: Option<&ProcessIdentity>) -> String {
         }
         Phase::Running if main.is_some() => "active (running)".to_owned(),
         Phase::Running => "it has just ended".to_owned(),
-        Phase::Waiting if told.restart_count >= CRASH_LOOP_COUNT => {
-            format!("crash loop: {why} (started again {} times)", told.restart_count)
-        }
         Phase::Waiting => format!("waiting to be started again: {why}"),
         Phase::Stopping => "stopping".to_owned(),
         Phase::Stopped => "stopped".to_owned(),

@@ -3,7 +3,7 @@
 use super::bus::{self, Bus};
 use super::journal::Journal;
 use super::manager::{Manager, is_booted};
-use super::{LogMark, Service, ServiceState, sudo, unit_files};
+use super::{CRASH_LOOP_COUNT, LogMark, Service, ServiceState, sudo, unit_files};
 use crate::process::{ProcessIdentity, cgroup_members, memory_bytes, stat_of};
 use cutover_child::signal_name;
 use cutover_core::config::SystemdScope;
@@ -17,6 +17,8 @@ use std::time::Duration;
 
 /// How long `systemctl show` may take.
 const SHOW_TIMEOUT: Duration = Duration::from_secs(10);
+/// A unit that has run for so long since it was last started again is in no crash loop.
+const LASTING: Duration = Duration::from_secs(60);
 /// Where Debian and its like have it.
 const SYSTEMCTL: &str = "/usr/bin/systemctl";
 /// What a deployment and its way back may ask of the manager.
@@ -296,15 +298,18 @@ fn state_of(shown: &BTreeMap<String, String>, now: Timestamp, now_us: u64) -> Se
     let missing = text("LoadState") == "not-found";
     let active = matches!(text("ActiveState"), "active" | "reloading" | "refreshing");
     let entered_us = number(shown, "ActiveEnterTimestampMonotonic").filter(|us| active && *us > 0);
-    let uptime = entered_us.map(|us| i64::try_from(now_us.saturating_sub(us)).unwrap_or(i64::MAX));
+    let uptime = entered_us.map(|us| Duration::from_micros(now_us.saturating_sub(us)));
+    let restart_count = number(shown, "NRestarts").unwrap_or(0);
     ServiceState {
         active,
         failed: missing || text("ActiveState") == "failed",
         wanted: !missing && !matches!(text("ActiveState"), "inactive" | "deactivating" | ""),
         description: describe(shown, missing),
         main: main_process(shown),
-        restart_count: number(shown, "NRestarts").unwrap_or(0),
-        since: uptime.and_then(|us| now.checked_sub(SignedDuration::from_micros(us)).ok()),
+        restart_count,
+        crash_looping: is_crash_looping(shown, restart_count, uptime),
+        last_end: ended(shown),
+        since: uptime.and_then(|uptime| now.checked_sub(SignedDuration::try_from(uptime).ok()?).ok()),
         memory_bytes: number(shown, "MemoryCurrent"),
         cpu_ms: number(shown, "CPUUsageNSec").map(|ns| ns / 1_000_000),
     }
@@ -315,17 +320,43 @@ fn describe(shown: &BTreeMap<String, String>, missing: bool) -> String {
     if missing {
         return "no such unit".to_owned();
     }
-    let state = format!("{} ({})", text("ActiveState"), text("SubState"));
-    let status = i32::try_from(number(shown, "ExecMainStatus").unwrap_or(0)).unwrap_or(i32::MAX);
-    match (text("ActiveState"), text("Result")) {
-        ("active" | "reloading" | "refreshing" | "inactive", _) | (_, "success" | "") => state,
-        // Not the main process: `ExecStartPre=`, `ExecStartPost=` …
-        (active, "exit-code") if status == 0 => format!("{active}: a command before or after it failed"),
-        // `CLD_EXITED` and friends, see waitid(2).
-        (active, "exit-code") => format!("{active}: exit code {status}"),
-        (active, "signal" | "core-dump") => format!("{active}: killed by {}", signal_name(status)),
-        (active, result) => format!("{active}: {result}"),
+    let (active, ended) = (text("ActiveState"), ended(shown));
+    match (is_waiting(shown), ended) {
+        (true, Some(ended)) => format!("waiting to be started again: {ended}"),
+        (true, None) => "waiting to be started again: it ended".to_owned(),
+        (false, Some(ended)) => format!("{active}: {ended}"),
+        (false, None) => format!("{active} ({})", text("SubState")),
     }
+}
+
+/// How a unit ended that does not run, where that was no success.
+fn ended(shown: &BTreeMap<String, String>) -> Option<String> {
+    let text = |name: &str| shown.get(name).map_or("", String::as_str);
+    let status = i32::try_from(number(shown, "ExecMainStatus").unwrap_or(0)).unwrap_or(i32::MAX);
+    Some(match (text("ActiveState"), text("Result")) {
+        ("active" | "reloading" | "refreshing" | "inactive", _) | (_, "success" | "") => return None,
+        // Not the main process: `ExecStartPre=`, `ExecStartPost=` …
+        (_, "exit-code") if status == 0 => "a command before or after it failed".to_owned(),
+        // `CLD_EXITED` and friends, see waitid(2).
+        (_, "exit-code") => format!("exit code {status}"),
+        (_, "signal" | "core-dump") => format!("killed by {}", signal_name(status)),
+        (_, "start-limit-hit") => "start-limit-hit (it ended too often within a short time)".to_owned(),
+        (_, result) => result.to_owned(),
+    })
+}
+
+/// Whether it ended, and systemd lets a moment pass before it starts it again: org.freedesktop.systemd1(5), `SubState`.
+fn is_waiting(shown: &BTreeMap<String, String>) -> bool {
+    shown.get("SubState").is_some_and(|state| state.starts_with("auto-restart"))
+}
+
+/// Whether systemd has started it again often, and it has not run for long since. systemd counts from when somebody last started
+/// it, however long ago that was.
+fn is_crash_looping(shown: &BTreeMap<String, String>, restart_count: u64, uptime: Option<Duration>) -> bool {
+    let is_up_and_down = is_waiting(shown)
+        || shown.get("ActiveState").is_some_and(|state| state == "activating")
+        || uptime.is_some_and(|uptime| uptime < LASTING);
+    restart_count >= CRASH_LOOP_COUNT && is_up_and_down
 }
 
 fn monotonic_us() -> u64 {
@@ -387,6 +418,23 @@ mod tests {
     }
 
     #[test]
+    fn a_unit_that_is_started_again_and_again_is_in_a_crash_loop_also_in_the_moments_that_it_runs() {
+        let of = |text: &str| state(text).crash_looping;
+        let running = |count: u64, entered_us: u64| {
+            format!(
+                "ActiveState=active\nSubState=running\nNRestarts={count}\nActiveEnterTimestampMonotonic={entered_us}\n"
+            )
+        };
+        assert!(of(&running(3, 59_000_000)));
+        assert!(of("ActiveState=activating\nSubState=auto-restart\nResult=exit-code\nNRestarts=3\n"));
+        assert!(of("ActiveState=activating\nSubState=start\nNRestarts=40\n"));
+        assert!(!of(&running(2, 59_000_000)), "that can happen");
+        assert!(!of("ActiveState=failed\nSubState=failed\nNRestarts=5\n"), "nothing starts it any more");
+        let long_ago = state_of(&parse_show(&running(40, 1)), Timestamp::now(), 60_000_002);
+        assert!(!long_ago.crash_looping, "it has run well since");
+    }
+
+    #[test]
     fn a_failed_unit_says_how_it_ended() {
         let of = |text: &str| {
             let state = state(text);
@@ -404,10 +452,15 @@ mod tests {
             of("ActiveState=failed\nResult=signal\nExecMainCode=2\nExecMainStatus=9\n"),
             (false, true, "failed: killed by SIGKILL".into())
         );
-        assert_eq!(of("ActiveState=failed\nResult=start-limit-hit\n"), (false, true, "failed: start-limit-hit".into()));
+        let limited = "failed: start-limit-hit (it ended too often within a short time)";
+        assert_eq!(of("ActiveState=failed\nResult=start-limit-hit\n"), (false, true, limited.into()));
         assert_eq!(
             of("ActiveState=activating\nSubState=auto-restart\nResult=exit-code\nExecMainStatus=1\n"),
-            (false, false, "activating: exit code 1".into())
+            (false, false, "waiting to be started again: exit code 1".into())
+        );
+        assert_eq!(
+            of("ActiveState=activating\nSubState=auto-restart\nResult=success\n"),
+            (false, false, "waiting to be started again: it ended".into())
         );
         assert_eq!(of("LoadState=not-found\nActiveState=inactive\n"), (false, true, "no such unit".into()));
         assert_eq!(

@@ -62,6 +62,9 @@ pub struct SupervisorState {
     pub started_at: Option<Timestamp>,
     /// How often the service was started again.
     pub restart_count: u64,
+    /// How often in a row that was after it had run for less than the longest pause.
+    #[serde(default)]
+    pub quick_restart_count: u64,
     /// How the service ended last, or why it could not be started.
     pub last_exit: Option<String>,
     /// Where the log stood when this supervisor began: what is before was said by a run before.

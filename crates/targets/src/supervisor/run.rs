@@ -80,6 +80,7 @@ impl<'a> Supervisor<'a> {
             release,
             started_at,
             restart_count: 0,
+            quick_restart_count: 0,
             last_exit,
             log_began: Some(end_of(&place.service_log())),
         };
@@ -114,6 +115,7 @@ impl<'a> Supervisor<'a> {
             self.reap();
             if self.due.is_some_and(|due| due <= Instant::now()) {
                 self.state.restart_count += 1;
+                self.state.quick_restart_count += 1;
                 self.start();
             }
             if self.untold {
@@ -145,6 +147,7 @@ impl<'a> Supervisor<'a> {
         let config = &self.spec.config;
         if self.started.elapsed() >= config.backoff_max {
             self.pause = config.backoff;
+            self.state.quick_restart_count = 0;
         }
         self.due = Some(Instant::now() + self.pause);
         self.pause = self.pause.saturating_mul(2).min(config.backoff_max.max(config.backoff));

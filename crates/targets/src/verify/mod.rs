@@ -9,7 +9,7 @@ mod trust;
 mod watch;
 
 use crate::service::{LogMark, Service};
-use cutover_core::config::VerifyConfig;
+use cutover_core::config::{ProbeConfig, ProbeKind, VerifyConfig};
 use cutover_core::mask::Masker;
 use cutover_core::probe::ProbeResult;
 use cutover_core::secret::Secret;
@@ -31,6 +31,8 @@ const PAUSE_SHARE: u32 = 4;
 const SETTLE: Duration = Duration::from_secs(5);
 /// How often cancellation and the main process are looked at.
 const TICK: Duration = Duration::from_millis(20);
+/// How many probes are made at a time where they are made side by side.
+const AT_ONCE_MAX: usize = 16;
 /// How long what was seen of the service holds at least while probes do not pass yet: to ask again costs time that its
 /// start needs.
 const LOOK_INTERVAL_MIN: Duration = Duration::from_millis(50);
@@ -68,6 +70,42 @@ pub fn verify(verification: &Verification<'_>, progress: &dyn Progress) -> Resul
     verifier.until_healthy()?;
     verifier.soak()?;
     Ok(verifier.results)
+}
+
+/// Makes every probe once, side by side, within this time: what is seen now of a release that is live. What a service logged
+/// when it was started is past, so that probes of the log are left out. Gives the others with what they saw, in the configured order.
+pub fn observe_once(asked: &Verification<'_>, within: Duration) -> Vec<(ProbeConfig, ProbeResult)> {
+    let is_lasting = |probe: &&ProbeConfig| !matches!(probe.kind, ProbeKind::Log { .. });
+    let probes: Vec<ProbeConfig> = asked.config.probes.iter().filter(is_lasting).cloned().collect();
+    // Neither is the log read for fatal lines: they ended a start.
+    let config = VerifyConfig { probes, fatal: Vec::new(), ..asked.config.clone() };
+    let asked = Verification { config: &config, ..*asked };
+    let (mut watch, deadline) = (Watch::new(&asked), Instant::now() + within);
+    let _verdict = watch.look();
+    let watch = &watch;
+    let see = |probe: &ProbeConfig| {
+        let result = observe::observe(probe, &asked, watch, deadline, &Unheard).result(probe, 1, asked.masker);
+        (probe.clone(), result)
+    };
+    let together = |probes: &[ProbeConfig]| {
+        std::thread::scope(|scope| {
+            let seeing: Vec<_> = probes.iter().map(|probe| scope.spawn(move || see(probe))).collect();
+            seeing.into_iter().filter_map(|seen| seen.join().ok()).collect::<Vec<_>>()
+        })
+    };
+    config.probes.chunks(AT_ONCE_MAX).flat_map(together).collect()
+}
+
+/// Nobody follows a single look.
+struct Unheard;
+
+impl Progress for Unheard {
+    fn advance(&self, _done: u64, _total: u64, _unit: &'static str) {}
+    fn output(&self, _line: &str) {}
+    fn probed(&self, _result: &ProbeResult) {}
+    fn cancelled(&self) -> bool {
+        false
+    }
 }
 
 /// How long a service has to stay healthy.

@@ -23,6 +23,8 @@ pub(super) struct Watch<'a> {
     change_count: u64,
     main: Option<ProcessIdentity>,
     active_since: Option<Instant>,
+    /// How it was last seen to have ended.
+    last_end: Option<String>,
     /// Texts that log probes wait for and that were seen.
     logged: BTreeSet<String>,
     /// Why the log could not be read when it was last tried.
@@ -46,6 +48,7 @@ impl<'a> Watch<'a> {
             change_count: 0,
             main: None,
             active_since: None,
+            last_end: None,
             logged: BTreeSet::new(),
             log_fault: None,
         }
@@ -68,6 +71,7 @@ impl<'a> Watch<'a> {
             self.main.clone_from(&state.main);
             self.active_since = None;
         }
+        self.last_end = state.last_end.clone().or_else(|| self.last_end.take());
         self.active_since = if state.active { self.active_since.or_else(|| Some(Instant::now())) } else { None };
         self.state = Some(state);
     }
@@ -75,11 +79,15 @@ impl<'a> Watch<'a> {
     fn verdict(&self) -> Option<String> {
         let state = self.state.as_ref()?;
         if state.failed {
-            return Some(format!("the service failed: {}", state.description));
+            let how = state.description.strip_prefix("failed: ").unwrap_or(&state.description);
+            return Some(format!("the service failed: {how}"));
         }
-        let restarts = self.restart_count();
-        let is_loop = restarts >= CRASH_LOOP_COUNT;
-        is_loop.then(|| format!("the service keeps crashing: started again {restarts} times, {}", state.description))
+        let count = self.restart_count();
+        // Whether it runs at this very moment says nothing.
+        let last = self.last_end.as_ref().map_or_else(String::new, |end| format!(" (last: {end})"));
+        (count >= CRASH_LOOP_COUNT).then(|| {
+            format!("the service keeps crashing: it ended {count} times and was started again each time{last}")
+        })
     }
 
     /// How often the service was started again while it was watched.

@@ -1,8 +1,10 @@
 //! Preflight: finds out whether the rest can succeed, before anything is touched.
 
 use crate::host::action::Preflight;
+use crate::host::layout::Layout;
 use crate::host::release::{RELEASE_FILE, Release, disk, io, linked, previous_release, stray};
 use crate::host::site::Site;
+use crate::host::standing::obstacle;
 use crate::service::{self, Service};
 use cutover_core::id::ReleaseId;
 use cutover_core::moment::moment;
@@ -100,8 +102,9 @@ fn existing(root: &Path) -> Result<&Path, Failure> {
         return Ok(nearest);
     }
     let why = format!("{} is no directory that this user can write in", nearest.display());
-    Err(Failure::new(format!("preflight: {} cannot be used: {why}", root.display()))
-        .hint(format!("{} must belong to the user who deploys", root.display())))
+    let failure = Failure::new(format!("preflight: {} cannot be used: {why}", root.display()));
+    let advice = obstacle(&Layout::new(root)).map(|obstacle| obstacle.fix);
+    Err(failure.hint(advice.unwrap_or_else(|| format!("{} must belong to the user who deploys", root.display()))))
 }
 
 fn missing_programs(preflight: &Preflight) -> impl Iterator<Item = String> {
@@ -155,9 +158,8 @@ fn clock_warning(site: &Site<'_>) -> Option<String> {
 }
 
 /// Makes the directories that everything else relies on.
-pub fn make_directories(layout: &crate::host::layout::Layout) -> Result<(), Failure> {
-    let own = layout.own();
-    let private = [own.join("env"), own.join("logs"), layout.queue(), layout.open_journals(), layout.done_journals()];
+pub fn make_directories(layout: &Layout) -> Result<(), Failure> {
+    let (own, private) = (layout.own(), private_directories(layout));
     let open = [layout.releases(), layout.shared(), own.join("manifests"), own.join("envs")];
     for directory in open.iter().chain(&private) {
         std::fs::create_dir_all(directory).map_err(|e| unusable(layout, io("create", directory, &e)))?;
@@ -169,12 +171,19 @@ pub fn make_directories(layout: &crate::host::layout::Layout) -> Result<(), Fail
     Ok(())
 }
 
+/// Those of these directories that only the user who deploys may enter.
+pub(in crate::host) fn private_directories(layout: &Layout) -> [PathBuf; 5] {
+    let own = layout.own();
+    [own.join("env"), own.join("logs"), layout.queue(), layout.open_journals(), layout.done_journals()]
+}
+
 /// A directory of ours that cannot be used. On a full disk the failure has its own advice.
-fn unusable(layout: &crate::host::layout::Layout, failure: Failure) -> Failure {
+fn unusable(layout: &Layout, failure: Failure) -> Failure {
     if failure.kind == FailureKind::NoSpace {
         return failure;
     }
-    failure.hint(format!("{} must exist, be writable and belong to the user who deploys", layout.root().display()))
+    let why = obstacle(layout).map_or_else(String::new, |obstacle| format!(": {}", obstacle.advice()));
+    failure.hint(format!("{} must exist, be writable and belong to the user who deploys{why}", layout.root().display()))
 }
 
 #[cfg(test)]

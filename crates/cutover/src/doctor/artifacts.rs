@@ -1,0 +1,132 @@
+//! What packing, sharing and signing rely on, on the machine that deploys.
+
+use crate::context::Context;
+use crate::depot;
+use crate::error::CommandError;
+use cutover_artifacts::SigningKey;
+use cutover_core::config::ArtifactStoreKind;
+use cutover_core::secret::SIGNING_KEY_VARIABLE;
+use cutover_disk::read_regular;
+use cutover_targets::doctor::Finding;
+use rustix::fs::{Access, access};
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// The most that is read of a file of signers, or of a key, in bytes.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+/// How many entries of a directory are looked at.
+const ENTRY_COUNT_MAX: usize = 100;
+/// The rights that make `ssh-keygen` refuse a private key.
+const OTHERS_MODE: u32 = 0o077;
+
+/// Looks at Cutover's own data, and at what `[artifact]` names.
+pub(super) fn examine(context: &Context) -> Result<Vec<Finding>, CommandError> {
+    let project = context.project()?;
+    let mut findings = vec![data(&project.data_dir)];
+    findings.extend(store(context)?);
+    findings.extend(depot::signers(project).map(|file| signers(&file)));
+    findings.extend(depot::signing_key(project).map(|key| signing(&key)));
+    Ok(findings)
+}
+
+/// Whether artifacts and history can be written. Their directory is made by the first command, where that may.
+fn data(dir: &Path) -> Finding {
+    let nearest = dir.ancestors().find(|path| path.symlink_metadata().is_ok()).unwrap_or(dir);
+    let refused = match unwritable(nearest) {
+        None if nearest == dir => entries(dir).iter().find_map(|path| unwritable(path)),
+        None if !nearest.is_dir() => Some(format!("{} is no directory", nearest.display())),
+        other => other,
+    };
+    let Some(refused) = refused else {
+        return Finding::fine("data", format!("{} can be written to", dir.display()));
+    };
+    let what = format!("artifacts and history cannot be kept in {}: {refused}", dir.display());
+    let fix = "give back what is named to who deploys (`sudo chown -R`), or let CUTOVER_HOME name another directory";
+    Finding::failed("data", what, fix)
+}
+
+/// What lies in a directory: one command that was run as root leaves what nobody else can write.
+fn entries(dir: &Path) -> Vec<PathBuf> {
+    let found = fs::read_dir(dir).into_iter().flatten().take(ENTRY_COUNT_MAX);
+    found.filter_map(|entry| Some(entry.ok()?.path())).collect()
+}
+
+/// Why a directory or a file cannot be written.
+fn unwritable(path: &Path) -> Option<String> {
+    let wanted = if path.is_dir() { Access::WRITE_OK | Access::EXEC_OK } else { Access::WRITE_OK };
+    access(path, wanted).err().map(|error| format!("{}: {}", path.display(), io::Error::from(error)))
+}
+
+/// Whether the shared store is there. A bucket is not asked: only whether there is something to ask it with.
+fn store(context: &Context) -> Result<Option<Finding>, CommandError> {
+    let config = &context.project()?.config;
+    let Some(store) = &config.artifact.store else { return Ok(None) };
+    Ok(Some(match (depot::open(context), &store.kind) {
+        (Err(error), _) => Finding::failed("store", error.reason(), error.advice()),
+        (Ok(_), ArtifactStoreKind::Directory(dir)) => shared(dir, config.name.as_str()),
+        (Ok(_), ArtifactStoreKind::S3(_)) => Finding::fine("store", "there are credentials for its bucket"),
+    }))
+}
+
+/// Whether artifacts can be put into a directory that machines share: into what others have made there as well.
+fn shared(dir: &Path, project: &str) -> Finding {
+    let ours = dir.join(project);
+    let made = if ours.is_dir() { [vec![ours.clone()], entries(&ours)].concat() } else { Vec::new() };
+    let refused = unwritable(dir).or_else(|| made.iter().find_map(|path| unwritable(path)));
+    let Some(refused) = refused else {
+        return Finding::fine("store", format!("{} can be written to", dir.display()));
+    };
+    let fix = "all who share the store must be able to write to its directory: a group of their own and the set-group-ID bit \
+               (chmod g+ws) do that";
+    Finding::failed("store", format!("this user can put nothing into it: {refused}"), fix)
+}
+
+/// Whether it is known whose signatures count: where it is not, nothing is deployed.
+fn signers(file: &Path) -> Finding {
+    let shown = file.display();
+    let what = match text_of(file) {
+        // As `ssh-keygen(1)` reads ALLOWED SIGNERS.
+        Ok(text) => match text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')).count()
+        {
+            0 => format!("nobody's signature counts: {shown} names nobody"),
+            count => return Finding::fine("signers", format!("{shown} names {count}")),
+        },
+        Err(why) => format!("nobody knows whose signatures count: {shown} cannot be read: {why}"),
+    };
+    let fix = "`signers` of [artifact] names it, beside cutover.toml; each of its lines is a name and a public key";
+    Finding::failed("signers", what, fix)
+}
+
+/// Whether what is packed here can be signed. Nothing is signed to find out: an agent may ask a person.
+fn signing(key: &SigningKey) -> Finding {
+    let SigningKey::File(file) = key else { return Finding::fine("signing", "there is a key, in a variable") };
+    let shown = file.display();
+    let text = match text_of(file) {
+        Ok(text) => text,
+        Err(why) => {
+            let what = format!("what is packed here cannot be signed: {shown} cannot be read: {why}");
+            let fix = format!(
+                "`signing_key` of [artifact] names it, beside cutover.toml; or give the key itself in {SIGNING_KEY_VARIABLE}"
+            );
+            return Finding::failed("signing", what, fix);
+        }
+    };
+    if text.starts_with("-----BEGIN") && is_open(file) {
+        let what = format!("what is packed here cannot be signed: ssh-keygen refuses {shown}, which others may read");
+        return Finding::failed("signing", what, format!("`chmod 600 {shown}`"));
+    }
+    Finding::fine("signing", format!("{shown} can be read"))
+}
+
+/// Whether a key of this user's has rights with which `ssh-keygen` refuses it.
+fn is_open(file: &Path) -> bool {
+    let is_own = |about: &fs::Metadata| about.uid() == rustix::process::geteuid().as_raw();
+    fs::metadata(file).is_ok_and(|about| is_own(&about) && about.mode() & OTHERS_MODE != 0)
+}
+
+fn text_of(file: &Path) -> Result<String, io::Error> {
+    let bytes = read_regular(file, FILE_BYTES_MAX).map_err(|error| error.source)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
