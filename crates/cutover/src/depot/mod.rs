@@ -6,7 +6,7 @@ mod revision;
 
 use open::open_briefly;
 pub(crate) use open::{needed, open};
-pub(crate) use provenance::{judge, keep, read_beside, vouch, vouch_here, write_beside};
+pub(crate) use provenance::{builder, judge, keep, read_beside, vouch, vouch_here, write_beside};
 pub(crate) use revision::{Revision, of_revision, tagged_commits};
 
 use provenance::{can_sign, counts};

@@ -7,11 +7,9 @@ use crate::error::{CommandError, ErrorKind};
 use cutover_artifacts::depot::{Depot, Exported, Kept, Provenance};
 use cutover_artifacts::{Artifact, SigningError, SigningKey, sign, verify};
 use cutover_core::artifact::Digest;
-use cutover_core::config::CommandLine;
-use cutover_core::provenance::{Builder, STATEMENT_BYTES_MAX, Told, about, statement};
+use cutover_core::provenance::{Builder, Packing, STATEMENT_BYTES_MAX, Told, about, statement};
 use cutover_core::secret::{SIGNING_KEY_VARIABLE, Secret};
 use cutover_disk::{read_bounded, write_atomic};
-use serde_json::json;
 use std::path::{Path, PathBuf};
 
 /// What the name of a file's statement ends with; its signature has `.sig` behind that.
@@ -25,9 +23,9 @@ pub(crate) fn signing_key(project: &Project) -> Option<SigningKey> {
     given.map(|key| SigningKey::Key(Secret::new(key))).or_else(|| file().map(SigningKey::File))
 }
 
-/// Whether this machine may sign what it says of an artifact: it packed a commit itself, and has a key.
+/// Whether this machine may sign what it says of an artifact: it packed a commit itself, knows how, and has a key.
 pub(super) fn can_sign(context: &Context, artifact: &Artifact) -> Result<bool, CommandError> {
-    let is_ours = !artifact.manifest.dirty && context.artifacts()?.is_packed_here(&artifact.id);
+    let is_ours = !artifact.manifest.dirty && context.artifacts()?.packing(&artifact.id).is_some();
     Ok(is_ours && signing_key(context.project()?).is_some())
 }
 
@@ -38,10 +36,9 @@ pub(crate) fn vouch(
     artifact: &Artifact,
     exported: &Exported,
 ) -> Result<Option<Provenance>, CommandError> {
-    if !context.artifacts()?.is_packed_here(&artifact.id) {
-        return Ok(context.artifacts()?.provenance(&artifact.id));
-    }
-    let statement = told(context, artifact, exported)?;
+    let artifacts = context.artifacts()?;
+    let Some(packing) = artifacts.packing(&artifact.id) else { return Ok(artifacts.provenance(&artifact.id)) };
+    let statement = told(artifact, &packing, exported);
     // Nobody can say what exactly uncommitted changes were.
     let key = signing_key(context.project()?).filter(|_| !artifact.manifest.dirty);
     let signature = key.map(|key| sign(&key, &statement)).transpose().map_err(|error| unsigned(&error))?;
@@ -50,28 +47,18 @@ pub(crate) fn vouch(
     Ok(Some(provenance))
 }
 
-/// The statement of an artifact that was packed here.
-fn told(context: &Context, artifact: &Artifact, exported: &Exported) -> Result<Vec<u8>, CommandError> {
-    let project = context.project()?;
-    let config = &project.config.artifact;
-    let record = &artifact.record;
-    let told = Told {
-        id: &artifact.id,
-        project: &record.project,
+/// The statement of an artifact that was packed here: it says what was done then, whatever the config says, and whoever asks, now.
+fn told(artifact: &Artifact, packing: &Packing, exported: &Exported) -> Vec<u8> {
+    let Artifact { id, manifest, record } = artifact;
+    statement(&Told {
+        id,
+        project: &manifest.project,
         sha256: &exported.file.sha256,
-        commit: &record.commit,
-        dirty: record.dirty,
-        branch: record.branch.as_deref(),
-        build: config.build.as_ref().map(|line| match line {
-            CommandLine::Shell(script) => json!(script),
-            CommandLine::Argv(argv) => json!(argv),
-        }),
-        patterns: (&config.include, &config.exclude),
-        builder: builder(),
-        packed_at: record.packed_at,
+        commit: &manifest.commit,
+        dirty: manifest.dirty,
+        packing,
         checks: &record.checks,
-    };
-    Ok(statement(&told))
+    })
 }
 
 /// Keeps what is said of an artifact, instead of what was known of it; what counts is not given up for what does not.
@@ -124,7 +111,7 @@ fn unsigned(error: &SigningError) -> CommandError {
 }
 
 /// Who packs here: a workflow of GitHub where this is its job.
-fn builder() -> Builder {
+pub(crate) fn builder() -> Builder {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty() && value.len() < 500);
     let (version, by) = (env!("CARGO_PKG_VERSION").to_owned(), asker());
     let job = || {

@@ -265,6 +265,58 @@ fn who_has_the_key_signs_what_was_packed_here_and_nothing_that_was_taken_in() {
 }
 
 #[test]
+fn what_is_signed_says_how_it_was_packed_and_not_what_the_config_and_the_run_are_when_it_is_signed() {
+    let (sandbox, builder) = signing();
+    let config = fs::read_to_string(sandbox.repo().join("cutover.toml")).unwrap();
+    let with =
+        |table: &str| sandbox.write("cutover.toml", &config.replace("[artifact]", &format!("[artifact]\n{table}")));
+    with("build = \"echo much > built.txt\"");
+    sandbox.commit("Build");
+    let id = sandbox.run(&["build"]).stdout.trim().to_owned();
+
+    // Given another config, and a run that has packed nothing.
+    with("build = \"make release\"\ninclude = [\"src/**\"]");
+    let mut command = sandbox.command(env!("CARGO_BIN_EXE_cutover"));
+    for (name, value) in [
+        ("ACTIONS", "true"),
+        ("SERVER_URL", "https://github.example.org"),
+        ("REPOSITORY", "ada/shop"),
+        ("WORKFLOW_REF", "ada/shop/.github/workflows/release.yml@refs/heads/main"),
+        ("RUN_ID", "77"),
+    ] {
+        command.env(format!("GITHUB_{name}"), value);
+    }
+    command.env("CUTOVER_SIGNING_KEY", fs::read_to_string(&builder).unwrap());
+    let pushed = command.args(["artifact", "push", "--again", &id]).output().unwrap();
+
+    assert!(pushed.status.success(), "{pushed:?}");
+    let [signature] = &shared(&sandbox, ".sig")[..] else { panic!("it is signed") };
+    let said: Value = serde_json::from_slice(&fs::read(signature.with_extension("")).unwrap()).unwrap();
+    let [definition, run] = ["buildDefinition", "runDetails"].map(|part| &said["predicate"][part]);
+    let parameters = &definition["externalParameters"];
+    assert_eq!(parameters["build"], "echo much > built.txt");
+    assert_eq!(parameters["include"], json!(["**"]));
+    assert_eq!(
+        (&run["builder"]["id"], &run["metadata"]["invocationId"]),
+        (&json!("urn:cutover:builder:local"), &Value::Null)
+    );
+}
+
+#[test]
+fn what_was_packed_nobody_knows_how_is_not_signed_before_it_is_packed_again() {
+    let (sandbox, builder) = signing();
+    let id = sandbox.run(&["build"]).stdout.trim().to_owned();
+    fs::write(sandbox.data_dir().join("artifacts/packed").join(&id), "").unwrap();
+
+    let pushed = with_key(&sandbox, &builder, &["artifact", "push", "--again", &id]);
+
+    assert!(pushed.status.success(), "{pushed:?}");
+    assert!(shared(&sandbox, ".sig").is_empty(), "{pushed:?}");
+    assert_eq!(build_signed(&sandbox, &builder), id);
+    assert_eq!(shared(&sandbox, ".sig").len(), 1);
+}
+
+#[test]
 fn a_signature_that_does_not_count_is_replaced_by_one_that_does_and_never_the_other_way_round() {
     let (sandbox, builder) = signing();
     build_signed(&sandbox, &builder);
