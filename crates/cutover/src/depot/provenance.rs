@@ -1,10 +1,10 @@
 //! What is said of artifacts, and whether somebody whose word counts has signed it.
 
-use super::open;
+use super::open_briefly;
 use crate::context::{Context, Project};
 use crate::deployments::{asker, local_file};
 use crate::error::{CommandError, ErrorKind};
-use cutover_artifacts::depot::{Depot, Exported, Kept, Provenance};
+use cutover_artifacts::depot::{Depot, DepotError, Exported, Kept, ObjectError, Provenance};
 use cutover_artifacts::{Artifact, SigningError, SigningKey, sign, verify};
 use cutover_core::artifact::Digest;
 use cutover_core::provenance::{Builder, Packing, STATEMENT_BYTES_MAX, Told, about, statement};
@@ -79,11 +79,22 @@ pub(super) fn counts(project: &Project, id: &Digest, found: &Provenance) -> bool
     }
 }
 
-/// Whether one of the config's signers vouches for an artifact of the shared store.
-pub(super) fn is_vouched_for(context: &Context, depot: &Depot, kept: &Kept) -> bool {
-    let Some(signers) = context.project().ok().and_then(signers) else { return false };
-    let found = depot.provenance(kept).ok().flatten();
-    found.is_some_and(|found| signer(&signers, &kept.record.id, &found).is_ok())
+/// The first of a shared store's artifacts that one of the config's signers vouches for.
+pub(super) fn first_signed<'k>(
+    context: &Context,
+    depot: &Depot,
+    all: &'k [Kept],
+) -> Result<Option<&'k Kept>, DepotError> {
+    let Some(signers) = context.project().ok().and_then(signers) else { return Ok(None) };
+    for kept in all {
+        match depot.provenance(kept) {
+            Ok(Some(found)) if signer(&signers, &kept.record.id, &found).is_ok() => return Ok(Some(kept)),
+            // What cannot be understood vouches for nothing.
+            Ok(_) | Err(DepotError::Damaged { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
 }
 
 /// The file that says whose signatures count, where the config names one.
@@ -168,6 +179,38 @@ fn beside(file: &Path) -> [PathBuf; 2] {
 /// Refuses an artifact whose provenance is about something else; where the config names signers, also one whose provenance
 /// none of them has signed. Says who has.
 pub(crate) fn judge(context: &Context, artifact: &Artifact) -> Result<Option<String>, CommandError> {
+    let why = match judge_here(context, artifact)? {
+        Here::Fine(signer) => return Ok(signer),
+        Here::Unsigned(signers, why) => match shared(context, &artifact.id) {
+            // What was packed here may have been built, and signed, elsewhere as well.
+            Ok(Some(found)) => match signer(&signers, &artifact.id, &found) {
+                Ok(signer) => {
+                    keep(context, &artifact.id, &found)?;
+                    return Ok(Some(signer));
+                }
+                Err(why) => why,
+            },
+            Ok(None) => why,
+            Err(silence) => format!("{why}; what the artifact store has of it is not known: {silence}"),
+        },
+    };
+    Err(refusal(artifact, &why))
+}
+
+/// What this machine alone can say of an artifact that is not refused whatever others say.
+enum Here {
+    /// It may be deployed, and who has signed it.
+    Fine(Option<String>),
+    /// None of the signers in this file has signed what is known of it, and why that is so.
+    Unsigned(PathBuf, String),
+}
+
+/// Whether an artifact may be deployed by what this machine has.
+pub(super) fn is_fine_here(context: &Context, artifact: &Artifact) -> bool {
+    judge_here(context, artifact).is_ok_and(|judged| matches!(judged, Here::Fine(_)))
+}
+
+fn judge_here(context: &Context, artifact: &Artifact) -> Result<Here, CommandError> {
     let project = context.project()?;
     let (ours, theirs) = (project.config.name.as_str(), &artifact.manifest.project);
     if theirs != ours {
@@ -177,7 +220,7 @@ pub(crate) fn judge(context: &Context, artifact: &Artifact) -> Result<Option<Str
     let local = context.artifacts()?.provenance(&artifact.id);
     let Some(signers) = signers(project) else {
         let fits = local.map(|found| fits(&artifact.id, &found)).transpose();
-        return fits.map(|_| None).map_err(|why| refusal(artifact, &why));
+        return fits.map(|_| Here::Fine(None)).map_err(|why| refusal(artifact, &why));
     };
     if !signers.is_file() {
         let why = format!("nobody knows whose signatures count: there is no file {}", signers.display());
@@ -187,16 +230,11 @@ pub(crate) fn judge(context: &Context, artifact: &Artifact) -> Result<Option<Str
     if artifact.manifest.dirty {
         return Err(refusal(artifact, "it has uncommitted changes, which nobody signs"));
     }
-    let why = match local.map(|found| signer(&signers, &artifact.id, &found)) {
-        Some(Ok(signer)) => return Ok(Some(signer)),
-        Some(Err(why)) => why,
-        None => "it has no provenance".to_owned(),
-    };
-    // What was packed here may have been built, and signed, elsewhere as well.
-    let Some(found) = shared(context, artifact)? else { return Err(refusal(artifact, &why)) };
-    let signer = signer(&signers, &artifact.id, &found).map_err(|why| refusal(artifact, &why))?;
-    keep(context, &artifact.id, &found)?;
-    Ok(Some(signer))
+    Ok(match local.map(|found| signer(&signers, &artifact.id, &found)) {
+        Some(Ok(signer)) => Here::Fine(Some(signer)),
+        Some(Err(why)) => Here::Unsigned(signers, why),
+        None => Here::Unsigned(signers, "it has no provenance".to_owned()),
+    })
 }
 
 /// Which of the signers has signed what is said of an artifact, or why none has.
@@ -209,10 +247,30 @@ fn signer(signers: &Path, id: &Digest, found: &Provenance) -> Result<String, Str
     })
 }
 
-fn shared(context: &Context, artifact: &Artifact) -> Result<Option<Provenance>, CommandError> {
-    let Some(depot) = open(context)? else { return Ok(None) };
-    let Some(kept) = depot.kept(&artifact.id)? else { return Ok(None) };
-    Ok(depot.provenance(&kept)?)
+/// What the shared store has that is said of an artifact, or why that is not known.
+fn shared(context: &Context, id: &Digest) -> Result<Option<Provenance>, String> {
+    ask(context, |depot| depot.kept(id)?.map_or(Ok(None), |kept| depot.provenance(&kept)))
+}
+
+/// Asks the shared store who vouches for what is here. It is refused else, which must not take minutes: a store that is silent is asked
+/// briefly, and once by a command.
+pub(super) fn ask<T: Default>(
+    context: &Context,
+    question: impl FnOnce(&Depot) -> Result<T, DepotError>,
+) -> Result<T, String> {
+    if let Some(silence) = context.store_silence.get() {
+        return Err(silence.clone());
+    }
+    let silent = |error: CommandError| context.store_silence.get_or_init(|| error.message().to_owned()).clone();
+    let Some(depot) = open_briefly(context).map_err(silent)? else { return Ok(T::default()) };
+    question(&depot).map_err(|error| {
+        let is_odd = !matches!(
+            error,
+            DepotError::Object(ObjectError::Unheard { .. } | ObjectError::Refused { .. } | ObjectError::Failed { .. })
+        );
+        // Of another artifact it may say something.
+        if is_odd { error.to_string() } else { silent(error.into()) }
+    })
 }
 
 /// Whether provenance is of this artifact, or why it is not.

@@ -1,6 +1,7 @@
 //! Provenance: what is said of an artifact, who signed it, and what is refused without.
 
 use crate::sandbox::Sandbox;
+use cutover_testkit::s3::{FakeS3, Mishap};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -401,4 +402,29 @@ fn of_several_artifacts_of_a_commit_the_newest_that_is_signed_is_deployed() {
 
     assert_eq!(deployed.code, 0, "{deployed:?}");
     assert!(deployed.stderr.contains(&format!("{} is the newest that is signed", &signed[..12])), "{deployed:?}");
+}
+
+#[test]
+fn a_store_that_does_not_answer_is_asked_once_and_what_is_refused_is_still_called_unsigned() {
+    let (sandbox, _) = signing();
+    let fake = FakeS3::start("shop", "made-up-id").unwrap();
+    let config = fs::read_to_string(sandbox.repo().join("cutover.toml")).unwrap();
+    let bucket = format!("store.s3 = {{ bucket = \"shop\", endpoint = \"{}\" }}", fake.endpoint());
+    let directory = format!("store.directory = \"{}\"", sandbox.path().join("shared").display());
+    sandbox.write("cutover.toml", &config.replace(&directory, &bucket));
+    sandbox.commit("Share in a bucket");
+    let keys = [("AWS_ACCESS_KEY_ID", "made-up-id"), ("AWS_SECRET_ACCESS_KEY", "made-up-secret")];
+    assert_eq!(sandbox.run_with(&["build"], &keys).code, 0);
+    let deploy = ["deploy", "production", "--commit", "HEAD"];
+    let before = fake.received().len();
+    (0..20).for_each(|_| fake.order("GET", Mishap::Answer(503, "SlowDown")));
+
+    let refused = sandbox.run_with(&deploy, &keys);
+
+    assert_eq!(refused.code, 5, "{refused:?}");
+    assert!(refused.stderr.contains("its provenance is not signed; what the artifact store has"), "{refused:?}");
+    assert!(refused.stderr.contains("it answered 503"), "{refused:?}");
+    assert_eq!(fake.received().len() - before, 2, "once, and once more: {:?}", fake.received());
+    let refused = sandbox.run(&deploy);
+    assert!(refused.code == 5 && refused.stderr.contains("AWS_ACCESS_KEY_ID is not set"), "{refused:?}");
 }
