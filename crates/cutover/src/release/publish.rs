@@ -7,7 +7,7 @@ use super::git::Repository;
 use super::plan::Planned;
 use crate::error::{CommandError, ErrorKind};
 use crate::github::Account;
-use cutover_reporters::github::release::{self, Attached, Attachment, FILE_BYTES_MAX, Wish};
+use cutover_reporters::github::release::{self, Attached, Attachment, FILE_BYTES_MAX, Published, Wish};
 use cutover_reporters::github::tag::{self, Tagged};
 use cutover_reporters::github::{Client, CommitId, Fault};
 use serde::Serialize;
@@ -108,14 +108,22 @@ fn at_github(client: &Client, planned: &Planned, told: &Told<'_>) -> Result<Made
         of_fault(&fault, planned).state(state).hint("run it again: what is there is kept, and the rest is made")
     };
     let found = release::find(client, &wish).map_err(half)?;
-    let was_there = found.as_ref().is_some_and(|found| !found.is_draft);
     let found = match found {
         Some(found) => found,
         None => release::draft(client, &wish).map_err(half)?,
     };
-    let (artifact, left_out) = attached(client, &found, planned, told, &half)?;
-    let shown = if found.is_draft { release::publish(client, &wish, &found).map_err(half)? } else { found };
-    let release = if was_there { Step::WasThere } else { Step::Made };
+    let (mut artifact, mut left_out) = attached(client, &found, planned, told, &half)?;
+    let (release, shown) = match found {
+        seen if !seen.is_draft => (Step::WasThere, seen),
+        draft => match release::publish(client, &wish, &draft).map_err(half)? {
+            Published::Ours(shown) => (Step::Made, shown),
+            // Nobody has what was attached to our draft: it is the other run's release that must be whole.
+            Published::Theirs(theirs) => {
+                (artifact, left_out) = attached(client, &theirs, planned, told, &half)?;
+                (Step::WasThere, theirs)
+            }
+        },
+    };
     Ok(Made { tag, release, artifact, url: Some(shown.url), left_out })
 }
 

@@ -538,3 +538,28 @@ fn where_the_answer_to_a_tag_is_lost_nobody_says_that_there_is_none() {
     assert_ne!(broken.code, 0, "{}", broken.told());
     assert!(broken.stderr.contains("whether the tag v1.0.0 was made is not known"), "{}", broken.told());
 }
+
+#[test]
+fn where_another_run_was_faster_its_release_gets_what_it_lacks_and_is_not_called_made() {
+    let attach = |is: bool| format!("[release]\nenvironment = \"production\"\nattach = {is}\n");
+    let shop = Shop::live(&attach(false));
+    assert_eq!(shop.release(&[]).code, 0);
+    let config = fs::read_to_string(shop.sandbox.repo().join("cutover.toml")).unwrap();
+    shop.sandbox.write("cutover.toml", &config.replace("attach = false", "attach = true"));
+    for artifact in ["✓ made artifact", "was there artifact"] {
+        // Given that we looked before the other run had published.
+        shop.github.order("GET", "/releases/tags/", Mishap::Answer(404, Vec::new(), "Not Found"));
+
+        let slower = shop.release(&[]);
+
+        assert_eq!(slower.code, 0, "{}", slower.told());
+        assert_eq!(shop.github.outstanding_count(), 0);
+        let told = format!(
+            "exit 0\nwas there tag v1.0.0 at commit COMMIT-2\n\
+             was there release https://github.com/shop/app/releases/tag/v1.0.0\n{artifact} ARTIFACT\n"
+        );
+        assert_eq!(shop.told(&slower).trim(), told.trim());
+        let releases = shop.github.releases();
+        assert_eq!((releases.len(), releases[0]["assets"].as_array().unwrap().len()), (1, 1), "{releases:?}");
+    }
+}

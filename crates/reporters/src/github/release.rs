@@ -65,6 +65,15 @@ pub enum Attached {
     WasThere,
 }
 
+/// Whose release a tag has in the end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Published {
+    /// Our draft, which everybody sees now.
+    Ours(Release),
+    /// That of another run, which was faster. Our draft is gone, and the files with it that were attached to it.
+    Theirs(Release),
+}
+
 /// The first line of a draft of ours, which nobody sees: other drafts are people's own.
 fn mark(wish: &Wish<'_>) -> String {
     format!("<!-- cutover:release {} {} -->\n", wish.project, wish.tag)
@@ -112,18 +121,18 @@ pub fn draft(client: &Client, wish: &Wish<'_>) -> Result<Release, Fault> {
 /// Shows a draft to everybody. Which release is the latest, GitHub sees from dates and versions.
 ///
 /// Where another run was faster, its release is the tag's, and our draft is removed: nobody would ever find it.
-pub fn publish(client: &Client, wish: &Wish<'_>, draft: &Release) -> Result<Release, Fault> {
+pub fn publish(client: &Client, wish: &Wish<'_>, draft: &Release) -> Result<Published, Fault> {
     let doing = "publish the release";
     let path = client.path(&format!("releases/{}", draft.id));
     let body = json!({ "draft": false, "make_latest": "legacy" });
     match client.send(&Call::patch(path.clone(), body, doing, WRITE)) {
-        Ok(answer) => release(&answer.body, doing),
+        Ok(answer) => release(&answer.body, doing).map(Published::Ours),
         Err(fault @ Fault::Rejected { status: 422, .. }) => {
             let Some(theirs) = published(client, wish)?.filter(|theirs| theirs.id != draft.id) else {
                 return Err(fault);
             };
             found(client, &Call::delete(path, "remove our draft", WRITE))?;
-            Ok(theirs)
+            Ok(Published::Theirs(theirs))
         }
         Err(fault) => Err(fault),
     }

@@ -217,6 +217,7 @@ fn where_another_run_was_faster_its_release_is_the_tag_s_and_no_draft_is_left() 
 
     let shown = release::publish(&world.client, &WISH, &ours).unwrap();
 
+    let release::Published::Theirs(shown) = shown else { panic!("it is not ours: {shown:?}") };
     assert!(!shown.is_draft);
     let releases = world.github.releases();
     assert_eq!((releases.len(), releases[0]["draft"].as_bool()), (1, Some(false)), "{releases:?}");
