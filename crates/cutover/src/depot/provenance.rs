@@ -5,7 +5,7 @@ use crate::context::{Context, Project};
 use crate::deployments::{asker, local_file};
 use crate::error::{CommandError, ErrorKind};
 use cutover_artifacts::depot::{Depot, DepotError, Exported, Kept, ObjectError, Provenance};
-use cutover_artifacts::{Artifact, SigningError, SigningKey, sign, verify};
+use cutover_artifacts::{Artifact, SigningError, SigningKey, sign, verify, verify_anybody};
 use cutover_core::artifact::Digest;
 use cutover_core::provenance::{Builder, Packing, STATEMENT_BYTES_MAX, Told, about, statement};
 use cutover_core::secret::{SIGNING_KEY_VARIABLE, Secret};
@@ -71,11 +71,15 @@ pub(crate) fn keep(context: &Context, id: &Digest, provenance: &Provenance) -> R
     Ok(artifacts.keep_provenance(id, provenance)?)
 }
 
-/// Whether somebody vouches for an artifact in what is said of it: one of the signers, or anybody where the config names none.
+/// Whether somebody vouches for an artifact in what is said of it: one of the signers, or anybody who has signed it where the config
+/// names none.
 pub(super) fn counts(project: &Project, id: &Digest, found: &Provenance) -> bool {
     match signers(project) {
         Some(signers) => signer(&signers, id, found).is_ok(),
-        None => found.signature.is_some() && fits(id, found).is_ok(),
+        None => {
+            let signature = found.signature.as_ref().filter(|_| fits(id, found).is_ok());
+            signature.is_some_and(|signature| verify_anybody(&found.statement, signature).is_ok())
+        }
     }
 }
 

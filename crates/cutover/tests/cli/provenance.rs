@@ -428,3 +428,21 @@ fn a_store_that_does_not_answer_is_asked_once_and_what_is_refused_is_still_calle
     let refused = sandbox.run(&deploy);
     assert!(refused.code == 5 && refused.stderr.contains("AWS_ACCESS_KEY_ID is not set"), "{refused:?}");
 }
+
+#[test]
+fn where_no_signers_are_named_a_signature_counts_whoever_made_it_and_bytes_that_are_none_do_not() {
+    let (sandbox, builder) = signing();
+    let config = fs::read_to_string(sandbox.repo().join("cutover.toml")).unwrap();
+    sandbox.write("cutover.toml", &config.replace("signers = \"allowed_signers\"\n", ""));
+    sandbox.commit("Let anybody sign");
+    build_signed(&sandbox, &builder);
+    let [signature] = &shared(&sandbox, ".sig")[..] else { panic!("it is signed") };
+    let again = with_key(&sandbox, &key(&sandbox, "another"), &["build"]);
+    assert!(told(&again).contains("has it already"), "{again:?}");
+
+    fs::write(signature, "junk").unwrap();
+
+    let built = with_key(&sandbox, &builder, &["build"]);
+    assert!(told(&built).contains("put into"), "the junk is replaced: {built:?}");
+    assert!(fs::read(signature).unwrap().starts_with(b"-----BEGIN SSH SIGNATURE-----"));
+}
