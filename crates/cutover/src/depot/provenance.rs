@@ -1,10 +1,11 @@
 //! What is said of artifacts, and whether somebody whose word counts has signed it.
 
 use super::open_briefly;
+use crate::commands::packing::IMPORT_BYTES_MAX;
 use crate::context::{Context, Project};
 use crate::deployments::{asker, local_file};
 use crate::error::{CommandError, ErrorKind};
-use cutover_artifacts::depot::{Depot, DepotError, Exported, Kept, ObjectError, Provenance};
+use cutover_artifacts::depot::{Depot, DepotError, Exported, FileContent, Kept, ObjectError, Provenance};
 use cutover_artifacts::{Artifact, SigningError, SigningKey, sign, verify, verify_anybody};
 use cutover_core::artifact::Digest;
 use cutover_core::provenance::{Builder, Packing, STATEMENT_BYTES_MAX, Told, about, statement};
@@ -13,7 +14,7 @@ use cutover_disk::{read_bounded, write_atomic};
 use std::path::{Path, PathBuf};
 
 /// What the name of a file's statement ends with; its signature has `.sig` behind that.
-const STATEMENT_ENDING: &str = ".intoto.json";
+pub(crate) const STATEMENT_ENDING: &str = ".intoto.json";
 
 /// The key to sign with, where there is one.
 pub(crate) fn signing_key(project: &Project) -> Option<SigningKey> {
@@ -45,6 +46,40 @@ pub(crate) fn vouch(
     let provenance = Provenance { statement, signature };
     keep(context, &artifact.id, &provenance)?;
     Ok(Some(provenance))
+}
+
+/// Whether anything is said of an artifact here, or can be.
+pub(crate) fn is_spoken_of(context: &Context, id: &Digest) -> Result<bool, CommandError> {
+    let artifacts = context.artifacts()?;
+    Ok(artifacts.packing(id).is_some() || artifacts.provenance(id).is_some())
+}
+
+/// What is said of this very file of an artifact: what is known and counts, else what can be said here.
+pub(crate) fn said_of(
+    context: &Context,
+    artifact: &Artifact,
+    exported: &Exported,
+) -> Result<Option<Provenance>, CommandError> {
+    let (project, id) = (context.project()?, &artifact.id);
+    let is_of_file =
+        |said: &Provenance| about(&said.statement).is_ok_and(|of| of.sha256.contains(&exported.file.sha256));
+    let known = context.artifacts()?.provenance(id).filter(|known| is_of_file(known) && counts(project, id, known));
+    Ok(known.map_or_else(|| vouch(context, artifact, exported), |known| Ok(Some(known)))?.filter(is_of_file))
+}
+
+/// The file of an artifact that was packed elsewhere, as the shared store has it and as its provenance is about it; None where that is
+/// not to be had.
+pub(crate) fn file_of_builder(context: &Context, artifact: &Artifact) -> Option<FileContent> {
+    let artifacts = context.artifacts().ok()?;
+    if artifacts.packing(&artifact.id).is_some() {
+        return None;
+    }
+    let depot = open_briefly(context).ok()??;
+    let kept = depot.kept(&artifact.id).ok()??;
+    let mut file = depot.fetch(&kept, &artifacts).ok()?;
+    // It may be another one than what was taken.
+    depot.take_in(&kept, &mut file, &artifacts, IMPORT_BYTES_MAX, context.now()).ok()?;
+    Some(file)
 }
 
 /// The statement of an artifact that was packed here: it says what was done then, whatever the config says, and whoever asks, now.

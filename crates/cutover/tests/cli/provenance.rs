@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// Makes a key in a sandbox, outside of its repository, and says where.
-fn key(sandbox: &Sandbox, name: &str) -> PathBuf {
+pub(crate) fn key(sandbox: &Sandbox, name: &str) -> PathBuf {
     let path = sandbox.path().join(name);
     let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-C", name, "-f"]).arg(&path).status();
     assert!(made.unwrap().success());

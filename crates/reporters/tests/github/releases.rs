@@ -105,7 +105,7 @@ fn what_is_there_is_not_made_again_and_half_a_file_is_made_anew() {
     let draft = release::draft(&world.client, &WISH).unwrap();
     (0..4).for_each(|_| world.github.order("POST", "/assets", Mishap::HalfDone));
     release::attach(&world.client, &draft, &packed.attachment()).unwrap_err();
-    assert!(!release::has(&world.client, &draft, NAME).unwrap());
+    assert_eq!(release::whole(&world.client, &draft, NAME).unwrap(), None);
 
     assert_eq!(release_all(&world.client, &packed).unwrap(), (Tagged::WasThere, Attached::New));
 
