@@ -25,7 +25,7 @@ pub use error::{ArtifactError, BuildError, ImportError};
 pub use filter::Filter;
 pub use pack::{PackObserver, PackRequest, PackSource};
 pub use record::{Artifact, ArtifactRecord};
-pub use signing::{SigningError, SigningKey, sign, verify};
+pub use signing::{SigningError, SigningKey, sign, verify, verify_anybody};
 pub use store::{ArtifactBlobs, ArtifactStore, ID_PREFIX_LENGTH_MIN, PruneReport, Retention};
 pub use tags::{resolve_commit, tags_here, tags_there};
 pub use uncommitted::{Uncommitted, WorkTree, head_commit, uncommitted, work_tree, work_tree_since};

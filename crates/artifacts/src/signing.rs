@@ -1,4 +1,4 @@
-//! Signatures by OpenSSH: `ssh-keygen -Y sign` and `-Y verify`, as `ssh-keygen(1)` describes them.
+//! Signatures by OpenSSH: `ssh-keygen -Y sign`, `-Y verify` and `-Y check-novalidate`, as `ssh-keygen(1)` describes them.
 
 use cutover_child::withhold_own;
 use cutover_child::{Kin, Running, Timed};
@@ -73,21 +73,9 @@ pub fn sign(key: &SigningKey, statement: &[u8]) -> Result<Vec<u8>, SigningError>
 
 /// Verifies that one of these signers has signed a statement, and says who: the principal in `allowed_signers`.
 pub fn verify(signers: &Path, statement: &[u8], signature: &[u8]) -> Result<String, SigningError> {
-    let dir = tempfile::tempdir().map_err(SigningError::Run)?;
-    let file = dir.path().join("signature");
-    fs::write(&file, signature).map_err(SigningError::Run)?;
-    let common = [
-        "-f".as_ref(),
-        signers.as_os_str(),
-        "-n".as_ref(),
-        SIGNATURE_NAMESPACE.as_ref(),
-        "-s".as_ref(),
-        file.as_os_str(),
-    ];
-    let ask = |args: &[&OsStr], input: &[u8]| {
-        let unverified = |why| SigningError::Unverified(format!("ssh-keygen did not verify: {why}"));
-        keygen(&[args, &common].concat(), input, VERIFY_TIME_MAX).map_err(|error| failed(error, unverified))
-    };
+    let file = OnDisk::new(signature)?;
+    let common = ["-f".as_ref(), signers.as_os_str()];
+    let ask = |args: &[&OsStr], input: &[u8]| file.ask(&[args, &common].concat(), input);
     let found = ask(&["-Y".as_ref(), "find-principals".as_ref()], b"")?;
     let text = String::from_utf8_lossy(&found.stdout).into_owned();
     let principals = text.lines().flat_map(|line| line.split(',')).map(str::trim).filter(|name| !name.is_empty());
@@ -100,6 +88,34 @@ pub fn verify(signers: &Path, statement: &[u8], signature: &[u8]) -> Result<Stri
         why = format!("its signature by {principal} does not count: {}", said.told());
     }
     Err(SigningError::Unverified(why))
+}
+
+/// Verifies that somebody has signed a statement, whoever that is.
+pub fn verify_anybody(statement: &[u8], signature: &[u8]) -> Result<(), SigningError> {
+    let said = OnDisk::new(signature)?.ask(&["-Y".as_ref(), "check-novalidate".as_ref()], statement)?;
+    if said.is_success { Ok(()) } else { Err(SigningError::Unverified(said.told())) }
+}
+
+/// A signature as a file, since `ssh-keygen` takes it as no other.
+struct OnDisk {
+    path: PathBuf,
+    _dir: tempfile::TempDir,
+}
+
+impl OnDisk {
+    fn new(signature: &[u8]) -> Result<Self, SigningError> {
+        let dir = tempfile::tempdir().map_err(SigningError::Run)?;
+        let path = dir.path().join("signature");
+        fs::write(&path, signature).map_err(SigningError::Run)?;
+        Ok(Self { path, _dir: dir })
+    }
+
+    /// Asks `ssh-keygen` about it.
+    fn ask(&self, args: &[&OsStr], input: &[u8]) -> Result<Said, SigningError> {
+        let common = ["-n".as_ref(), SIGNATURE_NAMESPACE.as_ref(), "-s".as_ref(), self.path.as_os_str()];
+        let unverified = |why| SigningError::Unverified(format!("ssh-keygen did not verify: {why}"));
+        keygen(&[args, &common].concat(), input, VERIFY_TIME_MAX).map_err(|error| failed(error, unverified))
+    }
 }
 
 /// A private key as a file that has no name and is gone with this process, however that ends.
@@ -204,6 +220,10 @@ mod tests {
 
         assert_eq!(verify(&signers, b"statement", &signature).unwrap(), "builds@example.org");
         assert!(matches!(verify(&signers, b"another", &signature), Err(SigningError::Unverified(_))));
+        verify_anybody(b"statement", &signature).unwrap();
+        for (statement, signature) in [(&b"another"[..], &signature[..]), (b"statement", b"junk")] {
+            assert!(matches!(verify_anybody(statement, signature), Err(SigningError::Unverified(_))));
+        }
         let kept = InMemory::new(&key).unwrap();
         let is = fs::read_link(kept.path()).unwrap();
         assert!(is.to_string_lossy().starts_with("/memfd:"), "{}", is.display());

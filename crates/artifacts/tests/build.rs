@@ -44,6 +44,7 @@ fn build_seen_by(
         project: &project(),
         source,
         config: &bed.config,
+        builder: &bed.builder,
         now: bed.now,
         again,
     };
@@ -263,4 +264,46 @@ fn a_tree_that_hides_a_file_behind_a_link_writes_nothing_outside() {
 
     assert!(result.is_err(), "{result:?}");
     assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
+}
+
+#[test]
+fn how_an_artifact_was_packed_is_noted_when_it_is_and_not_by_whoever_finds_it_packed() {
+    let mut bed = bed();
+    bed.commit("First");
+    bed.shell("echo run; echo 1 > built");
+    bed.builder.run = Some("https://example.org/runs/1".into());
+    let packed_at = bed.now;
+    let artifact = build(&bed, &head(), false).0.unwrap();
+    let first = bed.store.packing(&artifact.id).unwrap();
+    assert_eq!((&first.build, &first.include, first.packed_at), (&bed.config.build, &bed.config.include, packed_at));
+    assert_eq!(first.builder, bed.builder);
+
+    // Given another run, later, which finds it packed.
+    bed.builder.run = Some("https://example.org/runs/2".into());
+    bed.now += jiff::SignedDuration::from_hours(2);
+    let (found, lines) = build(&bed, &head(), false);
+    assert_eq!((found.unwrap().id, lines.len()), (artifact.id, 0));
+    assert_eq!(bed.store.packing(&artifact.id).unwrap(), first);
+
+    // When it runs the build again, it is the one that packed.
+    build(&bed, &head(), true).0.unwrap();
+    let second = bed.store.packing(&artifact.id).unwrap();
+    assert_eq!((second.builder.run, second.packed_at), (bed.builder.run, bed.now));
+}
+
+#[test]
+fn what_was_packed_nobody_knows_how_is_packed_again() {
+    let mut bed = bed();
+    bed.commit("First");
+    bed.shell("echo run; echo 1 > built");
+    let artifact = build(&bed, &head(), false).0.unwrap();
+    // What a crash leaves, and what earlier versions noted.
+    let note = bed.dir.path().join("artifacts/packed").join(artifact.id.to_string());
+    fs::write(&note, "").unwrap();
+    assert_eq!(bed.store.packing(&artifact.id), None);
+
+    let (again, lines) = build(&bed, &head(), false);
+
+    assert_eq!((again.unwrap().id, lines), (artifact.id, vec!["run".to_owned()]));
+    assert_eq!(bed.store.packing(&artifact.id).unwrap().build, bed.config.build);
 }

@@ -272,6 +272,7 @@ fn a_directory_that_is_no_repository_says_so() {
         project: &common::project(),
         source: &head(),
         config: &bed.config,
+        builder: &bed.builder,
         now: bed.now,
         again: false,
     };

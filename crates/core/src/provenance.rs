@@ -4,7 +4,9 @@
 
 use crate::artifact::Digest;
 use crate::check::CommitChecks;
+use crate::config::CommandLine;
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 /// The type of a statement.
@@ -31,22 +33,31 @@ pub struct Told<'a> {
     pub commit: &'a str,
     /// Whether uncommitted changes were packed.
     pub dirty: bool,
+    /// How it was packed.
+    pub packing: &'a Packing,
+    /// What checks had said of the commit until this was written.
+    pub checks: &'a CommitChecks,
+}
+
+/// How an artifact was packed: noted when it is, since a config says nothing of what was done before it was changed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Packing {
     /// The branch that was packed, when it was named by one.
-    pub branch: Option<&'a str>,
-    /// The command that built it, as the config has it.
-    pub build: Option<Value>,
-    /// The files that were taken, and those that were left out, as glob patterns.
-    pub patterns: (&'a [String], &'a [String]),
+    pub branch: Option<String>,
+    /// The command that built it, where one did.
+    pub build: Option<CommandLine>,
+    /// The files that were taken, as glob patterns.
+    pub include: Vec<String>,
+    /// Those that were left out of them.
+    pub exclude: Vec<String>,
     /// Who packed it, where, and as which run.
     pub builder: Builder,
     /// When it was packed.
     pub packed_at: Timestamp,
-    /// What checks had said of the commit until then.
-    pub checks: &'a CommitChecks,
 }
 
 /// Who packed an artifact.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Builder {
     /// The platform, as a URI: a workflow at its commit, or that it was none.
     pub id: String,
@@ -62,7 +73,8 @@ pub struct Builder {
 
 /// The statement, as JSON that people can read.
 pub fn statement(told: &Told<'_>) -> Vec<u8> {
-    let Told { id, project, sha256, commit, dirty, branch, build, patterns, builder, packed_at, checks } = told;
+    let Told { id, project, sha256, commit, dirty, packing, checks } = told;
+    let Packing { branch, build, include, exclude, builder, packed_at } = packing;
     let named = |name: &str, uri: &Option<String>, digest: Value| match uri {
         Some(uri) => json!({ "name": name, "uri": uri, "digest": digest }),
         None => json!({ "name": name, "digest": digest }),
@@ -88,8 +100,8 @@ pub fn statement(told: &Told<'_>) -> Vec<u8> {
             "buildDefinition": {
                 "buildType": BUILD_TYPE,
                 "externalParameters": {
-                    "project": project, "commit": commit, "dirty": dirty, "branch": branch, "build": build,
-                    "include": patterns.0, "exclude": patterns.1,
+                    "project": project, "commit": commit, "dirty": dirty, "branch": branch, "build": build.as_ref().map(as_written),
+                    "include": include, "exclude": exclude,
                 },
                 "internalParameters": { "by": builder.by },
                 "resolvedDependencies": [named("source", &builder.repository, json!({ "gitCommit": commit }))],
@@ -100,6 +112,14 @@ pub fn statement(told: &Told<'_>) -> Vec<u8> {
     let mut text = serde_json::to_vec_pretty(&whole).expect("a value of JSON has string keys only");
     text.push(b'\n');
     text
+}
+
+/// A command as a config has it.
+fn as_written(line: &CommandLine) -> Value {
+    match line {
+        CommandLine::Shell(script) => json!(script),
+        CommandLine::Argv(argv) => json!(argv),
+    }
 }
 
 /// What a statement is about.
@@ -136,17 +156,21 @@ mod tests {
     #[test]
     fn a_statement_says_what_it_is_about_and_nothing_else_is_one() {
         let (id, checks) = (Digest::of(b"a"), CommitChecks::default());
+        let packing = Packing {
+            branch: None,
+            build: None,
+            include: Vec::new(),
+            exclude: Vec::new(),
+            builder: Builder::default(),
+            packed_at: Timestamp::UNIX_EPOCH,
+        };
         let told = Told {
             id: &id,
             project: "shop",
             sha256: &"ab".repeat(32),
             commit: &"c".repeat(40),
             dirty: false,
-            branch: None,
-            build: None,
-            patterns: (&[], &[]),
-            builder: Builder::default(),
-            packed_at: Timestamp::UNIX_EPOCH,
+            packing: &packing,
             checks: &checks,
         };
         let text = String::from_utf8(statement(&told)).unwrap();

@@ -29,6 +29,8 @@ const PLACE_LENGTH: usize = 12;
 pub(crate) struct Context {
     /// How to print.
     pub(crate) output: Output,
+    /// Why the shared store did not say who vouches for an artifact: it is not asked that again.
+    pub(crate) store_silence: OnceLock<String>,
     config: Option<PathBuf>,
     project: OnceLock<Project>,
 }
@@ -49,7 +51,8 @@ pub(crate) struct Project {
 impl Context {
     /// A context for these flags, in the current directory.
     pub(crate) fn new(global: &GlobalArgs, output: Output) -> Self {
-        Self { output, config: global.config.clone(), project: OnceLock::new() }
+        let (store_silence, project) = (OnceLock::new(), OnceLock::new());
+        Self { output, store_silence, config: global.config.clone(), project }
     }
 
     /// The config that `--config` names.

@@ -40,6 +40,14 @@ impl ArtifactStore {
     }
 }
 
+impl FileContent {
+    /// A whole file that is there already.
+    pub fn of(mut file: File) -> io::Result<Self> {
+        let (bytes, sha256) = digest(&mut file)?;
+        Ok(Self { file, bytes, sha256 })
+    }
+}
+
 /// The size and the SHA-256 of a file, which is at its beginning afterwards.
 pub(super) fn digest(file: &mut File) -> io::Result<(u64, String)> {
     file.rewind()?;

@@ -16,6 +16,7 @@ use checkout::Checkout;
 use cutover_core::artifact::{Digest, Manifest};
 use cutover_core::config::ArtifactConfig;
 use cutover_core::id::ProjectName;
+use cutover_core::provenance::{Builder, Packing};
 use jiff::Timestamp;
 use std::path::Path;
 
@@ -40,6 +41,8 @@ pub struct PackRequest<'a> {
     pub source: &'a PackSource,
     /// What goes in, and the build command.
     pub config: &'a ArtifactConfig,
+    /// Who packs.
+    pub builder: &'a Builder,
     /// The time now.
     pub now: Timestamp,
     /// Packs, and builds, even if this commit was packed before in the same way.
@@ -81,18 +84,23 @@ impl ArtifactStore {
             && !request.again
             && let Some(artifact) = self.packed_before(&key, request.now)?
         {
-            self.note_packed(&artifact.id)?;
             return Ok(artifact);
         }
         let work = Work { store: self, request, repository, hash, dirty, filter: filter(request.config)? };
         let (commit, entries) = work.describe_and_pack(revision, observer)?;
+        let packing = packing(request, commit.branch.clone());
         let artifact = self.save(work.manifest(entries)?, commit, request.now)?;
-        self.note_packed(&artifact.id)?;
+        self.note_packed(&artifact.id, &packing)?;
         if !dirty {
             self.remember(&key, &artifact.id)?;
         }
         Ok(artifact)
     }
+}
+
+fn packing(request: &PackRequest<'_>, branch: Option<String>) -> Packing {
+    let ArtifactConfig { build, include, exclude, .. } = request.config.clone();
+    Packing { branch, build, include, exclude, builder: request.builder.clone(), packed_at: request.now }
 }
 
 fn filter(config: &ArtifactConfig) -> Result<Filter, ArtifactError> {

@@ -11,7 +11,7 @@ use crate::record::{Artifact, ArtifactRecord, CommitInfo};
 use cutover_core::artifact::{BlobSource, Digest, MANIFEST_BYTES_MAX, Manifest};
 use cutover_core::check::CommitChecks;
 use cutover_core::id::ProjectName;
-use cutover_core::provenance::about;
+use cutover_core::provenance::{Packing, about};
 use cutover_disk::{Blob, BlobStore, DiskError, parallel, read_bounded, write_atomic, write_unsynced};
 use jiff::{SignedDuration, Timestamp};
 use lock::Lock;
@@ -27,6 +27,8 @@ pub const ID_PREFIX_LENGTH_MIN: usize = 6;
 pub(crate) const RECORD_BYTES_MAX: u64 = 256 << 10;
 /// The largest provenance in bytes: a statement and a signature, as text in JSON.
 const PROVENANCE_BYTES_MAX: u64 = 4 * cutover_core::provenance::STATEMENT_BYTES_MAX as u64;
+/// The largest note of how an artifact was packed in bytes: most of it is from a config, as text in JSON.
+const PACKING_BYTES_MAX: u64 = 8 * cutover_core::config::TEXT_BYTES_MAX as u64;
 /// The most artifacts that are listed.
 const ARTIFACT_COUNT_MAX: usize = 100_000;
 /// How old `packed_at` may be before packing the same again renews it.
@@ -35,8 +37,8 @@ const RENEW_AFTER: SignedDuration = SignedDuration::from_hours(1);
 /// Artifacts in a directory.
 ///
 /// `blobs/` holds the content, `manifests/<id>.json` what an artifact holds, `records/<id>.json`
-/// where it comes from, `provenance/` what its builder says of it, `recipes/` which commits were packed to what, `packed/` which were
-/// packed here and not taken in, `objects/` what is known of git's objects. An artifact exists once its manifest does, which is written last. Several
+/// where it comes from, `provenance/` what its builder says of it, `recipes/` which commits were packed to what, `packed/` how those
+/// were packed that were packed here and not taken in, `objects/` what is known of git's objects. An artifact exists once its manifest does, which is written last. Several
 /// processes may use one store at once.
 #[derive(Debug, Clone)]
 pub struct ArtifactStore {
@@ -93,12 +95,13 @@ impl ArtifactStore {
         self.dir.join("objects").join(project.as_str())
     }
 
-    /// The artifact that a recipe gave before, if all of it is still there.
+    /// The artifact that a recipe gave before, if all of it is still there, and how it was packed is known.
     pub(crate) fn packed_before(&self, recipe: &Digest, now: Timestamp) -> Result<Option<Artifact>, ArtifactError> {
         let id = read_bounded(&self.recipe_path(recipe), 64)
             .ok()
             .and_then(|text| String::from_utf8(text).ok()?.parse().ok());
-        let Some(artifact) = id.and_then(|id| self.read(&id).ok()) else { return Ok(None) };
+        let known = id.filter(|id| self.packing(id).is_some());
+        let Some(artifact) = known.and_then(|id| self.read(&id).ok()) else { return Ok(None) };
         if !self.is_complete(&artifact.manifest)? {
             return Ok(None);
         }
@@ -157,16 +160,18 @@ impl ArtifactStore {
         Ok(artifact)
     }
 
-    /// Whether an artifact was packed here, and not only taken in: who signs knows where it comes from.
-    pub fn is_packed_here(&self, id: &Digest) -> bool {
-        self.packed_path(id).exists()
+    /// How an artifact was packed here; None where it was only taken in, or nobody knows any more: who signs knows what was done.
+    pub fn packing(&self, id: &Digest) -> Option<Packing> {
+        let text = read_bounded(&self.packed_path(id), PACKING_BYTES_MAX).ok()?;
+        serde_json::from_slice(&text).ok()
     }
 
-    pub(crate) fn note_packed(&self, id: &Digest) -> Result<(), ArtifactError> {
-        if self.is_packed_here(id) {
-            return Ok(());
-        }
-        Ok(write_unsynced(&self.packed_path(id), b"", 0o600)?)
+    /// Notes how an artifact was packed. Whoever only finds it packed has done nothing that could be noted.
+    pub(crate) fn note_packed(&self, id: &Digest, packing: &Packing) -> Result<(), ArtifactError> {
+        let path = self.packed_path(id);
+        let json =
+            serde_json::to_vec(packing).map_err(|error| DiskError::new("write", &path, io::Error::from(error)))?;
+        Ok(write_unsynced(&path, &json, 0o600)?)
     }
 
     fn packed_path(&self, id: &Digest) -> PathBuf {

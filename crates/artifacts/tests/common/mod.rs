@@ -6,6 +6,7 @@
 use cutover_artifacts::{Artifact, ArtifactError, ArtifactStore, PackRequest, PackSource};
 use cutover_core::config::{ArtifactConfig, CommandLine};
 use cutover_core::id::ProjectName;
+use cutover_core::provenance::Builder;
 use jiff::Timestamp;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -19,6 +20,7 @@ pub struct Bed {
     pub repository: PathBuf,
     pub store: ArtifactStore,
     pub config: ArtifactConfig,
+    pub builder: Builder,
     pub now: Timestamp,
 }
 
@@ -27,7 +29,8 @@ pub fn bed() -> Bed {
     let repository = dir.path().join("repository");
     fs::create_dir(&repository).unwrap();
     let store = ArtifactStore::open(&dir.path().join("artifacts")).unwrap();
-    let bed = Bed { dir, repository, store, config: config(), now: Timestamp::from_second(1_800_000_000).unwrap() };
+    let (builder, now) = (Builder::default(), Timestamp::from_second(1_800_000_000).unwrap());
+    let bed = Bed { dir, repository, store, config: config(), builder, now };
     bed.git(&["init", "--quiet", "--initial-branch=main"]);
     bed
 }
@@ -105,6 +108,7 @@ impl Bed {
             project: &project(),
             source,
             config: &self.config,
+            builder: &self.builder,
             now: self.now,
             again: false,
         };

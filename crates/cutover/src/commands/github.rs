@@ -139,20 +139,26 @@ impl ProtectArgs {
             context.output.json(&json!({ "v": 1, "protection": protected }))?;
             return Ok(Exit::Done);
         }
-        for contradiction in protected.contradictions.iter().chain(&protected.note) {
-            context.output.warn(contradiction);
-        }
+        let Protected { contradictions, unseen, note, .. } = &protected;
+        contradictions.iter().chain(unseen).chain(note).for_each(|warning| context.output.warn(warning));
         context.output.text(&self.text(context, &protected))?;
         Ok(Exit::Done)
     }
 
     fn text(&self, context: &Context, protected: &Protected) -> String {
-        let Protected { branch, ruleset, differences, is_changed, .. } = protected;
+        let Protected { branch, ruleset, differences, is_changed, is_in_force, .. } = protected;
+        if differences.is_empty() && !is_in_force {
+            return format!("{} {branch} has {ruleset:?} as it shall be\n", context.output.paint().warning("!"));
+        }
         if differences.is_empty() {
             return format!("{} {branch} is protected by {ruleset:?}\n", context.output.paint().good("✓"));
         }
         let lines: String = differences.iter().map(|line| format!("  {}\n", one_line(line))).collect();
-        let done = if *is_changed { "changed" } else { "would change" };
+        let done = match (is_changed, is_in_force) {
+            (true, true) => "changed",
+            (true, false) => "sent, and not seen to be in force",
+            (false, _) => "would change",
+        };
         format!("{ruleset:?}, for {branch}: {done}\n{lines}")
     }
 }

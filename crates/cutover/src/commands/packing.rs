@@ -37,6 +37,7 @@ pub(super) fn pack(context: &Context, source: &PackSource, again: bool) -> Resul
         project: &project.config.name,
         source,
         config: &project.config.artifact,
+        builder: &depot::builder(),
         now: context.now(),
         again,
     };

@@ -8,13 +8,15 @@ use crate::depot;
 use crate::error::{CommandError, ErrorKind};
 use crate::exit::Exit;
 use crate::github::Account;
-use crate::release::{self, Decision, Export, Made, Planned, REMOTE, Repository, Step, Told, Wanted};
+use crate::release::{self, Decision, Export, Made, Planned, REMOTE, Repository, Saved, Step, Told, Wanted};
 use clap::Args;
+use cutover_artifacts::depot::{Exported, FileContent};
 use cutover_artifacts::{Artifact, ArtifactError};
 use cutover_core::config::ReleaseConfig;
 use cutover_disk::read_bounded;
 use cutover_reporters::{ReleaseNotes, one_line};
 use serde_json::{Value, json};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 /// What is live somewhere is to have a version.
@@ -101,13 +103,37 @@ impl ReleaseArgs {
             config.environment, planned.artifact, planned.commit
         );
         let export = |file: &Path| match &artifact {
-            Some(artifact) => super::build::save(&mut context.artifacts()?.export_file(artifact)?.file, file),
+            Some(artifact) => self.save(context, artifact, file),
             None => Err(nowhere(context, &live)?),
         };
+        let has_provenance = depot::is_spoken_of(context, &live.artifact)?;
         let attach = config.attach.then_some(&export as &Export<'_>);
-        let told = Told { project: name, title: &title, message: &message, notes: &notes, export: attach };
+        let told =
+            Told { project: name, title: &title, message: &message, notes: &notes, export: attach, has_provenance };
         let made = release::publish(&repository, account.as_ref(), &planned, &told)?;
         tell(context, &planned, &notes, Some(&made))
+    }
+
+    /// Writes the artifact into a file, and says what is said of that.
+    fn save(&self, context: &Context, artifact: &Artifact, file: &Path) -> Result<Saved, CommandError> {
+        let mut exported = self.as_built(context, artifact)?;
+        let provenance = depot::said_of(context, artifact, &exported)?;
+        super::build::save(&mut exported.file, file)?;
+        Ok(Saved { bytes: exported.file.bytes, sha256: exported.file.sha256, provenance })
+    }
+
+    /// The artifact's file as its builder wrote it, where that is to be had, since its provenance is about that one, byte for byte.
+    fn as_built(&self, context: &Context, artifact: &Artifact) -> Result<Exported, CommandError> {
+        let file = match &self.artifact {
+            Some(path) => Some(File::open(path).and_then(FileContent::of).map_err(|error| {
+                CommandError::new(ErrorKind::Failed, format!("cannot read {}", path.display())).because(&error)
+            })?),
+            None => depot::file_of_builder(context, artifact),
+        };
+        match file {
+            Some(file) => Ok(Exported { record: artifact.record.clone(), file }),
+            None => Ok(context.artifacts()?.export_file(artifact)?),
+        }
     }
 
     fn config(&self, context: &Context) -> Result<ReleaseConfig, CommandError> {
@@ -299,5 +325,10 @@ fn text(context: &Context, planned: &Planned, notes: &str, made: Option<&Made>) 
         &made.url.as_ref().map_or_else(|| "release".to_owned(), |url| format!("release {}", one_line(url))),
         made.release,
     );
-    text + &step(&format!("artifact {}", planned.artifact.short()), made.artifact)
+    text += &step(&format!("artifact {}", planned.artifact.short()), made.artifact);
+    // It may be that there is none.
+    if made.provenance != Step::LeftOut {
+        text += &step("provenance", made.provenance);
+    }
+    text
 }

@@ -6,7 +6,10 @@ mod revision;
 
 use open::open_briefly;
 pub(crate) use open::{needed, open};
-pub(crate) use provenance::{judge, keep, read_beside, signers, signing_key, vouch, vouch_here, write_beside};
+pub(crate) use provenance::{
+    STATEMENT_ENDING, builder, file_of_builder, is_spoken_of, judge, keep, read_beside, said_of, signers, signing_key,
+    vouch, vouch_here, write_beside,
+};
 pub(crate) use revision::{Revision, of_revision, tagged_commits};
 
 use provenance::{can_sign, counts};

@@ -1,21 +1,20 @@
 //! What is said of artifacts, and whether somebody whose word counts has signed it.
 
-use super::open;
+use super::open_briefly;
+use crate::commands::packing::IMPORT_BYTES_MAX;
 use crate::context::{Context, Project};
 use crate::deployments::{asker, local_file};
 use crate::error::{CommandError, ErrorKind};
-use cutover_artifacts::depot::{Depot, Exported, Kept, Provenance};
-use cutover_artifacts::{Artifact, SigningError, SigningKey, sign, verify};
+use cutover_artifacts::depot::{Depot, DepotError, Exported, FileContent, Kept, ObjectError, Provenance};
+use cutover_artifacts::{Artifact, SigningError, SigningKey, sign, verify, verify_anybody};
 use cutover_core::artifact::Digest;
-use cutover_core::config::CommandLine;
-use cutover_core::provenance::{Builder, STATEMENT_BYTES_MAX, Told, about, statement};
+use cutover_core::provenance::{Builder, Packing, STATEMENT_BYTES_MAX, Told, about, statement};
 use cutover_core::secret::{SIGNING_KEY_VARIABLE, Secret};
 use cutover_disk::{read_bounded, write_atomic};
-use serde_json::json;
 use std::path::{Path, PathBuf};
 
 /// What the name of a file's statement ends with; its signature has `.sig` behind that.
-const STATEMENT_ENDING: &str = ".intoto.json";
+pub(crate) const STATEMENT_ENDING: &str = ".intoto.json";
 
 /// The key to sign with, where there is one.
 pub(crate) fn signing_key(project: &Project) -> Option<SigningKey> {
@@ -25,9 +24,9 @@ pub(crate) fn signing_key(project: &Project) -> Option<SigningKey> {
     given.map(|key| SigningKey::Key(Secret::new(key))).or_else(|| file().map(SigningKey::File))
 }
 
-/// Whether this machine may sign what it says of an artifact: it packed a commit itself, and has a key.
+/// Whether this machine may sign what it says of an artifact: it packed a commit itself, knows how, and has a key.
 pub(super) fn can_sign(context: &Context, artifact: &Artifact) -> Result<bool, CommandError> {
-    let is_ours = !artifact.manifest.dirty && context.artifacts()?.is_packed_here(&artifact.id);
+    let is_ours = !artifact.manifest.dirty && context.artifacts()?.packing(&artifact.id).is_some();
     Ok(is_ours && signing_key(context.project()?).is_some())
 }
 
@@ -38,10 +37,9 @@ pub(crate) fn vouch(
     artifact: &Artifact,
     exported: &Exported,
 ) -> Result<Option<Provenance>, CommandError> {
-    if !context.artifacts()?.is_packed_here(&artifact.id) {
-        return Ok(context.artifacts()?.provenance(&artifact.id));
-    }
-    let statement = told(context, artifact, exported)?;
+    let artifacts = context.artifacts()?;
+    let Some(packing) = artifacts.packing(&artifact.id) else { return Ok(artifacts.provenance(&artifact.id)) };
+    let statement = told(artifact, &packing, exported);
     // Nobody can say what exactly uncommitted changes were.
     let key = signing_key(context.project()?).filter(|_| !artifact.manifest.dirty);
     let signature = key.map(|key| sign(&key, &statement)).transpose().map_err(|error| unsigned(&error))?;
@@ -50,28 +48,52 @@ pub(crate) fn vouch(
     Ok(Some(provenance))
 }
 
-/// The statement of an artifact that was packed here.
-fn told(context: &Context, artifact: &Artifact, exported: &Exported) -> Result<Vec<u8>, CommandError> {
-    let project = context.project()?;
-    let config = &project.config.artifact;
-    let record = &artifact.record;
-    let told = Told {
-        id: &artifact.id,
-        project: &record.project,
+/// Whether anything is said of an artifact here, or can be.
+pub(crate) fn is_spoken_of(context: &Context, id: &Digest) -> Result<bool, CommandError> {
+    let artifacts = context.artifacts()?;
+    Ok(artifacts.packing(id).is_some() || artifacts.provenance(id).is_some())
+}
+
+/// What is said of this very file of an artifact: what is known and counts, else what can be said here.
+pub(crate) fn said_of(
+    context: &Context,
+    artifact: &Artifact,
+    exported: &Exported,
+) -> Result<Option<Provenance>, CommandError> {
+    let (project, id) = (context.project()?, &artifact.id);
+    let is_of_file =
+        |said: &Provenance| about(&said.statement).is_ok_and(|of| of.sha256.contains(&exported.file.sha256));
+    let known = context.artifacts()?.provenance(id).filter(|known| is_of_file(known) && counts(project, id, known));
+    Ok(known.map_or_else(|| vouch(context, artifact, exported), |known| Ok(Some(known)))?.filter(is_of_file))
+}
+
+/// The file of an artifact that was packed elsewhere, as the shared store has it and as its provenance is about it; None where that is
+/// not to be had.
+pub(crate) fn file_of_builder(context: &Context, artifact: &Artifact) -> Option<FileContent> {
+    let artifacts = context.artifacts().ok()?;
+    if artifacts.packing(&artifact.id).is_some() {
+        return None;
+    }
+    let depot = open_briefly(context).ok()??;
+    let kept = depot.kept(&artifact.id).ok()??;
+    let mut file = depot.fetch(&kept, &artifacts).ok()?;
+    // It may be another one than what was taken.
+    depot.take_in(&kept, &mut file, &artifacts, IMPORT_BYTES_MAX, context.now()).ok()?;
+    Some(file)
+}
+
+/// The statement of an artifact that was packed here: it says what was done then, whatever the config says, and whoever asks, now.
+fn told(artifact: &Artifact, packing: &Packing, exported: &Exported) -> Vec<u8> {
+    let Artifact { id, manifest, record } = artifact;
+    statement(&Told {
+        id,
+        project: &manifest.project,
         sha256: &exported.file.sha256,
-        commit: &record.commit,
-        dirty: record.dirty,
-        branch: record.branch.as_deref(),
-        build: config.build.as_ref().map(|line| match line {
-            CommandLine::Shell(script) => json!(script),
-            CommandLine::Argv(argv) => json!(argv),
-        }),
-        patterns: (&config.include, &config.exclude),
-        builder: builder(),
-        packed_at: record.packed_at,
+        commit: &manifest.commit,
+        dirty: manifest.dirty,
+        packing,
         checks: &record.checks,
-    };
-    Ok(statement(&told))
+    })
 }
 
 /// Keeps what is said of an artifact, instead of what was known of it; what counts is not given up for what does not.
@@ -84,19 +106,34 @@ pub(crate) fn keep(context: &Context, id: &Digest, provenance: &Provenance) -> R
     Ok(artifacts.keep_provenance(id, provenance)?)
 }
 
-/// Whether somebody vouches for an artifact in what is said of it: one of the signers, or anybody where the config names none.
+/// Whether somebody vouches for an artifact in what is said of it: one of the signers, or anybody who has signed it where the config
+/// names none.
 pub(super) fn counts(project: &Project, id: &Digest, found: &Provenance) -> bool {
     match signers(project) {
         Some(signers) => signer(&signers, id, found).is_ok(),
-        None => found.signature.is_some() && fits(id, found).is_ok(),
+        None => {
+            let signature = found.signature.as_ref().filter(|_| fits(id, found).is_ok());
+            signature.is_some_and(|signature| verify_anybody(&found.statement, signature).is_ok())
+        }
     }
 }
 
-/// Whether one of the config's signers vouches for an artifact of the shared store.
-pub(super) fn is_vouched_for(context: &Context, depot: &Depot, kept: &Kept) -> bool {
-    let Some(signers) = context.project().ok().and_then(signers) else { return false };
-    let found = depot.provenance(kept).ok().flatten();
-    found.is_some_and(|found| signer(&signers, &kept.record.id, &found).is_ok())
+/// The first of a shared store's artifacts that one of the config's signers vouches for.
+pub(super) fn first_signed<'k>(
+    context: &Context,
+    depot: &Depot,
+    all: &'k [Kept],
+) -> Result<Option<&'k Kept>, DepotError> {
+    let Some(signers) = context.project().ok().and_then(signers) else { return Ok(None) };
+    for kept in all {
+        match depot.provenance(kept) {
+            Ok(Some(found)) if signer(&signers, &kept.record.id, &found).is_ok() => return Ok(Some(kept)),
+            // What cannot be understood vouches for nothing.
+            Ok(_) | Err(DepotError::Damaged { .. }) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(None)
 }
 
 /// The file that says whose signatures count, where the config names one.
@@ -124,7 +161,7 @@ fn unsigned(error: &SigningError) -> CommandError {
 }
 
 /// Who packs here: a workflow of GitHub where this is its job.
-fn builder() -> Builder {
+pub(crate) fn builder() -> Builder {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty() && value.len() < 500);
     let (version, by) = (env!("CARGO_PKG_VERSION").to_owned(), asker());
     let job = || {
@@ -181,6 +218,38 @@ fn beside(file: &Path) -> [PathBuf; 2] {
 /// Refuses an artifact whose provenance is about something else; where the config names signers, also one whose provenance
 /// none of them has signed. Says who has.
 pub(crate) fn judge(context: &Context, artifact: &Artifact) -> Result<Option<String>, CommandError> {
+    let why = match judge_here(context, artifact)? {
+        Here::Fine(signer) => return Ok(signer),
+        Here::Unsigned(signers, why) => match shared(context, &artifact.id) {
+            // What was packed here may have been built, and signed, elsewhere as well.
+            Ok(Some(found)) => match signer(&signers, &artifact.id, &found) {
+                Ok(signer) => {
+                    keep(context, &artifact.id, &found)?;
+                    return Ok(Some(signer));
+                }
+                Err(why) => why,
+            },
+            Ok(None) => why,
+            Err(silence) => format!("{why}; what the artifact store has of it is not known: {silence}"),
+        },
+    };
+    Err(refusal(artifact, &why))
+}
+
+/// What this machine alone can say of an artifact that is not refused whatever others say.
+enum Here {
+    /// It may be deployed, and who has signed it.
+    Fine(Option<String>),
+    /// None of the signers in this file has signed what is known of it, and why that is so.
+    Unsigned(PathBuf, String),
+}
+
+/// Whether an artifact may be deployed by what this machine has.
+pub(super) fn is_fine_here(context: &Context, artifact: &Artifact) -> bool {
+    judge_here(context, artifact).is_ok_and(|judged| matches!(judged, Here::Fine(_)))
+}
+
+fn judge_here(context: &Context, artifact: &Artifact) -> Result<Here, CommandError> {
     let project = context.project()?;
     let (ours, theirs) = (project.config.name.as_str(), &artifact.manifest.project);
     if theirs != ours {
@@ -190,7 +259,7 @@ pub(crate) fn judge(context: &Context, artifact: &Artifact) -> Result<Option<Str
     let local = context.artifacts()?.provenance(&artifact.id);
     let Some(signers) = signers(project) else {
         let fits = local.map(|found| fits(&artifact.id, &found)).transpose();
-        return fits.map(|_| None).map_err(|why| refusal(artifact, &why));
+        return fits.map(|_| Here::Fine(None)).map_err(|why| refusal(artifact, &why));
     };
     if !signers.is_file() {
         let why = format!("nobody knows whose signatures count: there is no file {}", signers.display());
@@ -200,16 +269,11 @@ pub(crate) fn judge(context: &Context, artifact: &Artifact) -> Result<Option<Str
     if artifact.manifest.dirty {
         return Err(refusal(artifact, "it has uncommitted changes, which nobody signs"));
     }
-    let why = match local.map(|found| signer(&signers, &artifact.id, &found)) {
-        Some(Ok(signer)) => return Ok(Some(signer)),
-        Some(Err(why)) => why,
-        None => "it has no provenance".to_owned(),
-    };
-    // What was packed here may have been built, and signed, elsewhere as well.
-    let Some(found) = shared(context, artifact)? else { return Err(refusal(artifact, &why)) };
-    let signer = signer(&signers, &artifact.id, &found).map_err(|why| refusal(artifact, &why))?;
-    keep(context, &artifact.id, &found)?;
-    Ok(Some(signer))
+    Ok(match local.map(|found| signer(&signers, &artifact.id, &found)) {
+        Some(Ok(signer)) => Here::Fine(Some(signer)),
+        Some(Err(why)) => Here::Unsigned(signers, why),
+        None => Here::Unsigned(signers, "it has no provenance".to_owned()),
+    })
 }
 
 /// Which of the signers has signed what is said of an artifact, or why none has.
@@ -222,10 +286,30 @@ fn signer(signers: &Path, id: &Digest, found: &Provenance) -> Result<String, Str
     })
 }
 
-fn shared(context: &Context, artifact: &Artifact) -> Result<Option<Provenance>, CommandError> {
-    let Some(depot) = open(context)? else { return Ok(None) };
-    let Some(kept) = depot.kept(&artifact.id)? else { return Ok(None) };
-    Ok(depot.provenance(&kept)?)
+/// What the shared store has that is said of an artifact, or why that is not known.
+fn shared(context: &Context, id: &Digest) -> Result<Option<Provenance>, String> {
+    ask(context, |depot| depot.kept(id)?.map_or(Ok(None), |kept| depot.provenance(&kept)))
+}
+
+/// Asks the shared store who vouches for what is here. It is refused else, which must not take minutes: a store that is silent is asked
+/// briefly, and once by a command.
+pub(super) fn ask<T: Default>(
+    context: &Context,
+    question: impl FnOnce(&Depot) -> Result<T, DepotError>,
+) -> Result<T, String> {
+    if let Some(silence) = context.store_silence.get() {
+        return Err(silence.clone());
+    }
+    let silent = |error: CommandError| context.store_silence.get_or_init(|| error.message().to_owned()).clone();
+    let Some(depot) = open_briefly(context).map_err(silent)? else { return Ok(T::default()) };
+    question(&depot).map_err(|error| {
+        let is_odd = !matches!(
+            error,
+            DepotError::Object(ObjectError::Unheard { .. } | ObjectError::Refused { .. } | ObjectError::Failed { .. })
+        );
+        // Of another artifact it may say something.
+        if is_odd { error.to_string() } else { silent(error.into()) }
+    })
 }
 
 /// Whether provenance is of this artifact, or why it is not.

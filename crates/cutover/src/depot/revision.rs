@@ -1,9 +1,10 @@
 //! Which artifact of the shared store a revision means.
 
-use super::provenance::{is_vouched_for, judge};
-use super::{open, take};
+use super::provenance::{ask, first_signed, is_fine_here, judge};
+use super::{needed, open, take};
 use crate::context::Context;
 use crate::error::{CommandError, ErrorKind};
+use cutover_artifacts::depot::{Depot, Kept};
 use cutover_artifacts::{Artifact, ArtifactError, ArtifactRecord, resolve_commit, tags_here, tags_there};
 use cutover_core::artifact::is_commit_hash;
 use std::collections::HashSet;
@@ -41,13 +42,14 @@ pub(crate) fn of_revision(context: &Context, revision: &Revision<'_>) -> Result<
     }
     let commit = commit_of(context, revision)?;
     let here = of_commit_here(context, &commit)?;
-    // What is here and may be deployed needs no store.
-    if let Some(fit) = here.iter().find(|artifact| judge(context, artifact).is_ok()) {
+    // What is here and may be deployed needs no store, or no more of it than a signature.
+    let fine = here.iter().find(|artifact| is_fine_here(context, artifact));
+    if let Some(fit) = fine.or_else(|| here.iter().find(|artifact| judge(context, artifact).is_ok())) {
         return Ok(Some(fit.clone()));
     }
     // What is here and is refused gives way to what is signed only: the refusal's reason says more than that there is no other.
-    let Some(refused) = here.into_iter().next() else { return of_commit_there(context, &commit, false) };
-    Ok(Some(of_commit_there(context, &commit, true).ok().flatten().unwrap_or(refused)))
+    let Some(refused) = here.into_iter().next() else { return of_commit_there(context, &commit) };
+    Ok(Some(signed_there(context, &commit)?.unwrap_or(refused)))
 }
 
 /// The artifacts of a commit that this machine has, packed here or not, newest first.
@@ -61,25 +63,37 @@ fn of_commit_here(context: &Context, commit: &str) -> Result<Vec<Artifact>, Comm
 }
 
 /// The newest artifact of a commit that the shared store has; where signatures are asked for, the newest that has one.
-fn of_commit_there(context: &Context, commit: &str, must_be_signed: bool) -> Result<Option<Artifact>, CommandError> {
+fn of_commit_there(context: &Context, commit: &str) -> Result<Option<Artifact>, CommandError> {
     let unchanged = |error| CommandError::from(error).state("nothing was deployed");
     let Some(depot) = open(context)? else { return Ok(None) };
     let found = depot.of_commit(commit).map_err(unchanged)?;
-    let Some(newest) = found.first() else { return Ok(None) };
-    let signed = found.iter().find(|kept| is_vouched_for(context, &depot, kept));
-    if signed.is_none() && must_be_signed {
-        return Ok(None);
-    }
-    let chosen = signed.unwrap_or(newest);
+    let signed = first_signed(context, &depot, &found).map_err(unchanged)?;
+    let Some(chosen) = signed.or(found.first()) else { return Ok(None) };
+    take_of_several(context, &depot, &found, chosen).map(Some)
+}
+
+/// The newest artifact of a commit that the shared store has with a signature that counts; None also where it does not answer.
+fn signed_there(context: &Context, commit: &str) -> Result<Option<Artifact>, CommandError> {
+    let asked = ask(context, |depot| {
+        let found = depot.of_commit(commit)?;
+        let signed = first_signed(context, depot, &found)?.cloned();
+        Ok((found, signed))
+    });
+    let Ok((found, Some(chosen))) = asked else { return Ok(None) };
+    // Now it is known to be worth waiting for.
+    take_of_several(context, &needed(context)?, &found, &chosen).map(Some)
+}
+
+fn take_of_several(context: &Context, depot: &Depot, found: &[Kept], chosen: &Kept) -> Result<Artifact, CommandError> {
     if found.len() > 1 {
         let (short, count) = (chosen.record.id.short(), found.len());
-        let which = if chosen == newest { "the newest" } else { "the newest that is signed" };
+        let which = if found.first() == Some(chosen) { "the newest" } else { "the newest that is signed" };
         context.output.warn(&format!(
             "{} has {count} artifacts of this commit, and {short} is {which}: --artifact names another",
             depot.place()
         ));
     }
-    take(context, &depot, chosen).map(Some)
+    take(context, depot, chosen)
 }
 
 /// The commit that is meant, also where the repository here does not have it.

@@ -33,8 +33,13 @@ pub(crate) struct Protected {
     pub(crate) differences: Vec<String>,
     /// Whether it was made so.
     pub(crate) is_changed: bool,
+    /// Whether it was seen to be in force.
+    pub(crate) is_in_force: bool,
     /// What others demand that contradicts it.
     pub(crate) contradictions: Vec<String>,
+    /// What could not be looked at, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) unseen: Vec<String>,
     /// What is not demanded, since nothing would report it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) note: Option<String>,
@@ -97,42 +102,63 @@ fn set(client: &Client, wish: &Wish<'_>, dry_run: bool) -> Result<Protected, Com
         found
     };
     let rules = settings::rules(client, wish.branch).map_err(|fault| told(&fault))?;
-    if is_changed {
-        verify(wish, now.as_ref(), &rules)?;
-    }
-    let contradictions = match &rules {
+    let older = settings::branch_checks(client, wish.branch).map_err(|fault| told(&fault))?;
+    let is_set = is_changed || differences.is_empty();
+    let is_in_force = is_set && verify(wish, now.as_ref(), &rules)?;
+    let mut contradictions = match &rules {
         Looked::Seen(rules) => contradictions(client, wish, now.as_ref(), rules).map_err(|fault| told(&fault))?,
         Looked::Absent | Looked::Refused(_) => Vec::new(),
     };
-    let older = settings::branch_checks(client, wish.branch).map_err(|fault| told(&fault))?;
-    let older = match older {
+    contradictions.extend(match &older {
         Looked::Seen(checks) => unknown(wish, checks.iter().map(String::as_str), "the branch's older protection"),
         Looked::Absent | Looked::Refused(_) => Vec::new(),
-    };
+    });
+    let of_rules = unseen(
+        if is_set {
+            "whether the ruleset is in force, and whether rules of others contradict it,"
+        } else {
+            "whether rules of others contradict the ruleset"
+        },
+        &rules,
+    );
+    let of_older = unseen(&format!("what the older protection of {} requires", wish.branch), &older);
     let note = wish.checks.is_empty().then(|| "cutover.toml has no checks, so none is required".to_owned());
     Ok(Protected {
         branch: wish.branch.to_owned(),
         ruleset: wish.name.to_owned(),
         differences,
         is_changed,
-        contradictions: contradictions.into_iter().chain(older).collect(),
+        is_in_force,
+        contradictions,
+        unseen: of_rules.into_iter().chain(of_older).collect(),
         note,
     })
 }
 
-/// What was sent must be what is there, and in force.
-fn verify(wish: &Wish<'_>, now: Option<&Ruleset>, rules: &Looked<Rules>) -> Result<(), CommandError> {
+/// What is not known, where it was not seen, and why.
+fn unseen<T>(what: &str, looked: &Looked<T>) -> Option<String> {
+    match looked {
+        Looked::Seen(_) => None,
+        Looked::Absent => {
+            Some(format!("{what} is not known: it is not there, or this token may not even know of it (404)"))
+        }
+        Looked::Refused(why) => Some(format!("{what} is not known: {why}")),
+    }
+}
+
+/// What was sent must be what is there, and in force; whether the latter was seen.
+fn verify(wish: &Wish<'_>, now: Option<&Ruleset>, rules: &Looked<Rules>) -> Result<bool, CommandError> {
     let left = wish.differences(now);
     if !left.is_empty() {
         let what = format!("GitHub took the ruleset {:?}, and it is otherwise: {}", wish.name, left.join("; "));
         return Err(CommandError::new(ErrorKind::Failed, what).hint("look at it: Settings, Rules, Rulesets"));
     }
-    let Looked::Seen(rules) = rules else { return Ok(()) };
+    let Looked::Seen(rules) = rules else { return Ok(false) };
     let ours = |kind: &str| rules.all.iter().any(|rule| rule.kind == kind && rule.ruleset == now.map(Ruleset::id));
     if RULES.iter().all(|(kind, _)| ours(kind)) {
-        return Ok(());
+        return Ok(true);
     }
-    let what = format!("GitHub took the ruleset {:?}, and it is not in force for {}", wish.name, wish.branch);
+    let what = format!("GitHub has the ruleset {:?}, and it is not in force for {}", wish.name, wish.branch);
     Err(CommandError::new(ErrorKind::Failed, what).hint("private repositories need a paid plan for rulesets"))
 }
 

@@ -4,10 +4,12 @@
 //! error.
 
 mod file;
+mod files;
 mod git;
 mod plan;
 mod publish;
 
+pub(crate) use files::{Export, Saved};
 pub(crate) use git::Repository;
 pub(crate) use plan::{Decision, Planned, Wanted, plan};
-pub(crate) use publish::{Export, Made, REMOTE, Step, Told, publish};
+pub(crate) use publish::{Made, REMOTE, Step, Told, publish};

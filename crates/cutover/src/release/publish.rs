@@ -3,15 +3,15 @@
 //! With a token for GitHub the tag is made through its API, as a job of Actions can without credentials in git's hands. Without
 //! one it is made here and pushed, as a person would.
 
+use super::files::{Export, Files, attach};
 use super::git::Repository;
 use super::plan::Planned;
 use crate::error::{CommandError, ErrorKind};
 use crate::github::Account;
-use cutover_reporters::github::release::{self, Attached, Attachment, FILE_BYTES_MAX, Wish};
+use cutover_reporters::github::release::{self, Published, Wish};
 use cutover_reporters::github::tag::{self, Tagged};
 use cutover_reporters::github::{Client, CommitId, Fault};
 use serde::Serialize;
-use std::path::Path;
 
 /// The remote that others see.
 pub(crate) const REMOTE: &str = "origin";
@@ -34,6 +34,8 @@ pub(crate) struct Made {
     pub(crate) tag: Step,
     pub(crate) release: Step,
     pub(crate) artifact: Step,
+    /// What is said of the artifact, and the signature of that.
+    pub(crate) provenance: Step,
     /// The release's page.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) url: Option<String>,
@@ -41,9 +43,6 @@ pub(crate) struct Made {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) left_out: Option<String>,
 }
-
-/// Writes the artifact into a file.
-pub(crate) type Export<'a> = dyn Fn(&Path) -> Result<(), CommandError> + 'a;
 
 /// Words for a release, and where its artifact comes from.
 pub(crate) struct Told<'a> {
@@ -53,6 +52,8 @@ pub(crate) struct Told<'a> {
     pub(crate) notes: &'a str,
     /// Writes the artifact into a file; None where none is to be attached.
     pub(crate) export: Option<&'a Export<'a>>,
+    /// Whether anything is said of it.
+    pub(crate) has_provenance: bool,
 }
 
 /// Makes what is missing.
@@ -91,7 +92,8 @@ fn by_git(repository: &Repository, planned: &Planned, message: &str, why: &str) 
     }
     let left_out = format!("there is no release at GitHub: {why}");
     let tag = if is_remote { Step::WasThere } else { Step::Made };
-    Ok(Made { tag, release: Step::LeftOut, artifact: Step::LeftOut, url: None, left_out: Some(left_out) })
+    let [release, artifact, provenance] = [Step::LeftOut; 3];
+    Ok(Made { tag, release, artifact, provenance, url: None, left_out: Some(left_out) })
 }
 
 fn at_github(client: &Client, planned: &Planned, told: &Told<'_>) -> Result<Made, CommandError> {
@@ -108,15 +110,24 @@ fn at_github(client: &Client, planned: &Planned, told: &Told<'_>) -> Result<Made
         of_fault(&fault, planned).state(state).hint("run it again: what is there is kept, and the rest is made")
     };
     let found = release::find(client, &wish).map_err(half)?;
-    let was_there = found.as_ref().is_some_and(|found| !found.is_draft);
     let found = match found {
         Some(found) => found,
         None => release::draft(client, &wish).map_err(half)?,
     };
-    let (artifact, left_out) = attached(client, &found, planned, told, &half)?;
-    let shown = if found.is_draft { release::publish(client, &wish, &found).map_err(half)? } else { found };
-    let release = if was_there { Step::WasThere } else { Step::Made };
-    Ok(Made { tag, release, artifact, url: Some(shown.url), left_out })
+    let mut files = attach(client, &found, planned, told, &half)?;
+    let (release, shown) = match found {
+        seen if !seen.is_draft => (Step::WasThere, seen),
+        draft => match release::publish(client, &wish, &draft).map_err(half)? {
+            Published::Ours(shown) => (Step::Made, shown),
+            // Nobody has what was attached to our draft: it is the other run's release that must be whole.
+            Published::Theirs(theirs) => {
+                files = attach(client, &theirs, planned, told, &half)?;
+                (Step::WasThere, theirs)
+            }
+        },
+    };
+    let Files { artifact, provenance, left_out } = files;
+    Ok(Made { tag, release, artifact, provenance, url: Some(shown.url), left_out })
 }
 
 fn tagged(client: &Client, planned: &Planned, message: &str) -> Result<Step, CommandError> {
@@ -146,37 +157,6 @@ fn tagged(client: &Client, planned: &Planned, message: &str) -> Result<Step, Com
                 Fault::Unknown { .. } | Fault::Rejected { .. } => error,
             })
         }
-    }
-}
-
-/// Attaches the artifact, which is exported only where it is missing.
-fn attached(
-    client: &Client,
-    found: &release::Release,
-    planned: &Planned,
-    told: &Told<'_>,
-    half: &dyn Fn(Fault) -> CommandError,
-) -> Result<(Step, Option<String>), CommandError> {
-    let Some(export) = told.export else { return Ok((Step::LeftOut, None)) };
-    let name = format!("{}-{}.cutover", told.project, planned.version);
-    if release::has(client, found, &name).map_err(half)? {
-        return Ok((Step::WasThere, None));
-    }
-    let cannot = |error: std::io::Error| {
-        CommandError::new(ErrorKind::Failed, "cannot keep the artifact for the release").because(&error)
-    };
-    let dir = tempfile::tempdir().map_err(cannot)?;
-    let file = dir.path().join(&name);
-    let state = format!("the tag {} is there, the release is not complete", planned.tag);
-    export(&file).map_err(|error| error.state(state))?;
-    let bytes = file.metadata().map_err(cannot)?.len();
-    if bytes > FILE_BYTES_MAX {
-        return Ok((Step::LeftOut, Some(format!("the artifact has {bytes} bytes, and GitHub takes {FILE_BYTES_MAX}"))));
-    }
-    let attachment = Attachment { name: &name, file: &file, bytes };
-    match release::attach(client, found, &attachment).map_err(half)? {
-        Attached::New => Ok((Step::Made, None)),
-        Attached::WasThere => Ok((Step::WasThere, None)),
     }
 }
 

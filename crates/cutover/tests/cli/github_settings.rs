@@ -456,3 +456,38 @@ fn trouble_of_github_s_own_makes_no_second_ruleset() {
         assert_eq!(shop.github.outstanding_count(), 0);
     }
 }
+
+#[test]
+fn what_could_not_be_looked_at_is_said_and_not_called_done() {
+    let odd = || Mishap::Answer(409, Vec::new(), "Conflict");
+    let shop = Shop::new();
+    shop.github.order("GET", "/rules/branches/main", odd());
+
+    let sent = shop.run(&["protect"]);
+
+    assert_eq!(sent.code, 0, "{}", sent.told());
+    assert!(
+        sent.stdout.starts_with("\"cutover: shop, main\", for main: sent, and not seen to be in force\n"),
+        "{}",
+        sent.told()
+    );
+    assert_snapshot!(sent.stderr, @"warning: whether the ruleset is in force, and whether rules of others contradict it, is not known: GitHub did not look at the rules of the branch (409: Conflict)");
+
+    shop.github.order("GET", "/rules/branches/main", Mishap::Answer(404, Vec::new(), "Not Found"));
+    shop.github.order("GET", "/branches/main", odd());
+    let again = shop.run(&["protect"]);
+    assert_snapshot!(again.told(), @r#"
+    exit 0
+    ! main has "cutover: shop, main" as it shall be
+    --- stderr
+    warning: whether the ruleset is in force, and whether rules of others contradict it, is not known: it is not there, or this token may not even know of it (404)
+    warning: what the older protection of main requires is not known: GitHub did not look at the branch (409: Conflict)
+    "#);
+    shop.github.order("GET", "/rules/branches/main", odd());
+    let json = shop.run(&["protect", "--json"]).json();
+    assert_eq!(
+        (&json["protection"]["is_in_force"], json["protection"]["unseen"].as_array().unwrap().len()),
+        (&json!(false), 1)
+    );
+    assert_eq!(shop.run(&["protect"]).stderr, "", "nothing is unseen");
+}

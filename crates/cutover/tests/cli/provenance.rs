@@ -1,13 +1,14 @@
 //! Provenance: what is said of an artifact, who signed it, and what is refused without.
 
 use crate::sandbox::Sandbox;
+use cutover_testkit::s3::{FakeS3, Mishap};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 /// Makes a key in a sandbox, outside of its repository, and says where.
-fn key(sandbox: &Sandbox, name: &str) -> PathBuf {
+pub(crate) fn key(sandbox: &Sandbox, name: &str) -> PathBuf {
     let path = sandbox.path().join(name);
     let made = Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-C", name, "-f"]).arg(&path).status();
     assert!(made.unwrap().success());
@@ -265,6 +266,58 @@ fn who_has_the_key_signs_what_was_packed_here_and_nothing_that_was_taken_in() {
 }
 
 #[test]
+fn what_is_signed_says_how_it_was_packed_and_not_what_the_config_and_the_run_are_when_it_is_signed() {
+    let (sandbox, builder) = signing();
+    let config = fs::read_to_string(sandbox.repo().join("cutover.toml")).unwrap();
+    let with =
+        |table: &str| sandbox.write("cutover.toml", &config.replace("[artifact]", &format!("[artifact]\n{table}")));
+    with("build = \"echo much > built.txt\"");
+    sandbox.commit("Build");
+    let id = sandbox.run(&["build"]).stdout.trim().to_owned();
+
+    // Given another config, and a run that has packed nothing.
+    with("build = \"make release\"\ninclude = [\"src/**\"]");
+    let mut command = sandbox.command(env!("CARGO_BIN_EXE_cutover"));
+    for (name, value) in [
+        ("ACTIONS", "true"),
+        ("SERVER_URL", "https://github.example.org"),
+        ("REPOSITORY", "ada/shop"),
+        ("WORKFLOW_REF", "ada/shop/.github/workflows/release.yml@refs/heads/main"),
+        ("RUN_ID", "77"),
+    ] {
+        command.env(format!("GITHUB_{name}"), value);
+    }
+    command.env("CUTOVER_SIGNING_KEY", fs::read_to_string(&builder).unwrap());
+    let pushed = command.args(["artifact", "push", "--again", &id]).output().unwrap();
+
+    assert!(pushed.status.success(), "{pushed:?}");
+    let [signature] = &shared(&sandbox, ".sig")[..] else { panic!("it is signed") };
+    let said: Value = serde_json::from_slice(&fs::read(signature.with_extension("")).unwrap()).unwrap();
+    let [definition, run] = ["buildDefinition", "runDetails"].map(|part| &said["predicate"][part]);
+    let parameters = &definition["externalParameters"];
+    assert_eq!(parameters["build"], "echo much > built.txt");
+    assert_eq!(parameters["include"], json!(["**"]));
+    assert_eq!(
+        (&run["builder"]["id"], &run["metadata"]["invocationId"]),
+        (&json!("urn:cutover:builder:local"), &Value::Null)
+    );
+}
+
+#[test]
+fn what_was_packed_nobody_knows_how_is_not_signed_before_it_is_packed_again() {
+    let (sandbox, builder) = signing();
+    let id = sandbox.run(&["build"]).stdout.trim().to_owned();
+    fs::write(sandbox.data_dir().join("artifacts/packed").join(&id), "").unwrap();
+
+    let pushed = with_key(&sandbox, &builder, &["artifact", "push", "--again", &id]);
+
+    assert!(pushed.status.success(), "{pushed:?}");
+    assert!(shared(&sandbox, ".sig").is_empty(), "{pushed:?}");
+    assert_eq!(build_signed(&sandbox, &builder), id);
+    assert_eq!(shared(&sandbox, ".sig").len(), 1);
+}
+
+#[test]
 fn a_signature_that_does_not_count_is_replaced_by_one_that_does_and_never_the_other_way_round() {
     let (sandbox, builder) = signing();
     build_signed(&sandbox, &builder);
@@ -349,4 +402,47 @@ fn of_several_artifacts_of_a_commit_the_newest_that_is_signed_is_deployed() {
 
     assert_eq!(deployed.code, 0, "{deployed:?}");
     assert!(deployed.stderr.contains(&format!("{} is the newest that is signed", &signed[..12])), "{deployed:?}");
+}
+
+#[test]
+fn a_store_that_does_not_answer_is_asked_once_and_what_is_refused_is_still_called_unsigned() {
+    let (sandbox, _) = signing();
+    let fake = FakeS3::start("shop", "made-up-id").unwrap();
+    let config = fs::read_to_string(sandbox.repo().join("cutover.toml")).unwrap();
+    let bucket = format!("store.s3 = {{ bucket = \"shop\", endpoint = \"{}\" }}", fake.endpoint());
+    let directory = format!("store.directory = \"{}\"", sandbox.path().join("shared").display());
+    sandbox.write("cutover.toml", &config.replace(&directory, &bucket));
+    sandbox.commit("Share in a bucket");
+    let keys = [("AWS_ACCESS_KEY_ID", "made-up-id"), ("AWS_SECRET_ACCESS_KEY", "made-up-secret")];
+    assert_eq!(sandbox.run_with(&["build"], &keys).code, 0);
+    let deploy = ["deploy", "production", "--commit", "HEAD"];
+    let before = fake.received().len();
+    (0..20).for_each(|_| fake.order("GET", Mishap::Answer(503, "SlowDown")));
+
+    let refused = sandbox.run_with(&deploy, &keys);
+
+    assert_eq!(refused.code, 5, "{refused:?}");
+    assert!(refused.stderr.contains("its provenance is not signed; what the artifact store has"), "{refused:?}");
+    assert!(refused.stderr.contains("it answered 503"), "{refused:?}");
+    assert_eq!(fake.received().len() - before, 2, "once, and once more: {:?}", fake.received());
+    let refused = sandbox.run(&deploy);
+    assert!(refused.code == 5 && refused.stderr.contains("AWS_ACCESS_KEY_ID is not set"), "{refused:?}");
+}
+
+#[test]
+fn where_no_signers_are_named_a_signature_counts_whoever_made_it_and_bytes_that_are_none_do_not() {
+    let (sandbox, builder) = signing();
+    let config = fs::read_to_string(sandbox.repo().join("cutover.toml")).unwrap();
+    sandbox.write("cutover.toml", &config.replace("signers = \"allowed_signers\"\n", ""));
+    sandbox.commit("Let anybody sign");
+    build_signed(&sandbox, &builder);
+    let [signature] = &shared(&sandbox, ".sig")[..] else { panic!("it is signed") };
+    let again = with_key(&sandbox, &key(&sandbox, "another"), &["build"]);
+    assert!(told(&again).contains("has it already"), "{again:?}");
+
+    fs::write(signature, "junk").unwrap();
+
+    let built = with_key(&sandbox, &builder, &["build"]);
+    assert!(told(&built).contains("put into"), "the junk is replaced: {built:?}");
+    assert!(fs::read(signature).unwrap().starts_with(b"-----BEGIN SSH SIGNATURE-----"));
 }

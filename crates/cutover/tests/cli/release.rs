@@ -1,10 +1,13 @@
 //! Versions, tags and releases of what is live.
 
+use crate::provenance::key;
 use crate::sandbox::{Ran, Sandbox};
 use cutover_testkit::github::{FakeGitHub, Mishap};
 use insta::assert_snapshot;
+use serde_json::Value;
 use std::fs;
 use std::hash::{BuildHasher, Hasher, RandomState};
+use std::path::PathBuf;
 use std::process::Command;
 
 /// A project with a remote, and its first version live in production.
@@ -58,11 +61,29 @@ impl Shop {
 
     /// Releases with a token for GitHub.
     fn release(&self, args: &[&str]) -> Ran {
+        self.release_with(args, "")
+    }
+
+    /// The same with a key to sign with.
+    fn release_with(&self, args: &[&str], key: &str) -> Ran {
         let (api, all) = (self.github.url(), [&["release", "production"], args].concat());
-        let variables = [("GITHUB_TOKEN", &*self.token), ("GITHUB_API_URL", &*api), ("GITHUB_REPOSITORY", "shop/app")];
+        let variables = [
+            ("GITHUB_TOKEN", &*self.token),
+            ("GITHUB_API_URL", &*api),
+            ("GITHUB_REPOSITORY", "shop/app"),
+            ("CUTOVER_SIGNING_KEY", key),
+        ];
         let ran = self.sandbox.run_with(&all, &variables);
         assert!(!ran.told().contains(&self.token), "the token is told: {}", ran.told());
         ran
+    }
+
+    /// The files of the first release, by name.
+    fn files(&self) -> Vec<(String, Vec<u8>)> {
+        let release = self.github.releases().remove(0);
+        let assets = release["assets"].as_array().unwrap();
+        let file = |asset: &Value| self.github.file(asset["id"].as_u64().unwrap()).unwrap();
+        assets.iter().map(|asset| (asset["name"].as_str().unwrap().to_owned(), file(asset))).collect()
     }
 
     fn has_made_nothing(&self) {
@@ -98,6 +119,7 @@ fn what_is_live_gets_a_version_a_tag_and_a_release_with_its_artifact() {
     ✓ made tag v1.0.1 at commit COMMIT-3, after v1.0.0
     ✓ made release https://github.com/shop/app/releases/tag/v1.0.1
     ✓ made artifact ARTIFACT
+    ✓ made provenance
     ");
     let tags = shop.github.tags();
     let [(_, _, _), (name, commit, Some(message))] = &tags[..] else { panic!("{tags:?}") };
@@ -146,12 +168,14 @@ fn what_broke_off_is_completed_and_what_is_there_is_kept() {
     was there tag v1.0.0 at commit COMMIT-2
     ✓ made release https://github.com/shop/app/releases/tag/v1.0.0
     was there artifact ARTIFACT
+    was there provenance
     ");
     assert_snapshot!(shop.told(&again), @r"
     exit 0
     was there tag v1.0.0 at commit COMMIT-2
     was there release https://github.com/shop/app/releases/tag/v1.0.0
     was there artifact ARTIFACT
+    was there provenance
     ");
     let releases = shop.github.releases();
     assert!(releases.len() == 1 && releases[0]["draft"] == false, "{releases:?}");
@@ -537,4 +561,133 @@ fn where_the_answer_to_a_tag_is_lost_nobody_says_that_there_is_none() {
 
     assert_ne!(broken.code, 0, "{}", broken.told());
     assert!(broken.stderr.contains("whether the tag v1.0.0 was made is not known"), "{}", broken.told());
+}
+
+#[test]
+fn where_another_run_was_faster_its_release_gets_what_it_lacks_and_is_not_called_made() {
+    let attach = |is: bool| format!("[release]\nenvironment = \"production\"\nattach = {is}\n");
+    let shop = Shop::live(&attach(false));
+    assert_eq!(shop.release(&[]).code, 0);
+    let config = fs::read_to_string(shop.sandbox.repo().join("cutover.toml")).unwrap();
+    shop.sandbox.write("cutover.toml", &config.replace("attach = false", "attach = true"));
+    for done in ["✓ made", "was there"] {
+        // Given that we looked before the other run had published.
+        shop.github.order("GET", "/releases/tags/", Mishap::Answer(404, Vec::new(), "Not Found"));
+
+        let slower = shop.release(&[]);
+
+        assert_eq!(slower.code, 0, "{}", slower.told());
+        assert_eq!(shop.github.outstanding_count(), 0);
+        let told = format!(
+            "exit 0\nwas there tag v1.0.0 at commit COMMIT-2\n\
+             was there release https://github.com/shop/app/releases/tag/v1.0.0\n{done} artifact ARTIFACT\n{done} provenance\n"
+        );
+        assert_eq!(shop.told(&slower).trim(), told.trim());
+        let releases = shop.github.releases();
+        assert_eq!((releases.len(), shop.files().len()), (1, 2), "{releases:?}");
+    }
+}
+
+#[test]
+fn what_is_said_of_the_artifact_is_attached_with_the_signature_that_is_of_it() {
+    let shop = Shop::live("");
+    let [first, second] = ["first", "second"].map(|name| fs::read_to_string(key(&shop.sandbox, name)).unwrap());
+    // Given a run that broke off between the signature and the statement,
+    let refused = || Mishap::Answer(422, Vec::new(), "Validation Failed");
+    for mishap in [Mishap::Spared, Mishap::Spared, refused(), refused()] {
+        shop.github.order("POST", "/assets", mishap);
+    }
+    let broken = shop.release_with(&[], &first);
+    assert!(broken.code == 1 && broken.stderr.contains("the release is not complete"), "{}", broken.told());
+    let [file, signature] = &shop.files()[..] else { panic!("{:?}", shop.github.releases()) };
+    assert_eq!([&*file.0, &*signature.0], ["shop-1.0.0.cutover", "shop-1.0.0.cutover.intoto.json.sig"]);
+    // and another one, where somebody else has packed the same, and signs with another key.
+    let artifacts = shop.sandbox.data_dir().join("artifacts");
+    fs::remove_dir_all(artifacts.join("provenance")).unwrap();
+    let note = fs::read_dir(artifacts.join("packed")).unwrap().last().unwrap().unwrap().path();
+    let packing = fs::read_to_string(&note).unwrap();
+    assert!(packing.contains("\"by\":\"ada"), "{packing}");
+    fs::write(&note, packing.replace("\"by\":\"ada", "\"by\":\"grace")).unwrap();
+
+    let whole = shop.release_with(&[], &second);
+    let again = shop.release_with(&[], &first);
+
+    assert!(whole.code == 0 && whole.stdout.contains("✓ made provenance"), "{}", whole.told());
+    assert!(again.code == 0 && again.stdout.contains("was there provenance"), "{}", again.told());
+    let dir = shop.sandbox.path().join("fetched");
+    fs::create_dir(&dir).unwrap();
+    let files = shop.files();
+    files.iter().for_each(|(name, content)| fs::write(dir.join(name), content).unwrap());
+    let names: Vec<&str> = files.iter().map(|(name, _)| &**name).collect();
+    let file = "shop-1.0.0.cutover";
+    assert_eq!(names, [file, "shop-1.0.0.cutover.intoto.json.sig", "shop-1.0.0.cutover.intoto.json"]);
+    let shell = |line: &str| Command::new("sh").arg("-c").arg(line).current_dir(&dir).output().unwrap();
+    let check =
+        format!("ssh-keygen -Y check-novalidate -n cutover-provenance -s {file}.intoto.json.sig < {file}.intoto.json");
+    assert!(shell(&check).status.success(), "the signature is of the statement");
+    let said: Value = serde_json::from_slice(&files[2].1).unwrap();
+    let sha256 = String::from_utf8(shell(&format!("sha256sum {file}")).stdout).unwrap()[..64].to_owned();
+    assert_eq!(said["subject"][0]["digest"]["sha256"], sha256, "the statement is of the file");
+}
+
+#[test]
+fn what_is_said_of_other_bytes_of_the_artifact_is_left_out() {
+    let shop = Shop::live("");
+    let artifacts = shop.sandbox.data_dir().join("artifacts");
+    let only = |of: &str| fs::read_dir(artifacts.join(of)).unwrap().last().unwrap().unwrap().path();
+    // Given a release whose file was attached by a machine that knew nothing more,
+    let (note, packing) = (only("packed"), fs::read(only("packed")).unwrap());
+    fs::remove_file(&note).unwrap();
+    let first = shop.release(&[]);
+    assert!(first.code == 0 && !first.stdout.contains("provenance"), "{}", first.told());
+    assert_eq!(shop.files().len(), 1);
+    // and one that would have written another file.
+    fs::write(&note, packing).unwrap();
+    let record = fs::read_to_string(only("records")).unwrap();
+    fs::write(only("records"), record.replace("sell tea", "sell tea and much more than that")).unwrap();
+
+    let second = shop.release(&[]);
+
+    assert_eq!(second.code, 0, "{}", second.told());
+    assert!(second.stderr.contains("is not about the file of the release, byte for byte"), "{}", second.told());
+    assert_eq!(shop.files().len(), 1);
+}
+
+#[test]
+fn a_release_that_takes_no_more_files_stays_without_provenance_and_is_whole() {
+    let shop = Shop::live("");
+    let packed = shop.sandbox.data_dir().join("artifacts/packed");
+    fs::rename(&packed, packed.with_extension("aside")).unwrap();
+    assert_eq!(shop.release(&[]).code, 0);
+    shop.github.make_releases_immutable();
+    fs::remove_dir(&packed).unwrap();
+    fs::rename(packed.with_extension("aside"), &packed).unwrap();
+
+    let again = shop.release(&[]);
+
+    assert_eq!(again.code, 0, "{}", again.told());
+    assert!(again.stderr.contains("the release takes no provenance any more"), "{}", again.told());
+    assert_eq!(shop.files().len(), 1);
+}
+
+#[test]
+fn what_another_machine_built_is_attached_as_it_wrote_it() {
+    let store = tempfile::tempdir().unwrap();
+    let shop = Shop::live(&format!("[artifact]\nstore.directory = \"{}\"\n", store.path().display()));
+    let built = shop.sandbox.run(&["build"]);
+    assert_eq!(built.code, 0, "{}", built.told());
+    let dir = store.path().join("shop/artifacts").join(built.stdout.trim());
+    let wrote = |ending: &str| {
+        let is_it = |path: &PathBuf| path.to_str().unwrap().ends_with(ending);
+        fs::read(fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().path()).find(is_it).unwrap()).unwrap()
+    };
+    // Given a machine that has nothing of it.
+    fs::remove_dir_all(shop.sandbox.data_dir().join("artifacts")).unwrap();
+
+    let released = shop.release(&[]);
+
+    assert_eq!(released.code, 0, "{}", released.told());
+    let [file, statement] = &shop.files()[..] else { panic!("{}", released.told()) };
+    assert_eq!(file.1, wrote(".cutover"));
+    assert_eq!(statement.1, wrote(".intoto.json"));
 }

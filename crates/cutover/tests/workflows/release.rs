@@ -32,7 +32,8 @@ fn what_is_deployed_is_released_with_the_artifact_that_is_live() {
         "{}",
         releases[0]["body"]
     );
-    assert_eq!(releases[0]["assets"][0]["name"], "shop-1.0.0.cutover");
+    let names: Vec<_> = releases[0]["assets"].as_array().unwrap().iter().map(|asset| &asset["name"]).collect();
+    assert_eq!(names, ["shop-1.0.0.cutover", "shop-1.0.0.cutover.intoto.json"], "{}", run.log());
     assert!(!project.kept().contains(&project.token));
 }
 

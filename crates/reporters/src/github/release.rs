@@ -56,6 +56,24 @@ pub struct Attachment<'a> {
     pub bytes: u64,
 }
 
+/// A whole file of a release.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Whole {
+    bytes: Option<u64>,
+    /// In hexadecimal characters, where GitHub says it.
+    sha256: Option<String>,
+}
+
+impl Whole {
+    /// Whether it may be this file: its SHA-256 is, or its size where GitHub says no more.
+    pub fn may_be(&self, sha256: &str, bytes: u64) -> bool {
+        match &self.sha256 {
+            Some(theirs) => theirs.eq_ignore_ascii_case(sha256),
+            None => self.bytes == Some(bytes),
+        }
+    }
+}
+
 /// What came of attaching a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Attached {
@@ -63,6 +81,15 @@ pub enum Attached {
     New,
     /// It was there already.
     WasThere,
+}
+
+/// Whose release a tag has in the end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Published {
+    /// Our draft, which everybody sees now.
+    Ours(Release),
+    /// That of another run, which was faster. Our draft is gone, and the files with it that were attached to it.
+    Theirs(Release),
 }
 
 /// The first line of a draft of ours, which nobody sees: other drafts are people's own.
@@ -112,26 +139,36 @@ pub fn draft(client: &Client, wish: &Wish<'_>) -> Result<Release, Fault> {
 /// Shows a draft to everybody. Which release is the latest, GitHub sees from dates and versions.
 ///
 /// Where another run was faster, its release is the tag's, and our draft is removed: nobody would ever find it.
-pub fn publish(client: &Client, wish: &Wish<'_>, draft: &Release) -> Result<Release, Fault> {
+pub fn publish(client: &Client, wish: &Wish<'_>, draft: &Release) -> Result<Published, Fault> {
     let doing = "publish the release";
     let path = client.path(&format!("releases/{}", draft.id));
     let body = json!({ "draft": false, "make_latest": "legacy" });
     match client.send(&Call::patch(path.clone(), body, doing, WRITE)) {
-        Ok(answer) => release(&answer.body, doing),
+        Ok(answer) => release(&answer.body, doing).map(Published::Ours),
         Err(fault @ Fault::Rejected { status: 422, .. }) => {
             let Some(theirs) = published(client, wish)?.filter(|theirs| theirs.id != draft.id) else {
                 return Err(fault);
             };
             found(client, &Call::delete(path, "remove our draft", WRITE))?;
-            Ok(theirs)
+            Ok(Published::Theirs(theirs))
         }
         Err(fault) => Err(fault),
     }
 }
 
-/// Whether a release has a whole file of this name.
-pub fn has(client: &Client, release: &Release, name: &str) -> Result<bool, Fault> {
-    Ok(asset(client, release, name)?.is_some_and(|asset| is_whole(&asset)))
+/// The file of this name that a release has, if it is whole.
+pub fn whole(client: &Client, release: &Release, name: &str) -> Result<Option<Whole>, Fault> {
+    let found = asset(client, release, name)?.filter(is_whole);
+    Ok(found.map(|found| Whole {
+        bytes: number(&found, "size"),
+        // "Release assets" of the REST API: `sha256:` and the digest, or null for those of before it was kept.
+        sha256: text(&found, "digest").and_then(|digest| digest.strip_prefix("sha256:")).map(str::to_owned),
+    }))
+}
+
+/// Takes a file out of a release, if it is there.
+pub fn detach(client: &Client, release: &Release, name: &str) -> Result<(), Fault> {
+    asset(client, release, name)?.map_or(Ok(()), |found| remove(client, &found))
 }
 
 /// Attaches a file, unless a whole one of that name is there. Half a file, which an upload left that broke off, is removed.
@@ -179,7 +216,7 @@ fn is_whole(asset: &Value) -> bool {
 }
 
 fn remove(client: &Client, asset: &Value) -> Result<(), Fault> {
-    let doing = "remove half a file";
+    let doing = "remove a file of the release";
     let id = number(asset, "id").ok_or_else(|| without_id(doing))?;
     let path = client.path(&format!("releases/assets/{id}"));
     // One that is gone already is what is wanted.

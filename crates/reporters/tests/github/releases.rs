@@ -105,7 +105,7 @@ fn what_is_there_is_not_made_again_and_half_a_file_is_made_anew() {
     let draft = release::draft(&world.client, &WISH).unwrap();
     (0..4).for_each(|_| world.github.order("POST", "/assets", Mishap::HalfDone));
     release::attach(&world.client, &draft, &packed.attachment()).unwrap_err();
-    assert!(!release::has(&world.client, &draft, NAME).unwrap());
+    assert_eq!(release::whole(&world.client, &draft, NAME).unwrap(), None);
 
     assert_eq!(release_all(&world.client, &packed).unwrap(), (Tagged::WasThere, Attached::New));
 
@@ -217,6 +217,7 @@ fn where_another_run_was_faster_its_release_is_the_tag_s_and_no_draft_is_left() 
 
     let shown = release::publish(&world.client, &WISH, &ours).unwrap();
 
+    let release::Published::Theirs(shown) = shown else { panic!("it is not ours: {shown:?}") };
     assert!(!shown.is_draft);
     let releases = world.github.releases();
     assert_eq!((releases.len(), releases[0]["draft"].as_bool()), (1, Some(false)), "{releases:?}");
