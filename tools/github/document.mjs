@@ -33,7 +33,7 @@ listed("/repos/{owner}/{repo}/releases", (release) => {
   Object.assign(release, { tag_name: "v1.0.0", draft: true, body: "<!-- cutover:release shop v1.0.0 -->\n" });
 });
 listed("/repos/{owner}/{repo}/releases/{release_id}/assets", (asset) => {
-  Object.assign(asset, { name: "half.cutover", state: "open" });
+  Object.assign(asset, { name: "example.zip", state: "open" });
 });
 // Its example of a file holds no base64.
 document.components.examples["content-file-response-if-content-is-a-file"].value.content = "cmVhZCBtZQ==\n";

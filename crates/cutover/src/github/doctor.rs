@@ -70,6 +70,7 @@ pub(super) fn unreached(fault: &Fault) -> CommandError {
         Fault::Unknown { .. } => (ErrorKind::Failed, "the token is none"),
         Fault::Refused { .. } => (ErrorKind::Failed, "the token may not do that"),
         Fault::Rejected { .. } => (ErrorKind::Failed, "GitHub does not take that"),
+        Fault::Here { .. } => (ErrorKind::Failed, "this machine failed"),
     };
     CommandError::new(kind, what).because(fault)
 }
