@@ -19,7 +19,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use suite::{DAY, LIMIT, Shared, every_kind_of_place, packed, prune_old, put, said};
 use tempfile::TempDir;
 use ureq::tls::RootCerts;
@@ -155,6 +155,22 @@ fn a_service_that_never_answers_is_given_up_after_six_attempts_and_one_that_refu
     let elsewhere = S3Config { endpoint: Some(empty.endpoint()), ..elsewhere };
     let error = DepotError::from(S3::new(&elsewhere, access("made-up-id")).unwrap().list("a", 1).unwrap_err());
     assert!(error.to_string().contains("NoSuchBucket") && error.hint().unwrap().contains("make the bucket"), "{error}");
+}
+
+#[test]
+fn a_service_that_is_silent_is_given_up_however_much_may_come_from_it() {
+    let place = Place::s3();
+    let Place::S3(fake) = &place else { panic!("it is one") };
+    (0..2).for_each(|_| fake.order("GET", Mishap::Silent));
+    let patience = Patience { request: Duration::from_millis(300), attempt_count: 2, ..Patience::default() };
+    let hasty = S3::new(&bucket(fake), S3Access { patience, ..access("made-up-id") }).unwrap();
+
+    let began = Instant::now();
+    let error = hasty.list("a/", 10).unwrap_err();
+
+    assert!(matches!(error, ObjectError::Unheard { .. }), "{error}");
+    // What a list may be large would take half a minute, twice.
+    assert!(began.elapsed() < Duration::from_secs(25), "{:?}", began.elapsed());
 }
 
 #[test]

@@ -221,7 +221,7 @@ pub fn what_was_changed_there_is_refused_and_nothing_of_it_is_here(place: &dyn S
     assert!(refused(Some(&[&whole[..], b"x"].concat()), &told).contains("there is more than"));
     assert!(refused(None, &told).contains("the file is not"));
     assert!(refused(Some(&whole), b"{}").contains("is damaged"));
-    let text = String::from_utf8(told.clone()).unwrap();
+    let text = String::from_utf8(told).unwrap();
     let other_id = text.replace(&artifact.id.to_string(), &another.id.to_string());
     assert!(refused(Some(&whole), other_id.as_bytes()).contains("about another artifact"));
     assert!(refused(Some(&whole), text.replace("\"sample\"", "\"bank\"").as_bytes()).contains("project bank"));
@@ -260,7 +260,7 @@ pub fn what_is_old_goes_but_not_what_is_live_tagged_or_needed_here(place: &dyn S
     assert_eq!((pruned.kept_count, pruned.needed_count), (4, 3));
     assert_eq!(
         DepotPruned { removed: would.removed.clone(), ..pruned.clone() },
-        DepotPruned { removed: pruned.removed.clone(), ..would }
+        DepotPruned { removed: pruned.removed, ..would }
     );
     for artifact in [live, tagged, pinned, new] {
         assert!(depot.find(&artifact.id.to_string()).unwrap().is_some());

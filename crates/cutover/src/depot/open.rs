@@ -42,7 +42,8 @@ fn open_with(context: &Context, patience: Patience) -> Result<Option<Depot>, Com
             Box::new(S3::new(config, access)?)
         }
         ArtifactStoreKind::GitHub(config) => {
-            let account = Account::of_store(&project.dir, config.repository.as_deref())?.map_err(unreachable)?;
+            let account = Account::of_store(&project.dir, config.repository.as_deref())?;
+            let account = account.map_err(|why| unreachable(&why))?;
             Box::new(Shelf::new(account.client_with(patience)?, &account.repository, &config.tag))
         }
     };
@@ -50,7 +51,7 @@ fn open_with(context: &Context, patience: Patience) -> Result<Option<Depot>, Com
 }
 
 /// The error of a store at GitHub that nobody can speak for.
-fn unreachable(why: String) -> CommandError {
+fn unreachable(why: &str) -> CommandError {
     CommandError::new(ErrorKind::Usage, format!("the artifact store at GitHub cannot be spoken to: {why}"))
         .hint("GITHUB_TOKEN is a job's own token, or one of your own that may read and write contents of the repository")
         .hint("`repository` of [artifact.store.github] names another repository, and CUTOVER_ARTIFACTS_TOKEN is for that one")

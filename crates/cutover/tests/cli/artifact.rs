@@ -532,7 +532,13 @@ fn a_release_needs_a_token_which_checks_do_not_see_and_which_a_job_that_may_only
     let there = AtGitHub::start();
     let checks = "[checks.seen]\nrun = \"test -z \\\"$GITHUB_TOKEN$CUTOVER_ARTIFACTS_TOKEN\\\"\"\n";
     let sandbox = there.machine(checks);
-    assert_snapshot!(sandbox.run(&["build"]).told(), @"");
+    assert_snapshot!(sandbox.run(&["build"]).told(), @"
+    exit 2
+    --- stderr
+    error: the artifact store at GitHub cannot be spoken to: neither CUTOVER_ARTIFACTS_TOKEN nor GITHUB_TOKEN is set
+      hint: GITHUB_TOKEN is a job's own token, or one of your own that may read and write contents of the repository
+      hint: `repository` of [artifact.store.github] names another repository, and CUTOVER_ARTIFACTS_TOKEN is for that one
+    ");
     let quiet = sandbox.run(&["check"]);
     assert!(quiet.code == 0 && !quiet.stderr.contains("warning"), "{quiet:?}");
 
