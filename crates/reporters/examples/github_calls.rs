@@ -123,10 +123,15 @@ impl Source for Named {
 }
 
 fn store(client: &Client) -> Result<(), Box<dyn Error>> {
-    let release = assets::make(client, "cutover-artifacts", "Artifacts", "for machines")?;
-    let found = assets::look(client, "cutover-artifacts")?.ok_or("there is none")?;
+    let tag = "cutover-artifacts";
+    // Such a server has none at first.
+    if assets::look(client, tag)?.is_some() {
+        return Err("it is there before it is made".into());
+    }
+    let release = assets::make(client, tag, "Artifacts", "for machines")?;
+    let found = assets::look(client, tag)?.ok_or("there is none")?;
     // The example that is the answer has a name and a size of its own.
-    assets::add(client, "cutover-artifacts", &release, "example.zip", &mut Named(vec![b'x'; 1024]), None)?;
+    assets::add(client, tag, &release, "example.zip", &mut Named(vec![b'x'; 1024]), None)?;
     let asset = found.assets.first().ok_or("it has no files")?;
     // Nor does it have the bytes.
     match assets::fetch(client, asset, &mut Vec::new()) {

@@ -12,6 +12,7 @@ mod settings;
 mod state;
 
 pub use http::Received;
+pub use releases::newest_commit;
 pub use state::{LOGIN, Limits, TOKEN_BYTES_MIN};
 
 use http::{Reply, read_request, write_reply};

@@ -28,6 +28,11 @@ pub(super) struct Releases {
     pub(super) told_count: Option<usize>,
 }
 
+/// What the fake calls the newest commit of the default branch, of which it has none.
+pub fn newest_commit() -> String {
+    "d".repeat(40)
+}
+
 /// How many files a release takes.
 const FILE_COUNT_MAX: usize = 1_000;
 
@@ -184,8 +189,7 @@ fn make(state: &mut State, asked: &Value, host: &str) -> Reply {
     state.releases.all.push(made.clone());
     let reference = format!("refs/tags/{tag}");
     if !is_draft && state.releases.references.iter().all(|(known, _)| *known != reference) {
-        // At the newest commit of the default branch.
-        state.add_reference(&reference, &"d".repeat(40), "commit");
+        state.add_reference(&reference, &newest_commit(), "commit");
     }
     Reply::ok(201, made)
 }
