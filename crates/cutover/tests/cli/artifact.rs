@@ -490,11 +490,13 @@ fn what_one_job_builds_another_one_deploys_with_nothing_but_a_release_at_github_
     assert!(listed.stdout.contains(&id[..12]), "{listed:?}");
 
     for what in [["--commit", "HEAD"], ["--artifact", &id[..8]]] {
-        let other = another(&sandbox);
+        let (other, before) = (another(&sandbox), there.github.received().len());
         let deployed = there.run(&other, &["deploy", "production", what[0], what[1]]);
         assert_eq!(deployed.code, 0, "{what:?}: {deployed:?}");
         assert!(deployed.stderr.contains(&format!("took artifact {} of ", &id[..12])), "{deployed:?}");
         assert_eq!(live(&other), id);
+        let asked = there.github.received().len() - before;
+        assert!(asked <= 12, "{what:?}: {asked}");
     }
     assert!(there.files().iter().any(|name| name.starts_with("shop_-deployed_-production_-")), "{:?}", there.files());
     assert!(!there.github.fetched().is_empty());
@@ -519,12 +521,15 @@ fn old_artifacts_go_from_a_release_as_well_and_what_is_live_stays() {
     assert_eq!(there.run(&other, &["deploy", "production", "--artifact", &live]).code, 0);
     // The repository here has a tag of the store's name, as one that is fetched after the first push.
     sandbox.git(&["tag", "cutover-artifacts", "HEAD~1"]);
+    let before = there.github.received().len();
 
     let pruned = there.run(&sandbox, &["artifact", "prune"]);
 
     assert!(pruned.stdout.contains("removed 1 artifacts") && pruned.stdout.contains("1 stay, 1 of them"), "{pruned:?}");
     assert!(there.files().iter().all(|name| !name.contains(&old)), "{:?}", there.files());
     assert!(there.files().iter().any(|name| name.contains(&live)), "{:?}", there.files());
+    let asked = there.github.received().len() - before;
+    assert!(asked <= 15, "to remove one: {asked}");
 }
 
 #[test]

@@ -248,6 +248,7 @@ fn half_a_file_of_ours_is_sent_anew_and_that_of_somebody_else_is_waited_for_firs
     world.shelf().put("sample/a", &mut &b"1"[..]).unwrap();
     assert_eq!(world.read("sample/a"), b"1");
     assert_eq!(world.files().len(), 1);
+    assert!(world.slept() < 10, "nobody else sends it: {}", world.slept());
 
     // Given somebody who began a moment ago, and one who began an hour ago.
     let name = |object: &str| file_name(object, &sha256(b"1"));
