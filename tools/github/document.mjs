@@ -33,8 +33,11 @@ listed("/repos/{owner}/{repo}/releases", (release) => {
   Object.assign(release, { tag_name: "v1.0.0", draft: true, body: "<!-- cutover:release shop v1.0.0 -->\n" });
 });
 listed("/repos/{owner}/{repo}/releases/{release_id}/assets", (asset) => {
-  Object.assign(asset, { name: "half.cutover", state: "open" });
+  Object.assign(asset, { name: "example.zip", state: "open" });
 });
+// Of the bytes of a release's file it only tells in words: that they are asked for by this header.
+const bytes = document.paths["/repos/{owner}/{repo}/releases/assets/{asset_id}"].get.responses["200"].content;
+bytes["application/octet-stream"] = { schema: { type: "string", format: "binary" }, example: "bytes" };
 // Its example of a file holds no base64.
 document.components.examples["content-file-response-if-content-is-a-file"].value.content = "cmVhZCBtZQ==\n";
 // Files go where the server says, and this one is on this machine.

@@ -115,6 +115,22 @@ assert.deepEqual(byTag.data.assets.map((one) => one.name), ["shop-1.0.0.cutover"
 const assets = await octokit.rest.repos.listReleaseAssets({ ...repo, release_id });
 assert.equal((await octokit.rest.repos.deleteReleaseAsset({ ...repo, asset_id: assets.data[0].id })).status, 204);
 await refused(422, octokit.rest.repos.createRelease(version));
+
+// A release whose files are a store: names that GitHub changes, names that are taken, and bytes that are elsewhere.
+const shelf = await octokit.rest.repos.createRelease({ ...repo, tag_name: "store", draft: false, prerelease: true, make_latest: "false" });
+assert.deepEqual([shelf.data.draft, shelf.data.prerelease], [false, true]);
+assert.equal((await octokit.rest.git.getRef({ ...repo, ref: "tags/store" })).data.object.type, "commit");
+const put = (name, data) => octokit.rest.repos.uploadReleaseAsset({ ...repo, release_id: shelf.data.id, name, data: Buffer.from(data),
+  baseUrl: validated, headers: { "content-type": "application/octet-stream" } });
+assert.equal((await put(".a b (1).", "packed")).data.name, "a.b.1");
+const kept = await put("shop_-a_v0123456789abcdef", "packed");
+assert.equal(kept.data.name, "shop_-a_v0123456789abcdef");
+await refused(422, put("shop_-a_v0123456789abcdef", "other"));
+const bytes = await behind.rest.repos.getReleaseAsset({ ...repo, asset_id: kept.data.id, headers: { accept: "application/octet-stream" } });
+assert.equal(Buffer.from(bytes.data).toString(), "packed");
+assert.equal((await octokit.rest.repos.getReleaseAsset({ ...repo, asset_id: kept.data.id })).data.size, 6);
+const whole = await octokit.rest.repos.getReleaseByTag({ ...repo, tag: "store" });
+assert.deepEqual(whole.data.assets.map((one) => one.state), ["uploaded", "uploaded"]);
 await refused(422, behind.rest.repos.updateRelease({ ...repo, release_id, body: "x".repeat(125_001) }));
 
 // Settings and rulesets.

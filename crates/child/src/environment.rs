@@ -1,6 +1,8 @@
 //! The little of Cutover's own environment that commands inherit.
 
-use cutover_core::secret::{GITHUB_TOKEN_VARIABLE, SIGNING_KEY_VARIABLE, SSH_KEY_VARIABLE, Secret};
+use cutover_core::secret::{
+    ARTIFACTS_TOKEN_VARIABLE, GITHUB_TOKEN_VARIABLE, SIGNING_KEY_VARIABLE, SSH_KEY_VARIABLE, Secret,
+};
 use std::ffi::{OsStr, OsString};
 use std::process::Command;
 
@@ -49,9 +51,9 @@ const TOOL_PREFIXES: [&str; 2] = ["PIP_", "UV_"];
 /// Ends of names whose whole value is a credential: `UV_PUBLISH_TOKEN`, `UV_INDEX_INTERNAL_PASSWORD`.
 const CREDENTIAL_SUFFIXES: [&str; 2] = ["_TOKEN", "_PASSWORD"];
 
-/// Keeps what is for Cutover alone from a program that otherwise has all of the caller's environment: its keys and its token.
+/// Keeps what is for Cutover alone from a program that otherwise has all of the caller's environment: its keys and its tokens.
 pub fn withhold_own(command: &mut Command) -> &mut Command {
-    for name in [SSH_KEY_VARIABLE, SIGNING_KEY_VARIABLE, GITHUB_TOKEN_VARIABLE] {
+    for name in [SSH_KEY_VARIABLE, SIGNING_KEY_VARIABLE, GITHUB_TOKEN_VARIABLE, ARTIFACTS_TOKEN_VARIABLE] {
         command.env_remove(name);
     }
     command
@@ -127,7 +129,7 @@ mod tests {
         let mut command = Command::new("true");
         withhold_own(&mut command);
         let removed: Vec<_> = command.get_envs().filter(|(_, value)| value.is_none()).map(|(name, _)| name).collect();
-        assert_eq!(removed, ["CUTOVER_SIGNING_KEY", "CUTOVER_SSH_KEY", "GITHUB_TOKEN"]);
+        assert_eq!(removed, ["CUTOVER_ARTIFACTS_TOKEN", "CUTOVER_SIGNING_KEY", "CUTOVER_SSH_KEY", "GITHUB_TOKEN"]);
     }
 
     #[test]

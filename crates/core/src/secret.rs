@@ -12,6 +12,10 @@ pub const SIGNING_KEY_VARIABLE: &str = "CUTOVER_SIGNING_KEY";
 /// wants it in a check names it otherwise on purpose.
 pub const GITHUB_TOKEN_VARIABLE: &str = "GITHUB_TOKEN";
 
+/// The variable with a token for a repository whose release holds artifacts, where that is not the repository that a job is of: a
+/// job's own token is for its own.
+pub const ARTIFACTS_TOKEN_VARIABLE: &str = "CUTOVER_ARTIFACTS_TOKEN";
+
 /// The variables that say who asks an S3-compatible service, by the names that all its clients have for them: the id of an access
 /// key, its secret, and a token where they are for a while. Where a config shares artifacts by such a service, checks do not have them.
 pub const S3_VARIABLES: [&str; 3] = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that panics fails")]
 
-use cutover_core::config::{Checked, Config, Diagnostic, HostConfig, Position, Severity, TargetConfig};
+use cutover_core::config::{
+    ArtifactStoreKind, Checked, Config, Diagnostic, GitHubStoreConfig, HostConfig, Position, Severity, TargetConfig,
+};
 use std::fmt::Write as _;
 
 const SAMPLE: &str = include_str!("data/host.toml");
@@ -416,6 +418,32 @@ fn a_binary_for_runners_is_named_with_its_digest_or_not_at_all() {
     assert_eq!(only(&url), ("`workflows` has `url` but no `sha256`".to_owned(), "url"));
     let sha256 = text(&format!("sha256 = \"{}\"", "0".repeat(64)));
     assert_eq!(only(&sha256), ("`workflows` has `sha256` but no `url`".to_owned(), "sha256"));
+}
+
+#[test]
+fn a_release_that_holds_artifacts_is_this_repositorys_unless_another_one_is_named() {
+    let text = |keys: &str| format!("name = \"x\"\n[artifact.store.github]\n{keys}\n");
+    let kind = |keys: &str| Config::parse(&text(keys)).unwrap().artifact.store.unwrap().kind;
+    let release = |repository: Option<&str>, tag: &str| {
+        let (repository, tag) = (repository.map(str::to_owned), tag.to_owned());
+        ArtifactStoreKind::GitHub(GitHubStoreConfig { repository, tag })
+    };
+    assert_eq!(kind(""), release(None, "cutover-artifacts"));
+    let another = "repository = \"shop/artifacts\"\ntag = \"of_shop-1.0\"";
+    assert_eq!(kind(another), release(Some("shop/artifacts"), "of_shop-1.0"));
+    for wrong in ["shop", "shop/", "/a", "shop/a/b", "shop/..", "shop/a b", "shop/a?b"] {
+        let text = text(&format!("repository = \"{wrong}\""));
+        let told = only(&text);
+        assert!(told.0.contains("is not a repository at GitHub"), "{wrong}: {told:?}");
+    }
+    for wrong in ["", "-a", ".a", "a.", "a..b", "a/b", "a b", "a.lock", "v*"] {
+        let text = text(&format!("tag = \"{wrong}\""));
+        let told = only(&text);
+        assert!(told.0.contains("is not a tag"), "{wrong}: {told:?}");
+    }
+    let two =
+        text("").replace("[artifact.store.github]", "[artifact.store]\ndirectory = \"/srv\"\n[artifact.store.github]");
+    assert!(Config::parse(&two).is_err(), "one of them only");
 }
 
 #[test]

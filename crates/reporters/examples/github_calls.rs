@@ -13,10 +13,12 @@ use cutover_reporters::github::comment::{self, Place, Section};
 use cutover_reporters::github::deployment::{self, State, Wish};
 use cutover_reporters::github::release::Attachment;
 use cutover_reporters::github::{
-    Access, Client, CommitId, Fault, Patience, RealPace, login, pull, release, ruleset, settings, status, tag,
+    Access, Client, CommitId, Fault, Patience, RealPace, Source, assets, login, pull, release, ruleset, settings,
+    status, tag,
 };
 use jiff::Timestamp;
 use std::error::Error;
+use std::io::{self, Read};
 use ureq::tls::RootCerts;
 
 const URL: &str = "https://github.com/shop/app/actions/runs/1";
@@ -43,6 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     pull::head(&client, 7)?;
     pull::merged_as(&client, &commit)?;
     releases(&client, &commit)?;
+    store(&client)?;
     settings(&client)?;
     let survived = client.survived();
     println!("{} requests, {} of them in trouble", survived.request_count, survived.trouble_count);
@@ -99,11 +102,43 @@ fn releases(client: &Client, commit: &CommitId) -> Result<(), Box<dyn Error>> {
     // As large as the example that is the answer says.
     let (file, bytes) = (std::env::temp_dir().join(format!("cutover-calls-{}", std::process::id())), 1024);
     std::fs::write(&file, vec![b'x'; bytes])?;
-    for name in ["shop-1.0.0.cutover", "half.cutover"] {
-        release::attach(client, &release, &Attachment { name, file: &file, bytes: bytes as u64 })?;
-    }
+    // Named as the example as well, of which half is there.
+    release::attach(client, &release, &Attachment { name: "example.zip", file: &file, bytes: bytes as u64 })?;
     std::fs::remove_file(&file)?;
     release::publish(client, &wish, &release)?;
+    Ok(())
+}
+
+/// Bytes that are named, in the files of a release.
+struct Named(Vec<u8>);
+
+impl Source for Named {
+    fn bytes(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn reader(&mut self) -> io::Result<Box<dyn Read + '_>> {
+        Ok(Box::new(&self.0[..]))
+    }
+}
+
+fn store(client: &Client) -> Result<(), Box<dyn Error>> {
+    let tag = "cutover-artifacts";
+    // Such a server has none at first.
+    if assets::look(client, tag)?.is_some() {
+        return Err("it is there before it is made".into());
+    }
+    let release = assets::make(client, tag, "Artifacts", "for machines")?;
+    let found = assets::look(client, tag)?.ok_or("there is none")?;
+    // The example that is the answer has a name and a size of its own.
+    assets::add(client, tag, &release, "example.zip", &mut Named(vec![b'x'; 1024]), None)?;
+    let asset = found.assets.first().ok_or("it has no files")?;
+    // Nor does it have the bytes.
+    match assets::fetch(client, asset, &mut Vec::new()) {
+        Ok(_) | Err(Fault::Unheard { .. }) => {}
+        Err(fault) => return Err(fault.into()),
+    }
+    assets::remove(client, asset)?;
     Ok(())
 }
 

@@ -28,6 +28,8 @@ pub enum Mishap {
     Refuse(u16, &'static str),
     /// Nothing is done, and the connection ends without an answer.
     HungUp,
+    /// Nothing is done, and no answer comes for as long as the other side waits for one.
+    Silent,
     /// It is done, and the connection ends without an answer.
     DoneAndHungUp,
     /// It is done, and the answer is cut in the middle.
@@ -142,6 +144,7 @@ impl Shared {
         locked(&self.received).push(format!("{} {}", asked.method, asked.path));
         let answer = match &mishap {
             Some(Mishap::HungUp) => return Ok(()),
+            Some(Mishap::Silent) => return until_gone(stream),
             Some(Mishap::Answer(status, code) | Mishap::Refuse(status, code)) => refusal(*status, code),
             Some(Mishap::Say(text)) => (200, text.clone().into_bytes()),
             Some(Mishap::None | Mishap::DoneAndHungUp | Mishap::DoneAndCut) | None => self.answer(&asked),
@@ -150,9 +153,15 @@ impl Shared {
         match mishap {
             Some(Mishap::DoneAndHungUp) => Ok(()),
             Some(Mishap::DoneAndCut) => stream.write_all(&bytes[..bytes.len() - answer.1.len().div_ceil(2).max(1)]),
-            Some(Mishap::None | Mishap::Say(_) | Mishap::HungUp | Mishap::Answer(..) | Mishap::Refuse(..)) | None => {
-                stream.write_all(&bytes)
-            }
+            Some(
+                Mishap::None
+                | Mishap::Say(_)
+                | Mishap::HungUp
+                | Mishap::Silent
+                | Mishap::Answer(..)
+                | Mishap::Refuse(..),
+            )
+            | None => stream.write_all(&bytes),
         }
     }
 
@@ -204,6 +213,13 @@ fn page(objects: &BTreeMap<String, (Vec<u8>, Timestamp)>, query: &BTreeMap<Strin
     let last = listed.last().map_or("", |(key, _)| key.as_str());
     let next = if is_cut { format!("<NextContinuationToken>{last}</NextContinuationToken>") } else { String::new() };
     format!("<ListBucketResult><IsTruncated>{is_cut}</IsTruncated>{entries}{next}</ListBucketResult>")
+}
+
+/// Waits until the other side has had enough.
+fn until_gone(mut stream: &TcpStream) -> io::Result<()> {
+    let mut rest = [0; 1024];
+    while stream.read(&mut rest)? > 0 {}
+    Ok(())
 }
 
 fn refusal(status: u16, code: &str) -> (u16, Vec<u8>) {

@@ -5,7 +5,7 @@
 use crate::github::{unbraced, variables};
 use crate::names::job_names;
 use crate::yaml::{Yaml, document};
-use crate::{File, Project, Rendered, scripts, store_variables, warnings};
+use crate::{File, Project, Rendered, scripts, shares_in_own_release, store_variables, warnings};
 use cutover_core::config::{CacheConfig, Config, EnvironmentConfig};
 use cutover_core::id::EnvironmentName;
 use std::collections::BTreeSet;
@@ -300,6 +300,12 @@ impl Pipeline<'_> {
 
     fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
+        if shares_in_own_release(self.config) {
+            let how = "name it with `repository` of [artifact.store.github], and set CUTOVER_ARTIFACTS_TOKEN";
+            warnings.push(format!(
+                "artifacts are shared in a release at GitHub, and GitLab knows no repository there: {how}"
+            ));
+        }
         if let Some(release) = &self.config.release {
             let name = &release.environment;
             warnings.push(format!("nothing is released by GitLab's pipeline: `cutover release {name}` makes the tag"));

@@ -21,7 +21,7 @@ pub use github::{github, needed_repository_secrets, needed_secrets, project_acti
 pub use gitlab::gitlab;
 
 use cutover_core::config::{ArtifactStoreKind, Config};
-use cutover_core::secret::S3_VARIABLES;
+use cutover_core::secret::{ARTIFACTS_TOKEN_VARIABLE, S3_VARIABLES};
 
 /// What the first line of every file begins with that is written, from whichever config.
 pub const MARK: &str = "# Written by `cutover workflows` from ";
@@ -53,7 +53,17 @@ pub(crate) fn store_variables(config: &Config) -> &'static [&'static str] {
     const LASTING: &[&str] = &[S3_VARIABLES[0], S3_VARIABLES[1]];
     match config.artifact.store.as_ref().map(|store| &store.kind) {
         Some(ArtifactStoreKind::S3(_)) => LASTING,
-        Some(ArtifactStoreKind::Directory(_)) | None => &[],
+        // A job's own token is for its own repository.
+        Some(ArtifactStoreKind::GitHub(store)) if store.repository.is_some() => &[ARTIFACTS_TOKEN_VARIABLE],
+        Some(ArtifactStoreKind::GitHub(_) | ArtifactStoreKind::Directory(_)) | None => &[],
+    }
+}
+
+/// Whether artifacts are shared in a release of the repository itself, which a job's own token opens.
+pub(crate) fn shares_in_own_release(config: &Config) -> bool {
+    match config.artifact.store.as_ref().map(|store| &store.kind) {
+        Some(ArtifactStoreKind::GitHub(store)) => store.repository.is_none(),
+        Some(ArtifactStoreKind::S3(_) | ArtifactStoreKind::Directory(_)) | None => false,
     }
 }
 

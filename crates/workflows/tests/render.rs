@@ -252,6 +252,41 @@ fn the_shared_store_is_open_to_what_packs_and_deploys_and_the_signing_key_is_wit
     }
 }
 
+/// The same config, whose artifacts are shared in a release at GitHub.
+fn with_release(text: &str, keys: &str) -> String {
+    let line = text.lines().find(|line| line.starts_with("store.s3")).unwrap_or_else(|| panic!("it has a bucket"));
+    text.replace(line, &format!("store.github = {{ {keys} }}"))
+}
+
+#[test]
+fn what_packs_and_deploys_may_write_to_the_repository_when_its_release_is_the_store_and_nothing_else_may() {
+    for (id, job) in jobs(&with_release(LARGE, "")) {
+        let packs = id.ends_with(" build");
+        let deploys = job["environment"].is_object() && !id.contains("rollback");
+        let releases = id.ends_with(" release");
+        let has_token = job.to_string().contains("\"GITHUB_TOKEN\":\"${{ github.token }}\"");
+        let expected = if packs || deploys || releases { "write" } else { "read" };
+        assert_eq!(job["permissions"]["contents"], expected, "{id}");
+        assert!(has_token || !(packs || deploys), "{id}");
+        assert!(!job.to_string().contains("AWS_") && !job.to_string().contains("CUTOVER_ARTIFACTS_TOKEN"), "{id}");
+    }
+}
+
+#[test]
+fn a_release_of_another_repository_has_a_token_of_its_own_and_nothing_is_written_to_this_one() {
+    for (id, job) in jobs(&with_release(LARGE, "repository = \"shop/artifacts\"")) {
+        let packs = id.ends_with(" build");
+        let deploys = job["environment"].is_object() && !id.contains("rollback");
+        assert_eq!(job.to_string().contains("secrets.CUTOVER_ARTIFACTS_TOKEN"), packs || deploys, "{id}");
+        assert!(job["permissions"]["contents"] == "read" || id.ends_with(" release"), "{id}");
+    }
+    let warned = |keys: &str| rendered(&with_release(LARGE, keys), gitlab).warnings.join("\n");
+    assert!(
+        warned("").contains("CUTOVER_ARTIFACTS_TOKEN")
+            && !warned("repository = \"shop/a\"").contains("a release at GitHub")
+    );
+}
+
 #[test]
 fn whoever_speaks_for_a_fork_runs_nothing_of_it() {
     for (text, judged) in [(SMALL, "Cutover checks"), (LARGE, "Cutover pull request")] {

@@ -1,11 +1,11 @@
 //! A shared store in a directory that several machines see.
 
 use super::beneath::{Chain, Found, in_made, is_absent, is_odd, is_partial, open_file, walk};
-use super::objects::{Content, Listed, ObjectError, Objects, checked, is_sound};
+use super::objects::{Content, Listed, ObjectError, Objects, Side, checked, copy, is_sound};
 use jiff::{SignedDuration, Timestamp};
 use rustix::fs::{AtFlags, FileType, Stat, unlinkat};
 use std::fs::{self, File};
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Read, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -91,9 +91,11 @@ impl Objects for Directory {
     fn fetch(&self, name: &str, bytes_max: u64, into: &mut File) -> Result<bool, ObjectError> {
         let Some(file) = self.opened(name)? else { return Ok(false) };
         let doing = || format!("read {name}");
-        let mut limited = file.take(bytes_max.saturating_add(1));
-        let copied = into.rewind().and_then(|()| into.set_len(0)).and_then(|()| io::copy(&mut limited, into));
-        if copied.map_err(|error| self.failed(doing(), &error))? > bytes_max {
+        let copied = copy(&mut &file, bytes_max, into).map_err(|side| match side {
+            Side::There(error) => self.failed(doing(), &error),
+            Side::Here(source) => ObjectError::Here { doing: doing(), place: self.place.clone(), source },
+        });
+        if copied? > bytes_max {
             return Err(self.too_much(doing(), format!("{bytes_max} bytes")));
         }
         Ok(true)

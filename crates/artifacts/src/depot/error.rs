@@ -51,7 +51,7 @@ impl DepotError {
             Self::Object(ObjectError::Odd { .. }) => {
                 Some("look who put it there, and remove it: links in a shared store are not followed")
             }
-            Self::Object(ObjectError::Failed { .. } | ObjectError::Name(_)) => None,
+            Self::Object(ObjectError::Failed { .. } | ObjectError::Here { .. } | ObjectError::Name(_)) => None,
         }
     }
 }

@@ -24,7 +24,7 @@ pub(crate) mod sha256;
 pub use directory::Directory;
 pub use error::DepotError;
 pub use exported::Exported;
-pub use objects::{Content, FileContent, Listed, ObjectError, Objects};
+pub use objects::{Content, FileContent, Listed, ObjectError, Objects, checked, is_sound};
 pub use prune::{DepotPruned, DepotRetention};
 pub use s3::{Credentials, S3, S3Access};
 
@@ -274,6 +274,7 @@ impl Depot {
             error @ (ObjectError::Failed { .. }
             | ObjectError::Refused { .. }
             | ObjectError::Unheard { .. }
+            | ObjectError::Here { .. }
             | ObjectError::Name(_)) => error.into(),
         }
     }

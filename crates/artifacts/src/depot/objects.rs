@@ -1,10 +1,12 @@
 //! A place for named bytes: what a shared store has to be able to do.
 
 use std::fs::File;
-use std::io::{self, Read, Seek};
+use std::io::{self, Read, Seek, Write};
 
 /// The longest name in bytes: a project, an environment, an id and a digest are shorter.
 const NAME_LENGTH_MAX: usize = 400;
+/// How much is copied at once, in bytes.
+const COPY_BYTES: usize = 64 << 10;
 
 /// A place for named bytes that several machines use at once.
 ///
@@ -138,6 +140,16 @@ pub enum ObjectError {
         /// The bound: "1000 names".
         what_max: String,
     },
+    /// It is this machine that failed, and not the place.
+    #[error("cannot {doing} in {place}: it is this machine that failed: {source}")]
+    Here {
+        /// What was asked for.
+        doing: String,
+        /// Where.
+        place: String,
+        /// What this machine's disk said.
+        source: io::Error,
+    },
     /// Nothing may have this name.
     #[error("{0:?} is no name that an artifact store takes")]
     Name(String),
@@ -153,13 +165,40 @@ pub enum ObjectError {
     },
 }
 
+/// Copies no more than so many bytes and one into a file, which is begun anew.
+pub(super) fn copy(from: &mut dyn Read, bytes_max: u64, into: &mut File) -> Result<u64, Side> {
+    into.rewind().and_then(|()| into.set_len(0)).map_err(Side::Here)?;
+    let mut from = from.take(bytes_max.saturating_add(1));
+    let (mut chunk, mut count) = (vec![0; COPY_BYTES], 0);
+    loop {
+        match from.read(&mut chunk) {
+            Ok(0) => return Ok(count),
+            Ok(read) => {
+                into.write_all(&chunk[..read]).map_err(Side::Here)?;
+                count += read as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(Side::There(error)),
+        }
+    }
+}
+
+/// On which side copying failed.
+#[derive(Debug)]
+pub(super) enum Side {
+    /// Where it came from.
+    There(io::Error),
+    /// On this machine.
+    Here(io::Error),
+}
+
 /// Refuses what could lead out of the place, or be taken for something else on the way there.
-pub(super) fn checked(name: &str) -> Result<&str, ObjectError> {
+pub fn checked(name: &str) -> Result<&str, ObjectError> {
     if is_sound(name) { Ok(name) } else { Err(ObjectError::Name(name.chars().take(100).collect())) }
 }
 
 /// Whether it is parts of plain characters between slashes.
-pub(super) fn is_sound(name: &str) -> bool {
+pub fn is_sound(name: &str) -> bool {
     let plain = |part: &str| {
         !part.is_empty()
             && !part.starts_with('.')

@@ -69,6 +69,17 @@ pub enum ArtifactStoreKind {
     Directory(PathBuf),
     /// A bucket of an S3-compatible service.
     S3(S3Config),
+    /// The files of a release at GitHub.
+    GitHub(GitHubStoreConfig),
+}
+
+/// `[artifact.store.github]`: a release at GitHub that holds artifacts. Tokens come from the environment only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GitHubStoreConfig {
+    /// `owner/name`; None: the repository that the project itself is in.
+    pub repository: Option<String>,
+    /// The release's tag, which is made with it; `cutover-artifacts` by default.
+    pub tag: String,
 }
 
 /// `[artifact.store.s3]`: a bucket. Credentials come from the environment only.

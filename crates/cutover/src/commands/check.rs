@@ -17,7 +17,9 @@ use cutover_core::check::CommitChecks;
 use cutover_core::check::run::{Conclusion, Run};
 use cutover_core::config::{ArtifactStoreKind, CheckConfig, SecretSource};
 use cutover_core::id::CheckName;
-use cutover_core::secret::{GITHUB_TOKEN_VARIABLE, S3_VARIABLES, SIGNING_KEY_VARIABLE, SSH_KEY_VARIABLE, Secret};
+use cutover_core::secret::{
+    ARTIFACTS_TOKEN_VARIABLE, GITHUB_TOKEN_VARIABLE, S3_VARIABLES, SIGNING_KEY_VARIABLE, SSH_KEY_VARIABLE, Secret,
+};
 use cutover_disk::{read_bounded, write_unsynced};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -198,8 +200,8 @@ fn inherited(project: &Project) -> BTreeMap<String, Secret> {
             SecretSource::Variable(name) => Some(name.as_str()),
             SecretSource::File(_) | SecretSource::Command(_) => None,
         })
-        .chain([SSH_KEY_VARIABLE, SIGNING_KEY_VARIABLE])
-        .chain(shares_by_s3(project).then_some(S3_VARIABLES).into_iter().flatten())
+        .chain([SSH_KEY_VARIABLE, SIGNING_KEY_VARIABLE, ARTIFACTS_TOKEN_VARIABLE])
+        .chain(of_store(project).iter().copied())
         .chain(github::token().map(|_| GITHUB_TOKEN_VARIABLE))
         .collect();
     let all =
@@ -207,10 +209,13 @@ fn inherited(project: &Project) -> BTreeMap<String, Secret> {
     all.filter(|(name, _)| !withheld.contains(name.as_str())).map(|(name, value)| (name, Secret::new(value))).collect()
 }
 
-/// Whether credentials of S3 are for the artifact store: a check is the change's own code, and could put anything there.
-fn shares_by_s3(project: &Project) -> bool {
-    let store = project.config.artifact.store.as_ref();
-    store.is_some_and(|store| matches!(store.kind, ArtifactStoreKind::S3(_)))
+/// The variables that are for the artifact store: a check is the change's own code, and could put anything there.
+fn of_store(project: &Project) -> &'static [&'static str] {
+    match project.config.artifact.store.as_ref().map(|store| &store.kind) {
+        Some(ArtifactStoreKind::S3(_)) => &S3_VARIABLES,
+        Some(ArtifactStoreKind::GitHub(_)) => &[GITHUB_TOKEN_VARIABLE],
+        Some(ArtifactStoreKind::Directory(_)) | None => &[],
+    }
 }
 
 /// The branch that a CI says the change shall be merged into, as its checkout has it.

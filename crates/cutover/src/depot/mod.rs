@@ -3,6 +3,7 @@
 mod open;
 mod provenance;
 mod revision;
+mod shelf;
 
 use open::open_briefly;
 pub(crate) use open::{needed, open};
@@ -18,7 +19,7 @@ use crate::commands::packing::{IMPORT_BYTES_MAX, remember};
 use crate::commands::words;
 use crate::context::Context;
 use crate::error::{CommandError, ErrorKind};
-use cutover_artifacts::depot::{Depot, Kept};
+use cutover_artifacts::depot::{Depot, DepotError, Kept, ObjectError};
 use cutover_artifacts::{Artifact, ArtifactError};
 use cutover_core::artifact::Digest;
 use cutover_core::check::CommitChecks;
@@ -142,14 +143,17 @@ pub(crate) fn checks(context: &Context, commit: &str) -> CommitChecks {
     })
 }
 
-/// Tells all who share the store what checks said of a commit. A job that was given no credentials hands it on otherwise, as a
-/// file.
+/// Tells all who share the store what checks said of a commit. A job that was given no credentials, or may only read, hands it on
+/// otherwise, as a file.
 pub(crate) fn note_checks(context: &Context, commit: &str, said: &CommitChecks) {
     if open::is_without_credentials(context) {
         return;
     }
-    let noted =
-        open_briefly(context).and_then(|depot| Ok(depot.map(|depot| depot.note_checks(commit, said)).transpose()?));
+    let note = |depot: Depot| match depot.note_checks(commit, said) {
+        Err(DepotError::Object(ObjectError::Refused { .. })) if open::is_job_of_store(context) => Ok(()),
+        noted => noted,
+    };
+    let noted = open_briefly(context).and_then(|depot| Ok(depot.map(note).transpose()?));
     if let Err(error) = noted {
         let why = error.message();
         context.output.warn(&format!("what the checks said is known on this machine only: {why}"));

@@ -1,8 +1,10 @@
 //! Which shared store there is, and who speaks to it.
 
 use super::no_store;
+use super::shelf::Shelf;
 use crate::context::Context;
 use crate::error::{CommandError, ErrorKind};
+use crate::github::{self, Account, store_token};
 use cutover_artifacts::depot::{Credentials, Depot, Directory, Objects, S3, S3Access};
 use cutover_core::config::ArtifactStoreKind;
 use cutover_core::patience::Patience;
@@ -39,8 +41,20 @@ fn open_with(context: &Context, patience: Patience) -> Result<Option<Depot>, Com
             let access = S3Access { credentials: Some(credentials()?), certs, pace, patience };
             Box::new(S3::new(config, access)?)
         }
+        ArtifactStoreKind::GitHub(config) => {
+            let account = Account::of_store(&project.dir, config.repository.as_deref())?;
+            let account = account.map_err(|why| unreachable(&why))?;
+            Box::new(Shelf::new(account.client_with(patience)?, &account.repository, &config.tag))
+        }
     };
     Ok(Some(Depot::new(objects, project.config.name.clone())))
+}
+
+/// The error of a store at GitHub that nobody can speak for.
+fn unreachable(why: &str) -> CommandError {
+    CommandError::new(ErrorKind::Usage, format!("the artifact store at GitHub cannot be spoken to: {why}"))
+        .hint("GITHUB_TOKEN is a job's own token, or one of your own that may read and write contents of the repository")
+        .hint("`repository` of [artifact.store.github] names another repository, and CUTOVER_ARTIFACTS_TOKEN is for that one")
 }
 
 /// The project's shared store, which the command is about.
@@ -50,9 +64,22 @@ pub(crate) fn needed(context: &Context) -> Result<Depot, CommandError> {
 
 /// Whether this process was given nothing that it could speak to the store with, as a job that runs what strangers wrote.
 pub(super) fn is_without_credentials(context: &Context) -> bool {
-    let store = context.project().ok().and_then(|project| project.config.artifact.store.as_ref());
-    let is_bucket = store.is_some_and(|store| matches!(store.kind, ArtifactStoreKind::S3(_)));
-    is_bucket && [KEY_ID_VARIABLE, SECRET_VARIABLE].iter().all(|name| variable(name).is_none())
+    match kind(context) {
+        Some(ArtifactStoreKind::S3(_)) => {
+            [KEY_ID_VARIABLE, SECRET_VARIABLE].iter().all(|name| variable(name).is_none())
+        }
+        Some(ArtifactStoreKind::GitHub(config)) => store_token(config.repository.as_deref()).is_err(),
+        Some(ArtifactStoreKind::Directory(_)) | None => false,
+    }
+}
+
+/// Whether this is a job of GitHub Actions whose token also opens the store: what it may there is up to its `permissions`.
+pub(super) fn is_job_of_store(context: &Context) -> bool {
+    matches!(kind(context), Some(ArtifactStoreKind::GitHub(_))) && github::token().is_some()
+}
+
+fn kind(context: &Context) -> Option<&ArtifactStoreKind> {
+    context.project().ok()?.config.artifact.store.as_ref().map(|store| &store.kind)
 }
 
 fn variable(name: &str) -> Option<String> {

@@ -7,6 +7,7 @@ use crate::error::{CommandError, ErrorKind};
 use cutover_artifacts::depot::{Depot, Kept};
 use cutover_artifacts::{Artifact, ArtifactError, ArtifactRecord, resolve_commit, tags_here, tags_there};
 use cutover_core::artifact::is_commit_hash;
+use cutover_core::config::ArtifactStoreKind;
 use std::collections::HashSet;
 use std::fmt;
 
@@ -118,9 +119,15 @@ fn commit_of(context: &Context, revision: &Revision<'_>) -> Result<String, Comma
     }
 }
 
-/// The commits of all tags, here and at the remote repository. An error is why nobody knows them.
+/// The commits of all tags, here and at the remote repository, but for the tag that the store itself is at. An error is why nobody
+/// knows them.
 pub(crate) fn tagged_commits(context: &Context) -> Result<HashSet<String>, CommandError> {
-    let dir = &context.project()?.dir;
-    let (here, there) = (tags_here(dir)?, tags_there(dir)?.unwrap_or_default());
-    Ok(here.into_values().chain(there.into_values()).collect())
+    let project = context.project()?;
+    let store = match project.config.artifact.store.as_ref().map(|store| &store.kind) {
+        Some(ArtifactStoreKind::GitHub(config)) => Some(&config.tag),
+        Some(ArtifactStoreKind::Directory(_) | ArtifactStoreKind::S3(_)) | None => None,
+    };
+    let (here, there) = (tags_here(&project.dir)?, tags_there(&project.dir)?.unwrap_or_default());
+    let versions = here.into_iter().chain(there).filter(|(name, _)| Some(name) != store);
+    Ok(versions.map(|(_, commit)| commit).collect())
 }

@@ -59,7 +59,7 @@ fn unwritable(path: &Path) -> Option<String> {
     access(path, wanted).err().map(|error| format!("{}: {}", path.display(), io::Error::from(error)))
 }
 
-/// Whether the shared store is there. A bucket is not asked: only whether there is something to ask it with.
+/// Whether the shared store is there. A bucket or a release at GitHub is not asked: only whether there is something to ask it with.
 fn store(context: &Context) -> Result<Option<Finding>, CommandError> {
     let config = &context.project()?.config;
     let Some(store) = &config.artifact.store else { return Ok(None) };
@@ -67,6 +67,7 @@ fn store(context: &Context) -> Result<Option<Finding>, CommandError> {
         (Err(error), _) => Finding::failed("store", error.reason(), error.advice()),
         (Ok(_), ArtifactStoreKind::Directory(dir)) => shared(dir, config.name.as_str()),
         (Ok(_), ArtifactStoreKind::S3(_)) => Finding::fine("store", "there are credentials for its bucket"),
+        (Ok(_), ArtifactStoreKind::GitHub(_)) => Finding::fine("store", "there is a token for its release at GitHub"),
     }))
 }
 

@@ -1,10 +1,10 @@
 //! A repository at GitHub, and who speaks to it: in a job of its Actions, and from anywhere else.
 
-use super::job::{API, SERVER, is_plain, variable};
+use super::job::{API, SERVER, is_plain, token, variable};
 use crate::error::{CommandError, ErrorKind};
 use crate::output::Output;
 use crate::release::{REMOTE, Repository as Git};
-use cutover_core::secret::{GITHUB_TOKEN_VARIABLE, Secret};
+use cutover_core::secret::{ARTIFACTS_TOKEN_VARIABLE, GITHUB_TOKEN_VARIABLE, Secret};
 use cutover_reporters::github::{Access, Client, Pace, Patience, RealPace, Repository};
 use cutover_reporters::one_line;
 use cutover_targets::verify::root_certs;
@@ -28,15 +28,30 @@ impl Account {
     /// The one that the surroundings name, else the one that the remote of a work tree is at; or why there is none. The token goes
     /// to no server that is not known to be a GitHub: many have it set for all that they do.
     pub(crate) fn here(directory: &Path) -> Result<Result<Self, String>, CommandError> {
-        let Some(token) = variable(GITHUB_TOKEN_VARIABLE).map(Secret::new) else {
-            return Ok(Err("GITHUB_TOKEN is not set".to_owned()));
-        };
-        let named = variable("GITHUB_SERVER_URL").filter(|url| is_plain(url));
+        match variable(GITHUB_TOKEN_VARIABLE).map(Secret::new) {
+            Some(token) => Self::at(directory, token, None),
+            None => Ok(Err("GITHUB_TOKEN is not set".to_owned())),
+        }
+    }
+
+    /// The one whose release holds artifacts: this repository, or another one that is named.
+    pub(crate) fn of_store(directory: &Path, named: Option<&str>) -> Result<Result<Self, String>, CommandError> {
+        match store_token(named) {
+            Ok(token) => Self::at(directory, token, named),
+            Err(why) => Ok(Err(why)),
+        }
+    }
+
+    fn at(directory: &Path, token: Secret, named: Option<&str>) -> Result<Result<Self, String>, CommandError> {
+        let server = variable("GITHUB_SERVER_URL").filter(|url| is_plain(url));
         let (server, repository) = match variable("GITHUB_REPOSITORY") {
-            Some(name) => (named.unwrap_or_else(|| SERVER.to_owned()), name),
-            None => match Git::at(directory).remote_url(REMOTE)?.as_deref().and_then(place) {
-                Some((host, name)) if is_github(&host, named.as_deref()) => (format!("https://{host}"), name),
-                Some(_) | None => {
+            Some(own) => (server.unwrap_or_else(|| SERVER.to_owned()), named.map_or(own, str::to_owned)),
+            None => match (Git::at(directory).remote_url(REMOTE)?.as_deref().and_then(place), named) {
+                (Some((host, own)), named) if is_github(&host, server.as_deref()) => {
+                    (format!("https://{host}"), named.map_or(own, str::to_owned))
+                }
+                (_, Some(named)) => (server.unwrap_or_else(|| SERVER.to_owned()), named.to_owned()),
+                (_, None) => {
                     return Ok(Err("origin is not at GitHub, and GITHUB_REPOSITORY is not set".to_owned()));
                 }
             },
@@ -65,15 +80,20 @@ impl Account {
     /// Speaks for it to a person who waits, and tells when that takes long. Where nobody answers at all it gives up soon.
     pub(crate) fn client_for(&self, output: &Output) -> Result<Client, CommandError> {
         let pace = ToldPace { output: output.clone(), api: self.api.clone() };
-        Ok(self.client_at(Box::new(pace))?.impatient_at_first(FIRST_ATTEMPT_COUNT))
+        Ok(self.client_at(Box::new(pace), Patience::default())?.impatient_at_first(FIRST_ATTEMPT_COUNT))
     }
 
     /// Speaks for it.
     pub(crate) fn client(&self) -> Result<Client, CommandError> {
-        self.client_at(Box::new(RealPace))
+        self.client_with(Patience::default())
     }
 
-    fn client_at(&self, pace: Box<dyn Pace>) -> Result<Client, CommandError> {
+    /// The same, with so much patience.
+    pub(crate) fn client_with(&self, patience: Patience) -> Result<Client, CommandError> {
+        self.client_at(Box::new(RealPace), patience)
+    }
+
+    fn client_at(&self, pace: Box<dyn Pace>, patience: Patience) -> Result<Client, CommandError> {
         let cannot = |why: String| CommandError::new(ErrorKind::Failed, format!("cannot reach GitHub: {why}"));
         let access = Access {
             api: self.api.clone(),
@@ -82,7 +102,7 @@ impl Account {
             repository: self.repository.clone(),
             certs: root_certs().map_err(cannot)?,
         };
-        Client::new(access, pace, Patience::default()).map_err(cannot)
+        Client::new(access, pace, patience).map_err(cannot)
     }
 }
 
@@ -103,6 +123,18 @@ impl Pace for ToldPace {
         let _told = self.output.error(&told);
         RealPace.sleep(pause);
     }
+}
+
+/// The token for the repository whose release holds artifacts, or why there is none. A job's own token is for its own repository.
+pub(crate) fn store_token(named: Option<&str>) -> Result<Secret, String> {
+    let of_job =
+        token().is_some() && named.is_some_and(|named| variable("GITHUB_REPOSITORY").as_deref() != Some(named));
+    let general = || variable(GITHUB_TOKEN_VARIABLE).filter(|_| !of_job);
+    let why = match of_job {
+        true => format!("{ARTIFACTS_TOKEN_VARIABLE} is not set, and a job's own token is for its own repository"),
+        false => format!("neither {ARTIFACTS_TOKEN_VARIABLE} nor {GITHUB_TOKEN_VARIABLE} is set"),
+    };
+    variable(ARTIFACTS_TOKEN_VARIABLE).or_else(general).map(Secret::new).ok_or(why)
 }
 
 /// Where the API of a server is: GitHub Enterprise Server has it below its own address.

@@ -76,6 +76,7 @@ pub(super) fn unreached(fault: &Fault) -> CommandError {
         Fault::Unknown { .. } => (ErrorKind::Failed, "the token is none"),
         Fault::Refused { .. } => (ErrorKind::Failed, "the token may not do that"),
         Fault::Rejected { .. } => (ErrorKind::Failed, "GitHub does not take that"),
+        Fault::Here { .. } => (ErrorKind::Failed, "this machine failed"),
     };
     let error = CommandError::new(kind, what).because(fault);
     match fault {
@@ -84,7 +85,7 @@ pub(super) fn unreached(fault: &Fault) -> CommandError {
              GITHUB_API_URL says where GitHub is when it is not github.com",
         ),
         Fault::Unknown { .. } => error.hint("GITHUB_TOKEN has expired or is another server's: make a new one"),
-        Fault::Limited { .. } | Fault::Refused { .. } | Fault::Rejected { .. } => error,
+        Fault::Limited { .. } | Fault::Refused { .. } | Fault::Rejected { .. } | Fault::Here { .. } => error,
     }
 }
 

@@ -9,7 +9,7 @@ mod job;
 mod protect;
 mod report;
 
-pub(crate) use account::{Account, site};
+pub(crate) use account::{Account, site, store_token};
 pub(crate) use checks::ChecksTeller;
 pub(crate) use deploying::DeploymentVoice;
 pub(crate) use doctor::{Place, examine};

@@ -202,7 +202,8 @@ fn after(fault: &Fault) -> &'static str {
         | Fault::Unknown { .. }
         | Fault::Refused { .. }
         | Fault::Rejected { .. }
-        | Fault::Limited { .. } => STATE,
+        | Fault::Limited { .. }
+        | Fault::Here { .. } => STATE,
     }
 }
 

@@ -144,7 +144,9 @@ fn tagged(client: &Client, planned: &Planned, message: &str) -> Result<Step, Com
             let state = match &fault {
                 // It may have been the answer that was lost, or the last look at what was made.
                 Fault::Unheard { .. } | Fault::Limited { .. } => unknown(),
-                Fault::Rejected { .. } | Fault::Refused { .. } | Fault::Unknown { .. } => nothing.to_owned(),
+                Fault::Rejected { .. } | Fault::Refused { .. } | Fault::Unknown { .. } | Fault::Here { .. } => {
+                    nothing.to_owned()
+                }
             };
             let error = of_fault(&fault, planned).state(state);
             Err(match &fault {
@@ -154,7 +156,7 @@ fn tagged(client: &Client, planned: &Planned, message: &str) -> Result<Step, Com
                      branch: a token that may change workflows does",
                 ),
                 Fault::Limited { .. } | Fault::Unheard { .. } => error.hint("run it again: what is there is kept"),
-                Fault::Unknown { .. } | Fault::Rejected { .. } => error,
+                Fault::Unknown { .. } | Fault::Rejected { .. } | Fault::Here { .. } => error,
             })
         }
     }

@@ -1,10 +1,12 @@
 //! Artifacts that machines share: `[artifact.store]`.
 
-use crate::sandbox::{CONFIG, Sandbox};
+use crate::sandbox::{CONFIG, Ran, Sandbox};
+use cutover_testkit::github::{FakeGitHub, Mishap};
 use cutover_testkit::s3::FakeS3;
 use insta::assert_snapshot;
 use serde_json::json;
 use std::fs;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::path::Path;
 use std::process::Command;
 
@@ -22,6 +24,54 @@ fn share(sandbox: &Sandbox, shared: &Path) {
     let store = format!("\n[artifact]\nexclude = [\"cutover.toml\"]\nstore.directory = \"{}\"\n", shared.display());
     sandbox.write("cutover.toml", &(config + &store));
     sandbox.commit("Share artifacts");
+}
+
+/// A GitHub whose release machines share artifacts in, and a token for it.
+struct AtGitHub {
+    github: FakeGitHub,
+    token: String,
+}
+
+impl AtGitHub {
+    fn start() -> Self {
+        let token = format!("ghs_{:016x}", RandomState::new().build_hasher().finish());
+        Self { github: FakeGitHub::start(&token).unwrap(), token }
+    }
+
+    /// A machine whose project shares artifacts there.
+    fn machine(&self, more: &str) -> Sandbox {
+        let sandbox = Sandbox::deployable("");
+        let config = fs::read_to_string(sandbox.repo().join("cutover.toml")).unwrap();
+        let store = "\n[artifact]\nexclude = [\"cutover.toml\"]\n[artifact.store.github]\n";
+        sandbox.write("cutover.toml", &(config + store + more));
+        sandbox.commit("Share artifacts");
+        sandbox
+    }
+
+    fn variables(&self) -> [(&str, String); 3] {
+        let of = |name, text: &str| (name, text.to_owned());
+        [of("GITHUB_TOKEN", &self.token), of("GITHUB_API_URL", &self.github.url()), of("GITHUB_REPOSITORY", "shop/app")]
+    }
+
+    fn run(&self, sandbox: &Sandbox, args: &[&str]) -> Ran {
+        self.run_with(sandbox, args, &[])
+    }
+
+    fn run_with(&self, sandbox: &Sandbox, args: &[&str], more: &[(&str, &str)]) -> Ran {
+        let own = self.variables();
+        let all: Vec<(&str, &str)> =
+            own.iter().map(|(name, value)| (*name, &**value)).chain(more.iter().copied()).collect();
+        let ran = sandbox.run_with(args, &all);
+        assert!(!ran.told().contains(&self.token), "the token is told: {}", ran.told());
+        ran
+    }
+
+    /// The names of all files of the release.
+    fn files(&self) -> Vec<String> {
+        let releases = self.github.releases();
+        let files = releases.iter().flat_map(|one| one["assets"].as_array().unwrap());
+        files.map(|file| file["name"].as_str().unwrap().to_owned()).collect()
+    }
 }
 
 /// Another machine with a clone of the repository, that shares the same.
@@ -423,4 +473,114 @@ fn an_artifact_that_is_shared_is_not_said_to_be_here_only_when_what_checks_said_
     assert_eq!(built.code, 0, "{built:?}");
     assert!(built.stderr.contains("has the artifact, but not what checks said of its commit"), "{built:?}");
     assert!(built.stderr.contains("put into ") && !built.stderr.contains("on this machine only"), "{built:?}");
+}
+
+#[test]
+fn what_one_job_builds_another_one_deploys_with_nothing_but_a_release_at_github_between_them() {
+    let there = AtGitHub::start();
+    let sandbox = there.machine("");
+    let built = there.run(&sandbox, &["build"]);
+    assert_eq!(built.code, 0, "{built:?}");
+    assert!(built.stderr.contains("put into the release cutover-artifacts of shop/app: "), "{built:?}");
+    let id = built.stdout.trim();
+    assert!(
+        there.run(&sandbox, &["build"]).stderr.contains("the release cutover-artifacts of shop/app has it already")
+    );
+    let listed = there.run(&sandbox, &["artifact", "list"]);
+    assert!(listed.stdout.contains(&id[..12]), "{listed:?}");
+
+    for what in [["--commit", "HEAD"], ["--artifact", &id[..8]]] {
+        let (other, before) = (another(&sandbox), there.github.received().len());
+        let deployed = there.run(&other, &["deploy", "production", what[0], what[1]]);
+        assert_eq!(deployed.code, 0, "{what:?}: {deployed:?}");
+        assert!(deployed.stderr.contains(&format!("took artifact {} of ", &id[..12])), "{deployed:?}");
+        assert_eq!(live(&other), id);
+        let asked = there.github.received().len() - before;
+        assert!(asked <= 12, "{what:?}: {asked}");
+    }
+    assert!(there.files().iter().any(|name| name.starts_with("shop_-deployed_-production_-")), "{:?}", there.files());
+    assert!(!there.github.fetched().is_empty());
+    assert!(there.github.fetched().iter().all(|asked| asked.header("authorization").is_none()));
+
+    // The store's own tag is no version that would keep what it is at.
+    let pruned = there.run(&sandbox, &["artifact", "prune"]);
+    assert!(pruned.code == 0 && pruned.stdout.contains("removed 0 artifacts"), "{pruned:?}");
+}
+
+#[test]
+fn old_artifacts_go_from_a_release_as_well_and_what_is_live_stays() {
+    let there = AtGitHub::start();
+    let sandbox = there.machine("[artifact.store]\nkeep_for = \"0s\"\n");
+    let build = |text: &str| {
+        sandbox.write("app.py", text);
+        sandbox.commit(text);
+        there.run(&sandbox, &["build"]).stdout.trim().to_owned()
+    };
+    let (old, live) = (build("1"), build("2"));
+    let other = another(&sandbox);
+    assert_eq!(there.run(&other, &["deploy", "production", "--artifact", &live]).code, 0);
+    // The repository here has a tag of the store's name, as one that is fetched after the first push.
+    sandbox.git(&["tag", "cutover-artifacts", "HEAD~1"]);
+    let before = there.github.received().len();
+
+    let pruned = there.run(&sandbox, &["artifact", "prune"]);
+
+    assert!(pruned.stdout.contains("removed 1 artifacts") && pruned.stdout.contains("1 stay, 1 of them"), "{pruned:?}");
+    assert!(there.files().iter().all(|name| !name.contains(&old)), "{:?}", there.files());
+    assert!(there.files().iter().any(|name| name.contains(&live)), "{:?}", there.files());
+    let asked = there.github.received().len() - before;
+    assert!(asked <= 15, "to remove one: {asked}");
+}
+
+#[test]
+fn a_release_needs_a_token_which_checks_do_not_see_and_which_a_job_that_may_only_read_is_quiet_about() {
+    let there = AtGitHub::start();
+    let checks = "[checks.seen]\nrun = \"test -z \\\"$GITHUB_TOKEN$CUTOVER_ARTIFACTS_TOKEN\\\"\"\n";
+    let sandbox = there.machine(checks);
+    assert_snapshot!(sandbox.run(&["build"]).told(), @"
+    exit 2
+    --- stderr
+    error: the artifact store at GitHub cannot be spoken to: neither CUTOVER_ARTIFACTS_TOKEN nor GITHUB_TOKEN is set
+      hint: GITHUB_TOKEN is a job's own token, or one of your own that may read and write contents of the repository
+      hint: `repository` of [artifact.store.github] names another repository, and CUTOVER_ARTIFACTS_TOKEN is for that one
+    ");
+    let quiet = sandbox.run(&["check"]);
+    assert!(quiet.code == 0 && !quiet.stderr.contains("warning"), "{quiet:?}");
+
+    let said = there.run_with(&sandbox, &["check"], &[("CUTOVER_ARTIFACTS_TOKEN", &there.token)]);
+    assert_eq!(said.code, 0, "{said:?}");
+    assert!(there.files().iter().any(|name| name.starts_with("shop_-checks_-")), "{:?}", there.files());
+
+    // Given a job whose token may read, as those are that run what a change brings.
+    let there = AtGitHub::start();
+    there.github.refuse("contents");
+    let job = [("GITHUB_ACTIONS", "true")];
+    let ran = there.run_with(&sandbox, &["check"], &job);
+    assert!(ran.code == 0 && !ran.stderr.contains("known on this machine only"), "{ran:?}");
+    let built = there.run_with(&sandbox, &["build"], &job);
+    assert!(built.code == 1 && built.stderr.contains("`permissions: contents: write`"), "{built:?}");
+    // And one of another repository's, for which a job's token is not.
+    let config = fs::read_to_string(sandbox.repo().join("cutover.toml")).unwrap();
+    sandbox.write(
+        "cutover.toml",
+        &config.replace("[artifact.store.github]", "[artifact.store.github]\nrepository = \"shop/other\""),
+    );
+    sandbox.commit("Share elsewhere");
+    let before = there.github.received().len();
+    let built = there.run_with(&sandbox, &["build"], &job);
+    assert!(built.code == 2 && built.stderr.contains("CUTOVER_ARTIFACTS_TOKEN is not set"), "{built:?}");
+    assert_eq!(there.github.received().len(), before);
+}
+
+#[test]
+fn a_github_that_is_down_hinders_no_deployment_of_what_is_here() {
+    let there = AtGitHub::start();
+    let sandbox = there.machine("");
+    assert_eq!(there.run(&sandbox, &["build"]).code, 0);
+    (0..20).for_each(|_| there.github.order("GET", "releases/tags/", Mishap::Answer(503, Vec::new(), "down")));
+
+    let deployed = there.run(&sandbox, &["deploy", "production", "--commit", "HEAD"]);
+
+    assert_eq!(deployed.code, 0, "{deployed:?}");
+    assert!(deployed.stderr.contains("may remove it when it is old"), "{deployed:?}");
 }

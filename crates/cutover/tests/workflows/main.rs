@@ -11,3 +11,4 @@ mod project;
 mod pull_request;
 mod push;
 mod release;
+mod store;

@@ -1,8 +1,11 @@
 //! The client: sends calls, is patient, and never lets the token out.
 
+mod download;
 mod upload;
 
-pub(super) use upload::Upload;
+pub use download::Sink;
+pub use upload::Source;
+pub(super) use upload::{Upload, time_to_send};
 
 use super::fault::Fault;
 use super::names::Repository;
@@ -11,6 +14,7 @@ use super::wire::{Answer, Call, Repeat, next_link, text};
 use crate::one_line;
 use cutover_core::mask::Masker;
 use cutover_core::secret::Secret;
+use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 use serde_json::Value;
 use std::io::Read;
@@ -79,8 +83,8 @@ pub struct Client {
 }
 
 /// What came of sending a call once.
-enum Heard {
-    Done(Result<Answer, Fault>),
+enum Heard<T = Answer> {
+    Done(Result<T, Fault>),
     /// Nothing of use; to be sent again after this pause.
     Again {
         pause: Duration,
@@ -163,9 +167,19 @@ impl Client {
         self.login.as_deref()
     }
 
+    /// The time now.
+    pub(super) fn moment(&self) -> Timestamp {
+        self.pace.now()
+    }
+
     /// The time now, as GitHub writes times.
     pub(super) fn now(&self) -> String {
-        self.pace.now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+        self.moment().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+    }
+
+    /// Lets patience begin anew: what comes now is something else, of a command that does many things.
+    pub fn begin_anew(&self) {
+        self.count(|survived| survived.spent = Duration::ZERO);
     }
 
     /// A path of the repository.
@@ -180,11 +194,16 @@ impl Client {
 
     /// The same; a fault comes with the pause after which something may be sent again.
     fn send_or_pause(&self, call: &Call) -> Result<Answer, (Fault, Duration)> {
+        self.patiently(call, |attempt| self.hear(call, attempt))
+    }
+
+    /// Does what a call is for, once for each attempt, until there is an answer or patience ends.
+    fn patiently<T>(&self, call: &Call, mut hear: impl FnMut(u32) -> Heard<T>) -> Result<T, (Fault, Duration)> {
         let mut attempt = 0;
         loop {
             self.begin(call).map_err(|fault| (fault, Duration::ZERO))?;
             let began = self.pace.now();
-            let heard = self.hear(call, attempt);
+            let heard = hear(attempt);
             let took = Duration::try_from(self.pace.now().duration_since(began)).unwrap_or_default();
             self.count(|survived| survived.spent = survived.spent.saturating_add(took));
             let (pause, fault) = match heard {
@@ -227,7 +246,7 @@ impl Client {
 
     /// Looks through a list, page after page, until `pick` has found what it looks for. In a list that has more pages than are
     /// read nobody knows whether it is there.
-    pub(super) fn seek<T>(&self, first: Call, pick: impl Fn(&Value) -> Option<T>) -> Result<Option<T>, Fault> {
+    pub(super) fn seek<T>(&self, first: Call, mut pick: impl FnMut(&Value) -> Option<T>) -> Result<Option<T>, Fault> {
         let mut call = first;
         for _ in 0..PAGE_COUNT_MAX {
             let answer = self.send(&call)?;
@@ -292,7 +311,7 @@ impl Client {
         }
     }
 
-    fn trouble(&self, call: &Call, attempt: u32, why: String, may_have_landed: bool) -> Heard {
+    fn trouble<T>(&self, call: &Call, attempt: u32, why: String, may_have_landed: bool) -> Heard<T> {
         self.count(|survived| survived.trouble_count += 1);
         let fault = Fault::Unheard { doing: call.doing, why, may_have_landed };
         Heard::Again { pause: trouble_pause(attempt), fault }
@@ -315,13 +334,16 @@ impl Client {
         url.strip_prefix(&self.base).filter(|path| path.starts_with('/')).map(str::to_owned)
     }
 
-    /// What GitHub says is wrong: `message`, and the messages of `errors`.
+    /// What GitHub says is wrong: `message`, and the messages of `errors`, or of which field what is wrong.
     fn message(&self, body: &Value) -> String {
         let errors = body.get("errors").and_then(Value::as_array).into_iter().flatten();
-        let details =
-            errors.filter_map(|error| text(error, "message").or_else(|| text(error, "field")).or(error.as_str()));
-        let all: Vec<&str> = text(body, "message").into_iter().chain(details).take(5).collect();
-        cut(&one_line(&self.masker.mask(&all.join("; "))))
+        let details = errors.map(|error| {
+            let parts = ["field", "code"].map(|name| text(error, name)).into_iter().flatten();
+            let said = text(error, "message").or(error.as_str());
+            said.map_or_else(|| parts.collect::<Vec<_>>().join(" "), str::to_owned)
+        });
+        let all = text(body, "message").map(str::to_owned).into_iter().chain(details.filter(|one| !one.is_empty()));
+        cut(&one_line(&self.masker.mask(&all.take(5).collect::<Vec<_>>().join("; "))))
     }
 
     /// Sends a call, and sends it on where the repository has a new name.
@@ -351,13 +373,18 @@ impl Client {
         self.read(sent)
     }
 
-    /// A request as all of ours are.
+    /// A request as all of ours are that are answered in JSON.
     fn request(&self, method: &str, url: &str) -> Builder {
+        self.request_for(method, url, "application/vnd.github+json, application/json;q=0.9")
+    }
+
+    /// A request to GitHub itself, which has the token, for what is of this kind.
+    fn request_for(&self, method: &str, url: &str, kind: &str) -> Builder {
         self.count(|survived| survived.request_count += 1);
         Request::builder()
             .method(method)
             .uri(url)
-            .header("accept", "application/vnd.github+json, application/json;q=0.9")
+            .header("accept", kind)
             .header("x-github-api-version", API_VERSION)
             .header("authorization", self.authorization.expose())
     }

@@ -55,14 +55,32 @@ pub enum Fault {
         /// Whether it may have been done all the same.
         may_have_landed: bool,
     },
+    /// It is this machine that failed, and not GitHub.
+    #[error("this machine could not {doing}: {why}")]
+    Here {
+        /// What was asked for.
+        doing: &'static str,
+        /// What it said.
+        why: String,
+        /// What kind of error that was.
+        kind: std::io::ErrorKind,
+    },
 }
 
 impl Fault {
+    pub(super) fn here(doing: &'static str, error: &std::io::Error) -> Self {
+        Self::Here { doing, why: error.to_string(), kind: error.kind() }
+    }
+
     /// Whether the token may not do this: others of its rights may do.
     pub fn is_refusal(&self) -> bool {
         match self {
             Self::Refused { .. } => true,
-            Self::Unknown { .. } | Self::Rejected { .. } | Self::Limited { .. } | Self::Unheard { .. } => false,
+            Self::Unknown { .. }
+            | Self::Rejected { .. }
+            | Self::Limited { .. }
+            | Self::Unheard { .. }
+            | Self::Here { .. } => false,
         }
     }
 }

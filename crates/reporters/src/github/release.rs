@@ -2,13 +2,17 @@
 //! one that GitHub lets nobody change afterwards is whole.
 
 use super::check_run::without_id;
-use super::client::{Client, Upload};
+use super::client::{Client, Source, Upload, time_to_send};
 use super::fault::Fault;
 use super::tag::found;
 use super::wire::{Call, number, query, text};
 use crate::markdown::within;
+use jiff::Timestamp;
 use serde_json::{Value, json};
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::Path;
+use std::time::Duration;
 
 /// The longest text of a release, in bytes; GitHub takes 125,000 characters.
 pub const BODY_BYTES_MAX: usize = 120_000;
@@ -16,8 +20,10 @@ pub const BODY_BYTES_MAX: usize = 120_000;
 pub const FILE_BYTES_MAX: u64 = (2 << 30) - 1;
 /// How often a file is sent.
 const UPLOAD_COUNT_MAX: u32 = 4;
-const WRITE: &str = "contents: write";
-const READ: &str = "contents: read";
+/// The pause before somebody else's upload of the same file is looked at again.
+const RIVAL_PAUSE: Duration = Duration::from_secs(15);
+pub(super) const WRITE: &str = "contents: write";
+pub(super) const READ: &str = "contents: read";
 
 /// What a release shall say.
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +51,51 @@ pub struct Release {
     upload_url: String,
 }
 
+/// A file that a release has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asset {
+    /// Its number: later ones have higher numbers.
+    pub id: u64,
+    /// Its name.
+    pub name: String,
+    /// How many bytes it has.
+    pub bytes: u64,
+    /// Whether all of it has come: a file whose upload broke off stays in the state `starter`.
+    pub is_whole: bool,
+    /// When it began to come, where GitHub says so.
+    pub begun_at: Option<Timestamp>,
+    /// Its SHA-256 in hexadecimal characters, where GitHub says it.
+    pub sha256: Option<String>,
+}
+
+impl Asset {
+    pub(super) fn read(value: &Value) -> Option<Self> {
+        Some(Self {
+            id: number(value, "id")?,
+            name: text(value, "name")?.to_owned(),
+            bytes: number(value, "size")?,
+            is_whole: text(value, "state") == Some("uploaded"),
+            begun_at: text(value, "created_at").and_then(|at| at.parse().ok()),
+            // "Release assets" of the REST API: `sha256:` and the digest, or null for those of before it was kept.
+            sha256: text(value, "digest").and_then(|digest| digest.strip_prefix("sha256:")).map(str::to_owned),
+        })
+    }
+
+    /// Whether it may be this file: its SHA-256 is, or its size where GitHub says no more.
+    pub fn may_be(&self, sha256: &str, bytes: u64) -> bool {
+        match &self.sha256 {
+            Some(theirs) => theirs.eq_ignore_ascii_case(sha256),
+            None => self.bytes == bytes,
+        }
+    }
+
+    /// Whether it is older than sending so many bytes may take.
+    fn is_abandoned(&self, client: &Client, bytes: u64) -> bool {
+        let age = |begun| Duration::try_from(client.moment().duration_since(begun)).unwrap_or_default();
+        self.begun_at.is_none_or(|begun| age(begun) > time_to_send(bytes))
+    }
+}
+
 /// A file for a release.
 #[derive(Debug, Clone, Copy)]
 pub struct Attachment<'a> {
@@ -56,21 +107,13 @@ pub struct Attachment<'a> {
     pub bytes: u64,
 }
 
-/// A whole file of a release.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Whole {
-    bytes: Option<u64>,
-    /// In hexadecimal characters, where GitHub says it.
-    sha256: Option<String>,
-}
+impl Source for Attachment<'_> {
+    fn bytes(&self) -> u64 {
+        self.bytes
+    }
 
-impl Whole {
-    /// Whether it may be this file: its SHA-256 is, or its size where GitHub says no more.
-    pub fn may_be(&self, sha256: &str, bytes: u64) -> bool {
-        match &self.sha256 {
-            Some(theirs) => theirs.eq_ignore_ascii_case(sha256),
-            None => self.bytes == Some(bytes),
-        }
+    fn reader(&mut self) -> io::Result<Box<dyn Read + '_>> {
+        Ok(Box::new(File::open(self.file)?))
     }
 }
 
@@ -99,15 +142,20 @@ fn mark(wish: &Wish<'_>) -> String {
 
 /// The release of a tag: what everybody sees, else our own draft of it.
 pub fn find(client: &Client, wish: &Wish<'_>) -> Result<Option<Release>, Fault> {
-    if let Some(seen) = published(client, wish)? {
+    if let Some(seen) = published(client, wish.tag)? {
         return Ok(Some(seen));
     }
     draft_of(client, wish)?.map(|draft| release(&draft, "look for the release")).transpose()
 }
 
-fn published(client: &Client, wish: &Wish<'_>) -> Result<Option<Release>, Fault> {
-    let (path, doing) = (client.path(&format!("releases/tags/{}", query(wish.tag))), "look for the release");
-    found(client, &Call::get(path, doing, READ))?.map(|seen| release(&seen, doing)).transpose()
+fn published(client: &Client, tag: &str) -> Result<Option<Release>, Fault> {
+    of_tag(client, tag)?.map(|seen| release(&seen, "look for the release")).transpose()
+}
+
+/// The release of a tag that everybody sees.
+pub(super) fn of_tag(client: &Client, tag: &str) -> Result<Option<Value>, Fault> {
+    let path = client.path(&format!("releases/tags/{}", query(tag)));
+    found(client, &Call::get(path, "look for the release", READ))
 }
 
 /// Our draft. It is among the newest: a run before this one left it.
@@ -146,7 +194,7 @@ pub fn publish(client: &Client, wish: &Wish<'_>, draft: &Release) -> Result<Publ
     match client.send(&Call::patch(path.clone(), body, doing, WRITE)) {
         Ok(answer) => release(&answer.body, doing).map(Published::Ours),
         Err(fault @ Fault::Rejected { status: 422, .. }) => {
-            let Some(theirs) = published(client, wish)?.filter(|theirs| theirs.id != draft.id) else {
+            let Some(theirs) = published(client, wish.tag)?.filter(|theirs| theirs.id != draft.id) else {
                 return Err(fault);
             };
             found(client, &Call::delete(path, "remove our draft", WRITE))?;
@@ -157,73 +205,140 @@ pub fn publish(client: &Client, wish: &Wish<'_>, draft: &Release) -> Result<Publ
 }
 
 /// The file of this name that a release has, if it is whole.
-pub fn whole(client: &Client, release: &Release, name: &str) -> Result<Option<Whole>, Fault> {
-    let found = asset(client, release, name)?.filter(is_whole);
-    Ok(found.map(|found| Whole {
-        bytes: number(&found, "size"),
-        // "Release assets" of the REST API: `sha256:` and the digest, or null for those of before it was kept.
-        sha256: text(&found, "digest").and_then(|digest| digest.strip_prefix("sha256:")).map(str::to_owned),
-    }))
+pub fn whole(client: &Client, release: &Release, name: &str) -> Result<Option<Asset>, Fault> {
+    Ok(asset(client, release, name)?.filter(|asset| asset.is_whole))
 }
 
 /// Takes a file out of a release, if it is there.
 pub fn detach(client: &Client, release: &Release, name: &str) -> Result<(), Fault> {
-    asset(client, release, name)?.map_or(Ok(()), |found| remove(client, &found))
+    let Some(found) = asset(client, release, name)? else { return Ok(()) };
+    remove(client, found.id, "remove a file of the release").map(drop)
 }
 
 /// Attaches a file, unless a whole one of that name is there. Half a file, which an upload left that broke off, is removed.
 pub fn attach(client: &Client, release: &Release, attachment: &Attachment<'_>) -> Result<Attached, Fault> {
-    let doing = "attach a file to the release";
-    let url = format!("{}?name={}", release.upload_url, query(attachment.name));
-    let upload = Upload { url: &url, file: attachment.file, bytes: attachment.bytes, doing, permission: WRITE };
-    let mut attempt = 0;
+    let find = || asset(client, release, attachment.name);
+    // There is one such job at a time: what is half there was left by one before.
+    let sending = Sending { release, name: attachment.name, doing: "attach a file to the release", is_ours: true };
+    send(client, &sending, &mut { *attachment }, find()?, &find).map(|(_, attached)| attached)
+}
+
+/// A file on its way into a release.
+pub(super) struct Sending<'a> {
+    pub(super) release: &'a Release,
+    pub(super) name: &'a str,
+    pub(super) doing: &'static str,
+    /// Whether half a file of its name can only be what we left; else somebody may be sending the rest of it.
+    pub(super) is_ours: bool,
+}
+
+/// Sends a file, given what has its name already; `find` looks that up again.
+///
+/// "Upload a release asset" of GitHub's documentation: a name that is taken is refused, and an upload that was cut may leave a
+/// file in the state `starter`, which keeps the name until it is removed.
+pub(super) fn send(
+    client: &Client,
+    sending: &Sending<'_>,
+    source: &mut dyn Source,
+    mut there: Option<Asset>,
+    find: &dyn Fn() -> Result<Option<Asset>, Fault>,
+) -> Result<(Asset, Attached), Fault> {
+    let Sending { doing, mut is_ours, .. } = *sending;
+    let (mut attempt, mut waited) = (0, 0);
     loop {
-        match asset(client, release, attachment.name)? {
-            Some(whole) if is_whole(&whole) => {
-                return Ok(if attempt == 0 { Attached::WasThere } else { Attached::New });
+        match there.take() {
+            Some(whole) if whole.is_whole => {
+                return Ok((whole, if attempt == 0 { Attached::WasThere } else { Attached::New }));
             }
-            Some(half) => remove(client, &half)?,
+            Some(half) if is_ours || half.is_abandoned(client, source.bytes()) => {
+                remove(client, half.id, "remove half a file")?;
+            }
+            Some(_) => {
+                waited += 1;
+                client.bear(waited, RIVAL_PAUSE, rival(doing))?;
+                there = find()?;
+                continue;
+            }
             None => {}
         }
-        let (fault, pause) = match client.upload(&upload, attempt) {
-            Ok(made) if is_whole(&made) && number(&made, "size") == Some(attachment.bytes) => return Ok(Attached::New),
-            Ok(_) => {
-                let why = "what arrived is not the whole file".to_owned();
-                (Fault::Unheard { doing, why, may_have_landed: true }, Some(std::time::Duration::from_secs(1)))
-            }
+        let (fault, pause) = match send_once(client, sending, source, attempt) {
+            Ok(asset) => return Ok((asset, Attached::New)),
             Err(failed) => failed,
         };
         attempt += 1;
         match pause {
             Some(pause) if attempt < UPLOAD_COUNT_MAX => client.bear(attempt, pause, fault)?,
-            // Another run may have been faster: then it is there now.
-            None if attempt == 1 && matches!(fault, Fault::Rejected { status: 422, .. }) => {}
+            // Somebody may have been faster: then it is there now, or on its way.
+            None if attempt == 1 && is_taken(&fault) => {}
             Some(_) | None => return Err(fault),
         }
+        is_ours |= pause.is_some();
+        there = find()?;
     }
 }
 
-fn asset(client: &Client, release: &Release, name: &str) -> Result<Option<Value>, Fault> {
-    let path = client.path(&format!("releases/{}/assets?per_page=100", release.id));
-    client.seek(Call::get(path, "list the release's files", READ), |page| {
-        page.as_array()?.iter().find(|asset| text(asset, "name") == Some(name)).cloned()
+/// Sends a file once. A fault with a pause is one after which it may be sent again, when it is not there.
+fn send_once(
+    client: &Client,
+    sending: &Sending<'_>,
+    source: &mut dyn Source,
+    attempt: u32,
+) -> Result<Asset, (Fault, Option<Duration>)> {
+    let url = format!("{}?name={}", sending.release.upload_url, query(sending.name));
+    let upload = Upload { url: &url, doing: sending.doing, permission: WRITE };
+    let made = client.upload(&upload, source, attempt)?;
+    accepted(client, &made, sending, source.bytes()).map_err(|fault| {
+        let pause = (!matches!(fault, Fault::Rejected { .. })).then_some(Duration::from_secs(1));
+        (fault, pause)
     })
 }
 
-/// A file whose upload broke off stays in the state `starter`.
-fn is_whole(asset: &Value) -> bool {
-    text(asset, "state") == Some("uploaded")
+/// What was made, when it is what was sent.
+fn accepted(client: &Client, made: &Value, sending: &Sending<'_>, bytes: u64) -> Result<Asset, Fault> {
+    let doing = sending.doing;
+    let asset = Asset::read(made).ok_or_else(|| without_id(doing))?;
+    if asset.name != sending.name {
+        // Under that name nobody would look for it.
+        remove(client, asset.id, "remove a file that has another name")?;
+        let message = format!("it calls {} {}", sending.name, asset.name);
+        return Err(Fault::Rejected { doing, status: 201, message });
+    }
+    if asset.is_whole && asset.bytes == bytes {
+        return Ok(asset);
+    }
+    let why = "what arrived is not the whole file".to_owned();
+    Err(Fault::Unheard { doing, why, may_have_landed: true })
 }
 
-fn remove(client: &Client, asset: &Value) -> Result<(), Fault> {
-    let doing = "remove a file of the release";
-    let id = number(asset, "id").ok_or_else(|| without_id(doing))?;
+fn is_taken(fault: &Fault) -> bool {
+    matches!(fault, Fault::Rejected { status: 422, message, .. } if !message.contains("limited to"))
+}
+
+fn rival(doing: &'static str) -> Fault {
+    let why = "somebody else has begun to send the same file, and does not come to an end".to_owned();
+    Fault::Unheard { doing, why, may_have_landed: false }
+}
+
+fn asset(client: &Client, release: &Release, name: &str) -> Result<Option<Asset>, Fault> {
+    client.seek(files(client, release), |page| {
+        Asset::read(page.as_array()?.iter().find(|asset| text(asset, "name") == Some(name))?)
+    })
+}
+
+/// The call that lists a release's files, page by page.
+pub(super) fn files(client: &Client, release: &Release) -> Call {
+    let path = client.path(&format!("releases/{}/assets?per_page=100", release.id));
+    Call::get(path, "list the release's files", READ)
+}
+
+/// Removes a file; says whether it was there.
+pub(super) fn remove(client: &Client, id: u64, doing: &'static str) -> Result<bool, Fault> {
     let path = client.path(&format!("releases/assets/{id}"));
     // One that is gone already is what is wanted.
-    found(client, &Call::delete(path, doing, WRITE)).map(drop)
+    found(client, &Call::delete(path, doing, WRITE)).map(|found| found.is_some())
 }
 
-fn release(value: &Value, doing: &'static str) -> Result<Release, Fault> {
+pub(super) fn release(value: &Value, doing: &'static str) -> Result<Release, Fault> {
     let read = || {
         // RFC 6570: `…/assets{?name,label}`.
         let upload_url = text(value, "upload_url")?;

@@ -34,11 +34,23 @@ pub(super) struct Reply {
     pub(super) status: u16,
     pub(super) headers: Vec<(&'static str, String)>,
     pub(super) body: Value,
+    /// What a file holds, instead of a body.
+    pub(super) file: Option<Vec<u8>>,
 }
 
 impl Reply {
     pub(super) fn ok(status: u16, body: Value) -> Self {
-        Self { status, headers: Vec::new(), body }
+        Self { status, headers: Vec::new(), body, file: None }
+    }
+
+    /// A file.
+    pub(super) fn file(content: Vec<u8>) -> Self {
+        Self { file: Some(content), ..Self::ok(200, Value::Null) }
+    }
+
+    /// Where to look instead.
+    pub(super) fn moved(url: String) -> Self {
+        Self { status: 302, headers: vec![("location", url)], ..Self::file(Vec::new()) }
     }
 
     /// What GitHub says when it does not do what it is asked.
@@ -51,14 +63,25 @@ impl Reply {
         Self::ok(status, body)
     }
 
+    /// What comes after the head.
+    pub(super) fn content(&self) -> Vec<u8> {
+        match &self.file {
+            Some(content) => content.clone(),
+            // 204 has no body.
+            None if self.status == 204 => Vec::new(),
+            None => self.body.to_string().into_bytes(),
+        }
+    }
+
     pub(super) fn bytes(&self) -> Vec<u8> {
-        // 204 has no body.
-        let body = if self.status == 204 { String::new() } else { self.body.to_string() };
-        let mut head = format!("HTTP/1.1 {} Told\r\ncontent-type: application/json; charset=utf-8\r\n", self.status);
+        let kind = if self.file.is_some() { "application/octet-stream" } else { "application/json; charset=utf-8" };
+        let mut head = format!("HTTP/1.1 {} Told\r\ncontent-type: {kind}\r\n", self.status);
         for (name, value) in &self.headers {
             head += &format!("{name}: {value}\r\n");
         }
-        format!("{head}content-length: {}\r\nconnection: close\r\n\r\n{body}", body.len()).into_bytes()
+        let content = self.content();
+        head += &format!("content-length: {}\r\nconnection: close\r\n\r\n", content.len());
+        [head.into_bytes(), content].concat()
     }
 }
 

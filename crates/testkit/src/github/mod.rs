@@ -12,6 +12,7 @@ mod settings;
 mod state;
 
 pub use http::Received;
+pub use releases::newest_commit;
 pub use state::{LOGIN, Limits, TOKEN_BYTES_MIN};
 
 use http::{Reply, read_request, write_reply};
@@ -54,16 +55,63 @@ struct Ordered {
 
 /// A running fake. It ends when it is dropped.
 pub struct FakeGitHub {
-    address: SocketAddr,
     shared: Arc<Shared>,
-    ended: Arc<AtomicBool>,
-    listener: Option<JoinHandle<()>>,
+    api: Listener,
+    /// Where files are read: another host than the API's, as far as a client can see.
+    storage: Listener,
 }
 
 struct Shared {
     state: Mutex<State>,
     mishaps: Mutex<VecDeque<Ordered>>,
     received: Mutex<Vec<Received>>,
+    /// What was asked of the storage.
+    fetched: Mutex<Vec<Received>>,
+}
+
+/// A thread that answers at an address, until it is dropped.
+struct Listener {
+    address: SocketAddr,
+    ended: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Listener {
+    fn at(
+        address: SocketAddr,
+        serve: impl Fn(&TcpStream) -> io::Result<()> + Clone + Send + 'static,
+    ) -> io::Result<Self> {
+        let listener = TcpListener::bind(address)?;
+        let address = listener.local_addr()?;
+        let ended = Arc::new(AtomicBool::new(false));
+        let over = Arc::clone(&ended);
+        let thread = thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                if over.load(Ordering::SeqCst) {
+                    return;
+                }
+                let serve = serve.clone();
+                // A client that went away is no concern of a server.
+                thread::spawn(move || serve(&stream).ok());
+            }
+        });
+        Ok(Self { address, ended, thread: Some(thread) })
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.ended.store(true, Ordering::SeqCst);
+        // Whoever connects once more wakes the listener, which then sees that it is over.
+        let _woken = TcpStream::connect(self.address);
+        if let Some(thread) = self.thread.take() {
+            let _ended = thread.join();
+        }
+    }
 }
 
 impl FakeGitHub {
@@ -74,26 +122,19 @@ impl FakeGitHub {
 
     /// The same at this address.
     pub fn listen(address: SocketAddr, token: &str) -> io::Result<Self> {
-        let listener = TcpListener::bind(address)?;
-        let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             state: Mutex::new(State::new(token)),
             mishaps: Mutex::default(),
             received: Mutex::default(),
+            fetched: Mutex::default(),
         });
-        let ended = Arc::new(AtomicBool::new(false));
-        let (theirs, over) = (Arc::clone(&shared), Arc::clone(&ended));
-        let listener = thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                if over.load(Ordering::SeqCst) {
-                    return;
-                }
-                let shared = Arc::clone(&theirs);
-                // A client that went away is no concern of a server.
-                thread::spawn(move || shared.serve(&stream).ok());
-            }
-        });
-        Ok(Self { address, shared, ended, listener: Some(listener) })
+        let theirs = Arc::clone(&shared);
+        let api = Listener::at(address, move |stream| theirs.serve(stream))?;
+        let theirs = Arc::clone(&shared);
+        let anywhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let storage = Listener::at(anywhere, move |stream| theirs.serve_file(stream))?;
+        held(&shared.state).releases.storage = storage.url();
+        Ok(Self { shared, api, storage })
     }
 
     /// Has this repository instead.
@@ -103,7 +144,12 @@ impl FakeGitHub {
 
     /// The API's address.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.api.url()
+    }
+
+    /// Where it has what files hold.
+    pub fn storage_url(&self) -> String {
+        self.storage.url()
     }
 
     /// Lets this befall the next request of this method whose path contains `part`.
@@ -145,6 +191,11 @@ impl FakeGitHub {
     /// What was asked so far.
     pub fn received(&self) -> Vec<Received> {
         held(&self.shared.received).clone()
+    }
+
+    /// What was asked so far of the storage that files are read from.
+    pub fn fetched(&self) -> Vec<Received> {
+        held(&self.shared.fetched).clone()
     }
 
     /// The comments on a pull request: author and text.
@@ -207,6 +258,16 @@ impl FakeGitHub {
         held(&self.shared.state).releases.elsewhere = Some(url.to_owned());
     }
 
+    /// Tells of a release's files no more than so many with the release itself.
+    pub fn cut_files_told_with_releases(&self, count: usize) {
+        held(&self.shared.state).releases.told_count = Some(count);
+    }
+
+    /// Lets somebody have begun, at this moment, to send a file into a release, of which nothing more comes.
+    pub fn begin_file(&self, tag: &str, name: &str, at: &str) {
+        held(&self.shared.state).begin_file(tag, name, at);
+    }
+
     /// The releases, drafts too, the oldest first, as GitHub shows them, each with its files under `assets`.
     pub fn releases(&self) -> Vec<Value> {
         held(&self.shared.state).releases.all.clone()
@@ -262,43 +323,46 @@ impl FakeGitHub {
     }
 }
 
-impl Drop for FakeGitHub {
-    fn drop(&mut self) {
-        self.ended.store(true, Ordering::SeqCst);
-        // Whoever connects once more wakes the listener, which then sees that it is over.
-        let _woken = TcpStream::connect(self.address);
-        if let Some(listener) = self.listener.take() {
-            let _ended = listener.join();
-        }
-    }
-}
-
 impl Shared {
     fn serve(&self, stream: &TcpStream) -> io::Result<()> {
         let Some(request) = read_request(stream)? else { return Ok(()) };
         held(&self.received).push(request.clone());
-        let mishap = self.befalling(&request);
-        match mishap {
-            None | Some(Mishap::Spared) => write_reply(stream, &self.answer(&request)),
+        self.reply(stream, &request, &|| self.answer(&request))
+    }
+
+    /// The storage: it takes no token, and says so as S3 does.
+    fn serve_file(&self, stream: &TcpStream) -> io::Result<()> {
+        let Some(request) = read_request(stream)? else { return Ok(()) };
+        held(&self.fetched).push(request.clone());
+        self.reply(stream, &request, &|| match request.header("authorization") {
+            Some(_) => Reply::refusal(400, "Only one auth mechanism allowed"),
+            None => releases::stored(&held(&self.state), &request.path),
+        })
+    }
+
+    /// Answers, unless something befalls the request.
+    fn reply(&self, stream: &TcpStream, request: &Received, answer: &dyn Fn() -> Reply) -> io::Result<()> {
+        match self.befalling(request) {
+            None | Some(Mishap::Spared) => write_reply(stream, &answer()),
             Some(Mishap::Answer(status, headers, message)) => {
                 let mut reply = Reply::refusal(status, message);
                 reply.headers.extend(headers);
                 write_reply(stream, &reply)
             }
             Some(Mishap::DoneAndBroken) => {
-                self.answer(&request);
+                answer();
                 write_reply(stream, &Reply::refusal(502, "Server Error"))
             }
             Some(Mishap::HalfDone) => {
-                self.answer(&request);
+                answer();
                 held(&self.state).halve_newest_file();
                 write_reply(stream, &Reply::refusal(502, "Server Error"))
             }
-            Some(Mishap::DoneAndCut) => cut(stream, &self.answer(&request)),
+            Some(Mishap::DoneAndCut) => cut(stream, &answer()),
             Some(Mishap::HungUp) => Ok(()),
             Some(Mishap::Silent) => until_gone(stream),
             Some(Mishap::DoneAndSilent) => {
-                self.answer(&request);
+                answer();
                 until_gone(stream)
             }
         }
@@ -319,7 +383,7 @@ impl Shared {
 /// The head of an answer and half of its body.
 fn cut(mut stream: &TcpStream, reply: &Reply) -> io::Result<()> {
     let whole = reply.bytes();
-    stream.write_all(&whole[..whole.len() - reply.body.to_string().len() / 2 - 1])
+    stream.write_all(&whole[..whole.len() - reply.content().len() / 2 - 1])
 }
 
 /// Waits until the other side has had enough.

@@ -4,6 +4,7 @@ use super::http::{Received, Reply};
 use super::objects::{API, WEB, WHEN, user};
 use super::routes::{Page, decoded, found, has_id, invalid, not_found, permitted, text};
 use super::state::{LOGIN, Limits, State};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 /// What the fake has of releases.
@@ -21,7 +22,19 @@ pub(super) struct Releases {
     pub(super) are_immutable: bool,
     /// Where files shall go instead.
     pub(super) elsewhere: Option<String>,
+    /// Where files are read.
+    pub(super) storage: String,
+    /// How many files are told of with a release at most.
+    pub(super) told_count: Option<usize>,
 }
+
+/// What the fake calls the newest commit of the default branch, of which it has none.
+pub fn newest_commit() -> String {
+    "d".repeat(40)
+}
+
+/// How many files a release takes.
+const FILE_COUNT_MAX: usize = 1_000;
 
 /// Answers what concerns tags and releases; None where something else is asked.
 pub(super) fn answer(state: &mut State, request: &Received, parts: &[&str], page: &Page) -> Option<Reply> {
@@ -40,8 +53,10 @@ pub(super) fn answer(state: &mut State, request: &Received, parts: &[&str], page
         }
         ("GET", ["releases", "tags", tag]) => {
             let tag = decoded(tag);
-            found(state.releases.all.iter().find(|one| one["tag_name"] == *tag && one["draft"] == false).cloned())
+            let seen = state.releases.all.iter().find(|one| one["tag_name"] == *tag && one["draft"] == false);
+            found(seen.map(|one| told(state, one)))
         }
+        ("GET", ["releases", "assets", id]) => file(state, request, id),
         ("PATCH", ["releases", id]) => write(state, &|state| change(state, id, asked)),
         ("DELETE", ["releases", id]) => write(state, &|state| {
             let count = state.releases.all.len();
@@ -100,6 +115,35 @@ fn make_reference(state: &mut State, asked: &Value) -> Reply {
     made
 }
 
+/// A release with as many of its files as are told of.
+fn told(state: &State, release: &Value) -> Value {
+    let mut release = release.clone();
+    let count = state.releases.told_count.unwrap_or(usize::MAX);
+    release["assets"].as_array_mut().into_iter().for_each(|assets| assets.truncate(count));
+    release
+}
+
+/// A file: what it is, or where whoever knows the address may read it, for a while and without a token.
+fn file(state: &State, request: &Received, id: &str) -> Reply {
+    let mut files = state.releases.all.iter().filter_map(|one| one["assets"].as_array()).flatten();
+    let Some(asset) = files.find(|asset| has_id(asset, id)) else { return not_found() };
+    match request.header("accept") {
+        Some("application/octet-stream") if asset["state"] == "uploaded" => {
+            Reply::moved(format!("{}/file/{id}?signature=made-up", state.releases.storage))
+        }
+        Some("application/octet-stream") => not_found(),
+        Some(_) | None => Reply::ok(200, asset.clone()),
+    }
+}
+
+/// What the storage has at this path.
+pub(super) fn stored(state: &State, path: &str) -> Reply {
+    let id = path.strip_prefix("/file/").and_then(|rest| rest.strip_suffix("?signature=made-up"));
+    let id: Option<u64> = id.and_then(|id| id.parse().ok());
+    let content = state.releases.contents.iter().find(|(known, _)| Some(*known) == id);
+    content.map_or_else(not_found, |(_, content)| Reply::file(content.clone()))
+}
+
 /// The newest first, drafts too: whoever has the token may write.
 fn listed(state: &State) -> Vec<Value> {
     state.releases.all.iter().rev().cloned().collect()
@@ -143,6 +187,10 @@ fn make(state: &mut State, asked: &Value, host: &str) -> Reply {
         "tarball_url": format!("{API}/tarball/{tag}"), "zipball_url": format!("{API}/zipball/{tag}"),
     });
     state.releases.all.push(made.clone());
+    let reference = format!("refs/tags/{tag}");
+    if !is_draft && state.releases.references.iter().all(|(known, _)| *known != reference) {
+        state.add_reference(&reference, &newest_commit(), "commit");
+    }
     Reply::ok(201, made)
 }
 
@@ -187,27 +235,40 @@ fn upload(state: &mut State, id: &str, name: &str, content: &[u8]) -> Reply {
     let number = state.next_id();
     let are_immutable = state.releases.are_immutable;
     let Some(release) = state.releases.all.iter_mut().find(|one| has_id(one, id)) else { return not_found() };
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
-    if name.is_empty() || !name.chars().all(is_plain) {
-        return invalid("the fake takes plain names only: GitHub would change this one");
+    let name = &called(name);
+    if name.is_empty() {
+        return invalid("name is needed");
+    }
+    if content.is_empty() {
+        return invalid("size is not included in the list");
     }
     if are_immutable && release["draft"] == false {
         return Reply::refusal(422, "Cannot upload assets to an immutable release.");
     }
     let assets = release["assets"].as_array().cloned().unwrap_or_default();
-    if assets.iter().any(|asset| asset["name"] == name) {
+    if assets.iter().any(|asset| asset["name"] == *name) {
         return already_exists("name");
     }
-    let tag = text(release, "tag_name");
+    if assets.len() >= FILE_COUNT_MAX {
+        return invalid("file_count limited to 1000 assets per release");
+    }
+    let (tag, now) = (text(release, "tag_name"), Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
     let made = json!({
         "id": number, "node_id": format!("RA_{number}"), "name": name, "label": null, "state": "uploaded", "size": content.len(),
         "content_type": "application/octet-stream", "digest": null, "download_count": 0, "uploader": user(LOGIN),
-        "url": format!("{API}/releases/assets/{number}"), "created_at": WHEN, "updated_at": WHEN,
+        "url": format!("{API}/releases/assets/{number}"), "created_at": now, "updated_at": now,
         "browser_download_url": format!("{WEB}/releases/download/{tag}/{name}"),
     });
     release["assets"] = assets.into_iter().chain([made.clone()]).collect();
     state.releases.contents.push((number, content.to_vec()));
     Reply::ok(201, made)
+}
+
+/// What GitHub calls a file that somebody calls so: other characters become periods, and none stand at its ends.
+fn called(name: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    let parts: Vec<&str> = name.split(|c| !is_plain(c) || c == '.').filter(|part| !part.is_empty()).collect();
+    parts.join(".")
 }
 
 fn remove(state: &mut State, id: &str) -> Reply {
@@ -239,6 +300,14 @@ impl State {
             Some((name, sha, inner.map(|tag| text(tag, "message").to_owned())))
         };
         self.releases.references.iter().filter_map(told).collect()
+    }
+
+    /// Has a release list a file whose upload has begun and does not come to an end.
+    pub(super) fn begin_file(&mut self, tag: &str, name: &str, at: &str) {
+        let id = self.next_id();
+        let file = json!({ "id": id, "name": name, "state": "starter", "size": 0, "created_at": at });
+        let release = self.releases.all.iter_mut().find(|one| one["tag_name"] == tag).expect("it was made");
+        release["assets"].as_array_mut().into_iter().for_each(|assets| assets.push(file.clone()));
     }
 
     /// Leaves of the newest file half of it, as an upload does that breaks off.

@@ -13,7 +13,7 @@ mod steps;
 
 pub use run::{Run, RunJob};
 
-use crate::github::FakeGitHub;
+use crate::github::{FakeGitHub, newest_commit};
 use crate::yaml;
 use groups::Groups;
 use serde_json::{Value, json};
@@ -187,6 +187,7 @@ impl Runner {
     /// Lets the repository have the tags that were made through GitHub's API.
     fn take_tags(&self) {
         for (name, commit, _) in self.github.iter().flat_map(|github| github.tags()) {
+            let commit = if commit == newest_commit() { "main".to_owned() } else { commit };
             self.git(&["update-ref", &format!("refs/tags/{name}"), &commit]);
         }
     }

@@ -2,7 +2,7 @@
 
 use super::deploy::{deployment, job};
 use super::model::{Job, Step, Workflow};
-use super::steps::{CHANGES, DEPLOYS, artifact_name, build, checkout, install, steps};
+use super::steps::{CHANGES, artifact_name, build, checkout, deploys, install, steps};
 use super::{Place, call_checks, expression, places, run_url, token};
 use crate::Project;
 use crate::expression::{literal, string};
@@ -144,7 +144,7 @@ fn chosen(project: &Project<'_>, place: &Place<'_>) -> Job {
     Job {
         needs: vec!["build".to_owned()],
         condition: Some(format!("!cancelled() && {} && {ready}", is_chosen(place))),
-        permissions: ["actions: read"].into_iter().chain(DEPLOYS).collect(),
+        permissions: ["actions: read"].into_iter().chain(deploys(project)).collect(),
         concurrency: place.queue(project),
         ..job
     }

@@ -33,7 +33,7 @@ pub(super) fn see(project: &Project<'_>, place: &Place<'_>) -> Vec<Step> {
     vec![see, upload(project, LIVE_NAME.to_owned(), format!("{LIVE}/{LIVE_FILE}"), "error")]
 }
 
-/// The job that releases, the only one that may write to the repository. It has neither the hosts' key nor the environment's
+/// The job that releases, the only one that may write to the repository, unless that is where artifacts are shared. It has neither the hosts' key nor the environment's
 /// secrets, and nobody is asked a second time.
 pub(super) fn job(project: &Project<'_>, place: &Place<'_>) -> Job {
     // What is packed names its commit, and what was deployed here and nothing else is released.

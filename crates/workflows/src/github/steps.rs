@@ -5,7 +5,7 @@ use super::{Place, checks, expression, token, variables};
 use crate::actions::{CHECKOUT, DOWNLOAD, SETUP_NODE, SETUP_PYTHON, UPLOAD};
 use crate::expression::literal;
 use crate::yaml::Yaml;
-use crate::{Project, scripts, store_variables, warnings};
+use crate::{Project, scripts, shares_in_own_release, store_variables, warnings};
 use cutover_core::secret::SIGNING_KEY_VARIABLE;
 
 /// The folder of the action that puts Cutover in place.
@@ -16,10 +16,8 @@ const PACKED: &str = "${{ runner.temp }}/cutover-artifact";
 const TAKEN: &str = "${{ runner.temp }}/cutover-checks";
 /// The file's name in there.
 const PACKED_FILE: &str = "artifact.cutover";
-/// What a job may that changes an environment, and tells GitHub of that.
+/// What a job may that takes an environment back, and tells GitHub of that.
 pub(super) const CHANGES: [&str; 2] = ["contents: read", "deployments: write"];
-/// The same where a change is deployed, which is told on its pull request, too.
-pub(super) const DEPLOYS: [&str; 3] = ["contents: read", "deployments: write", "pull-requests: write"];
 /// The secret with the private key that hosts know.
 pub(super) const SSH_KEY: &str = "CUTOVER_SSH_KEY";
 /// The secret with the private key that provenance is signed with.
@@ -98,6 +96,7 @@ pub(super) fn build(project: &Project<'_>, reference: Option<&str>) -> Job {
             .into_iter()
             .chain(judged.then_some(taken))
             .chain(store_secrets(project))
+            .chain(shares_in_own_release(project.config).then(token))
             .chain(signing_key(project))
             .collect(),
         run: Some(run),
@@ -113,11 +112,21 @@ pub(super) fn build(project: &Project<'_>, reference: Option<&str>) -> Job {
     all.extend([pack, keep]);
     Job {
         name: "build".to_owned(),
-        permissions: vec!["contents: read"],
+        permissions: vec![contents(project)],
         outputs: vec![("id", expression("steps.build.outputs.id"))],
         work: steps(project, all),
         ..Job::default()
     }
+}
+
+/// What a job may with the repository that puts something into the shared store of artifacts: the store may be a release there.
+pub(super) fn contents(project: &Project<'_>) -> &'static str {
+    if shares_in_own_release(project.config) { "contents: write" } else { "contents: read" }
+}
+
+/// What a job may that deploys, tells GitHub and the pull request of that, and notes it in the shared store.
+pub(super) fn deploys(project: &Project<'_>) -> [&'static str; 3] {
+    [contents(project), "deployments: write", "pull-requests: write"]
 }
 
 /// What the shared store of artifacts wants to know: secrets of the repository, since the job that packs is of no environment.
@@ -212,7 +221,7 @@ impl Place<'_> {
     pub(super) fn rights(&self, project: &Project<'_>) -> Vec<&'static str> {
         // Who is asked, GitHub counts among what concerns actions.
         let asks = project.config.workflows.approval.contains(self.name);
-        asks.then_some("actions: read").into_iter().chain(DEPLOYS).collect()
+        asks.then_some("actions: read").into_iter().chain(deploys(project)).collect()
     }
 
     /// Sees that these secrets have values, before anything else; None where there are none.

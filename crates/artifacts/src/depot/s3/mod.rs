@@ -7,7 +7,7 @@ mod sign;
 
 pub use sign::Credentials;
 
-use super::objects::{Content, Listed, ObjectError, Objects, checked, is_sound};
+use super::objects::{Content, Listed, ObjectError, Objects, Side, checked, copy, is_sound};
 use super::sha256::of;
 use answer::{Page, complaint, page};
 use cutover_core::config::S3Config;
@@ -17,7 +17,7 @@ use cutover_core::secret::Secret;
 use sign::{Signed, authorization, encoded, moment};
 use std::collections::HashSet;
 use std::fs::File;
-use std::io::{self, Read, Seek};
+use std::io::Read;
 use std::time::Duration;
 use ureq::http::{Request, Uri};
 use ureq::tls::{RootCerts, TlsConfig};
@@ -157,8 +157,10 @@ impl S3 {
         let sent = match content {
             None => {
                 let request = self.request(call, None).body(()).map_err(|error| self.unsendable(call, &error))?;
-                let configured = self.agent.configure_request(request).timeout_global(Some(limit(bytes_max))).build();
-                self.agent.run(configured)
+                let configured = self.agent.configure_request(request).timeout_global(Some(limit(bytes_max)));
+                // However much comes, what comes first must not be long in coming.
+                let first = Some(self.access.patience.request);
+                self.agent.run(configured.timeout_connect(first).timeout_recv_response(first).build())
             }
             Some(content) => {
                 let (bytes, sha256) = (content.bytes(), content.sha256());
@@ -285,8 +287,14 @@ impl S3 {
         let call = Call { doing: format!("read {name}"), method: "GET", name: checked(name)?, query: String::new() };
         let heard = self.patiently(&call, &mut || {
             let mut take = |reader: &mut dyn Read| {
-                let taken = into.take(&mut reader.take(bytes_max.saturating_add(1)));
-                match taken.map_err(|error| Fault::Trouble(self.trouble(&error)))? {
+                let taken = into.take(reader, bytes_max).map_err(|side| match side {
+                    Side::There(error) => Fault::Trouble(self.trouble(&error)),
+                    Side::Here(source) => {
+                        let (doing, place) = (call.doing.clone(), self.place.clone());
+                        Fault::Final(ObjectError::Here { doing, place, source })
+                    }
+                });
+                match taken? {
                     count if count > bytes_max => {
                         Err(Fault::Final(self.too_much(&call.doing, format!("{bytes_max} bytes"))))
                     }
@@ -299,23 +307,22 @@ impl S3 {
     }
 }
 
-/// Takes an answer, whatever was taken before is gone.
+/// Takes an answer, whatever was taken before is gone: no more than so many bytes and one.
 trait Sink {
-    fn take(&mut self, reader: &mut dyn Read) -> io::Result<u64>;
+    fn take(&mut self, reader: &mut dyn Read, bytes_max: u64) -> Result<u64, Side>;
 }
 
 impl Sink for Vec<u8> {
-    fn take(&mut self, reader: &mut dyn Read) -> io::Result<u64> {
+    fn take(&mut self, reader: &mut dyn Read, bytes_max: u64) -> Result<u64, Side> {
         self.clear();
-        reader.read_to_end(self).map(|count| count as u64)
+        let read = reader.take(bytes_max.saturating_add(1)).read_to_end(self);
+        read.map(|count| count as u64).map_err(Side::There)
     }
 }
 
 impl Sink for File {
-    fn take(&mut self, reader: &mut dyn Read) -> io::Result<u64> {
-        self.rewind()?;
-        self.set_len(0)?;
-        io::copy(reader, self)
+    fn take(&mut self, reader: &mut dyn Read, bytes_max: u64) -> Result<u64, Side> {
+        copy(reader, bytes_max, self)
     }
 }
 

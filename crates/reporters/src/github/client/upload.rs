@@ -4,9 +4,9 @@ use super::{Client, Heard};
 use crate::github::fault::Fault;
 use crate::github::wire::{Call, Repeat};
 use serde_json::Value;
-use std::fs::File;
-use std::path::Path;
+use std::io::{self, Read};
 use std::time::Duration;
+use ureq::SendBody;
 use ureq::http::Uri;
 
 /// How fast a file goes at least, in bytes per second: what is slower has stopped.
@@ -14,15 +14,26 @@ const BYTES_PER_SECOND_MIN: u64 = 128 << 10;
 /// How long it takes before a byte has gone.
 const BEGIN: Duration = Duration::from_secs(60);
 
-/// A file on its way to GitHub.
+/// Bytes that are sent, perhaps several times.
+pub trait Source {
+    /// How many there are.
+    fn bytes(&self) -> u64;
+    /// All of them, from the first on.
+    fn reader(&mut self) -> io::Result<Box<dyn Read + '_>>;
+}
+
+/// A file's way to GitHub.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::github) struct Upload<'a> {
     /// Where it goes, with its name in the query.
     pub(in crate::github) url: &'a str,
-    pub(in crate::github) file: &'a Path,
-    pub(in crate::github) bytes: u64,
     pub(in crate::github) doing: &'static str,
     pub(in crate::github) permission: &'static str,
+}
+
+/// How long it may take to send so many bytes.
+pub(in crate::github) fn time_to_send(bytes: u64) -> Duration {
+    BEGIN + Duration::from_secs(bytes / BYTES_PER_SECOND_MIN)
 }
 
 impl Client {
@@ -30,25 +41,23 @@ impl Client {
     pub(in crate::github) fn upload(
         &self,
         upload: &Upload<'_>,
+        source: &mut dyn Source,
         attempt: u32,
     ) -> Result<Value, (Fault, Option<Duration>)> {
-        let Upload { url, doing, permission, .. } = *upload;
+        let Upload { url, doing, permission } = *upload;
         if !self.is_for_uploads(url) {
             let message = format!("it wants the file at {}, where the token does not belong", super::cut(url));
             return Err((Fault::Rejected { doing, status: 201, message }, None));
         }
         let call = Call { method: "POST", path: url.to_owned(), body: None, doing, permission, repeat: Repeat::Once };
-        let file = File::open(upload.file).map_err(|error| {
-            let message = format!("{} cannot be read: {error}", upload.file.display());
-            (Fault::Rejected { doing, status: 0, message }, None)
-        })?;
-        // What it takes is no patience: it is bounded by how large the file is.
-        let time_max = BEGIN + Duration::from_secs(upload.bytes / BYTES_PER_SECOND_MIN);
+        let bytes = source.bytes();
+        let mut reader = source.reader().map_err(|error| (Fault::here(doing, &error), None))?;
         let request = self.request("POST", url).header("content-type", "application/octet-stream");
-        let request = request.header("content-length", upload.bytes.to_string()).body(&file);
+        let request = request.header("content-length", bytes.to_string()).body(SendBody::from_reader(&mut reader));
         let sent = request.map_err(ureq::Error::from).and_then(|request| {
-            let request = self.agent.configure_request(request).timeout_global(Some(time_max)).build();
-            self.agent.run(request)
+            // What it takes is no patience: it is bounded by how large the file is.
+            let limit = Some(time_to_send(bytes));
+            self.agent.run(self.agent.configure_request(request).timeout_global(limit).build())
         });
         match self.judge(&call, attempt, self.read(sent)) {
             Heard::Done(Ok(answer)) => Ok(answer.body),
