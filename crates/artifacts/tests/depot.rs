@@ -427,6 +427,19 @@ fn the_end_of_a_line_after_a_key_is_no_part_of_it_and_one_within_is_told_at_once
     assert_eq!(fake.received().len(), 2, "nothing was sent that cannot be");
 }
 
+#[test]
+fn credentials_that_have_expired_are_told_so_and_a_request_that_took_too_long_is_sent_again() {
+    let place = Place::s3();
+    let Place::S3(fake) = &place else { panic!("it is one") };
+    fake.order("GET", Mishap::Answer(400, "ExpiredToken"));
+    let error = DepotError::from(place.objects().read("a", 1).unwrap_err());
+    assert!(error.hint().is_some_and(|hint| hint.contains("AWS_SESSION_TOKEN")), "{error}");
+    assert_eq!(fake.received().len(), 1);
+    place.objects().put("a", &mut &b"x"[..]).unwrap();
+    fake.order("GET", Mishap::Answer(400, "RequestTimeout"));
+    assert_eq!(place.objects().read("a", 1).unwrap().unwrap(), b"x");
+}
+
 /// A store with artifacts that were packed on these days, and their ids.
 fn aged(place: &Place, bed: &mut Bed, days: &[i64]) -> Vec<Artifact> {
     let begin = bed.now;
