@@ -10,7 +10,7 @@ use crate::error::{CommandError, ErrorKind};
 use crate::exit::Exit;
 use clap::{Args, Subcommand};
 use cutover_artifacts::ArtifactRecord;
-use cutover_artifacts::depot::{DepotPruned, DepotRetention, Kept};
+use cutover_artifacts::depot::{DepotPruned, DepotRetention, Kept, PruneCut};
 use cutover_core::artifact::Digest;
 use cutover_reporters::bytes;
 use serde_json::json;
@@ -201,8 +201,21 @@ fn prune(context: &Context, dry_run: bool) -> Result<(), CommandError> {
     let pinned: HashSet<Digest> = needed_here(context).map_err(unchanged)?;
     let Some(store) = &context.project()?.config.artifact.store else { return Ok(()) };
     let (now, keep_for) = (context.now(), store.keep_for);
-    let pruned = depot.prune(&DepotRetention { now, keep_for, pinned: &pinned, commits: &commits, dry_run })?;
-    tell_pruned(context, depot.place(), &pruned, dry_run)
+    let pruned = depot.prune(&DepotRetention { now, keep_for, pinned: &pinned, commits: &commits, dry_run });
+    match pruned {
+        Ok(pruned) => tell_pruned(context, depot.place(), &pruned, dry_run),
+        Err(cut) => {
+            let PruneCut { error, pruned } = *cut;
+            // What is gone is gone, whatever came then.
+            tell_pruned(context, depot.place(), &pruned, dry_run)?;
+            let state = if dry_run {
+                "nothing was removed"
+            } else {
+                "what is listed above was removed, and parts of what could not be perhaps"
+            };
+            Err(CommandError::from(error).state(state))
+        }
+    }
 }
 
 fn tell_pruned(context: &Context, place: &str, pruned: &DepotPruned, dry_run: bool) -> Result<(), CommandError> {
