@@ -738,6 +738,45 @@ fn what_is_put_renewed_or_noted_while_it_is_removed_is_there_exactly_when_that_i
 }
 
 #[test]
+fn whoever_renews_what_is_removed_and_then_dies_leaves_no_record_without_a_file() {
+    let machine = Machine::new(Doing::Renew);
+    let (place, now) = (Arc::new(machine.place()), machine.bed.now);
+    let id = machine.new.id;
+    let (inner, old) = (place.clone(), place.depot().kept(&id).unwrap().unwrap());
+    let depot = Watched::depot(&place, LIST_MAX, move |_, doing, name| {
+        if doing == "remove" && name.ends_with(".cutover") {
+            let told = machine.act(&old, &inner.depot());
+            assert!(matches!(told, Err(DepotError::Leaving { .. })), "{told:?}");
+        }
+        Ok(())
+    });
+    assert_eq!(prune_old(&depot, now).removed.len(), 1);
+    assert_eq!(place.depot().kept(&id).unwrap(), None);
+}
+
+#[test]
+fn a_commit_leads_to_what_was_put_while_what_led_to_it_before_was_removed() {
+    let place = Arc::new(Place::Directory(tempfile::tempdir().unwrap()));
+    let Place::Directory(dir) = &*place else { panic!("it is one") };
+    let (bed, artifact) = packed();
+    let commit = artifact.record.commit.clone();
+    let link = dir.path().join(format!("sample/commits/{commit}/{}", artifact.id));
+    let inner = place.clone();
+    // Given a name below the commit that is old when somebody prunes, just before the record is there.
+    let depot = Watched::depot(&place, LIST_MAX, move |_, doing, name| {
+        if doing == "put" && name.ends_with("/record.json") {
+            let long_ago = std::time::SystemTime::now() - 2 * DAY;
+            fs::File::options().write(true).open(&link).unwrap().set_modified(long_ago).unwrap();
+            assert_eq!(prune_old(&inner.depot(), Timestamp::now()).leftover_count, 1);
+        }
+        Ok(())
+    });
+    assert!(matches!(put(&depot, &bed.store, &artifact), Err(DepotError::Leaving { .. })));
+    put(&place.depot(), &bed.store, &artifact).unwrap();
+    assert_eq!(place.depot().of_commit(&commit).unwrap().len(), 1);
+}
+
+#[test]
 fn a_prune_that_died_holds_nobody_up_for_long_and_the_next_one_takes_away_its_mark() {
     let place = Place::Directory(tempfile::tempdir().unwrap());
     let Place::Directory(dir) = &place else { panic!("it is one") };
