@@ -203,11 +203,11 @@ fn prune(context: &Context, dry_run: bool) -> Result<(), CommandError> {
     let (now, keep_for) = (context.now(), store.keep_for);
     let pruned = depot.prune(&DepotRetention { now, keep_for, pinned: &pinned, commits: &commits, dry_run });
     match pruned {
-        Ok(pruned) => tell_pruned(context, depot.place(), &pruned, dry_run),
+        Ok(pruned) => tell_pruned(context, depot.place(), &pruned, dry_run, true),
         Err(cut) => {
             let PruneCut { error, pruned } = *cut;
             // What is gone is gone, whatever came then.
-            tell_pruned(context, depot.place(), &pruned, dry_run)?;
+            tell_pruned(context, depot.place(), &pruned, dry_run, false)?;
             let state = if dry_run {
                 "nothing was removed"
             } else {
@@ -218,7 +218,14 @@ fn prune(context: &Context, dry_run: bool) -> Result<(), CommandError> {
     }
 }
 
-fn tell_pruned(context: &Context, place: &str, pruned: &DepotPruned, dry_run: bool) -> Result<(), CommandError> {
+/// Tells what a prune did, or did before it was cut: then nobody knows what stays.
+fn tell_pruned(
+    context: &Context,
+    place: &str,
+    pruned: &DepotPruned,
+    dry_run: bool,
+    is_whole: bool,
+) -> Result<(), CommandError> {
     let output = &context.output;
     let DepotPruned { removed, kept_count, needed_count, leftover_count, damaged } = pruned;
     for name in damaged {
@@ -227,7 +234,7 @@ fn tell_pruned(context: &Context, place: &str, pruned: &DepotPruned, dry_run: bo
     if output.json {
         return output.json(&json!({
             "v": 1, "place": place, "dry_run": dry_run, "removed": removed, "kept_count": kept_count,
-            "needed_count": needed_count, "leftover_count": leftover_count, "damaged": damaged,
+            "needed_count": needed_count, "leftover_count": leftover_count, "damaged": damaged, "complete": is_whole,
         }));
     }
     let verb = if dry_run { "would remove" } else { "removed" };
@@ -239,6 +246,6 @@ fn tell_pruned(context: &Context, place: &str, pruned: &DepotPruned, dry_run: bo
     }
     let leftovers = if *leftover_count == 0 { String::new() } else { format!(" and {leftover_count} leftovers") };
     let needed = if *needed_count == 0 { String::new() } else { format!(", {needed_count} of them old and needed") };
-    let count = removed.len();
-    output.text(&format!("{verb} {count} artifacts{leftovers} from {place}; {kept_count} stay{needed}\n"))
+    let stay = if is_whole { format!("; {kept_count} stay{needed}") } else { ", and then failed".to_owned() };
+    output.text(&format!("{verb} {} artifacts{leftovers} from {place}{stay}\n", removed.len()))
 }

@@ -469,6 +469,7 @@ fn a_prune_that_fails_says_what_it_has_removed_before() {
 
     assert_eq!(pruned.code, 1, "{pruned:?}");
     assert!(pruned.stdout.contains(&format!("removed {} of ", &id[..12])), "{pruned:?}");
+    assert!(pruned.stdout.ends_with(", and then failed\n"), "{pruned:?}");
     assert!(pruned.stderr.contains("state: what is listed above was removed"), "{pruned:?}");
 }
 
