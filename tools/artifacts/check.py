@@ -141,8 +141,9 @@ def main():
     read = lambda name: s3.get_object(Bucket=BUCKET, Key=name)["Body"].read()
     file = read(f"{stem}.cutover")
     expect("boto3 reads the file, and its SHA-256 is what was told", hashlib.sha256(file).hexdigest() == sha256)
-    check_statement(read(f"{stem}.intoto.json").decode(), sha256, id, commit)
-    check_signature(WORK, read(f"{stem}.intoto.json"), read(f"{stem}.intoto.json.sig"))
+    vouched = json.loads(read(f"{stem}.provenance.json"))
+    check_statement(vouched["statement"], sha256, id, commit)
+    check_signature(WORK, vouched["statement"].encode(), vouched["signature"].encode())
 
     wrong = cutover("artifact", "list", AWS_SECRET_ACCESS_KEY="wrong" + secret)
     expect("a wrong key is refused, and said so", wrong.returncode == 1 and "SignatureDoesNotMatch" in wrong.stderr, wrong.stderr)

@@ -19,6 +19,7 @@ mod signing;
 mod store;
 mod tags;
 mod uncommitted;
+mod vouched;
 
 pub use changes::{Changes, changes, work_tree_top};
 pub use error::{ArtifactError, BuildError, ImportError};

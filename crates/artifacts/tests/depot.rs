@@ -4,25 +4,31 @@
 mod common;
 mod suite;
 
-use common::project;
+use common::{Bed, bed, head, project};
 use cutover_artifacts::depot::{
-    Content, Credentials, Depot, DepotError, Directory, Listed, ObjectError, Objects, Provenance, S3, S3Access,
+    Content, Credentials, Depot, DepotError, DepotPruned, DepotRetention, Directory, Kept, Listed, ObjectError,
+    Objects, Provenance, S3, S3Access,
 };
+use cutover_artifacts::{Artifact, ArtifactStore};
 use cutover_core::artifact::Digest;
 use cutover_core::config::S3Config;
+use cutover_core::id::EnvironmentName;
 use cutover_core::patience::{Pace, Patience};
 use cutover_core::secret::Secret;
 use cutover_testkit::s3::{FakeS3, Mishap};
 use jiff::Timestamp;
+use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use suite::{DAY, LIMIT, Shared, every_kind_of_place, packed, prune_old, put, said};
+use suite::{DAY, LIMIT, Shared, aged, every_kind_of_place, packed, prune_old, put, said};
 use tempfile::TempDir;
 use ureq::tls::RootCerts;
+
+const LIST_MAX: usize = 1000;
 
 /// Time that passes only when somebody sleeps.
 struct Asleep(Mutex<Timestamp>);
@@ -44,6 +50,10 @@ enum Place {
 }
 
 impl Place {
+    fn all() -> [Self; 2] {
+        [Self::directory(), Self::s3()]
+    }
+
     fn directory() -> Self {
         Self::Directory(tempfile::tempdir().unwrap())
     }
@@ -216,13 +226,13 @@ fn a_service_that_refuses_before_it_has_read_all_is_heard_and_what_is_small_is_a
     let provenance = Provenance { statement: b"{}".to_vec(), signature: Some(b"by me".to_vec()) };
     fake.order("PUT", Mishap::Refuse(403, "AccessDenied"));
     let exported = || bed.store.export_file(&artifact).unwrap();
-    assert!(place.depot().put(exported(), Some(&provenance)).is_err());
+    assert!(place.depot().put(&mut exported(), Some(&provenance)).is_err());
     let before = fake.received().len();
-    assert!(fake.received()[before - 1].ends_with(".intoto.json"));
-    place.depot().put(exported(), Some(&provenance)).unwrap();
+    assert!(fake.received()[before - 1].ends_with(".provenance.json"));
+    place.depot().put(&mut exported(), Some(&provenance)).unwrap();
     let kinds: Vec<String> =
         fake.received()[before..].iter().map(|asked| asked.rsplit('.').next().unwrap().to_owned()).collect();
-    assert_eq!((&kinds[..3], &kinds[4]), (&["json", "sig", "cutover"].map(str::to_owned)[..], &"json".to_owned()));
+    assert_eq!((&kinds[..2], &kinds[3]), (&["json", "cutover"].map(str::to_owned)[..], &"json".to_owned()));
 }
 
 #[test]
@@ -244,80 +254,411 @@ fn the_end_of_a_line_after_a_key_is_no_part_of_it_and_one_within_is_told_at_once
     assert_eq!(fake.received().len(), 2, "nothing was sent that cannot be");
 }
 
-/// A place in which something happens before the operation of this number.
-struct Interrupted {
+/// A place in which something happens before each operation, which says its number, what is done and with which name.
+struct Watched<F> {
     inner: Box<dyn Objects>,
-    left: AtomicUsize,
-    act: Box<dyn Fn() + Send + Sync>,
+    before: F,
+    count: AtomicUsize,
+    list_max: usize,
 }
 
-impl Interrupted {
-    fn step(&self) -> &dyn Objects {
-        if self.left.fetch_sub(1, Ordering::SeqCst) == 0 {
-            (self.act)();
-        }
-        &*self.inner
+impl<F: Fn(usize, &str, &str) -> Result<(), ObjectError> + Send + Sync + 'static> Watched<F> {
+    fn depot(place: &Place, list_max: usize, before: F) -> Depot {
+        let watched = Self { inner: place.objects(), before, count: AtomicUsize::new(0), list_max };
+        Depot::new(Box::new(watched), project())
+    }
+
+    fn step(&self, doing: &str, name: &str) -> Result<&dyn Objects, ObjectError> {
+        (self.before)(self.count.fetch_add(1, Ordering::SeqCst), doing, name)?;
+        Ok(&*self.inner)
     }
 }
 
-impl Objects for Interrupted {
+impl<F: Fn(usize, &str, &str) -> Result<(), ObjectError> + Send + Sync + 'static> Objects for Watched<F> {
     fn place(&self) -> &str {
         self.inner.place()
     }
 
     fn put(&self, name: &str, content: &mut dyn Content) -> Result<(), ObjectError> {
-        self.step().put(name, content)
+        self.step("put", name)?.put(name, content)
     }
 
     fn fetch(&self, name: &str, bytes_max: u64, into: &mut fs::File) -> Result<bool, ObjectError> {
-        self.step().fetch(name, bytes_max, into)
+        self.step("fetch", name)?.fetch(name, bytes_max, into)
     }
 
     fn read(&self, name: &str, bytes_max: u64) -> Result<Option<Vec<u8>>, ObjectError> {
-        self.step().read(name, bytes_max)
+        self.step("read", name)?.read(name, bytes_max)
     }
 
     fn list(&self, prefix: &str, count_max: usize) -> Result<Vec<Listed>, ObjectError> {
-        self.step().list(prefix, count_max)
+        self.step("list", prefix)?.list(prefix, count_max.min(self.list_max))
     }
 
     fn remove(&self, name: &str) -> Result<(), ObjectError> {
-        self.step().remove(name)
+        self.step("remove", name)?.remove(name)
+    }
+}
+
+fn broken(doing: &str, name: &str) -> ObjectError {
+    let (doing, place) = (format!("{doing} {name}"), "a broken place".to_owned());
+    ObjectError::Failed { doing, place, why: "an input/output error".to_owned() }
+}
+
+fn production() -> EnvironmentName {
+    EnvironmentName::new("production").unwrap()
+}
+
+/// What one does with an old artifact while another one prunes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Doing {
+    Renew,
+    Put,
+    /// A file that is there already, byte for byte.
+    PutTheSame,
+    Note,
+}
+
+/// One machine, the artifact that it has packed again, and what it does with that in a place that has the old one.
+struct Machine {
+    bed: Bed,
+    store: ArtifactStore,
+    old: Artifact,
+    new: Artifact,
+    doing: Doing,
+}
+
+impl Machine {
+    fn new(doing: Doing) -> Self {
+        let (mut bed, old) = packed();
+        bed.now += 20 * DAY;
+        let store = bed.other_store("machine");
+        let new = bed.pack_into(&store, &head()).unwrap();
+        Self { bed, store, old, new, doing }
+    }
+
+    /// A place that has the old artifact.
+    fn place(&self) -> Place {
+        let place = Place::Directory(tempfile::tempdir().unwrap());
+        if self.doing != Doing::PutTheSame {
+            put(&place.depot(), &self.bed.store, &self.old).unwrap();
+            return place;
+        }
+        put(&place.depot(), &self.store, &self.new).unwrap();
+        let record = format!("sample/artifacts/{}/record.json", self.new.id);
+        let mut told: serde_json::Value = serde_json::from_slice(&place.read(&record)).unwrap();
+        told["record"]["packed_at"] = self.old.record.packed_at.to_string().into();
+        place.tamper(&record, Some(told.to_string().as_bytes()));
+        place
+    }
+
+    /// Says whether the artifact is there and stays.
+    fn act(&self, old: &Kept, depot: &Depot) -> Result<bool, DepotError> {
+        match self.doing {
+            Doing::Renew => Ok(depot.renew(old.clone(), self.bed.now)?.is_some()),
+            Doing::Put | Doing::PutTheSame => put(depot, &self.store, &self.new).map(|()| true),
+            Doing::Note => depot.note_deploying(&production(), &self.new.id, self.bed.now),
+        }
+    }
+}
+
+/// What became of both, where one came in between before this operation of the other.
+fn interleave(
+    machine: &Arc<Machine>,
+    is_pruned_within: bool,
+    step: usize,
+) -> (Result<bool, DepotError>, Option<DepotPruned>) {
+    let (place, now) = (Arc::new(machine.place()), machine.bed.now);
+    let old = place.depot().kept(&machine.new.id).unwrap().unwrap();
+    let (told, pruned) = (Arc::new(Mutex::new(None)), Arc::new(Mutex::new(None)));
+    let within = {
+        let (place, machine, told, pruned) = (place.clone(), machine.clone(), told.clone(), pruned.clone());
+        let old = old.clone();
+        move |number: usize, _: &str, _: &str| {
+            if number == step && is_pruned_within {
+                *pruned.lock().unwrap() = Some(prune_old(&place.depot(), now));
+            } else if number == step {
+                *told.lock().unwrap() = Some(machine.act(&old, &place.depot()));
+            }
+            Ok(())
+        }
+    };
+    let depot = Watched::depot(&place, LIST_MAX, within);
+    if is_pruned_within {
+        *told.lock().unwrap() = Some(machine.act(&old, &depot));
+    } else {
+        *pruned.lock().unwrap() = Some(prune_old(&depot, now));
+    }
+    let (told, pruned) = (told.lock().unwrap().take(), pruned.lock().unwrap().take());
+    // Whoever comes after the other one is not what this is about.
+    let first = told.unwrap_or_else(|| machine.act(&old, &place.depot()));
+    let doing = machine.doing;
+    let what = format!("{doing:?} {is_pruned_within} {step}: {first:?} {pruned:?}");
+    // Who is told to ask again does so.
+    let last = match &first {
+        Err(DepotError::Leaving { .. }) => machine.act(&old, &place.depot()).unwrap(),
+        told => *told.as_ref().unwrap(),
+    };
+    let standing = place.depot().standing(&machine.new.id).unwrap();
+    assert!(standing.as_ref().is_none_or(|there| there.has_file), "{what}: {standing:?}");
+    assert_eq!(last, standing.is_some(), "what it says is so: {what}");
+    let of_commit = place.depot().of_commit(&machine.new.record.commit).unwrap();
+    assert_eq!(of_commit.len(), usize::from(last), "{what}");
+    if let Some(pruned) = &pruned {
+        assert!(pruned.removed.len() == 1 || standing.is_some(), "what stays is there: {what}");
+        let is_put = matches!(doing, Doing::Put | Doing::PutTheSame);
+        assert!(is_put || pruned.removed.is_empty() == standing.is_some(), "what was removed is gone: {what}");
+    }
+    let marks = place.names().into_iter().filter(|name| name.ends_with(".leaving")).count();
+    assert_eq!(marks, 0, "{what}");
+    (first, pruned)
+}
+
+#[test]
+fn what_is_put_renewed_or_noted_while_it_is_removed_is_there_exactly_when_that_is_said() {
+    for doing in [Doing::Renew, Doing::Put, Doing::PutTheSame, Doing::Note] {
+        let machine = Arc::new(Machine::new(doing));
+        for is_pruned_within in [true, false] {
+            let mut all = Vec::new();
+            for step in 0..24 {
+                let (told, pruned) = interleave(&machine, is_pruned_within, step);
+                if let Some(pruned) = pruned {
+                    all.push((matches!(told, Ok(true)), pruned.removed.len()));
+                }
+            }
+            let met: HashSet<_> = all.iter().copied().collect();
+            assert!(met.contains(&(true, 0)) && met.len() > 1, "both went first at times: {doing:?} {all:?}");
+        }
     }
 }
 
 #[test]
-fn what_is_renewed_while_it_is_removed_is_there_with_its_file_or_not_at_all() {
-    let (bed, artifact) = packed();
-    let now = bed.now + 20 * DAY;
-    for is_renewed_within in [true, false] {
-        let mut stayed = Vec::new();
-        for step in 0..12 {
-            let place = Place::directory();
-            put(&place.depot(), &bed.store, &artifact).unwrap();
-            let (other, kept) = (place.depot(), place.depot().kept(&artifact.id).unwrap().unwrap());
-            // Given one of both that comes in between before this operation of the other one.
-            let renewed = kept.clone();
-            let act: Box<dyn Fn() + Send + Sync> = if is_renewed_within {
-                Box::new(move || drop(other.renew(renewed.clone(), now)))
-            } else {
-                Box::new(move || prune_old(&other, now))
-            };
-            let inner = Interrupted { inner: place.objects(), left: AtomicUsize::new(step), act };
-            let depot = Depot::new(Box::new(inner), project());
-            let told = if is_renewed_within {
-                prune_old(&depot, now);
-                true
-            } else {
-                depot.renew(kept, now).is_ok()
-            };
-            let standing = place.depot().standing(&artifact.id).unwrap();
-            assert!(standing.as_ref().is_none_or(|there| there.has_file), "{is_renewed_within} {step}: {standing:?}");
-            assert!(is_renewed_within || told == standing.is_some(), "{step}: what it says is so");
-            stayed.push(standing.is_some());
+fn whoever_renews_what_is_removed_and_then_dies_leaves_no_record_without_a_file() {
+    let machine = Machine::new(Doing::Renew);
+    let (place, now) = (Arc::new(machine.place()), machine.bed.now);
+    let id = machine.new.id;
+    let (inner, old) = (place.clone(), place.depot().kept(&id).unwrap().unwrap());
+    let depot = Watched::depot(&place, LIST_MAX, move |_, doing, name| {
+        if doing == "remove" && name.ends_with(".cutover") {
+            let told = machine.act(&old, &inner.depot());
+            assert!(matches!(told, Err(DepotError::Leaving { .. })), "{told:?}");
         }
-        assert!(stayed.contains(&true) && stayed.contains(&false), "it came in between: {stayed:?}");
+        Ok(())
+    });
+    assert_eq!(prune_old(&depot, now).removed.len(), 1);
+    assert_eq!(place.depot().kept(&id).unwrap(), None);
+}
+
+#[test]
+fn a_commit_leads_to_what_was_put_while_what_led_to_it_before_was_removed() {
+    let place = Arc::new(Place::Directory(tempfile::tempdir().unwrap()));
+    let Place::Directory(dir) = &*place else { panic!("it is one") };
+    let (bed, artifact) = packed();
+    let commit = artifact.record.commit.clone();
+    let link = dir.path().join(format!("sample/commits/{commit}/{}", artifact.id));
+    let inner = place.clone();
+    // Given a name below the commit that is old when somebody prunes, just before the record is there.
+    let depot = Watched::depot(&place, LIST_MAX, move |_, doing, name| {
+        if doing == "put" && name.ends_with("/record.json") {
+            let long_ago = std::time::SystemTime::now() - 2 * DAY;
+            fs::File::options().write(true).open(&link).unwrap().set_modified(long_ago).unwrap();
+            assert_eq!(prune_old(&inner.depot(), Timestamp::now()).leftover_count, 1);
+        }
+        Ok(())
+    });
+    assert!(matches!(put(&depot, &bed.store, &artifact), Err(DepotError::Leaving { .. })));
+    put(&place.depot(), &bed.store, &artifact).unwrap();
+    assert_eq!(place.depot().of_commit(&commit).unwrap().len(), 1);
+}
+
+#[test]
+fn a_prune_that_died_holds_nobody_up_for_long_and_the_next_one_takes_away_its_mark() {
+    let place = Place::Directory(tempfile::tempdir().unwrap());
+    let Place::Directory(dir) = &place else { panic!("it is one") };
+    let (bed, artifact) = packed();
+    let mark = format!("sample/artifacts/{}/{}.leaving", artifact.id, "0a".repeat(16));
+    place.tamper(&mark, Some(b""));
+    let refused = put(&place.depot(), &bed.store, &artifact).unwrap_err();
+    assert!(refused.to_string().contains("is being removed from") && refused.hint().is_some(), "{refused}");
+    assert!(place.depot().note_deploying(&production(), &artifact.id, bed.now).is_err());
+
+    let died_at = std::time::SystemTime::now() - Duration::from_hours(2);
+    fs::File::options().write(true).open(dir.path().join(&mark)).unwrap().set_modified(died_at).unwrap();
+    put(&place.depot(), &bed.store, &artifact).unwrap();
+    assert!(place.depot().note_deploying(&production(), &artifact.id, bed.now).unwrap());
+
+    let pruned = prune_old(&place.depot(), Timestamp::now() + 2 * DAY);
+    assert_eq!((pruned.leftover_count, pruned.kept_count), (1, 1));
+    assert!(!place.names().contains(&mark), "{:?}", place.names());
+}
+
+#[test]
+fn deployments_that_were_refused_oust_nothing_that_is_live_and_hold_what_they_meant_for_two_weeks() {
+    for place in Place::all() {
+        let mut bed = bed();
+        let all = aged(&place, &mut bed, &[0, 0, 0]);
+        let [live, meant, forgotten] = &all[..] else { panic!("three") };
+        let (depot, now) = (place.depot(), bed.now + 60 * DAY);
+        depot.note_deployed(&production(), &live.id, bed.now).unwrap();
+        depot.note_deploying(&production(), &forgotten.id, bed.now + 40 * DAY).unwrap();
+        // Given many attempts since, and as many that brought live what was never there.
+        for number in 0..25_u8 {
+            let at = bed.now + 50 * DAY + Duration::from_secs(u64::from(number));
+            depot.note_deploying(&production(), &meant.id, at).unwrap();
+            depot.note_deployed(&production(), &Digest::of(&[number]), at).unwrap();
+        }
+
+        let pruned = prune_old(&depot, now);
+
+        let removed: Vec<Digest> = pruned.removed.iter().map(|record| record.id).collect();
+        assert_eq!(removed, [forgotten.id]);
+        let notes = |kind: &str| place.names().iter().filter(|name| name.contains(kind)).count();
+        assert_eq!((notes("/deploying/"), notes("/deployed/")), (25, 21), "the last 20 of each sort stay");
     }
+}
+
+#[test]
+fn a_prune_that_fails_half_way_says_what_it_has_removed_and_nothing_that_stays() {
+    let place = Place::Directory(tempfile::tempdir().unwrap());
+    let mut bed = bed();
+    let mut ids: Vec<Digest> = aged(&place, &mut bed, &[0, 0, 0]).iter().map(|artifact| artifact.id).collect();
+    ids.sort_unstable();
+    let file = place.depot().kept(&ids[1]).unwrap().unwrap().sha256;
+    let depot = Watched::depot(&place, LIST_MAX, move |_, doing, name| {
+        if doing == "remove" && name.ends_with(&format!("{file}.cutover")) { Err(broken(doing, name)) } else { Ok(()) }
+    });
+    let (pinned, commits) = Default::default();
+    let (now, keep_for) = (bed.now + 20 * DAY, 10 * DAY);
+    let retention = DepotRetention { now, keep_for, pinned: &pinned, commits: &commits, dry_run: false };
+
+    let cut = depot.prune(&retention).unwrap_err();
+
+    assert!(cut.error.to_string().contains("an input/output error"), "{}", cut.error);
+    let removed: Vec<Digest> = cut.pruned.removed.iter().map(|record| record.id).collect();
+    assert_eq!(removed, ids[..1]);
+    assert_eq!(place.depot().newest(10).unwrap().count, 1, "the record of the second is gone");
+    assert!(!place.names().iter().any(|name| name.ends_with(".leaving")), "nobody has to wait for it");
+}
+
+#[test]
+fn a_store_with_more_names_than_one_list_has_is_pruned_in_parts() {
+    for place in Place::all() {
+        let mut bed = bed();
+        let all = aged(&place, &mut bed, &[0, 0, 0, 0, 20]);
+        let depot = Watched::depot(&place, 6, |_, _, _| Ok(()));
+        assert!(depot.newest(10).unwrap_err().hint().unwrap().contains("artifact prune"));
+
+        let pruned = prune_old(&depot, bed.now);
+
+        assert_eq!((pruned.removed.len(), pruned.kept_count), (4, 1));
+        assert_eq!(depot.newest(10).unwrap().artifacts[0].record.id, all[4].id);
+        // Given more under one name than there could be.
+        (0..10).for_each(|number| place.tamper(&format!("sample/deployed/production/{number}"), Some(b"x")));
+        let (pinned, commits) = Default::default();
+        let (now, keep_for) = (bed.now, 10 * DAY);
+        let retention = DepotRetention { now, keep_for, pinned: &pinned, commits: &commits, dry_run: true };
+        let hint = depot.prune(&retention).unwrap_err().error.hint().unwrap();
+        assert!(hint.contains("other means") && !hint.contains("prune"), "{hint}");
+    }
+}
+
+#[test]
+fn of_a_commit_with_very_many_artifacts_the_newest_are_looked_at() {
+    let place = Place::Directory(tempfile::tempdir().unwrap());
+    let (bed, artifact) = packed();
+    let commit = &artifact.record.commit;
+    (0..60_u8).for_each(|number| {
+        place.tamper(&format!("sample/commits/{commit}/{}", Digest::of(&[number])), Some(b"x"));
+    });
+    put(&place.depot(), &bed.store, &artifact).unwrap();
+    let found = place.depot().of_commit(commit).unwrap();
+    assert_eq!(found.iter().map(|kept| kept.record.id).collect::<Vec<_>>(), [artifact.id]);
+}
+
+#[test]
+fn what_says_that_it_was_packed_in_the_future_ages_all_the_same_and_is_the_last_of_its_commit() {
+    for place in Place::all() {
+        let (mut bed, artifact) = packed();
+        // Given two artifacts of one commit, of which one says so.
+        bed.config.include = vec!["main.py".to_owned()];
+        let other = bed.pack(&head()).unwrap();
+        [&artifact, &other].iter().for_each(|artifact| put(&place.depot(), &bed.store, artifact).unwrap());
+        let says = |artifact: &Artifact, at: &str| {
+            let record = format!("sample/artifacts/{}/record.json", artifact.id);
+            let mut told: serde_json::Value = serde_json::from_slice(&place.read(&record)).unwrap();
+            told["record"]["packed_at"] = at.into();
+            place.tamper(&record, Some(told.to_string().as_bytes()));
+        };
+        says(&artifact, "9999-01-01T00:00:00Z");
+        says(&other, "2026-11-01T00:00:00Z");
+
+        let found = place.depot().of_commit(&artifact.record.commit).unwrap();
+        assert_eq!(found.iter().map(|kept| kept.record.id).collect::<Vec<_>>(), [other.id, artifact.id]);
+        assert_eq!(place.depot().newest(10).unwrap().artifacts[0].record.id, other.id);
+        let renewed = place.depot().renew(found[1].clone(), bed.now).unwrap().unwrap();
+        assert_eq!(renewed.record.packed_at, bed.now);
+        says(&artifact, "9999-01-01T00:00:00Z");
+        let pruned = prune_old(&place.depot(), Timestamp::now() + 20 * DAY);
+        assert_eq!(pruned.removed.len(), 2, "the place says since when it is there");
+    }
+}
+
+#[test]
+fn a_statement_is_never_beside_another_ones_signature_wherever_a_second_upload_ends() {
+    let (bed, artifact) = packed();
+    let said = |by: &str| Provenance {
+        statement: format!("{{\"by\":\"{by}\"}}").into_bytes(),
+        signature: Some(by.as_bytes().to_vec()),
+    };
+    let mut found = Vec::new();
+    for step in 0..6 {
+        let place = Place::Directory(tempfile::tempdir().unwrap());
+        let exported = || bed.store.export_file(&artifact).unwrap();
+        let kept = place.depot().put(&mut exported(), Some(&said("one"))).unwrap();
+        let cut = Watched::depot(
+            &place,
+            LIST_MAX,
+            move |number, doing, name| {
+                if number >= step { Err(broken(doing, name)) } else { Ok(()) }
+            },
+        );
+        let ended = cut.put(&mut exported(), Some(&said("another")));
+        assert!(ended.is_err(), "{step}");
+        let now = place.depot().provenance(&kept).unwrap().unwrap();
+        assert!(now == said("one") || now == said("another"), "{step}: {now:?}");
+        found.push(now == said("another"));
+    }
+    assert!(found.contains(&true) && found.contains(&false), "it was cut before and after: {found:?}");
+}
+
+#[test]
+fn whether_an_artifact_is_there_whole_is_asked_of_its_own_names_alone() {
+    let place = Place::Directory(tempfile::tempdir().unwrap());
+    let (bed, artifact) = packed();
+    put(&place.depot(), &bed.store, &artifact).unwrap();
+    let listed = Arc::new(Mutex::new(Vec::new()));
+    let heard = listed.clone();
+    let depot = Watched::depot(&place, LIST_MAX, move |_, doing, name| {
+        if doing == "list" {
+            heard.lock().unwrap().push(name.to_owned());
+        }
+        Ok(())
+    });
+    assert!(depot.standing(&artifact.id).unwrap().unwrap().has_file);
+    assert_eq!(*listed.lock().unwrap(), [format!("sample/artifacts/{}/", artifact.id)]);
+}
+
+#[test]
+fn credentials_that_have_expired_are_told_so_and_a_request_that_took_too_long_is_sent_again() {
+    let place = Place::s3();
+    let Place::S3(fake) = &place else { panic!("it is one") };
+    fake.order("GET", Mishap::Answer(400, "ExpiredToken"));
+    let error = DepotError::from(place.objects().read("a", 1).unwrap_err());
+    assert!(error.hint().is_some_and(|hint| hint.contains("AWS_SESSION_TOKEN")), "{error}");
+    assert_eq!(fake.received().len(), 1);
+    place.objects().put("a", &mut &b"x"[..]).unwrap();
+    fake.order("GET", Mishap::Answer(400, "RequestTimeout"));
+    assert_eq!(place.objects().read("a", 1).unwrap().unwrap(), b"x");
 }
 
 #[test]

@@ -326,7 +326,10 @@ impl From<DepotError> for CommandError {
         let kind = match error {
             DepotError::Artifact(error) => return error.into(),
             DepotError::Ambiguous { .. } => ErrorKind::Usage,
-            DepotError::Object(_) | DepotError::Damaged { .. } => ErrorKind::Failed,
+            DepotError::Object(_)
+            | DepotError::Damaged { .. }
+            | DepotError::Leaving { .. }
+            | DepotError::Crowded(_) => ErrorKind::Failed,
         };
         error.hint().into_iter().fold(Self::of(kind, &error).advise_on_space(error.source()), Self::hint)
     }

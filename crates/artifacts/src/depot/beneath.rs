@@ -18,8 +18,8 @@ use std::path::Path;
 const DEPTH_MAX: usize = 6;
 /// What the names begin with of what is not whole yet; no sound name does.
 const PARTIAL_PREFIX: &str = ".partial-";
-/// How many random hexadecimal characters follow. Host names and process ids are alike in containers.
-const PARTIAL_RANDOM_LENGTH: usize = 32;
+/// How many hexadecimal characters a random token has. Host names and process ids are alike in containers.
+const RANDOM_LENGTH: usize = 32;
 /// The bits of a directory's mode that those in it get from it: its group's, and that what is made in it belongs to that group.
 const GROUP_BITS: u32 = 0o2070;
 /// How often a directory is made that others remove.
@@ -130,23 +130,30 @@ pub(super) struct Found<'a> {
 }
 
 /// Walks through all files, and directories that were not made whole, below a directory until it is told to stop. Links are not followed: nothing of ours is one.
+///
+/// What can lead to no name that begins with `prefix` is not even looked at: that costs a round trip each where the directory
+/// is on another machine.
 pub(super) fn walk(
     dir: BorrowedFd<'_>,
-    above: &str,
+    (above, prefix): (&str, &str),
     depth: usize,
     each: &mut dyn FnMut(Found<'_>) -> ControlFlow<()>,
 ) -> io::Result<ControlFlow<()>> {
     for entry in Dir::read_from(dir)? {
         let entry = entry?;
         let Ok(file_name) = entry.file_name().to_str() else { continue };
+        let name = if above.is_empty() { file_name.to_owned() } else { format!("{above}/{file_name}") };
+        let leads_there = prefix.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with('/'));
+        if !name.starts_with(prefix) && !leads_there {
+            continue;
+        }
         // It may be gone since.
         let Ok(about) = statat(dir, file_name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
-        let name = if above.is_empty() { file_name.to_owned() } else { format!("{above}/{file_name}") };
         let flow = match FileType::from_raw_mode(about.st_mode) {
             FileType::Directory if matches!(file_name, "." | "..") || depth >= DEPTH_MAX => continue,
             FileType::Directory if is_partial(file_name) => each(Found { dir, file_name, name, about }),
             FileType::Directory => match open_dir(dir, file_name) {
-                Ok(below) => walk(below.as_fd(), &name, depth + 1, each)?,
+                Ok(below) => walk(below.as_fd(), (&name, prefix), depth + 1, each)?,
                 Err(error) if is_absent(&error) || is_odd(&error) => continue,
                 Err(error) => return Err(error),
             },
@@ -179,14 +186,19 @@ pub(super) fn is_odd(error: &io::Error) -> bool {
 pub(super) fn is_partial(file_name: &str) -> bool {
     let random = file_name.strip_prefix(PARTIAL_PREFIX);
     random.is_some_and(|random| {
-        random.len() == PARTIAL_RANDOM_LENGTH && random.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+        random.len() == RANDOM_LENGTH && random.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
     })
 }
 
 fn partial_name() -> io::Result<String> {
+    Ok(format!("{PARTIAL_PREFIX}{}", random_token()?))
+}
+
+/// Hexadecimal characters that nobody else comes to.
+pub(super) fn random_token() -> io::Result<String> {
     let mut random = [0; size_of::<u128>()];
     SystemRandom::new().fill(&mut random).map_err(|_| io::Error::other("this system gives no random numbers"))?;
-    Ok(format!("{PARTIAL_PREFIX}{:0PARTIAL_RANDOM_LENGTH$x}", u128::from_ne_bytes(random)))
+    Ok(format!("{:0RANDOM_LENGTH$x}", u128::from_ne_bytes(random)))
 }
 
 fn open_dir(dir: BorrowedFd<'_>, name: &str) -> io::Result<OwnedFd> {

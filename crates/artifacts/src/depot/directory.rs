@@ -66,11 +66,13 @@ impl Directory {
         }
     }
 
-    /// Walks through all files below a directory of the store; there are none where it is missing.
-    fn walk(&self, above: &str, each: &mut dyn FnMut(Found<'_>) -> ControlFlow<()>) -> io::Result<()> {
+    /// Walks through all files whose names begin like this; there are none where their directory is missing. A prefix may end in the
+    /// middle of a name: what is above its last slash is a directory.
+    fn walk(&self, prefix: &str, each: &mut dyn FnMut(Found<'_>) -> ControlFlow<()>) -> io::Result<()> {
+        let above = prefix.rsplit_once('/').map_or("", |(above, _)| above);
         let parts: Vec<&str> = above.split('/').filter(|part| !part.is_empty()).collect();
         match Chain::open(&self.root, &parts) {
-            Ok(chain) => walk(chain.last(), above, parts.len(), each).map(|_| ()),
+            Ok(chain) => walk(chain.last(), (above, prefix), parts.len(), each).map(|_| ()),
             Err(error) if is_absent(&error) => Ok(()),
             Err(error) => Err(error),
         }
@@ -113,13 +115,12 @@ impl Objects for Directory {
     }
 
     fn list(&self, prefix: &str, count_max: usize) -> Result<Vec<Listed>, ObjectError> {
-        // A prefix may end in the middle of a name: what is above its last slash is a directory.
-        let above = prefix.rsplit_once('/').map_or("", |(above, _)| above);
-        let above = if above.is_empty() { above } else { checked(above)? };
+        if let Some((above, _)) = prefix.rsplit_once('/') {
+            checked(above)?;
+        }
         let mut found = Vec::new();
-        let walked = self.walk(above, &mut |Found { name, about, .. }| {
-            let is_asked = is_sound(&name) && name.starts_with(prefix);
-            if let Some(put_at) = put_at(&about).filter(|_| is_asked) {
+        let walked = self.walk(prefix, &mut |Found { name, about, .. }| {
+            if let Some(put_at) = put_at(&about).filter(|_| is_sound(&name)) {
                 found.push(Listed { name, put_at });
             }
             if found.len() > count_max { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -141,7 +142,7 @@ impl Objects for Directory {
     }
 
     fn tidy(&self, prefix: &str, now: Timestamp) {
-        let _walked = self.walk(prefix.trim_end_matches('/'), &mut |Found { dir, file_name, about, .. }| {
+        let _walked = self.walk(prefix, &mut |Found { dir, file_name, about, .. }| {
             let is_old = put_at(&about).is_some_and(|at| now.duration_since(at) > PARTIAL_AGE_MAX);
             if is_old && is_partial(file_name) {
                 // What cannot be removed costs space only.

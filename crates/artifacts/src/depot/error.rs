@@ -22,6 +22,17 @@ pub enum DepotError {
         /// What is wrong with it.
         why: String,
     },
+    /// Somebody is removing it.
+    #[error("artifact {id} is being removed from {place} at this moment")]
+    Leaving {
+        /// Its short id.
+        id: String,
+        /// Where.
+        place: String,
+    },
+    /// There is more than can be looked through to remove what is old.
+    #[error(transparent)]
+    Crowded(ObjectError),
     /// Several artifacts have ids that begin like this.
     #[error("artifact {prefix} is ambiguous in {place}: {}", .matches.join(", "))]
     Ambiguous {
@@ -46,6 +57,10 @@ impl DepotError {
             Self::Damaged { .. } => {
                 Some("`cutover artifact push --again ID`, where the artifact is, puts it there anew")
             }
+            Self::Leaving { .. } => Some("the same command can be given again in a minute"),
+            Self::Crowded(_) => Some(
+                "no store of artifacts has so much under one name: look who put it there, and remove it by other means",
+            ),
             Self::Ambiguous { .. } => Some("give more of its id"),
             Self::Artifact(error) => error.hint(),
             Self::Object(ObjectError::Odd { .. }) => {

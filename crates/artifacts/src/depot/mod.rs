@@ -2,19 +2,23 @@
 //!
 //! ```text
 //! <project>/artifacts/<id>/<sha256>.cutover            the exported file
-//! <project>/artifacts/<id>/<sha256>.intoto.json        its provenance, and .sig, the signature of that
+//! <project>/artifacts/<id>/<sha256>.provenance.json    what its builder says of it, with the signature of that
 //! <project>/artifacts/<id>/record.json                 the artifact is there when this is
+//! <project>/artifacts/<id>/<token>.leaving             somebody is removing something of it
 //! <project>/commits/<commit>/<id>                      which artifacts a commit has
 //! <project>/checks/<commit>/<digest>.json              what checks said of it
+//! <project>/deploying/<environment>/<time>-<id>        what was about to be brought live
 //! <project>/deployed/<environment>/<time>-<id>         what was brought live
 //! ```
-//! Nothing but `record.json` is ever replaced by something else, so nobody has to be kept out. docs/design/0021 says why.
+//! Nothing but `record.json` and provenance is ever replaced by something else, and these as a whole, so nobody has to be kept out
+//! but whoever puts there what somebody else is removing. docs/design/0021 says why.
 
 mod beneath;
 mod checks;
 mod directory;
 mod error;
 mod exported;
+mod leaving;
 mod names;
 mod objects;
 mod prune;
@@ -25,12 +29,13 @@ pub use directory::Directory;
 pub use error::DepotError;
 pub use exported::Exported;
 pub use objects::{Content, FileContent, Listed, ObjectError, Objects, checked, is_sound};
-pub use prune::{DepotPruned, DepotRetention};
+pub use prune::{DepotPruned, DepotRetention, PruneCut};
 pub use s3::{Credentials, S3, S3Access};
 
 use crate::error::ArtifactError;
 use crate::record::{Artifact, ArtifactRecord};
 use crate::store::{ArtifactStore, ID_PREFIX_LENGTH_MIN, RECORD_BYTES_MAX};
+use crate::vouched::{self, VOUCHED_BYTES_MAX};
 use cutover_core::artifact::{Digest, Manifest, is_commit_hash};
 use cutover_core::id::{EnvironmentName, ProjectName};
 use jiff::{SignedDuration, Timestamp};
@@ -43,11 +48,9 @@ use std::collections::BTreeSet;
 const RECORD_VERSION: u32 = 1;
 /// The largest exported file that is read, in bytes.
 const FILE_BYTES_MAX: u64 = 64 << 30;
-/// The largest statement or signature, in bytes.
-const STATEMENT_BYTES_MAX: u64 = cutover_core::provenance::STATEMENT_BYTES_MAX as u64;
 /// The most names that are listed.
 const NAME_COUNT_MAX: usize = 200_000;
-/// The most artifacts of one commit that are looked at.
+/// The most artifacts of one commit that are looked at, the newest of them.
 const COMMIT_ARTIFACT_COUNT_MAX: usize = 50;
 /// How far ahead of this machine's clock a time may be; later ones are made up, or of a clock that is wrong.
 const AHEAD_MAX: SignedDuration = SignedDuration::from_hours(24);
@@ -89,8 +92,6 @@ pub struct Standing {
     pub kept: Kept,
     /// Whether its file is there.
     pub has_file: bool,
-    /// Whether somebody signed what is said of it.
-    pub is_signed: bool,
 }
 
 /// The newest artifacts of a shared store.
@@ -159,11 +160,9 @@ impl Depot {
     /// How an artifact is there; None where it is not.
     pub fn standing(&self, id: &Digest) -> Result<Option<Standing>, DepotError> {
         let Some(kept) = self.kept(id)? else { return Ok(None) };
-        let listed = self.objects.list(&self.names.artifacts_from(&id.to_string()), NAME_COUNT_MAX)?;
-        let has = |name: &str| listed.iter().any(|listed| listed.name == name);
-        let has_file = has(&self.names.file(id, &kept.sha256));
-        let is_signed = has(&self.names.signature(id, &kept.sha256));
-        Ok(Some(Standing { kept, has_file, is_signed }))
+        let file = self.names.file(id, &kept.sha256);
+        let has_file = self.parts(id)?.iter().any(|listed| listed.name == file);
+        Ok(Some(Standing { kept, has_file }))
     }
 
     /// The artifacts that a commit has there, newest first.
@@ -171,8 +170,10 @@ impl Depot {
         if !is_commit_hash(commit) {
             return Ok(Vec::new());
         }
-        let listed = self.objects.list(&self.names.commit(commit), COMMIT_ARTIFACT_COUNT_MAX)?;
+        let mut listed = self.objects.list(&self.names.commit(commit), NAME_COUNT_MAX)?;
+        listed.sort_by_key(|listed| Reverse(listed.put_at));
         let ids = listed.iter().filter_map(|listed| self.names.committed(&listed.name)).map(|(_, id)| id);
+        let ids = ids.take(COMMIT_ARTIFACT_COUNT_MAX);
         let (mut found, mut damaged) = (Vec::new(), None);
         for id in ids {
             match self.kept(&id) {
@@ -182,7 +183,7 @@ impl Depot {
                 Err(error) => return Err(error),
             }
         }
-        found.sort_by_key(|kept| Reverse((kept.record.packed_at, kept.record.id)));
+        newest_first(&mut found);
         damaged.filter(|_| found.is_empty()).map_or(Ok(found), Err)
     }
 
@@ -201,64 +202,46 @@ impl Depot {
                 Err(error) => return Err(error),
             }
         }
-        newest.artifacts.sort_by_key(|kept| Reverse((kept.record.packed_at, kept.record.id)));
+        newest_first(&mut newest.artifacts);
         Ok(newest)
     }
 
-    /// Puts an exported artifact there with what is said of it. It is there once the last request is done.
-    pub fn put(&self, mut exported: Exported, provenance: Option<&Provenance>) -> Result<Kept, DepotError> {
-        let Exported { record, file } = &mut exported;
+    /// Puts an exported artifact there with what is said of it. It is there once the last request is done, and when nobody was removing
+    /// it meanwhile: then it may be put again.
+    pub fn put(&self, exported: &mut Exported, provenance: Option<&Provenance>) -> Result<Kept, DepotError> {
+        let Exported { record, file } = exported;
         let (id, sha256, file_bytes) = (record.id, file.sha256.clone(), file.bytes);
         // What is small goes first: whether this may be done is known before much is sent.
-        if let Some(Provenance { statement, signature }) = provenance {
-            self.objects.put(&self.names.statement(&id, &sha256), &mut &statement[..])?;
-            if let Some(signature) = signature {
-                self.objects.put(&self.names.signature(&id, &sha256), &mut &signature[..])?;
-            }
+        if let Some(provenance) = provenance {
+            let name = self.names.provenance(&id, &sha256);
+            let json = vouched::to_json(provenance).map_err(|error| self.damaged(&name, &error))?;
+            self.objects.put(&name, &mut &json[..])?;
         }
         self.objects.put(&self.names.file(&id, &sha256), file)?;
         let kept = Kept { v: RECORD_VERSION, record: record.clone(), sha256, file_bytes };
         self.record(&kept)?;
-        Ok(kept)
+        if self.stays(&kept)? { Ok(kept) } else { Err(self.leaving(&id)) }
     }
 
     fn record(&self, kept: &Kept) -> Result<(), DepotError> {
-        let Kept { record, .. } = kept;
-        if is_commit_hash(&record.commit) && !record.dirty {
-            let name = self.names.commit_artifact(&record.commit, &record.id);
-            self.objects.put(&name, &mut &record.id.to_string().as_bytes()[..])?;
+        let id = &kept.record.id;
+        if let Some(commit) = kept.commit() {
+            self.objects.put(&self.names.commit_artifact(commit, id), &mut &id.to_string().as_bytes()[..])?;
         }
         let json = serde_json::to_vec(kept).map_err(|error| self.damaged("record.json", &error))?;
-        Ok(self.objects.put(&self.names.record(&record.id), &mut &json[..])?)
+        Ok(self.objects.put(&self.names.record(id), &mut &json[..])?)
     }
 
-    /// Counts an artifact that is there as packed now, when that was long ago, so that it is not removed as old.
-    pub fn renew(&self, mut kept: Kept, now: Timestamp) -> Result<Kept, DepotError> {
-        if now.duration_since(kept.record.packed_at) <= RENEW_AFTER {
-            return Ok(kept);
+    /// Counts an artifact that is there as packed now, when that was long ago, so that it is not removed as old. None where it
+    /// was removed meanwhile; an error while somebody is at it.
+    pub fn renew(&self, mut kept: Kept, now: Timestamp) -> Result<Option<Kept>, DepotError> {
+        let packed_at = kept.record.packed_at;
+        if now.duration_since(packed_at) <= RENEW_AFTER && !is_ahead(packed_at, now) {
+            return Ok(Some(kept));
         }
         kept.record.packed_at = now;
         self.record(&kept)?;
-        // Somebody may have removed it meanwhile: the record goes first then, and is there again now.
-        let there = self.standing(&kept.record.id)?;
-        match there {
-            Some(Standing { has_file: true, .. }) => Ok(kept),
-            Some(Standing { .. }) | None => {
-                self.remove_unfounded(&kept)?;
-                let name = self.names.file(&kept.record.id, &kept.sha256);
-                Err(self.damaged(&name, &"it was removed while it was being renewed"))
-            }
-        }
-    }
-
-    /// Removes a record whose file is gone, unless there is another one by now.
-    fn remove_unfounded(&self, kept: &Kept) -> Result<(), DepotError> {
-        let id = &kept.record.id;
-        if self.kept(id)?.is_some_and(|now| now.sha256 == kept.sha256) {
-            self.objects.remove(&self.names.record(id))?;
-            self.objects.remove(&self.names.commit_artifact(&kept.record.commit, id))?;
-        }
-        Ok(())
+        Ok(self.stays(&kept)?.then_some(kept))
     }
 
     /// Reads what has a name; what is there and can be none of ours is damaged.
@@ -279,13 +262,10 @@ impl Depot {
         }
     }
 
-    /// What its builder says of an artifact's file.
+    /// What its builder says of an artifact's file; None where that cannot be understood.
     pub fn provenance(&self, kept: &Kept) -> Result<Option<Provenance>, DepotError> {
-        let (id, sha256) = (&kept.record.id, &kept.sha256);
-        let statement = self.read(&self.names.statement(id, sha256), STATEMENT_BYTES_MAX)?;
-        let Some(statement) = statement else { return Ok(None) };
-        let signature = self.read(&self.names.signature(id, sha256), STATEMENT_BYTES_MAX)?;
-        Ok(Some(Provenance { statement, signature }))
+        let name = self.names.provenance(&kept.record.id, &kept.sha256);
+        Ok(self.read(&name, VOUCHED_BYTES_MAX)?.and_then(|json| vouched::from_json(&json)))
     }
 
     /// An artifact's file as it is there, verified by its SHA-256; the file here has no name, and lies beside the local store.
@@ -350,13 +330,48 @@ impl Depot {
         self.take_in(kept, &mut self.fetch(kept, local)?, local, bytes_max, now)
     }
 
-    /// Notes that an artifact was brought live in an environment.
-    pub fn note_deployed(&self, environment: &EnvironmentName, id: &Digest, at: Timestamp) -> Result<(), DepotError> {
-        let name = self.names.deployed(environment, at, id);
-        Ok(self.objects.put(&name, &mut &id.to_string().as_bytes()[..])?)
+    /// Notes that an artifact is about to be brought live in an environment, so that it stays for a while; an error while somebody is
+    /// removing it. Says whether it is there.
+    pub fn note_deploying(
+        &self,
+        environment: &EnvironmentName,
+        id: &Digest,
+        at: Timestamp,
+    ) -> Result<bool, DepotError> {
+        self.note(&self.names.deploying(environment, at, id), id)
+    }
+
+    /// Notes that an artifact was brought live in an environment; the rest as above.
+    pub fn note_deployed(&self, environment: &EnvironmentName, id: &Digest, at: Timestamp) -> Result<bool, DepotError> {
+        self.note(&self.names.deployed(environment, at, id), id)
+    }
+
+    fn note(&self, name: &str, id: &Digest) -> Result<bool, DepotError> {
+        self.objects.put(name, &mut &id.to_string().as_bytes()[..])?;
+        self.refuse_leaving(id)?;
+        let record = self.names.record(id);
+        Ok(self.parts(id)?.iter().any(|listed| listed.name == record))
+    }
+
+    fn leaving(&self, id: &Digest) -> DepotError {
+        DepotError::Leaving { id: id.short(), place: self.place().to_owned() }
     }
 
     fn damaged(&self, name: &str, why: &dyn std::fmt::Display) -> DepotError {
         DepotError::Damaged { name: name.to_owned(), place: self.place().to_owned(), why: why.to_string() }
     }
+}
+
+/// Whether a time is later than any clock that is about right says.
+fn is_ahead(at: Timestamp, now: Timestamp) -> bool {
+    at.duration_since(now) > AHEAD_MAX
+}
+
+/// Orders artifacts; what was packed in the future is the last, since anybody can say that.
+fn newest_first(artifacts: &mut [Kept]) {
+    let now = Timestamp::now();
+    artifacts.sort_by_key(|kept| {
+        let packed_at = kept.record.packed_at;
+        Reverse((!is_ahead(packed_at, now), packed_at, kept.record.id))
+    });
 }

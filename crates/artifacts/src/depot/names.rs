@@ -15,12 +15,16 @@ const TIME_FORMAT: &str = "%Y%m%dT%H%M%SZ";
 pub(super) enum Thing<'n> {
     /// The record of an artifact.
     Record(Digest),
-    /// A file, a statement or a signature of an artifact, by the digest of the file.
+    /// A file of an artifact or what is said of it, by the digest of the file.
     Part(Digest, &'n str),
+    /// That somebody is removing something of an artifact.
+    Leaving(Digest),
     /// That a commit has an artifact.
     Commit(&'n str, Digest),
     /// What checks said of a commit.
     Checks(&'n str),
+    /// That an artifact was about to be brought live in an environment.
+    Deploying(&'n str, Timestamp, Digest),
     /// That an artifact was brought live in an environment.
     Deployed(&'n str, Timestamp, Digest),
 }
@@ -46,6 +50,11 @@ impl Names {
         format!("{}artifacts/{prefix}", self.project)
     }
 
+    /// What the names of all that lies there of an artifact begin with.
+    pub(super) fn of_artifact(&self, id: &Digest) -> String {
+        self.artifacts_from(&format!("{id}/"))
+    }
+
     pub(super) fn record(&self, id: &Digest) -> String {
         format!("{}artifacts/{id}/record.json", self.project)
     }
@@ -54,30 +63,50 @@ impl Names {
         format!("{}artifacts/{id}/{sha256}.cutover", self.project)
     }
 
-    pub(super) fn statement(&self, id: &Digest, sha256: &str) -> String {
-        format!("{}artifacts/{id}/{sha256}.intoto.json", self.project)
+    pub(super) fn provenance(&self, id: &Digest, sha256: &str) -> String {
+        format!("{}artifacts/{id}/{sha256}.provenance.json", self.project)
     }
 
-    pub(super) fn signature(&self, id: &Digest, sha256: &str) -> String {
-        format!("{}.sig", self.statement(id, sha256))
+    /// That somebody is removing something of an artifact; the token is nobody else's.
+    pub(super) fn leaving(&self, id: &Digest, token: &str) -> String {
+        format!("{}artifacts/{id}/{token}.leaving", self.project)
+    }
+
+    /// What the names begin with of what artifacts commits have.
+    pub(super) fn commits(&self) -> String {
+        format!("{}commits/", self.project)
     }
 
     /// What the names of a commit's artifacts begin with.
     pub(super) fn commit(&self, commit: &str) -> String {
-        format!("{}commits/{commit}/", self.project)
+        format!("{}{commit}/", self.commits())
     }
 
     pub(super) fn commit_artifact(&self, commit: &str, id: &Digest) -> String {
         format!("{}{id}", self.commit(commit))
     }
 
+    /// What the names of all that checks said begin with.
+    pub(super) fn checks_of_all(&self) -> String {
+        format!("{}checks/", self.project)
+    }
+
     /// What the names of all that checks said of a commit begin with.
     pub(super) fn checks(&self, commit: &str) -> String {
-        format!("{}checks/{commit}/", self.project)
+        format!("{}{commit}/", self.checks_of_all())
     }
 
     pub(super) fn said(&self, commit: &str, digest: &Digest) -> String {
         format!("{}{digest}.json", self.checks(commit))
+    }
+
+    /// What the names of all notes about deployments begin with.
+    pub(super) fn notes(&self) -> [String; 2] {
+        ["deploying", "deployed"].map(|kind| format!("{}{kind}/", self.project))
+    }
+
+    pub(super) fn deploying(&self, environment: &EnvironmentName, at: Timestamp, id: &Digest) -> String {
+        format!("{}deploying/{environment}/{}-{id}", self.project, at.strftime(TIME_FORMAT))
     }
 
     pub(super) fn deployed(&self, environment: &EnvironmentName, at: Timestamp, id: &Digest) -> String {
@@ -88,7 +117,12 @@ impl Names {
     pub(super) fn recorded(&self, name: &str) -> Option<Digest> {
         match self.read(name)? {
             Thing::Record(id) => Some(id),
-            Thing::Part(..) | Thing::Commit(..) | Thing::Checks(_) | Thing::Deployed(..) => None,
+            Thing::Part(..)
+            | Thing::Leaving(_)
+            | Thing::Commit(..)
+            | Thing::Checks(_)
+            | Thing::Deploying(..)
+            | Thing::Deployed(..) => None,
         }
     }
 
@@ -96,7 +130,12 @@ impl Names {
     pub(super) fn committed<'n>(&self, name: &'n str) -> Option<(&'n str, Digest)> {
         match self.read(name)? {
             Thing::Commit(commit, id) => Some((commit, id)),
-            Thing::Record(_) | Thing::Part(..) | Thing::Checks(_) | Thing::Deployed(..) => None,
+            Thing::Record(_)
+            | Thing::Part(..)
+            | Thing::Leaving(_)
+            | Thing::Checks(_)
+            | Thing::Deploying(..)
+            | Thing::Deployed(..) => None,
         }
     }
 
@@ -106,18 +145,23 @@ impl Names {
         match parts[..] {
             ["artifacts", id, "record.json"] => Some(Thing::Record(id.parse().ok()?)),
             ["artifacts", id, part] => {
-                let (sha256, kind) = part.split_once('.')?;
-                let is_ours = matches!(kind, "cutover" | "intoto.json" | "intoto.json.sig") && is_digest(sha256);
-                is_ours.then_some(Thing::Part(id.parse().ok()?, sha256))
+                let (stem, kind) = part.split_once('.')?;
+                let id = id.parse().ok()?;
+                match kind {
+                    "cutover" | "provenance.json" => is_digest(stem).then_some(Thing::Part(id, stem)),
+                    "leaving" => Some(Thing::Leaving(id)),
+                    _ => None,
+                }
             }
             ["commits", commit, id] if is_commit_hash(commit) => Some(Thing::Commit(commit, id.parse().ok()?)),
             ["checks", commit, said] if is_commit_hash(commit) => {
                 said.strip_suffix(".json")?.parse::<Digest>().ok().map(|_| Thing::Checks(commit))
             }
-            ["deployed", environment, deployment] => {
+            [kind @ ("deploying" | "deployed"), environment, deployment] => {
                 let (time, id) = deployment.split_once('-')?;
                 let at = DateTime::strptime(TIME_FORMAT, time).ok()?.to_zoned(TimeZone::UTC).ok()?.timestamp();
-                Some(Thing::Deployed(environment, at, id.parse().ok()?))
+                let thing = if kind == "deployed" { Thing::Deployed } else { Thing::Deploying };
+                Some(thing(environment, at, id.parse().ok()?))
             }
             _ => None,
         }
@@ -135,9 +179,11 @@ mod tests {
         let production = EnvironmentName::new("production").unwrap();
 
         assert_eq!(names.read(&names.record(&id)), Some(Thing::Record(id)));
-        for part in [names.file(&id, &sha256), names.statement(&id, &sha256), names.signature(&id, &sha256)] {
+        for part in [names.file(&id, &sha256), names.provenance(&id, &sha256)] {
             assert_eq!(names.read(&part), Some(Thing::Part(id, sha256.as_str())), "{part}");
         }
+        assert_eq!(names.read(&names.leaving(&id, "0a")), Some(Thing::Leaving(id)));
+        assert_eq!(names.read(&names.deploying(&production, at, &id)), Some(Thing::Deploying("production", at, id)));
         assert_eq!(names.read(&names.commit_artifact(&commit, &id)), Some(Thing::Commit(&commit, id)));
         assert_eq!(names.read(&names.said(&commit, &id)), Some(Thing::Checks(&commit)));
         assert_eq!(names.read(&names.deployed(&production, at, &id)), Some(Thing::Deployed("production", at, id)));

@@ -8,6 +8,7 @@ pub use prune::{PruneReport, Retention};
 use crate::depot::Provenance;
 use crate::error::ArtifactError;
 use crate::record::{Artifact, ArtifactRecord, CommitInfo};
+use crate::vouched::{self, VOUCHED_BYTES_MAX};
 use cutover_core::artifact::{BlobSource, Digest, MANIFEST_BYTES_MAX, Manifest};
 use cutover_core::check::CommitChecks;
 use cutover_core::id::ProjectName;
@@ -15,7 +16,6 @@ use cutover_core::provenance::{Packing, about};
 use cutover_disk::{Blob, BlobStore, DiskError, parallel, read_bounded, write_atomic, write_unsynced};
 use jiff::{SignedDuration, Timestamp};
 use lock::Lock;
-use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 use std::fs;
 use std::io::{self, Read};
@@ -25,8 +25,6 @@ use std::path::{Path, PathBuf};
 pub const ID_PREFIX_LENGTH_MIN: usize = 6;
 /// The largest record in bytes: most of it are names of checks.
 pub(crate) const RECORD_BYTES_MAX: u64 = 256 << 10;
-/// The largest provenance in bytes: a statement and a signature, as text in JSON.
-const PROVENANCE_BYTES_MAX: u64 = 4 * cutover_core::provenance::STATEMENT_BYTES_MAX as u64;
 /// The largest note of how an artifact was packed in bytes: most of it is from a config, as text in JSON.
 const PACKING_BYTES_MAX: u64 = 8 * cutover_core::config::TEXT_BYTES_MAX as u64;
 /// The most artifacts that are listed.
@@ -180,21 +178,15 @@ impl ArtifactStore {
 
     /// What its builder says of an artifact, as far as that is here. What a crash has left of it says nothing.
     pub fn provenance(&self, id: &Digest) -> Option<Provenance> {
-        let text = read_bounded(&self.provenance_path(id), PROVENANCE_BYTES_MAX).ok()?;
-        let Vouched { statement, signature } = serde_json::from_slice(&text).ok()?;
-        let (statement, signature) = (statement.into_bytes(), signature.map(String::into_bytes));
-        about(&statement).is_ok().then_some(Provenance { statement, signature })
+        let found = vouched::from_json(&read_bounded(&self.provenance_path(id), VOUCHED_BYTES_MAX).ok()?)?;
+        about(&found.statement).is_ok().then_some(found)
     }
 
     /// Keeps what its builder says of an artifact, instead of what was known of it.
     pub fn keep_provenance(&self, id: &Digest, provenance: &Provenance) -> Result<(), ArtifactError> {
-        // What is no text is neither a statement nor a signature, and stays none.
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let signature = provenance.signature.as_deref().map(text);
-        let vouched = Vouched { statement: text(&provenance.statement), signature };
         let path = self.provenance_path(id);
         let json =
-            serde_json::to_vec(&vouched).map_err(|error| DiskError::new("write", &path, io::Error::from(error)))?;
+            vouched::to_json(provenance).map_err(|error| DiskError::new("write", &path, io::Error::from(error)))?;
         Ok(write_unsynced(&path, &json, 0o600)?)
     }
 
@@ -294,13 +286,6 @@ impl ArtifactStore {
     fn recipe_path(&self, recipe: &Digest) -> PathBuf {
         self.dir.join("recipes").join(recipe.to_string())
     }
-}
-
-/// Provenance as the store keeps it: in one file, so that no statement is ever beside the signature of another.
-#[derive(Serialize, Deserialize)]
-struct Vouched {
-    statement: String,
-    signature: Option<String>,
 }
 
 /// The content of a store's artifacts, kept from being pruned.

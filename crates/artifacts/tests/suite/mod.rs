@@ -60,7 +60,7 @@ pub fn packed() -> (Bed, Artifact) {
 }
 
 pub fn put(depot: &Depot, store: &ArtifactStore, artifact: &Artifact) -> Result<(), DepotError> {
-    depot.put(store.export_file(artifact).unwrap(), None).map(|_| ())
+    depot.put(&mut store.export_file(artifact).unwrap(), None).map(|_| ())
 }
 
 /// What one check said, at a second of a day.
@@ -84,10 +84,10 @@ pub fn aged(place: &dyn Shared, bed: &mut Bed, days: &[i64]) -> Vec<Artifact> {
 }
 
 /// Prunes whatever is older than ten days.
-pub fn prune_old(depot: &Depot, now: Timestamp) {
+pub fn prune_old(depot: &Depot, now: Timestamp) -> DepotPruned {
     let (pinned, commits) = Default::default();
     let retention = DepotRetention { now, keep_for: 10 * DAY, pinned: &pinned, commits: &commits, dry_run: false };
-    depot.prune(&retention).unwrap();
+    depot.prune(&retention).unwrap()
 }
 
 pub fn what_one_machine_put_there_another_one_has_byte_for_byte(place: &dyn Shared) {

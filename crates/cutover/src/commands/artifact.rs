@@ -10,7 +10,7 @@ use crate::error::{CommandError, ErrorKind};
 use crate::exit::Exit;
 use clap::{Args, Subcommand};
 use cutover_artifacts::ArtifactRecord;
-use cutover_artifacts::depot::{DepotPruned, DepotRetention, Kept};
+use cutover_artifacts::depot::{DepotPruned, DepotRetention, Kept, PruneCut};
 use cutover_core::artifact::Digest;
 use cutover_reporters::bytes;
 use serde_json::json;
@@ -201,11 +201,31 @@ fn prune(context: &Context, dry_run: bool) -> Result<(), CommandError> {
     let pinned: HashSet<Digest> = needed_here(context).map_err(unchanged)?;
     let Some(store) = &context.project()?.config.artifact.store else { return Ok(()) };
     let (now, keep_for) = (context.now(), store.keep_for);
-    let pruned = depot.prune(&DepotRetention { now, keep_for, pinned: &pinned, commits: &commits, dry_run })?;
-    tell_pruned(context, depot.place(), &pruned, dry_run)
+    let pruned = depot.prune(&DepotRetention { now, keep_for, pinned: &pinned, commits: &commits, dry_run });
+    match pruned {
+        Ok(pruned) => tell_pruned(context, depot.place(), &pruned, dry_run, true),
+        Err(cut) => {
+            let PruneCut { error, pruned } = *cut;
+            // What is gone is gone, whatever came then.
+            tell_pruned(context, depot.place(), &pruned, dry_run, false)?;
+            let state = if dry_run {
+                "nothing was removed"
+            } else {
+                "what is listed above was removed, and parts of what could not be perhaps"
+            };
+            Err(CommandError::from(error).state(state))
+        }
+    }
 }
 
-fn tell_pruned(context: &Context, place: &str, pruned: &DepotPruned, dry_run: bool) -> Result<(), CommandError> {
+/// Tells what a prune did, or did before it was cut: then nobody knows what stays.
+fn tell_pruned(
+    context: &Context,
+    place: &str,
+    pruned: &DepotPruned,
+    dry_run: bool,
+    is_whole: bool,
+) -> Result<(), CommandError> {
     let output = &context.output;
     let DepotPruned { removed, kept_count, needed_count, leftover_count, damaged } = pruned;
     for name in damaged {
@@ -214,7 +234,7 @@ fn tell_pruned(context: &Context, place: &str, pruned: &DepotPruned, dry_run: bo
     if output.json {
         return output.json(&json!({
             "v": 1, "place": place, "dry_run": dry_run, "removed": removed, "kept_count": kept_count,
-            "needed_count": needed_count, "leftover_count": leftover_count, "damaged": damaged,
+            "needed_count": needed_count, "leftover_count": leftover_count, "damaged": damaged, "complete": is_whole,
         }));
     }
     let verb = if dry_run { "would remove" } else { "removed" };
@@ -226,6 +246,6 @@ fn tell_pruned(context: &Context, place: &str, pruned: &DepotPruned, dry_run: bo
     }
     let leftovers = if *leftover_count == 0 { String::new() } else { format!(" and {leftover_count} leftovers") };
     let needed = if *needed_count == 0 { String::new() } else { format!(", {needed_count} of them old and needed") };
-    let count = removed.len();
-    output.text(&format!("{verb} {count} artifacts{leftovers} from {place}; {kept_count} stay{needed}\n"))
+    let stay = if is_whole { format!("; {kept_count} stay{needed}") } else { ", and then failed".to_owned() };
+    output.text(&format!("{verb} {} artifacts{leftovers} from {place}{stay}\n", removed.len()))
 }

@@ -6,7 +6,7 @@ use super::words;
 use super::work_tree::{warn_beside, warn_of_uncommitted};
 use crate::context::Context;
 use crate::deployments::{Host, Session, Task};
-use crate::depot::{self, Revision};
+use crate::depot::{self, Noted, Revision};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use clap::Args;
@@ -148,7 +148,7 @@ impl HowArgs {
         let record = &artifact.record;
         let purpose = format!("deploy {} {}", words::commit(&record.commit, record.dirty), record.subject);
         // Before it is live: whoever dies on the way has noted it, and nobody prunes what is about to be live.
-        depot::note_deployed(context, session.place().name, &artifact.id);
+        depot::note(context, session.place().name, &artifact.id, Noted::Deploying);
         session.change_through(connections, purpose.trim(), &deployment(artifact, self.restart))
     }
 }

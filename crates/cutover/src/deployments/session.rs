@@ -15,7 +15,7 @@ use super::ssh_options::ssh_options;
 use super::{Place, Variables, VariablesError, audit};
 use crate::commands::words;
 use crate::context::Context;
-use crate::depot::note_deployed;
+use crate::depot::{self, Noted};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::github::DeploymentVoice;
@@ -175,9 +175,7 @@ impl<'a> Session<'a> {
         task: &Task,
     ) -> Result<Exit, CommandError> {
         let ended = self.perform(connections, purpose, task, self.usual_times())?;
-        if matches!(task, Task::Resume | Task::Rollback { .. }) {
-            self.note_live(&ended.all);
-        }
+        self.note_live(&ended.all);
         match ended.how {
             How::One(None) => self.say_nothing_unfinished(),
             How::One(Some(outcome)) => Ok(outcome.into()),
@@ -186,11 +184,11 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Notes in the shared store what is live again, so that it is kept there. What is deployed was noted before.
+    /// Notes in the shared store what is live now, so that it is kept there.
     fn note_live(&self, all: &[Ended]) {
         let live = all.iter().filter(|ended| ended.outcome == DeploymentOutcome::Deployed);
         let artifacts: BTreeSet<Digest> = live.filter_map(|ended| ended.plan.artifact.parse().ok()).collect();
-        artifacts.iter().for_each(|id| note_deployed(self.context, self.place().name, id));
+        artifacts.iter().for_each(|id| depot::note(self.context, self.place().name, id, Noted::Deployed));
     }
 
     fn perform(

@@ -19,12 +19,18 @@ use crate::commands::packing::{IMPORT_BYTES_MAX, remember};
 use crate::commands::words;
 use crate::context::Context;
 use crate::error::{CommandError, ErrorKind};
-use cutover_artifacts::depot::{Depot, DepotError, Kept, ObjectError};
+use cutover_artifacts::depot::{Depot, DepotError, Kept, ObjectError, Provenance};
 use cutover_artifacts::{Artifact, ArtifactError};
 use cutover_core::artifact::Digest;
 use cutover_core::check::CommitChecks;
 use cutover_core::id::EnvironmentName;
+use cutover_core::patience::Pace;
+use cutover_reporters::github::RealPace;
 use serde::Serialize;
+use std::time::Duration;
+
+/// How long is waited, in seconds, for whoever removes what a command is about.
+const LEAVING_PAUSES: [u64; 5] = [1, 2, 4, 8, 15];
 
 /// An artifact that is in the shared store now.
 #[derive(Debug, Serialize)]
@@ -65,21 +71,38 @@ pub(crate) fn share(context: &Context, artifact: &Artifact, again: bool) -> Resu
     let said = said.filter(|said| counts(project, &artifact.id, said));
     let is_fine = said.is_some() || !can_vouch(context, artifact)?;
     let standing = standing.filter(|standing| !again && standing.has_file && is_fine);
-    let was_there = standing.is_some();
-    let kept = match standing {
-        Some(standing) => depot.renew(standing.kept, context.now())?,
-        None => {
-            let exported = context.artifacts()?.export_file(artifact)?;
-            let ours = vouch(context, artifact, &exported)?;
-            let is_ours = said.is_none() || ours.as_ref().is_some_and(|ours| counts(project, &artifact.id, ours));
-            depot.put(exported, if is_ours { ours.as_ref() } else { said.as_ref() })?
-        }
+    let renewed = match standing {
+        Some(standing) => patiently(|| depot.renew(standing.kept.clone(), context.now()))?,
+        None => None,
     };
+    let was_there = renewed.is_some();
+    // What was removed just now, as old, is here.
+    let kept = renewed.map_or_else(|| put(context, &depot, artifact, said.as_ref()), Ok)?;
     // The artifact is there, whatever becomes of this.
     if let Err(error) = depot.note_checks(&artifact.record.commit, &artifact.record.checks) {
         context.output.warn(&format!("{place} has the artifact, but not what checks said of its commit: {error}"));
     }
     Ok(Some(Shared { place, was_there, sha256: kept.sha256, file_bytes: kept.file_bytes }))
+}
+
+/// Puts an artifact into the shared store with what this machine says of it, unless what is said there already counts for more.
+fn put(context: &Context, depot: &Depot, artifact: &Artifact, said: Option<&Provenance>) -> Result<Kept, CommandError> {
+    let mut exported = context.artifacts()?.export_file(artifact)?;
+    let (ours, project) = (vouch(context, artifact, &exported)?, context.project()?);
+    let is_ours = said.is_none() || ours.as_ref().is_some_and(|ours| counts(project, &artifact.id, ours));
+    let told = if is_ours { ours.as_ref() } else { said };
+    Ok(patiently(|| depot.put(&mut exported, told))?)
+}
+
+/// Does something again that somebody removes at this moment, which takes seconds.
+fn patiently<T>(mut once: impl FnMut() -> Result<T, DepotError>) -> Result<T, DepotError> {
+    for seconds in LEAVING_PAUSES {
+        match once() {
+            Err(DepotError::Leaving { .. }) => RealPace.sleep(Duration::from_secs(seconds)),
+            done => return done,
+        }
+    }
+    once()
 }
 
 /// Whether what is said of an artifact here would count more than what does not.
@@ -160,15 +183,41 @@ pub(crate) fn note_checks(context: &Context, commit: &str, said: &CommitChecks) 
     }
 }
 
-/// Notes in the store that an artifact was brought live, so that it is kept there.
-pub(crate) fn note_deployed(context: &Context, environment: &EnvironmentName, id: &Digest) {
-    let note = |depot: Depot| depot.note_deployed(environment, id, context.now());
-    let noted = open_briefly(context).and_then(|depot| Ok(depot.map(note).transpose()?));
-    if let Err(error) = noted {
-        let why = error.message();
-        context.output.warn(&format!(
-            "the artifact store does not know that this is live, and may remove it when it is old: {why}"
-        ));
+/// What a note in the shared store says of an artifact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Noted {
+    /// It is about to be brought live, so that it stays until that is decided.
+    Deploying,
+    /// It was brought live.
+    Deployed,
+}
+
+/// Notes in the shared store what is brought live, so that it is kept there.
+pub(crate) fn note(context: &Context, environment: &EnvironmentName, id: &Digest, noted: Noted) {
+    let write = |depot: Depot| {
+        let was_there = match depot.kept(id) {
+            Ok(kept) => kept.is_some(),
+            Err(DepotError::Damaged { .. }) => false,
+            Err(error) => return Err(error),
+        };
+        let is_there = patiently(|| match noted {
+            Noted::Deploying => depot.note_deploying(environment, id, context.now()),
+            Noted::Deployed => depot.note_deployed(environment, id, context.now()),
+        })?;
+        Ok((was_there && !is_there).then(|| depot.place().to_owned()))
+    };
+    let written = open_briefly(context).and_then(|depot| Ok(depot.map(write).transpose()?.flatten()));
+    let live = if noted == Noted::Deploying { "about to be live" } else { "live" };
+    match written {
+        Ok(None) => {}
+        Ok(Some(place)) => context.output.warn(&format!(
+            "artifact {0} is {live}, and was removed from {place} as old at this moment: `cutover artifact push {0}` puts it there again",
+            id.short()
+        )),
+        Err(error) => context.output.warn(&format!(
+            "the artifact store does not know that this is {live}, and may remove it when it is old: {}",
+            error.message()
+        )),
     }
 }
 

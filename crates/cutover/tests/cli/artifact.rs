@@ -420,42 +420,107 @@ fn what_is_not_taken_is_not_called_not_deployed() {
     assert!(refused.code == 1 && refused.stderr.contains("state: nothing was taken"), "{refused:?}");
 }
 
-/// The artifacts that are noted as brought live, and forgets the notes.
-fn noted(sandbox: &Sandbox) -> Vec<String> {
-    let dir = sandbox.path().join("shared/shop/deployed/production");
-    let Ok(entries) = fs::read_dir(&dir) else { return Vec::new() };
-    let ids = entries.map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap()).collect();
-    fs::remove_dir_all(dir).unwrap();
-    ids
+/// The artifacts that are noted as about to be brought live, and as brought live; forgets the notes.
+fn noted(sandbox: &Sandbox) -> [Vec<String>; 2] {
+    ["deploying", "deployed"].map(|kind| {
+        let dir = sandbox.path().join("shared/shop").join(kind).join("production");
+        let Ok(entries) = fs::read_dir(&dir) else { return Vec::new() };
+        let ids = entries.map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap()).collect();
+        fs::remove_dir_all(dir).unwrap();
+        ids
+    })
 }
 
 #[test]
-fn what_is_live_is_noted_however_it_came_to_be() {
+fn what_is_live_is_noted_however_it_came_to_be_and_what_was_only_meant_to_be_as_that() {
     let sandbox = sharing();
     let first = sandbox.run(&["build"]).stdout.trim().to_owned();
     assert_eq!(sandbox.run(&["deploy", "production"]).code, 0);
-    assert_eq!(noted(&sandbox), [first.as_str()]);
+    assert_eq!(noted(&sandbox), [[first.as_str()], [first.as_str()]]);
     sandbox.write("app.py", "print('v2')\n");
     sandbox.commit("Sell more");
     let second = sandbox.run(&["build"]).stdout.trim().to_owned();
-    // Given a deployment that cannot end: what it may have brought live is noted all the same.
+    // Given a deployment that cannot end: what it may have brought live is noted all the same, and ousts nothing that is live.
     fs::rename(sandbox.path().join("srv/.cutover"), sandbox.path().join("aside")).unwrap();
     fs::write(sandbox.path().join("srv/.cutover"), "in the way").unwrap();
     assert_ne!(sandbox.run(&["deploy", "production"]).code, 0);
-    assert_eq!(noted(&sandbox), [second.as_str()]);
+    assert_eq!(noted(&sandbox), [vec![second.clone()], Vec::new()]);
     fs::remove_file(sandbox.path().join("srv/.cutover")).unwrap();
     fs::rename(sandbox.path().join("aside"), sandbox.path().join("srv/.cutover")).unwrap();
     assert_eq!(sandbox.run(&["deploy", "production"]).code, 0);
-    noted(&sandbox);
+    assert_eq!(noted(&sandbox)[1], [second]);
 
     let rolled_back = sandbox.run(&["rollback", "production"]);
     assert_eq!(rolled_back.code, 0, "{rolled_back:?}");
-    assert_eq!(noted(&sandbox), [first.as_str()]);
+    assert_eq!(noted(&sandbox)[1], [first.as_str()]);
 
     sandbox.reopen_last_journal(1000);
     let resumed = sandbox.run(&["resume", "production"]);
     assert_eq!(resumed.code, 0, "{resumed:?}");
-    assert_eq!(noted(&sandbox), [first], "{resumed:?}");
+    assert_eq!(noted(&sandbox)[1], [first], "{resumed:?}");
+}
+
+/// Builds while a mark says that somebody removes the artifact: waits for its record to be another one, and removes these files of it.
+fn build_while_it_leaves(sandbox: &Sandbox, of_it: &Path, removed: &[&str]) {
+    let mark = of_it.join(format!("{}.leaving", "0a".repeat(16)));
+    fs::write(&mark, "").unwrap();
+    let record = of_it.join("record.json");
+    let before = fs::read(&record).ok();
+
+    let mut building = sandbox.command(env!("CARGO_BIN_EXE_cutover")).arg("build").spawn().unwrap();
+    while fs::read(&record).ok() == before {
+        assert_eq!(building.try_wait().unwrap(), None);
+        std::thread::yield_now();
+    }
+    assert_eq!(building.try_wait().unwrap(), None, "it does not say that the artifact is there");
+    for entry in fs::read_dir(of_it).unwrap() {
+        let path = entry.unwrap().path();
+        if removed.iter().any(|ending| path.to_str().unwrap().ends_with(ending)) {
+            fs::remove_file(path).unwrap();
+        }
+    }
+    fs::remove_file(&mark).unwrap();
+    assert!(building.wait().unwrap().success());
+}
+
+#[test]
+fn a_build_waits_for_whoever_removes_the_same_artifact_and_puts_there_what_was_removed() {
+    let sandbox = sharing();
+    let id = sandbox.run(&["build"]).stdout.trim().to_owned();
+    let of_it = sandbox.path().join("shared/shop/artifacts").join(&id);
+    let is_there = || kinds(&sandbox).iter().filter(|kind| kind.ends_with(".cutover")).count() == 1;
+    // Given that it is not there, and that it is there and old.
+    fs::remove_dir_all(&of_it).unwrap();
+    fs::create_dir(&of_it).unwrap();
+    build_while_it_leaves(&sandbox, &of_it, &[]);
+    assert!(is_there());
+    let record = of_it.join("record.json");
+    let mut told: serde_json::Value = serde_json::from_slice(&fs::read(&record).unwrap()).unwrap();
+    told["record"]["packed_at"] = json!("2020-01-01T00:00:00Z");
+    fs::write(&record, told.to_string()).unwrap();
+    build_while_it_leaves(&sandbox, &of_it, &["record.json", ".cutover", ".provenance.json"]);
+    assert!(is_there());
+    assert_eq!(sandbox.run(&["artifact", "list", "--json"]).json()["artifacts"][0]["record"]["id"], json!(id));
+}
+
+#[test]
+fn a_prune_that_fails_says_what_it_has_removed_before() {
+    let sandbox = sharing();
+    let config = fs::read_to_string(sandbox.repo().join("cutover.toml")).unwrap();
+    let short = config.replace("store.directory", "store.keep_for = \"0s\"\nstore.directory");
+    sandbox.write("cutover.toml", &short);
+    sandbox.commit("Keep nothing");
+    let id = sandbox.run(&["build"]).stdout.trim().to_owned();
+    // Given that the artifact is not needed here, and something that stops it once that is gone.
+    fs::remove_dir_all(sandbox.data_dir()).unwrap();
+    std::os::unix::fs::symlink("/etc", sandbox.path().join("shared/shop/checks")).unwrap();
+
+    let pruned = sandbox.run(&["artifact", "prune"]);
+
+    assert_eq!(pruned.code, 1, "{pruned:?}");
+    assert!(pruned.stdout.contains(&format!("removed {} of ", &id[..12])), "{pruned:?}");
+    assert!(pruned.stdout.ends_with(", and then failed\n"), "{pruned:?}");
+    assert!(pruned.stderr.contains("state: what is listed above was removed"), "{pruned:?}");
 }
 
 #[test]

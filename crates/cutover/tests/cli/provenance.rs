@@ -45,6 +45,17 @@ fn shared(sandbox: &Sandbox, ending: &str) -> Vec<PathBuf> {
     String::from_utf8(found.unwrap().stdout).unwrap().lines().map(PathBuf::from).collect()
 }
 
+/// The files of the store that say something signed of an artifact.
+fn signed_there(sandbox: &Sandbox) -> Vec<PathBuf> {
+    let is_signed = |path: &PathBuf| vouched(path)["signature"].is_string();
+    shared(sandbox, ".provenance.json").into_iter().filter(is_signed).collect()
+}
+
+/// A statement and its signature as the store has them.
+fn vouched(path: &Path) -> Value {
+    serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
+}
+
 #[test]
 fn what_is_signed_by_one_of_the_signers_is_deployed_and_nothing_else_is() {
     let (sandbox, builder) = signing();
@@ -75,12 +86,12 @@ fn what_is_signed_by_one_of_the_signers_is_deployed_and_nothing_else_is() {
 fn a_builder_with_the_key_signs_what_is_there_unsigned() {
     let (sandbox, builder) = signing();
     sandbox.run(&["build"]);
-    assert!(shared(&sandbox, ".sig").is_empty());
+    assert!(signed_there(&sandbox).is_empty());
     let signed = with_key(&sandbox, &builder, &["build"]);
     assert!(told(&signed).contains("put into"), "{signed:?}");
     let again = with_key(&sandbox, &builder, &["build"]);
     assert!(told(&again).contains("has it already"), "{again:?}");
-    assert_eq!(shared(&sandbox, ".sig").len(), 1);
+    assert_eq!(signed_there(&sandbox).len(), 1);
 }
 
 #[test]
@@ -91,21 +102,20 @@ fn a_statement_that_was_changed_or_is_of_another_artifact_vouches_for_nothing() 
     sandbox.commit("Sell more");
     // The other one is built without the key.
     sandbox.run(&["build"]);
-    let [statement] = &shared(&sandbox, ".sig")[..] else { panic!("one is signed") };
-    let signed = statement.with_extension("");
-    let statements = shared(&sandbox, ".intoto.json");
-    let unsigned = statements.iter().find(|path| **path != signed).unwrap();
+    let [signed] = &signed_there(&sandbox)[..] else { panic!("one is signed") };
+    let statements = shared(&sandbox, ".provenance.json");
+    let unsigned = statements.iter().find(|path| *path != signed).unwrap();
     let forget = || fs::remove_dir_all(sandbox.data_dir().join("artifacts")).unwrap();
 
     // Given the signed statement of one artifact beside another.
-    fs::copy(&signed, unsigned).unwrap();
-    fs::copy(statement, format!("{}.sig", unsigned.display())).unwrap();
+    fs::copy(signed, unsigned).unwrap();
     forget();
     let refused = sandbox.run(&["deploy", "production", "--commit", "HEAD"]);
     assert!(refused.code == 5 && refused.stderr.contains("is of another artifact"), "{refused:?}");
 
-    let text = fs::read_to_string(&signed).unwrap();
-    fs::write(&signed, text.replace("production", "other").replace("\"by\": \"", "\"by\": \"not-")).unwrap();
+    let mut changed = vouched(signed);
+    changed["statement"] = changed["statement"].as_str().unwrap().replace("\"by\": \"", "\"by\": \"not-").into();
+    fs::write(signed, changed.to_string()).unwrap();
     forget();
     let refused = sandbox.run(&["deploy", "production", "--commit", "HEAD~1"]);
     assert!(refused.code == 5 && refused.stderr.contains("does not count"), "{refused:?}");
@@ -259,10 +269,10 @@ fn who_has_the_key_signs_what_was_packed_here_and_nothing_that_was_taken_in() {
     let pushed = with_key(&sandbox, &builder, &["artifact", "push", "--again", &id]);
 
     assert!(pushed.status.success(), "{pushed:?}");
-    assert!(shared(&sandbox, ".sig").is_empty(), "{pushed:?}");
+    assert!(signed_there(&sandbox).is_empty(), "{pushed:?}");
     assert_eq!(sandbox.run(&["deploy", "production", "--commit", "HEAD"]).code, 5);
     assert_eq!(build_signed(&sandbox, &builder), id, "the same was packed here");
-    assert_eq!(shared(&sandbox, ".sig").len(), 1);
+    assert_eq!(signed_there(&sandbox).len(), 1);
 }
 
 #[test]
@@ -321,26 +331,29 @@ fn what_was_packed_nobody_knows_how_is_not_signed_before_it_is_packed_again() {
 fn a_signature_that_does_not_count_is_replaced_by_one_that_does_and_never_the_other_way_round() {
     let (sandbox, builder) = signing();
     build_signed(&sandbox, &builder);
-    let [signature] = &shared(&sandbox, ".sig")[..] else { panic!("it is signed") };
-    let (good, deploy) = (fs::read(signature).unwrap(), ["deploy", "production", "--commit", "HEAD"]);
+    let [there] = &signed_there(&sandbox)[..] else { panic!("it is signed") };
+    let (good, deploy) = (vouched(there), ["deploy", "production", "--commit", "HEAD"]);
     // What is here is not given up for junk.
-    fs::write(signature, "junk").unwrap();
+    let mut junk = good.clone();
+    junk["signature"] = "junk".into();
+    fs::write(there, junk.to_string()).unwrap();
     let id = sandbox.run(&["artifact", "list", "--json"]).json()["artifacts"][0]["record"]["id"].clone();
     assert_eq!(sandbox.run(&["artifact", "pull", id.as_str().unwrap()]).code, 0);
     assert_eq!(sandbox.run(&deploy).code, 0);
 
     let built = with_key(&sandbox, &builder, &["build"]);
     assert!(told(&built).contains("put into"), "the junk is replaced: {built:?}");
-    assert!(fs::read(signature).unwrap().starts_with(&good[..20]));
+    let [now, before] = [vouched(there), good].map(|said| said["signature"].as_str().unwrap()[..20].to_owned());
+    assert_eq!(now, before);
 
     let stranger = key(&sandbox, "stranger");
-    let kept = fs::read(signature).unwrap();
+    let kept = fs::read(there).unwrap();
     let pushed = with_key(&sandbox, &stranger, &["artifact", "push", "--again", id.as_str().unwrap()]);
     assert!(pushed.status.success(), "{pushed:?}");
     forget(&sandbox);
     let deployed = sandbox.run(&deploy);
     assert_eq!(deployed.code, 0, "what counts is not replaced: {deployed:?}");
-    assert_eq!(fs::read(signature).unwrap(), kept);
+    assert_eq!(fs::read(there).unwrap(), kept);
 }
 
 #[test]

@@ -202,12 +202,14 @@ impl S3 {
                 "make the bucket, or correct `bucket`, `endpoint` and `region` of [artifact.store.s3]"
             }
             (404, _) => return Ok(Heard::Absent),
-            (408 | 429 | 500.., _) => return Err(Fault::Trouble(Trouble { why, pause })),
+            // S3 says this with 400: its "List of error codes".
+            (408 | 429 | 500.., _) | (_, "RequestTimeout") => return Err(Fault::Trouble(Trouble { why, pause })),
             (_, "RequestTimeTooSkewed") => "set the clock of this machine",
             (301 | 302 | 307 | 308, _) | (_, "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException") => {
                 "correct `region` and `endpoint` of [artifact.store.s3]: the bucket is somewhere else"
             }
-            (401 | 403, "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "ExpiredToken" | "InvalidToken") => {
+            // What has expired is told with 400 as well.
+            (_, "InvalidAccessKeyId" | "SignatureDoesNotMatch" | "ExpiredToken" | "InvalidToken") => {
                 "correct AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and, for credentials that are for a while, AWS_SESSION_TOKEN"
             }
             (401 | 403, _) => {
