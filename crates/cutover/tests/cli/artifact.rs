@@ -561,7 +561,7 @@ fn what_one_job_builds_another_one_deploys_with_nothing_but_a_release_at_github_
         assert!(deployed.stderr.contains(&format!("took artifact {} of ", &id[..12])), "{deployed:?}");
         assert_eq!(live(&other), id);
         let asked = there.github.received().len() - before;
-        assert!(asked <= 12, "{what:?}: {asked}");
+        assert!(asked <= 16, "{what:?}: {asked}");
     }
     assert!(there.files().iter().any(|name| name.starts_with("shop_-deployed_-production_-")), "{:?}", there.files());
     assert!(!there.github.fetched().is_empty());
@@ -594,7 +594,7 @@ fn old_artifacts_go_from_a_release_as_well_and_what_is_live_stays() {
     assert!(there.files().iter().all(|name| !name.contains(&old)), "{:?}", there.files());
     assert!(there.files().iter().any(|name| name.contains(&live)), "{:?}", there.files());
     let asked = there.github.received().len() - before;
-    assert!(asked <= 15, "to remove one: {asked}");
+    assert!(asked <= 22, "to remove one: {asked}");
 }
 
 #[test]

@@ -301,8 +301,8 @@ fn what_is_signed_says_how_it_was_packed_and_not_what_the_config_and_the_run_are
     let pushed = command.args(["artifact", "push", "--again", &id]).output().unwrap();
 
     assert!(pushed.status.success(), "{pushed:?}");
-    let [signature] = &shared(&sandbox, ".sig")[..] else { panic!("it is signed") };
-    let said: Value = serde_json::from_slice(&fs::read(signature.with_extension("")).unwrap()).unwrap();
+    let [there] = &signed_there(&sandbox)[..] else { panic!("it is signed") };
+    let said: Value = serde_json::from_str(vouched(there)["statement"].as_str().unwrap()).unwrap();
     let [definition, run] = ["buildDefinition", "runDetails"].map(|part| &said["predicate"][part]);
     let parameters = &definition["externalParameters"];
     assert_eq!(parameters["build"], "echo much > built.txt");
@@ -322,9 +322,9 @@ fn what_was_packed_nobody_knows_how_is_not_signed_before_it_is_packed_again() {
     let pushed = with_key(&sandbox, &builder, &["artifact", "push", "--again", &id]);
 
     assert!(pushed.status.success(), "{pushed:?}");
-    assert!(shared(&sandbox, ".sig").is_empty(), "{pushed:?}");
+    assert!(signed_there(&sandbox).is_empty(), "{pushed:?}");
     assert_eq!(build_signed(&sandbox, &builder), id);
-    assert_eq!(shared(&sandbox, ".sig").len(), 1);
+    assert_eq!(signed_there(&sandbox).len(), 1);
 }
 
 #[test]
@@ -449,13 +449,15 @@ fn where_no_signers_are_named_a_signature_counts_whoever_made_it_and_bytes_that_
     sandbox.write("cutover.toml", &config.replace("signers = \"allowed_signers\"\n", ""));
     sandbox.commit("Let anybody sign");
     build_signed(&sandbox, &builder);
-    let [signature] = &shared(&sandbox, ".sig")[..] else { panic!("it is signed") };
+    let [there] = &signed_there(&sandbox)[..] else { panic!("it is signed") };
     let again = with_key(&sandbox, &key(&sandbox, "another"), &["build"]);
     assert!(told(&again).contains("has it already"), "{again:?}");
 
-    fs::write(signature, "junk").unwrap();
+    let mut junk = vouched(there);
+    junk["signature"] = "junk".into();
+    fs::write(there, junk.to_string()).unwrap();
 
     let built = with_key(&sandbox, &builder, &["build"]);
     assert!(told(&built).contains("put into"), "the junk is replaced: {built:?}");
-    assert!(fs::read(signature).unwrap().starts_with(b"-----BEGIN SSH SIGNATURE-----"));
+    assert!(vouched(there)["signature"].as_str().unwrap().starts_with("-----BEGIN SSH SIGNATURE-----"));
 }

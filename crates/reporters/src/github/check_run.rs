@@ -3,13 +3,14 @@
 use super::client::Client;
 use super::fault::Fault;
 use super::names::CommitId;
-use super::wire::{Answer, Call, number, query, text};
+use super::wire::{Answer, Call, number, text};
 use crate::checks::github::{Annotation, Room, errors, summary_within, warnings};
 use crate::checks::words::total;
 use crate::markdown::{beginning, within};
 use crate::one_line;
 use cutover_core::check::Counted;
 use cutover_core::check::run::{Conclusion, Run};
+use cutover_core::percent::encoded;
 use serde_json::{Value, json};
 
 /// The most annotations that GitHub takes in one request.
@@ -102,7 +103,7 @@ pub(super) fn without_id(doing: &'static str) -> Fault {
 }
 
 fn find(client: &Client, commit: &CommitId, name: &str, key: &str) -> Result<Option<Value>, Fault> {
-    let path = format!("commits/{commit}/check-runs?check_name={}&filter=all&per_page=100", query(name));
+    let path = format!("commits/{commit}/check-runs?check_name={}&filter=all&per_page=100", encoded(name));
     client.seek(Call::get(client.path(&path), "list check runs", "checks: read"), |page| {
         let runs = page.get("check_runs")?.as_array()?;
         runs.iter().find(|run| text(run, "external_id") == Some(key)).cloned()
@@ -111,7 +112,7 @@ fn find(client: &Client, commit: &CommitId, name: &str, key: &str) -> Result<Opt
 
 /// How many lines were covered at a commit, as the last check run of this name there says; None where none does.
 pub fn lines_of(client: &Client, commit: &CommitId, name: &str) -> Result<Option<Counted>, Fault> {
-    let path = format!("commits/{commit}/check-runs?check_name={}&status=completed&per_page=1", query(name));
+    let path = format!("commits/{commit}/check-runs?check_name={}&status=completed&per_page=1", encoded(name));
     let list = Call::get(client.path(&path), "look for the coverage before", "checks: read");
     let page = client.send(&list)?.body;
     let summary = page.pointer("/check_runs/0/output/summary").and_then(Value::as_str);

@@ -5,7 +5,8 @@ use super::client::Client;
 use super::fault::Fault;
 use super::names::CommitId;
 use super::status::described;
-use super::wire::{Call, number, query, text};
+use super::wire::{Call, number, text};
+use cutover_core::percent::encoded;
 use serde_json::{Value, json};
 
 /// How many of an environment's earlier deployments are made inactive at once; what is left is, after the next one.
@@ -86,7 +87,7 @@ fn post(client: &Client, wish: &Wish<'_>) -> Call {
 }
 
 fn find(client: &Client, wish: &Wish<'_>) -> Result<Option<Value>, Fault> {
-    let path = format!("deployments?sha={}&environment={}&per_page=100", wish.commit, query(wish.environment));
+    let path = format!("deployments?sha={}&environment={}&per_page=100", wish.commit, encoded(wish.environment));
     client.seek(Call::get(client.path(&path), "list deployments", READ), |page| {
         let is_it = |one: &&Value| ours(one, wish.project).is_some_and(|id| id == wish.id);
         page.as_array()?.iter().find(is_it).cloned()
@@ -132,7 +133,7 @@ pub fn deactivate_predecessors(
     deployment: DeploymentNumber,
     log_url: &str,
 ) -> Result<u32, Fault> {
-    let path = format!("deployments?environment={}&per_page=100", query(wish.environment));
+    let path = format!("deployments?environment={}&per_page=100", encoded(wish.environment));
     let listed = client.send(&Call::get(client.path(&path), "list deployments", READ))?.body;
     let earlier = listed.as_array().into_iter().flatten().filter(|one| ours(one, wish.project).is_some());
     let earlier = earlier.filter_map(|one| number(one, "id")).filter(|id| *id < deployment.0);

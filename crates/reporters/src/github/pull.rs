@@ -3,7 +3,8 @@
 use super::client::Client;
 use super::fault::Fault;
 use super::names::CommitId;
-use super::wire::{Call, number, query, text};
+use super::wire::{Call, number, text};
+use cutover_core::percent::encoded;
 use serde_json::Value;
 
 /// The commit that a pull request's head is now; None where GitHub does not say.
@@ -35,7 +36,7 @@ fn sha(pull: &Value) -> Option<CommitId> {
 /// The open pull request whose head is this commit, on this branch of this owner's fork. GitHub alone is asked: whoever
 /// wrote a record could name any.
 pub fn with_head(client: &Client, owner: &str, branch: &str, head: &CommitId) -> Result<Option<u64>, Fault> {
-    let path = format!("pulls?state=open&head={}:{}&per_page=100", query(owner), query(branch));
+    let path = format!("pulls?state=open&head={}:{}&per_page=100", encoded(owner), encoded(branch));
     let has_head = |pull: &&Value| sha(pull).is_some_and(|sha| sha == *head);
     let call = Call::get(client.path(&path), "look for the pull request", "pull-requests: read");
     client.seek(call, |page| page.as_array()?.iter().find(has_head).and_then(|pull| number(pull, "number")))

@@ -5,8 +5,9 @@ use super::check_run::without_id;
 use super::client::{Client, Source, Upload, time_to_send};
 use super::fault::Fault;
 use super::tag::found;
-use super::wire::{Call, number, query, text};
+use super::wire::{Call, number, text};
 use crate::markdown::within;
+use cutover_core::percent::encoded;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::fs::File;
@@ -154,7 +155,7 @@ fn published(client: &Client, tag: &str) -> Result<Option<Release>, Fault> {
 
 /// The release of a tag that everybody sees.
 pub(super) fn of_tag(client: &Client, tag: &str) -> Result<Option<Value>, Fault> {
-    let path = client.path(&format!("releases/tags/{}", query(tag)));
+    let path = client.path(&format!("releases/tags/{}", encoded(tag)));
     found(client, &Call::get(path, "look for the release", READ))
 }
 
@@ -284,7 +285,7 @@ fn send_once(
     source: &mut dyn Source,
     attempt: u32,
 ) -> Result<Asset, (Fault, Option<Duration>)> {
-    let url = format!("{}?name={}", sending.release.upload_url, query(sending.name));
+    let url = format!("{}?name={}", sending.release.upload_url, encoded(sending.name));
     let upload = Upload { url: &url, doing: sending.doing, permission: WRITE };
     let made = client.upload(&upload, source, attempt)?;
     accepted(client, &made, sending, source.bytes()).map_err(|fault| {

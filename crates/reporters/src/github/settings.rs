@@ -2,9 +2,10 @@
 
 use super::client::Client;
 use super::fault::Fault;
-use super::wire::{Call, query, text};
+use super::wire::{Call, text};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use cutover_core::percent::encoded;
 use serde_json::Value;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -138,7 +139,7 @@ pub fn jobs_may_write(client: &Client) -> Result<Looked<bool>, Fault> {
 
 /// An environment.
 pub fn environment(client: &Client, name: &str) -> Result<Looked<EnvironmentFacts>, Fault> {
-    let path = client.path(&format!("environments/{}", query(name)));
+    let path = client.path(&format!("environments/{}", encoded(name)));
     look(client, path, "look at the environment", "actions: read", |found| {
         let rules = found.get("protection_rules").and_then(Value::as_array).into_iter().flatten();
         let reviewers = rules.filter(|rule| text(rule, "type") == Some("required_reviewers"));
@@ -154,7 +155,7 @@ pub fn environment(client: &Client, name: &str) -> Result<Looked<EnvironmentFact
 
 /// The patterns of the branches that may deploy to an environment.
 pub fn branch_patterns(client: &Client, environment: &str) -> Result<Looked<BTreeSet<String>>, Fault> {
-    let path = format!("environments/{}/deployment-branch-policies", query(environment));
+    let path = format!("environments/{}/deployment-branch-policies", encoded(environment));
     names(client, &path, "look at the environment's branches", "actions: read", "branch_policies")
 }
 
@@ -162,7 +163,7 @@ pub fn branch_patterns(client: &Client, environment: &str) -> Result<Looked<BTre
 pub fn secrets(client: &Client, environment: Option<&str>) -> Result<Looked<BTreeSet<String>>, Fault> {
     match environment {
         Some(name) => {
-            let path = format!("environments/{}/secrets", query(name));
+            let path = format!("environments/{}/secrets", encoded(name));
             names(client, &path, "list the names of the environment's secrets", "environments: read", "secrets")
         }
         None => names(client, "actions/secrets", "list the names of secrets", "secrets: read", "secrets"),
@@ -177,7 +178,7 @@ pub fn organization_secrets(client: &Client) -> Result<Looked<BTreeSet<String>>,
 
 /// The checks that the older kind of protection demands of a branch.
 pub fn branch_checks(client: &Client, branch: &str) -> Result<Looked<Vec<String>>, Fault> {
-    let path = client.path(&format!("branches/{}", query(branch)));
+    let path = client.path(&format!("branches/{}", encoded(branch)));
     look(client, path, "look at the branch", "contents: read", |found| {
         let checks = found.pointer("/protection/required_status_checks/contexts").and_then(Value::as_array);
         Some(checks.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect())
@@ -186,7 +187,7 @@ pub fn branch_checks(client: &Client, branch: &str) -> Result<Looked<Vec<String>
 
 /// The rules in force for a branch.
 pub fn rules(client: &Client, branch: &str) -> Result<Looked<Rules>, Fault> {
-    let path = format!("rules/branches/{}?per_page=100", query(branch));
+    let path = format!("rules/branches/{}?per_page=100", encoded(branch));
     let all = RefCell::new(Vec::new());
     let call = Call::get(client.path(&path), "look at the rules of the branch", "metadata: read");
     let listed = client.seek(call, |page| {
@@ -209,7 +210,7 @@ fn rule(value: &Value) -> Option<Rule> {
 
 /// What a file holds on the default branch.
 pub fn file(client: &Client, path: &str) -> Result<Looked<Vec<u8>>, Fault> {
-    let parts: Vec<String> = path.split('/').map(query).collect();
+    let parts: Vec<String> = path.split('/').map(encoded).collect();
     let path = client.path(&format!("contents/{}", parts.join("/")));
     look(client, path, "look at a file", "contents: read", |found| {
         let lines: String = text(found, "content")?.split_whitespace().collect();

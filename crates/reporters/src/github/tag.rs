@@ -4,7 +4,8 @@ use super::check_run::without_id;
 use super::client::Client;
 use super::fault::Fault;
 use super::names::CommitId;
-use super::wire::{Call, query, text};
+use super::wire::{Call, text};
+use cutover_core::percent::encoded;
 use serde_json::{Value, json};
 
 /// How many tags of tags are followed to a commit.
@@ -73,7 +74,7 @@ fn there(known: CommitId, commit: &CommitId) -> Tagged {
 }
 
 fn reference(client: &Client, name: &str) -> String {
-    client.path(&format!("git/ref/{}", query(&format!("tags/{name}"))))
+    client.path(&format!("git/ref/{}", encoded(&format!("tags/{name}"))))
 }
 
 /// What a call finds; None where GitHub says that there is no such thing.

@@ -1,7 +1,6 @@
 //! Calls and answers, as far as any operation needs them.
 
 use serde_json::Value;
-use std::fmt::Write;
 
 /// Whether a call may simply be sent again when nobody knows whether it was heard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,20 +87,6 @@ pub(super) fn next_link(header: &str) -> Option<&str> {
     part.trim_start().trim_start_matches('<').split_once('>').map(|(url, _)| url)
 }
 
-/// A text as the value of a query, or as one part of a path.
-pub(super) fn query(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
-            safe.push(char::from(byte));
-        } else {
-            // Writing to a string cannot fail.
-            let _ = write!(safe, "%{byte:02X}");
-        }
-    }
-    safe
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,10 +99,5 @@ mod tests {
         assert_eq!(next_link("<https://api/x?page=1>; rel=\"prev\""), None);
         assert_eq!(next_link("<https://api/x"), None);
         assert_eq!(next_link(""), None);
-    }
-
-    #[test]
-    fn no_character_of_a_value_ends_it() {
-        assert_eq!(query("a:b&c=d#e/ä ~"), "a%3Ab%26c%3Dd%23e%2F%C3%A4%20~");
     }
 }
