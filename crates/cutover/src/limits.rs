@@ -1,8 +1,16 @@
-//! Limits that the caller's shell has set.
+//! What the caller's shell has set.
 
-use rustix::process::Signal;
+use rustix::fs::Mode;
+use rustix::process::{Signal, umask};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+
+/// Lets nobody but the user and their group write to what is made from here on, whatever the caller's umask gives away: releases are
+/// code that runs.
+pub(crate) fn keep_strangers_out() {
+    let callers = umask(Mode::WOTH);
+    umask(callers | Mode::WOTH);
+}
 
 /// Lets a write that meets the limit of a file's size (`ulimit -f`) fail like one on a full disk, where the signal would end the
 /// client half-way, or the supervisor under its service.

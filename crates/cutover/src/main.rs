@@ -41,6 +41,7 @@ fn main() -> ExitCode {
         close_fds::CloseFdsBuilder::new().cloexecfrom(FIRST_INHERITED);
     }
     limits::survive();
+    limits::keep_strangers_out();
     panic::keep();
     match cli {
         Ok(cli) => run(&cli).into(),

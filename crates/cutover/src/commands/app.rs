@@ -3,6 +3,7 @@
 use super::HostArgs;
 use super::deploy::WaitArgs;
 use super::follow::{Followed, follow};
+use super::reason::reason;
 use super::stop;
 use crate::context::Context;
 use crate::deployments::{
@@ -81,7 +82,7 @@ enum Verb {
     /// Restart the service under the lock, verify it, and remember that
     Restart {
         /// Why, for the history
-        #[arg(long, value_name = "TEXT", default_value = "")]
+        #[arg(long, value_name = "TEXT", default_value = "", value_parser = reason())]
         reason: String,
         #[command(flatten)]
         waiting: WaitArgs,
@@ -101,7 +102,7 @@ enum Verb {
     /// Start the services that do not run under the lock, verify them, and remember that
     Start {
         /// Why, for the history
-        #[arg(long, value_name = "TEXT", default_value = "")]
+        #[arg(long, value_name = "TEXT", default_value = "", value_parser = reason())]
         reason: String,
         #[command(flatten)]
         waiting: WaitArgs,

@@ -1,6 +1,7 @@
 //! `cutover deploy`.
 
 use super::packing::{named, pack};
+use super::reason::reason;
 use super::required::OverrideArgs;
 use super::words;
 use super::work_tree::{warn_beside, warn_of_uncommitted};
@@ -67,7 +68,7 @@ pub(crate) struct HowArgs {
     #[command(flatten)]
     waiting: WaitArgs,
     /// Why, for the history
-    #[arg(long, value_name = "TEXT", default_value = "")]
+    #[arg(long, value_name = "TEXT", default_value = "", value_parser = reason())]
     reason: String,
 }
 

@@ -1,6 +1,7 @@
 //! `cutover lock`.
 
 use super::HostArgs;
+use super::reason::reason;
 use super::since::span;
 use super::words;
 use crate::context::Context;
@@ -44,7 +45,7 @@ pub(crate) struct LockArgs {
     #[arg(value_enum)]
     verb: Verb,
     /// Why nothing shall be deployed; "maintenance" when nothing is said
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", value_parser = reason())]
     reason: Option<String>,
     /// When the maintenance lock ends by itself: 30m, 2h, 3d
     #[arg(long = "for", value_name = "TIME", value_parser = span)]

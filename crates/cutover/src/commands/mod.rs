@@ -24,6 +24,7 @@ pub(crate) mod packing;
 mod plan;
 mod previews;
 mod promote;
+mod reason;
 mod release;
 mod releases;
 mod required;

@@ -1,6 +1,7 @@
 //! `cutover rollback`.
 
 use super::deploy::WaitArgs;
+use super::reason::reason;
 use crate::context::Context;
 use crate::deployments::{Session, Task};
 use crate::error::CommandError;
@@ -33,7 +34,7 @@ pub(crate) struct RollbackArgs {
     #[command(flatten)]
     waiting: WaitArgs,
     /// Why, for the history
-    #[arg(long, value_name = "TEXT", default_value = "")]
+    #[arg(long, value_name = "TEXT", default_value = "", value_parser = reason())]
     reason: String,
 }
 

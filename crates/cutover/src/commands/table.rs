@@ -6,6 +6,8 @@ use cutover_reporters::one_line;
 const GAP: &str = "  ";
 /// The least that a table's last column needs in characters to say something.
 const LAST_WIDTH_MIN: usize = 20;
+/// The longest cell in characters: all of its column are as wide.
+const CELL_LENGTH_MAX: usize = 1000;
 
 /// Cells of rows, lined up. The last column is as wide as it needs to be.
 #[derive(Default)]
@@ -19,9 +21,9 @@ impl Table {
         Self { rows: vec![head.iter().map(|title| title.to_uppercase()).collect()] }
     }
 
-    /// Adds a row. Nothing in a cell breaks its line or steers the terminal.
+    /// Adds a row. Nothing in a cell breaks its line or steers the terminal, and none is longer than a person reads.
     pub(super) fn row<const N: usize>(&mut self, cells: [String; N]) {
-        self.rows.push(cells.map(|cell| one_line(&cell)).into());
+        self.rows.push(cells.map(|cell| cut(&one_line(&cell), Some(CELL_LENGTH_MAX))).into());
     }
 
     /// The lines of the table, each with its end.
@@ -88,6 +90,13 @@ fn cut(line: &str, width: Option<usize>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cell_of_any_length_can_be_shown() {
+        let mut table = Table::new(&["reason", "what"]);
+        table.row(["r\n".repeat(50_000), "x".to_owned()]);
+        assert_eq!(table.render(None).lines().map(|line| line.chars().count()).max(), Some(CELL_LENGTH_MAX + 3));
+    }
 
     #[test]
     fn columns_line_up_and_a_narrow_terminal_cuts_the_end() {

@@ -217,6 +217,14 @@ fn a_service_that_was_stopped_stays_so_until_it_is_started_or_something_is_deplo
 
     assert_eq!((app("stop").code, sandbox.run(&["deploy", "production"]).code), (0, 0));
     assert!(is_active());
+
+    // It is no other project's to stop.
+    let config = sandbox.config();
+    sandbox.write("cutover.toml", &config.replace("name = \"shop\"", "name = \"bank\""));
+    let refused = app("stop");
+    assert!(refused.code == 1 && refused.stderr.contains("is a release of project shop"), "{}", refused.told());
+    sandbox.write("cutover.toml", &config);
+    assert!(is_active());
     assert_eq!(app("stop").code, 0);
 }
 

@@ -68,3 +68,16 @@ fn a_release_that_is_not_there_is_a_usage_error_that_names_those_that_are() {
     assert!(ambiguous.stderr.starts_with("error: release \"2\" is ambiguous\n"), "{ambiguous:?}");
     assert!(ambiguous.stderr.contains(&there), "{ambiguous:?}");
 }
+
+#[test]
+fn the_release_of_another_project_is_not_brought_back() {
+    let (sandbox, ids) = two_releases();
+    let config = sandbox.config().replace("name = \"shop\"", "name = \"bank\"");
+    sandbox.write("cutover.toml", &config);
+
+    let refused = sandbox.run(&["rollback", "production"]);
+
+    assert!(refused.code == 1 && refused.stderr.contains("is a release of project shop"), "{}", refused.told());
+    let live = std::fs::read_link(sandbox.path().join("srv/current")).unwrap();
+    assert!(live.ends_with(&ids[1]), "{}", live.display());
+}

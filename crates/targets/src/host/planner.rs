@@ -106,6 +106,9 @@ pub fn deploy(wish: &Wish<'_>, subject: &Subject<'_>) -> Result<HostPlan, Failur
 /// The plan that brings an earlier release live again, on every target.
 pub fn rollback(wish: &Wish<'_>, release: &ReleaseId) -> Result<HostPlan, Failure> {
     let mut plan = Builder::new(wish, PlanKind::Rollback, release.clone())?;
+    for (target, config) in &wish.targets {
+        check_kept(wish, target, config, release)?;
+    }
     if let Some(config) = wish.targets.values().next() {
         let described = Release::read(&Layout::new(&config.deploy_to), release)?;
         plan.plan.forward = is_forward(config, release)?;
@@ -129,6 +132,19 @@ pub fn rollback(wish: &Wish<'_>, release: &ReleaseId) -> Result<HostPlan, Failur
     Ok(plan.finish())
 }
 
+/// Whether a target has this release, of this project.
+fn check_kept(wish: &Wish<'_>, target: &TargetName, config: &HostConfig, release: &ReleaseId) -> Result<(), Failure> {
+    let layout = Layout::new(&config.deploy_to);
+    if !layout.release(release).exists() {
+        let message =
+            format!("{target} has no release {release}: it came into the config later, or left it for a while");
+        return Err(Failure::new(message).hint(
+            "`cutover deploy ENV --commit COMMIT` brings earlier code live on all targets; `cutover releases ENV` lists what each has",
+        ));
+    }
+    Release::read(&layout, release)?.foreign(&layout, wish.project).map_or(Ok(()), Err)
+}
+
 /// Whether this release was made after the live one: going there undoes a rollback, and says nothing against what was live.
 fn is_forward(config: &HostConfig, release: &ReleaseId) -> Result<bool, Failure> {
     let layout = Layout::new(&config.deploy_to);
@@ -150,6 +166,7 @@ pub fn restart(wish: &Wish<'_>, release: &ReleaseId, restart: bool) -> Result<Ho
         plan.gate(Gate::Switch);
     }
     for (target, config) in &wish.targets {
+        check_kept(wish, target, config, release)?;
         let described = Release::read(&Layout::new(&config.deploy_to), release)?;
         plan.plan.artifact = described.artifact.to_string();
         (plan.plan.commit, plan.plan.dirty) = (described.commit, described.dirty);

@@ -111,6 +111,18 @@ impl Release {
         release.write(&layout.release(id))
     }
 
+    /// That it is a release of another project than this one, where it is. Two projects in one place would take each other's releases
+    /// for their own.
+    pub fn foreign(&self, layout: &Layout, project: &ProjectName) -> Option<Failure> {
+        let theirs = self.project.as_ref().filter(|theirs| *theirs != project)?;
+        let (id, root, file) = (&self.id, layout.root().display(), layout.release(&self.id).join(RELEASE_FILE));
+        let failure = Failure::new(format!("{id}, live in {root}, is a release of project {theirs}"));
+        Some(failure.hint(format!(
+            "give {project} a deploy_to of its own; if it is {theirs} under a new name, change `project` in {}",
+            file.display()
+        )))
+    }
+
     /// Whether it is bad only because its service could not be started, which may have been due to the machine.
     pub(crate) fn never_started(&self) -> bool {
         self.state == ReleaseState::Bad && self.reason.starts_with(NEVER_STARTED)

@@ -2,7 +2,7 @@
 
 use crate::host::action::Preflight;
 use crate::host::layout::Layout;
-use crate::host::release::{RELEASE_FILE, Release, disk, io, linked, previous_release, stray};
+use crate::host::release::{Release, disk, io, linked, previous_release, stray};
 use crate::host::site::Site;
 use crate::host::standing::obstacle;
 use crate::service::{self, Service};
@@ -44,14 +44,7 @@ fn stray_warning(site: &Site<'_>) -> Option<String> {
 
 /// Two projects in one place would take each other's releases for their own, and go back to them.
 fn other_project(site: &Site<'_>, live: &ReleaseId) -> Option<Failure> {
-    let project = Release::read(site.layout, live).ok()?.project.filter(|project| project != site.project)?;
-    let file = site.layout.release(live).join(RELEASE_FILE);
-    let message = format!("{live}, live in {}, is a release of project {project}", site.layout.root().display());
-    Some(Failure::new(message).hint(format!(
-        "give {} a deploy_to of its own; if it is {project} under a new name, change `project` in {}",
-        site.project,
-        file.display()
-    )))
+    Release::read(site.layout, live).ok()?.foreign(site.layout, site.project)
 }
 
 /// One failure that tells them all, with what was said to each; the first advice is given.
