@@ -137,7 +137,7 @@ pub(super) fn variables(tree: &Tree) -> Variables {
     let text = tree.read(file).unwrap_or_default();
     let mut variables = Variables { file: Some(file.to_owned()), ..Variables::default() };
     for (name, value) in text.lines().filter_map(variable).take(VARIABLE_COUNT_MAX) {
-        if is_secret(&name) {
+        if is_secret(&name) || has_password(&value) {
             variables.secret.push(name);
         } else if !value.is_empty() {
             variables.plain.insert(name, value);
@@ -151,6 +151,12 @@ pub(super) fn variables(tree: &Tree) -> Variables {
 /// Whether a variable's name looks as if its value were a secret.
 pub(super) fn is_secret(name: &str) -> bool {
     SECRET_PARTS.iter().any(|part| name.contains(part))
+}
+
+/// Whether a value is an address with a password in it, which a file that is committed must not have.
+fn has_password(value: &str) -> bool {
+    let authority = value.split_once("://").map_or("", |(_, rest)| rest.split(['/', '?', '#']).next().unwrap_or(rest));
+    authority.rsplit_once('@').is_some_and(|(login, _)| login.split_once(':').is_some_and(|(_, word)| !word.is_empty()))
 }
 
 /// Whether this is how variables are named.

@@ -203,7 +203,15 @@ fn variables_that_the_sources_read_are_proposed_as_comments() {
     let test = ("tests/test_app.py", "import os\nos.environ['ONLY_IN_TESTS']\n");
 
     let alone = written(&[("app.py", source), test]);
-    let beside = written(&[("app.py", source), (".env.example", "PAGE=1\nLEVEL=info\nTOKEN=x\n")]);
+    let example = "PAGE=1\nLEVEL=info\nTOKEN=x\n";
+    let addresses = format!("{example}SITE=https://example.org:8443/a@b:c\nSTORE=postgres://shop:made-up@db/shop\n");
+    let with_password = written(&[("app.py", source), (".env.example", &addresses)]);
+    assert!(
+        with_password.contains("secrets = [\"STORE\", \"TOKEN\"]") && !with_password.contains("made-up"),
+        "{with_password}"
+    );
+    assert!(with_password.contains("SITE = \"https://example.org:8443/a@b:c\""), "{with_password}");
+    let beside = written(&[("app.py", source), (".env.example", example)]);
 
     assert!(
         alone.contains("# The sources read these; give a value to what needs one.\n# env = { LEVEL = \"\" }\n"),
