@@ -74,6 +74,7 @@ fn what_will_not_work_is_said() {
     insta::assert_snapshot!(said(LARGE), @r"
     the secret OTHER of production comes from a command, which finds on a runner what the repository and the runner have
     pushes to main do not wait for each other, since another environment of it is in `approval`: staging gets them in the order in which their checks end; give one of the two a branch of its own
+    pull requests will not get to test: `signers` are named, and what is built before anybody has looked at it is not signed; take `pull_requests` out, and deploy there from a branch
     nothing is released by GitLab's pipeline: `cutover release production` makes the tag
     GitLab keeps only what lies in the repository, so not all of the cache of lint
     GitLab's jobs have the Python and the Node of their image, whatever the config says
@@ -242,8 +243,8 @@ fn a_secret_goes_only_to_the_environment_that_has_it() {
 fn the_shared_store_is_open_to_what_packs_and_deploys_and_the_signing_key_is_with_what_packs() {
     for (id, job) in jobs(LARGE) {
         let has = |name: &str| job.to_string().contains(&format!("secrets.{name}"));
-        let packs = id.ends_with(" build");
-        let deploys = job["environment"].is_object() && !id.contains("rollback");
+        let packs = id.ends_with(" build") && !is_of_pull_request(&id);
+        let deploys = job["environment"].is_object() && !id.contains("rollback") && !is_of_pull_request(&id);
         assert_eq!(has("AWS_SECRET_ACCESS_KEY"), packs || deploys, "{id}");
         assert_eq!(has("CUTOVER_SIGNING_KEY"), packs, "{id}");
     }
@@ -261,8 +262,8 @@ fn with_release(text: &str, keys: &str) -> String {
 #[test]
 fn what_packs_and_deploys_may_write_to_the_repository_when_its_release_is_the_store_and_nothing_else_may() {
     for (id, job) in jobs(&with_release(LARGE, "")) {
-        let packs = id.ends_with(" build");
-        let deploys = job["environment"].is_object() && !id.contains("rollback");
+        let packs = id.ends_with(" build") && !is_of_pull_request(&id);
+        let deploys = job["environment"].is_object() && !id.contains("rollback") && !is_of_pull_request(&id);
         let releases = id.ends_with(" release");
         let has_token = job.to_string().contains("\"GITHUB_TOKEN\":\"${{ github.token }}\"");
         let expected = if packs || deploys || releases { "write" } else { "read" };
@@ -273,10 +274,31 @@ fn what_packs_and_deploys_may_write_to_the_repository_when_its_release_is_the_st
 }
 
 #[test]
+fn what_nobody_has_looked_at_gets_nothing_that_opens_the_store_or_signs() {
+    let another = with_release(LARGE, "repository = \"shop/artifacts\"");
+    for text in [LARGE.to_owned(), with_release(LARGE, ""), another] {
+        let all = jobs(&text).into_iter().filter(|(id, _)| is_of_pull_request(id)).collect::<Vec<_>>();
+        assert_eq!(all.len(), 3, "it judges, packs and deploys");
+        for (id, job) in all {
+            assert_eq!(job["permissions"]["contents"], "read", "{id}");
+            for secret in ["AWS_", "CUTOVER_ARTIFACTS_TOKEN", "CUTOVER_SIGNING_KEY"] {
+                assert!(!job.to_string().contains(secret), "{id}: {secret}");
+            }
+            assert!(!id.ends_with(" build") || !job.to_string().contains("GITHUB_TOKEN"), "{id}");
+        }
+    }
+}
+
+/// Whether the job runs what a pull request brings.
+fn is_of_pull_request(id: &str) -> bool {
+    id.contains("cutover-pull-request.yml")
+}
+
+#[test]
 fn a_release_of_another_repository_has_a_token_of_its_own_and_nothing_is_written_to_this_one() {
     for (id, job) in jobs(&with_release(LARGE, "repository = \"shop/artifacts\"")) {
-        let packs = id.ends_with(" build");
-        let deploys = job["environment"].is_object() && !id.contains("rollback");
+        let packs = id.ends_with(" build") && !is_of_pull_request(&id);
+        let deploys = job["environment"].is_object() && !id.contains("rollback") && !is_of_pull_request(&id);
         assert_eq!(job.to_string().contains("secrets.CUTOVER_ARTIFACTS_TOKEN"), packs || deploys, "{id}");
         assert!(job["permissions"]["contents"] == "read" || id.ends_with(" release"), "{id}");
     }

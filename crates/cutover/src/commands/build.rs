@@ -64,7 +64,7 @@ impl BuildArgs {
     pub(super) fn run(&self, context: &Context) -> Result<Exit, CommandError> {
         let run = self.checks.as_deref().map(judged).transpose()?;
         // Before the build, which may take a while: whoever lacks credentials wants to know now.
-        let _there = depot::open(context)?;
+        let _there = if depot::is_kept_out(context) { None } else { depot::open(context)? };
         let artifact = pack(context, &self.source(), self.again)?;
         let artifact = match run {
             Some((commit, run)) => with_run(context, artifact, &commit, &run)?,

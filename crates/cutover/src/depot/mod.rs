@@ -6,7 +6,7 @@ mod revision;
 mod shelf;
 
 use open::open_briefly;
-pub(crate) use open::{needed, open};
+pub(crate) use open::{is_kept_out, needed, open};
 pub(crate) use provenance::{
     STATEMENT_ENDING, builder, file_of_builder, is_spoken_of, judge, keep, read_beside, said_of, signers, signing_key,
     vouch, vouch_here, write_beside,
@@ -59,7 +59,7 @@ impl Shared {
 /// One that is there without a signature that counts is put there anew where one can be had. A signature that counts is never
 /// replaced by none.
 pub(crate) fn share(context: &Context, artifact: &Artifact, again: bool) -> Result<Option<Shared>, CommandError> {
-    if artifact.record.dirty {
+    if artifact.record.dirty || is_kept_out(context) {
         return Ok(None);
     }
     let Some(depot) = open(context)? else { return Ok(None) };
@@ -192,8 +192,13 @@ pub(crate) enum Noted {
     Deployed,
 }
 
-/// Notes in the shared store what is brought live, so that it is kept there.
+/// Notes in the shared store what is brought live, so that it is kept there. What a pull request tries out is not there where its job
+/// may not write.
 pub(crate) fn note(context: &Context, environment: &EnvironmentName, id: &Digest, noted: Noted) {
+    if is_kept_out(context) {
+        return;
+    }
+    let is_borne = open::is_of_pull_request() && open::is_job_of_store(context);
     let write = |depot: Depot| {
         let was_there = match depot.kept(id) {
             Ok(kept) => kept.is_some(),
@@ -203,7 +208,11 @@ pub(crate) fn note(context: &Context, environment: &EnvironmentName, id: &Digest
         let is_there = patiently(|| match noted {
             Noted::Deploying => depot.note_deploying(environment, id, context.now()),
             Noted::Deployed => depot.note_deployed(environment, id, context.now()),
-        })?;
+        });
+        let is_there = match is_there {
+            Err(DepotError::Object(ObjectError::Refused { .. })) if is_borne => return Ok(None),
+            noted => noted?,
+        };
         Ok((was_there && !is_there).then(|| depot.place().to_owned()))
     };
     let written = open_briefly(context).and_then(|depot| Ok(depot.map(write).transpose()?.flatten()));

@@ -1,6 +1,8 @@
 //! Pull requests, which can be tried out in an environment of theirs.
 
 use crate::project::Project;
+use cutover_testkit::github::FakeGitHub;
+use std::sync::Arc;
 use std::thread;
 
 const CHANNEL: &str = "pull_requests = \"test\"\n\n[environments.test]\nhosts.api = \"localhost\"\ntargets.api.host.deploy_to = \"/nowhere\"\n";
@@ -9,7 +11,11 @@ const GROUP: &str = "cutover-pull-request-7-checks";
 
 /// A project whose pull requests are deployed to `test`, with a branch for one.
 fn project() -> Project {
-    let project = Project::new(CHANNEL);
+    project_with("")
+}
+
+fn project_with(more: &str) -> Project {
+    let project = Project::new(&format!("{CHANNEL}{more}"));
     project.git(&["switch", "--quiet", "--create", "topic"]);
     let config = std::fs::read_to_string(project.runner.origin().join("cutover.toml")).unwrap();
     let port = config.split("PORT = \"").nth(1).unwrap().split('"').next().unwrap().to_owned();
@@ -40,6 +46,35 @@ fn a_pull_request_is_deployed_where_it_can_be_tried_out() {
     );
     assert_eq!(project.serving().as_deref(), Some("2"));
     assert_eq!(project.history("test")[0]["reason"], "https://github.com/ada/shop/pull/7");
+}
+
+#[test]
+fn a_pull_request_is_tried_out_without_the_shared_store_and_without_a_word_of_it() {
+    let github = Arc::new(FakeGitHub::start("ghs_of_nobody_here").unwrap());
+    let mut project = project_with("\n[artifact.store.github]\n");
+    project.runner.connect(Arc::clone(&github));
+
+    let run = project.runner.deliver(&project.runner.pull_request(7, "topic", "shop/app")).remove(0);
+
+    assert_eq!(run.jobs["deploy-test"].result, "success", "{}", run.log());
+    assert_eq!(project.serving().as_deref(), Some("2"));
+    assert!(github.releases().is_empty(), "nothing was put there: {:?}", github.releases());
+    for warning in
+        ["known on this machine only", "may remove it when it is old", "does not let the token", "artifact store"]
+    {
+        assert!(!run.log().contains(warning), "{}", run.log());
+    }
+}
+
+#[test]
+fn a_pull_request_in_whose_jobs_the_secrets_of_a_bucket_are_missing_is_tried_out() {
+    let project =
+        project_with("\n[artifact]\nstore.s3 = { bucket = \"shop-artifacts\", endpoint = \"https://127.0.0.1:1\" }\n");
+
+    let run = project.runner.deliver(&project.runner.pull_request(7, "topic", "ada/shop")).remove(0);
+
+    assert_eq!(run.jobs["deploy-test"].result, "success", "{}", run.log());
+    assert!(!run.log().contains("artifact store"), "{}", run.log());
 }
 
 #[test]

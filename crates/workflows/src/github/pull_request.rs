@@ -6,6 +6,7 @@ use super::model::{Concurrency, Job, Manner, Workflow};
 use super::steps::build;
 use crate::Project;
 use crate::yaml::Yaml;
+use cutover_core::config::Config;
 
 /// The workflow's name.
 pub(super) const NAME: &str = "Cutover pull request";
@@ -17,6 +18,8 @@ const NUMBER: &str = "${{ github.event.pull_request.number }}";
 
 /// Pull requests: judged, and those of the repository itself deployed. None where no environment is meant for them.
 pub(super) fn workflow(project: &Project<'_>) -> Option<Workflow> {
+    let config = unreviewed(project.config);
+    let project = &Project { config: &config, ..*project };
     let place = channel(project.config)?;
     let (mut jobs, needs) = judged(project);
     let condition = Some(OWN.to_owned());
@@ -39,6 +42,24 @@ pub(super) fn workflow(project: &Project<'_>) -> Option<Workflow> {
         directory: project.directory.map(str::to_owned),
         jobs,
     })
+}
+
+/// The config for what nobody has looked at yet: its build can read all that its job was given, so that neither the store that
+/// others deploy from is open to it nor the key that they believe. What it packs goes on as a file.
+fn unreviewed(config: &Config) -> Config {
+    let mut config = config.clone();
+    (config.artifact.store, config.artifact.signers) = (None, None);
+    config
+}
+
+/// What a pull request can try out in no environment, though one is meant for it: what is packed for it is not signed.
+pub(super) fn unsigned(config: &Config) -> Option<String> {
+    let place = channel(config).filter(|_| config.artifact.signers.is_some())?;
+    Some(format!(
+        "pull requests will not get to {}: `signers` are named, and what is built before anybody has looked at it is not signed; \
+         take `pull_requests` out, and deploy there from a branch",
+        place.name
+    ))
 }
 
 /// What a newer commit ends of the older one's run: all but a deployment that has begun.
