@@ -126,13 +126,14 @@ const VERSION_4: &str = "ALTER TABLE deployments ADD COLUMN forward INTEGER NOT 
 /// Which environment had verified what was promoted.
 const VERSION_5: &str = "ALTER TABLE deployments ADD COLUMN promoted_from TEXT;";
 
-/// The hosts of a deployment as a list in JSON, so that lists need not read the plans. Older ones are asked once.
+/// The hosts of a deployment as a list in JSON, so that lists need not read the plans. Older ones are asked once; one that cannot be
+/// read has none, and does not keep the rest of the history closed.
 const VERSION_6: &str = "
 ALTER TABLE deployments ADD COLUMN hosts TEXT NOT NULL DEFAULT '[]';
 UPDATE deployments SET hosts = (
-    SELECT json_group_array(host) FROM (
-        SELECT json_extract(step.value, '$.host') AS host
-        FROM plans, json_each(plans.plan, '$.steps') AS step
+    SELECT json_group_array(host) FILTER (WHERE typeof(host) = 'text') FROM (
+        SELECT CASE step.type WHEN 'object' THEN json_extract(step.value, '$.host') END AS host
+        FROM plans, json_each(CASE WHEN json_valid(plans.plan) THEN plans.plan ELSE '{}' END, '$.steps') AS step
         WHERE plans.deployment = deployments.number
         GROUP BY host ORDER BY min(step.key)
     )

@@ -244,12 +244,17 @@ fn the_newest_page_of_100_000_deployments_comes_at_once() {
 
 #[test]
 fn an_older_file_learns_the_hosts_of_what_it_remembers() {
-    // Given a file as an earlier version made it.
+    // Given a file as an earlier version made it, with plans that are cut or are not what a plan is.
     let (_folder, path) = folder();
-    let story = || Story::new(1).host("web-2").deployed();
-    let (plan, records) = story();
+    drop(with_deployments(&path, 3));
+    let (plan, records) = Story::new(4).host("web-2").deployed();
     SqliteStore::open(&path).unwrap().ingest(&plan, &records).unwrap();
     let old = Connection::open(&path).unwrap();
+    let strange = [r#"{"steps":[{"host":"web-"#, r#"{"steps":["web-1",{"host":1}]}"#, "7"];
+    for (deployment, plan) in (1..).zip(strange) {
+        let changed = old.execute("UPDATE plans SET plan = ?2 WHERE deployment = ?1", (deployment, plan)).unwrap();
+        assert_eq!(changed, 1);
+    }
     let columns = ["forward", "promoted_from", "hosts"];
     columns
         .iter()
@@ -257,7 +262,9 @@ fn an_older_file_learns_the_hosts_of_what_it_remembers() {
     old.pragma_update(None, "user_version", 3).unwrap();
     drop(old);
 
-    let row = SqliteStore::open(&path).unwrap().history(&Filter::default(), 1).unwrap().rows.remove(0);
+    let mut rows = SqliteStore::open(&path).unwrap().history(&Filter::default(), 4).unwrap().rows;
 
+    let row = rows.remove(0);
     assert_eq!((row.hosts, row.forward, row.promoted_from), (vec!["web-2".to_owned()], false, None));
+    assert_eq!(rows.iter().map(|row| row.hosts.len()).collect::<Vec<_>>(), [0, 0, 0]);
 }
