@@ -240,11 +240,11 @@ fn a_secret_goes_only_to_the_environment_that_has_it() {
 }
 
 #[test]
-fn the_shared_store_is_open_to_what_packs_and_deploys_and_the_signing_key_is_with_what_packs() {
+fn the_shared_store_is_open_to_what_packs_deploys_and_rolls_back_and_the_signing_key_is_with_what_packs() {
     for (id, job) in jobs(LARGE) {
         let has = |name: &str| job.to_string().contains(&format!("secrets.{name}"));
         let packs = id.ends_with(" build") && !is_of_pull_request(&id);
-        let deploys = job["environment"].is_object() && !id.contains("rollback") && !is_of_pull_request(&id);
+        let deploys = job["environment"].is_object() && !is_of_pull_request(&id);
         assert_eq!(has("AWS_SECRET_ACCESS_KEY"), packs || deploys, "{id}");
         assert_eq!(has("CUTOVER_SIGNING_KEY"), packs, "{id}");
     }
@@ -260,10 +260,10 @@ fn with_release(text: &str, keys: &str) -> String {
 }
 
 #[test]
-fn what_packs_and_deploys_may_write_to_the_repository_when_its_release_is_the_store_and_nothing_else_may() {
+fn what_packs_deploys_and_rolls_back_may_write_to_the_repository_when_its_release_is_the_store_and_nothing_else_may() {
     for (id, job) in jobs(&with_release(LARGE, "")) {
         let packs = id.ends_with(" build") && !is_of_pull_request(&id);
-        let deploys = job["environment"].is_object() && !id.contains("rollback") && !is_of_pull_request(&id);
+        let deploys = job["environment"].is_object() && !is_of_pull_request(&id);
         let releases = id.ends_with(" release");
         let has_token = job.to_string().contains("\"GITHUB_TOKEN\":\"${{ github.token }}\"");
         let expected = if packs || deploys || releases { "write" } else { "read" };
@@ -298,7 +298,7 @@ fn is_of_pull_request(id: &str) -> bool {
 fn a_release_of_another_repository_has_a_token_of_its_own_and_nothing_is_written_to_this_one() {
     for (id, job) in jobs(&with_release(LARGE, "repository = \"shop/artifacts\"")) {
         let packs = id.ends_with(" build") && !is_of_pull_request(&id);
-        let deploys = job["environment"].is_object() && !id.contains("rollback") && !is_of_pull_request(&id);
+        let deploys = job["environment"].is_object() && !is_of_pull_request(&id);
         assert_eq!(job.to_string().contains("secrets.CUTOVER_ARTIFACTS_TOKEN"), packs || deploys, "{id}");
         assert!(job["permissions"]["contents"] == "read" || id.ends_with(" release"), "{id}");
     }

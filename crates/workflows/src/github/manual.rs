@@ -2,7 +2,7 @@
 
 use super::deploy::{deployment, job};
 use super::model::{Job, Step, Workflow};
-use super::steps::{CHANGES, artifact_name, build, checkout, deploys, install, steps};
+use super::steps::{artifact_name, build, checkout, contents, deploys, install, steps, store_secrets};
 use super::{Place, call_checks, expression, places, run_url, token};
 use crate::Project;
 use crate::expression::{literal, string};
@@ -193,6 +193,8 @@ fn reason() -> String {
 
 fn taken_back(project: &Project<'_>, place: &Place<'_>) -> Job {
     let mut env = place.ssh_key();
+    // What is live again is noted in the store. Nobody waits for that: a way back goes without what is missing of it.
+    env.extend(store_secrets(project));
     env.extend([
         place.named(),
         place.patience(project),
@@ -206,7 +208,7 @@ fn taken_back(project: &Project<'_>, place: &Place<'_>) -> Job {
     Job {
         name: format!("roll back {}", place.name),
         condition: Some(is_chosen(place)),
-        permissions: CHANGES.to_vec(),
+        permissions: vec![contents(project), "deployments: write"],
         environment: Some(place.name.to_string()),
         concurrency: place.queue(project),
         work: steps(project, all),

@@ -16,8 +16,6 @@ const PACKED: &str = "${{ runner.temp }}/cutover-artifact";
 const TAKEN: &str = "${{ runner.temp }}/cutover-checks";
 /// The file's name in there.
 const PACKED_FILE: &str = "artifact.cutover";
-/// What a job may that takes an environment back, and tells GitHub of that.
-pub(super) const CHANGES: [&str; 2] = ["contents: read", "deployments: write"];
 /// The secret with the private key that hosts know.
 pub(super) const SSH_KEY: &str = "CUTOVER_SSH_KEY";
 /// The secret with the private key that provenance is signed with.
