@@ -1,16 +1,17 @@
 //! What the probes of a live release see at this moment.
 
 use crate::deployments::{Variables, kept_secrets, live_variables};
-use cutover_core::config::{EnvironmentConfig, HostConfig, ProbeConfig, ProbeKind};
+use cutover_core::config::{EnvironmentConfig, HostConfig, ProbeKind};
 use cutover_core::id::{EnvironmentName, TargetName};
 use cutover_core::mask::Masker;
-use cutover_core::probe::ProbeResult;
 use cutover_core::secret::Secret;
 use cutover_core::target::Failure;
 use cutover_targets::host::{Layout, Release};
 use cutover_targets::service::{LogMark, LogPlace, Service, ServiceState};
-use cutover_targets::verify::{Verification, observe_once};
-use serde::Serialize;
+use cutover_targets::verify::{Seen, Verification, observe_once};
+use serde::ser::Error as _;
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -20,13 +21,11 @@ const WITHIN: Duration = Duration::from_secs(2);
 /// What was seen.
 #[derive(Debug, Serialize)]
 pub(super) struct Health {
-    /// Whether every probe passed.
-    healthy: bool,
+    /// Whether every probe passed; None where none failed, and some were not done in time.
+    healthy: Option<bool>,
     /// What each saw, in the configured order.
-    probes: Vec<ProbeResult>,
-    /// What each asked, in words.
-    #[serde(skip)]
-    asked: Vec<String>,
+    #[serde(serialize_with = "told")]
+    probes: Vec<Seen>,
 }
 
 /// Whose health is looked at.
@@ -78,32 +77,57 @@ fn variables(patient: &Patient<'_>) -> Result<BTreeMap<String, Secret>, Failure>
 }
 
 impl Health {
-    fn of(seen: Vec<(ProbeConfig, ProbeResult)>) -> Option<Self> {
-        let asked = seen.iter().map(|(probe, result)| asked(probe, result)).collect();
-        let probes: Vec<ProbeResult> = seen.into_iter().map(|(_, result)| result).collect();
-        let healthy = probes.iter().all(|result| result.healthy);
-        (!probes.is_empty()).then_some(Self { healthy, probes, asked })
-    }
-
-    pub(super) fn healthy(&self) -> bool {
-        self.healthy
-    }
-
-    /// In words: what was observed where all is well, else what is not.
-    pub(super) fn lines(&self) -> Vec<String> {
-        let all = self.asked.iter().zip(&self.probes);
-        if self.healthy {
-            let seen: Vec<String> = all.map(|(asked, result)| passed(asked, result)).collect();
-            return vec![format!("healthy: {}", seen.join("; "))];
+    fn of(mut probes: Vec<Seen>) -> Option<Self> {
+        for seen in probes.iter_mut().filter(|seen| seen.is_unfinished) {
+            seen.result.error = format!("not done within {} s", WITHIN.as_secs());
         }
-        let failed = all.filter(|(_, result)| !result.healthy);
-        failed.map(|(asked, result)| format!("NOT healthy: {asked}: {}", result.error)).collect()
+        let all: Vec<Option<bool>> = probes.iter().map(verdict).collect();
+        let healthy = match all.contains(&Some(false)) {
+            true => Some(false),
+            false => (!all.contains(&None)).then_some(true),
+        };
+        (!probes.is_empty()).then_some(Self { healthy, probes })
+    }
+
+    /// In words, each with whether it is well, where that is known: what was observed where all is well, else what is not.
+    pub(super) fn lines(&self) -> Vec<(Option<bool>, String)> {
+        if self.healthy == Some(true) {
+            let seen: Vec<String> = self.probes.iter().map(passed).collect();
+            return vec![(self.healthy, format!("healthy: {}", seen.join("; ")))];
+        }
+        let line = |seen: &Seen| {
+            let word = match verdict(seen) {
+                Some(true) => return None,
+                Some(false) => "NOT healthy",
+                None => "not known",
+            };
+            Some((verdict(seen), format!("{word}: {}: {}", asked(seen), seen.result.error)))
+        };
+        self.probes.iter().filter_map(line).collect()
     }
 }
 
-fn asked(probe: &ProbeConfig, result: &ProbeResult) -> String {
-    let at = &result.endpoint;
-    match probe.kind {
+/// Whether a probe passed, where that is known.
+fn verdict(seen: &Seen) -> Option<bool> {
+    (!seen.is_unfinished).then_some(seen.result.healthy)
+}
+
+/// What the probes saw, in JSON.
+fn told<S: Serializer>(probes: &[Seen], serializer: S) -> Result<S::Ok, S::Error> {
+    let one = |seen: &Seen| {
+        let mut told = serde_json::to_value(&seen.result)?;
+        if let Some(healthy) = told.get_mut("healthy") {
+            *healthy = verdict(seen).map_or(Value::Null, Value::Bool);
+        }
+        Ok(told)
+    };
+    let all: Result<Vec<Value>, serde_json::Error> = probes.iter().map(one).collect();
+    all.map_err(S::Error::custom)?.serialize(serializer)
+}
+
+fn asked(seen: &Seen) -> String {
+    let at = &seen.result.endpoint;
+    match seen.probe.kind {
         ProbeKind::Http { .. } => format!("GET {at}"),
         ProbeKind::Tcp { .. } => format!("tcp {at}"),
         ProbeKind::Command { .. } => format!("command {at}"),
@@ -111,7 +135,8 @@ fn asked(probe: &ProbeConfig, result: &ProbeResult) -> String {
     }
 }
 
-fn passed(asked: &str, result: &ProbeResult) -> String {
+fn passed(seen: &Seen) -> String {
+    let (asked, result) = (asked(seen), &seen.result);
     // That a command ended with 0 is said by its having passed.
     let code = result.code.filter(|code| *code != 0).map_or_else(String::new, |code| format!(" {code}"));
     let took = result.latency_ms.map_or_else(String::new, |ms| format!(" in {ms} ms"));

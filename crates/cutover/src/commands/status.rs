@@ -34,7 +34,8 @@ use std::sync::{Mutex, PoisonError};
 /// from the host itself, now.
 ///
 /// "healthy" is observed: each probe of the live release is made once, within two seconds (but for
-/// those of the log, which are about a start). A service that ends again and again is in a "crash
+/// those of the log, which are about a start). What was not done by then and has more time in a
+/// deployment is "not known", "healthy":null in JSON. A service that ends again and again is in a "crash
 /// loop", also in the moments that it runs. Whatever is seen, the exit code is 0: --json is for
 /// scripts. A host that could not be asked is named with the reason, and the exit code is 7.
 ///
@@ -374,11 +375,15 @@ impl TargetStatus {
     /// What the probes see.
     fn observed(&self, context: &Context) -> Vec<String> {
         let paint = context.output.paint();
-        let paint_line = |healthy: bool, line: &str| if healthy { paint.good(line) } else { paint.bad(line) };
+        let paint_line = |healthy: Option<bool>, line: &str| match healthy {
+            Some(true) => paint.good(line),
+            Some(false) => paint.bad(line),
+            None => paint.warning(line),
+        };
         let seen = self
             .health
             .iter()
-            .flat_map(|health| health.lines().into_iter().map(|line| paint_line(health.healthy(), &one_line(&line))));
+            .flat_map(|health| health.lines().into_iter().map(|(healthy, line)| paint_line(healthy, &one_line(&line))));
         seen.chain(self.health_error.iter().map(|error| paint.bad(format!("probes cannot be asked: {error}"))))
             .collect()
     }

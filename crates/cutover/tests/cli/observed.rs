@@ -1,7 +1,7 @@
 //! `cutover status` tells what it observes now: whether probes pass, and whether a service that runs at this moment lasts.
 
 use crate::sandbox::Sandbox;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::fs;
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
@@ -86,7 +86,7 @@ fn what_the_probes_of_the_live_release_see_now_is_told() {
 #[test]
 fn probes_that_get_no_answer_keep_nobody_waiting_for_long_however_many_there_are() {
     let (sandbox, url) = live();
-    // Given a release whose probes ask where connections are taken and nothing is said.
+    // Given a release whose probes ask where connections are taken and nothing is said, and wait longer for that than a look does.
     let deaf = TcpListener::bind("127.0.0.1:0").unwrap();
     let at = deaf.local_addr().unwrap();
     let release = fs::read_link(sandbox.path().join("srv/current")).unwrap();
@@ -94,16 +94,33 @@ fn probes_that_get_no_answer_keep_nobody_waiting_for_long_however_many_there_are
     let mut described: Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
     let probe = described["verify"]["probes"][0].to_string().replace(&url, &format!("http://{at}/health"));
     let probe: Value = serde_json::from_str(&probe).unwrap();
-    described["verify"]["probes"] = vec![probe; 20].into();
+    described["verify"]["probes"] = vec![probe.clone(); 20].into();
     fs::write(&file, described.to_string()).unwrap();
 
     let began = Instant::now();
     let told = sandbox.run(&["status"]);
     let took = began.elapsed();
+    let seen = target(&sandbox);
+    // And one that would not wait longer in a deployment either.
+    let mut hasty = probe;
+    hasty["kind"]["http"]["timeout"] = json!({ "secs": 1, "nanos": 0 });
+    described["verify"]["probes"][0] = hasty;
+    fs::write(&file, described.to_string()).unwrap();
+    let (ill, seen_ill) = (sandbox.run(&["status"]), target(&sandbox));
     stop(&sandbox);
 
-    assert_eq!(told.stdout.matches("NOT healthy: GET http://").count(), 20, "{told:?}");
+    let unknown = format!("    not known: GET http://{at}/health: not done within 2 s\n");
+    assert_eq!(told.stdout.matches(&unknown).count(), 20, "{told:?}");
+    assert!(!told.stdout.contains(" healthy: "), "{told:?}");
     assert!(took < Duration::from_secs(10), "{took:?}");
+    let health = &seen["health"];
+    assert!(health["healthy"].is_null() && health["probes"][0]["healthy"].is_null(), "{seen}");
+    assert_eq!(ill.stdout.matches("NOT healthy: GET http://").count(), 1, "{ill:?}");
+    assert_eq!(ill.stdout.matches(&unknown).count(), 19, "{ill:?}");
+    assert!(
+        seen_ill["health"]["healthy"] == false && seen_ill["health"]["probes"][0]["healthy"] == false,
+        "{seen_ill}"
+    );
 }
 
 #[test]

@@ -72,9 +72,20 @@ pub fn verify(verification: &Verification<'_>, progress: &dyn Progress) -> Resul
     Ok(verifier.results)
 }
 
+/// What a probe that was made once saw.
+#[derive(Debug)]
+pub struct Seen {
+    /// What was asked.
+    pub probe: ProbeConfig,
+    /// What was seen.
+    pub result: ProbeResult,
+    /// Whether that says nothing of health: the probe had less than its own time, and did not get to an end in it.
+    pub is_unfinished: bool,
+}
+
 /// Makes every probe once, side by side, within this time: what is seen now of a release that is live. What a service logged
 /// when it was started is past, so that probes of the log are left out. Gives the others with what they saw, in the configured order.
-pub fn observe_once(asked: &Verification<'_>, within: Duration) -> Vec<(ProbeConfig, ProbeResult)> {
+pub fn observe_once(asked: &Verification<'_>, within: Duration) -> Vec<Seen> {
     let is_lasting = |probe: &&ProbeConfig| !matches!(probe.kind, ProbeKind::Log { .. });
     let probes: Vec<ProbeConfig> = asked.config.probes.iter().filter(is_lasting).cloned().collect();
     // Neither is the log read for fatal lines: they ended a start.
@@ -84,8 +95,9 @@ pub fn observe_once(asked: &Verification<'_>, within: Duration) -> Vec<(ProbeCon
     let _verdict = watch.look();
     let watch = &watch;
     let see = |probe: &ProbeConfig| {
-        let result = observe::observe(probe, &asked, watch, deadline, &Unheard).result(probe, 1, asked.masker);
-        (probe.clone(), result)
+        let seen = observe::observe(probe, &asked, watch, deadline, &Unheard);
+        let is_unfinished = seen.is_unfinished;
+        Seen { probe: probe.clone(), result: seen.result(probe, 1, asked.masker), is_unfinished }
     };
     let together = |probes: &[ProbeConfig]| {
         std::thread::scope(|scope| {

@@ -34,6 +34,8 @@ pub(super) struct Observation {
     pub(super) endpoint: String,
     /// Whether it was given less than its own time and did not get to an end.
     pub(super) is_cut_short: bool,
+    /// Whether it might have passed, had it been given its own time.
+    pub(super) is_unfinished: bool,
     /// What should be known about the endpoint although it passed.
     pub(super) note: Option<String>,
     pub(super) code: Option<i32>,
@@ -100,8 +102,20 @@ pub(super) fn observe(
     let own = own_timeout(&probe.kind).unwrap_or_default();
     let began = Instant::now();
     let mut seen = make(probe, asked, watch, left, progress);
-    seen.is_cut_short = left < own.min(TELLING) && began.elapsed() >= left;
+    let is_over = began.elapsed() >= left;
+    seen.is_cut_short = left < own.min(TELLING) && is_over;
+    seen.is_unfinished = seen.fault.is_some() && left < own.min(pace(&probe.kind)) && is_over;
     seen
+}
+
+/// How long an answer may take at most that still counts.
+fn pace(kind: &ProbeKind) -> Duration {
+    match kind {
+        ProbeKind::Http { latency_max, .. } => latency_max.unwrap_or(Duration::MAX),
+        ProbeKind::Tcp { .. } | ProbeKind::Command { .. } | ProbeKind::Log { .. } | ProbeKind::Unit { .. } => {
+            Duration::MAX
+        }
+    }
 }
 
 fn own_timeout(kind: &ProbeKind) -> Option<Duration> {
