@@ -81,8 +81,7 @@ impl Depot {
             why: error.to_string(),
         })?;
         let removal = Removal { depot: self, until, mark: self.names.leaving(id, &token) };
-        // Not every place takes what is empty.
-        self.objects.put(&removal.mark, &mut &id.to_string().as_bytes()[..])?;
+        self.objects.mark(&removal.mark)?;
         let done = act(&removal);
         // What was not answered may still be done: then the mark stays until it is old.
         if matches!(done, Err(DepotError::Object(ObjectError::Unheard { .. }))) {

@@ -7,6 +7,7 @@ mod common;
 mod suite;
 
 use super::*;
+use common::head;
 use cutover_artifacts::depot::DepotError;
 use cutover_core::patience::{Pace, Patience};
 use cutover_core::secret::Secret;
@@ -15,7 +16,7 @@ use cutover_targets::verify::root_certs;
 use cutover_testkit::github::{FakeGitHub, Mishap, Received};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
-use suite::{DAY, LIMIT, Shared, every_kind_of_place, packed, put};
+use suite::{DAY, LIMIT, Shared, every_kind_of_place, packed, prune_old, put};
 
 const TAG: &str = "cutover-artifacts";
 
@@ -287,7 +288,7 @@ fn a_release_that_is_full_is_told_before_anything_is_sent() {
 
     let error = world.shelf().put("sample/b", &mut &b"2"[..]).unwrap_err();
 
-    assert!(error.to_string().contains("it has 1000 files, which is all that a release takes"), "{error}");
+    assert!(error.to_string().contains("it has 990 files or more: 1000 is all that a release takes"), "{error}");
     assert!(hint(error).contains("artifact prune"));
     assert_eq!(world.count("POST", ""), before);
     assert_eq!(world.read("sample/a"), b"1");
@@ -299,6 +300,29 @@ fn a_release_that_is_full_is_told_before_anything_is_sent() {
     let error = world.shelf().put("sample/b", &mut &b"2"[..]).unwrap_err();
     assert!(error.to_string().contains("all that a release takes"), "{error}");
     assert_eq!(world.count("POST", "/assets?"), 1);
+}
+
+#[test]
+fn a_release_that_was_filled_is_pruned_and_takes_the_next_artifact() {
+    let (world, (mut bed, old)) = (World::new(), packed());
+    put(&world.depot(), &bed.store, &old).unwrap();
+    (3..990).for_each(|number| world.github.begin_file(TAG, &format!("file{number}"), "2026-01-01T00:00:00Z"));
+    bed.write("main.py", "print(2)\n");
+    bed.commit("Second");
+    bed.now += 20 * DAY;
+    let new = bed.pack(&head()).unwrap();
+    let error = put(&world.depot(), &bed.store, &new).unwrap_err();
+    assert!(error.hint().unwrap().contains("artifact prune"), "{error}");
+
+    assert_eq!(prune_old(&world.depot(), bed.now).removed.len(), 1);
+    put(&world.depot(), &bed.store, &new).unwrap();
+    assert_eq!(world.files().len(), 990, "the mark has gone as well");
+
+    // Given one that somebody else has filled: what can be done is told, and it is not to prune.
+    (990..1_000).for_each(|number| world.github.begin_file(TAG, &format!("file{number}"), "2026-01-01T00:00:00Z"));
+    let error = world.shelf().mark("sample/a").unwrap_err();
+    assert!(hint(error).contains("by hand"));
+    assert!(hint(world.shelf().put("sample/a", &mut &b"1"[..]).unwrap_err()).contains("artifact prune"));
 }
 
 #[test]
