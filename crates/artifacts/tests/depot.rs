@@ -360,7 +360,10 @@ impl Machine {
     fn act(&self, old: &Kept, depot: &Depot) -> Result<bool, DepotError> {
         match self.doing {
             Doing::Renew => Ok(depot.renew(old.clone(), self.bed.now)?.is_some()),
-            Doing::Put | Doing::PutTheSame => put(depot, &self.store, &self.new).map(|()| true),
+            Doing::Put | Doing::PutTheSame => {
+                let said = Provenance { statement: b"{}".to_vec(), signature: Some(b"by me".to_vec()) };
+                depot.put(&mut self.store.export_file(&self.new).unwrap(), Some(&said)).map(|_| true)
+            }
             Doing::Note => depot.note_deploying(&production(), &self.new.id, self.bed.now),
         }
     }
@@ -408,9 +411,11 @@ fn interleave(
     assert_eq!(last, standing.is_some(), "what it says is so: {what}");
     let of_commit = place.depot().of_commit(&machine.new.record.commit).unwrap();
     assert_eq!(of_commit.len(), usize::from(last), "{what}");
+    let is_put = matches!(doing, Doing::Put | Doing::PutTheSame);
+    let said = standing.as_ref().and_then(|there| place.depot().provenance(&there.kept).unwrap());
+    assert!(!is_put || said.is_some_and(|said| said.signature.is_some()), "what was put is signed: {what}");
     if let Some(pruned) = &pruned {
         assert!(pruned.removed.len() == 1 || standing.is_some(), "what stays is there: {what}");
-        let is_put = matches!(doing, Doing::Put | Doing::PutTheSame);
         assert!(is_put || pruned.removed.is_empty() == standing.is_some(), "what was removed is gone: {what}");
     }
     let marks = place.names().into_iter().filter(|name| name.ends_with(".leaving")).count();
