@@ -52,6 +52,7 @@ pub(super) struct Shelf {
     client: Client,
     tag: String,
     place: String,
+    is_brief: bool,
     known: Mutex<Option<Known>>,
 }
 
@@ -67,7 +68,19 @@ impl Shelf {
     /// The store in the release of a tag, of the repository that a client speaks of.
     pub(super) fn new(client: Client, repository: &Repository, tag: &str) -> Self {
         let place = format!("the release {tag} of {repository}");
-        Self { client, tag: tag.to_owned(), place, known: Mutex::default() }
+        Self { client, tag: tag.to_owned(), place, is_brief: false, known: Mutex::default() }
+    }
+
+    /// The same, with the client's patience for all that is done together instead of for each thing.
+    pub(super) fn briefly(self) -> Self {
+        Self { is_brief: true, ..self }
+    }
+
+    /// Lets patience begin anew, as far as there is more of it.
+    fn begin(&self) {
+        if !self.is_brief {
+            self.client.begin_anew();
+        }
     }
 
     fn held(&self) -> MutexGuard<'_, Option<Known>> {
@@ -135,7 +148,7 @@ impl Shelf {
         let (doing, object) = (format!("write {name}"), checked(name)?);
         let name = file_name(object, &content.sha256());
         self.unfit(&doing, &name, content.bytes()).map_or(Ok(()), Err)?;
-        self.client.begin_anew();
+        self.begin();
         let believed = self.believed();
         // What was there may be gone by now, and only what is there needs not be put.
         let sure = believed.filter(|known| known.named(&name).is_none() && known.assets.len() < room.count_max());
@@ -195,7 +208,7 @@ impl Shelf {
     /// Reads an object, from its beginning at each attempt.
     fn get(&self, name: &str, bytes_max: u64, into: &mut dyn Sink) -> Result<bool, ObjectError> {
         let (doing, name) = (format!("read {name}"), checked(name)?);
-        self.client.begin_anew();
+        self.begin();
         for _ in 0..LOOK_COUNT_MAX {
             let known = match self.believed().filter(|known| known.newest(name).is_some()) {
                 Some(known) => known,
@@ -288,7 +301,7 @@ impl Objects for Shelf {
 
     fn list(&self, prefix: &str, count_max: usize) -> Result<Vec<Listed>, ObjectError> {
         let doing = format!("list {prefix}");
-        self.client.begin_anew();
+        self.begin();
         let known = self.look(&doing)?;
         let objects = known.objects(prefix);
         if objects.len() > count_max {
@@ -302,7 +315,7 @@ impl Objects for Shelf {
 
     fn remove(&self, name: &str) -> Result<(), ObjectError> {
         let (doing, object) = (format!("remove {name}"), checked(name)?);
-        self.client.begin_anew();
+        self.begin();
         let mut known = match self.believed().filter(|known| known.newest(object).is_some()) {
             Some(known) => known,
             None => self.look(&doing)?,
@@ -322,7 +335,7 @@ impl Objects for Shelf {
     }
 
     fn tidy(&self, prefix: &str, now: Timestamp) {
-        self.client.begin_anew();
+        self.begin();
         let Ok(known) = self.look("look for what is left") else { return };
         let counting = known.objects(prefix);
         for asset in &known.assets {

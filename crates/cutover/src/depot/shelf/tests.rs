@@ -11,7 +11,7 @@ use common::head;
 use cutover_artifacts::depot::DepotError;
 use cutover_core::patience::{Pace, Patience};
 use cutover_core::secret::Secret;
-use cutover_reporters::github::Access;
+use cutover_reporters::github::{Access, RealPace};
 use cutover_targets::verify::root_certs;
 use cutover_testkit::github::{FakeGitHub, Mishap, Received};
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -55,6 +55,11 @@ impl World {
 
     /// One more machine.
     fn shelf(&self) -> Shelf {
+        self.shelf_in(Box::new(Their(Arc::clone(&self.time))))
+    }
+
+    /// The same, in another time.
+    fn shelf_in(&self, pace: Box<dyn Pace>) -> Shelf {
         let access = Access {
             api: self.github.url(),
             token: Secret::new(&self.token),
@@ -62,7 +67,7 @@ impl World {
             repository: "shop/app".parse().unwrap(),
             certs: root_certs().unwrap(),
         };
-        let client = Client::new(access, Box::new(Their(Arc::clone(&self.time))), self.patience).unwrap();
+        let client = Client::new(access, pace, self.patience).unwrap();
         Shelf::new(client, &"shop/app".parse().unwrap(), TAG)
     }
 
@@ -380,4 +385,21 @@ fn a_github_that_is_silent_is_given_up() {
     assert!(matches!(error, ObjectError::Unheard { .. }), "{error}");
     assert_eq!(world.github.fetched().len(), 6);
     assert_eq!(world.shelf().read("sample/a", 9).unwrap().unwrap(), b"1");
+}
+
+#[test]
+fn a_github_that_takes_no_file_does_not_hold_up_what_can_do_without() {
+    let (request, total) = (Duration::from_millis(300), Duration::from_millis(500));
+    let world = World { patience: Patience { request, total, attempt_count: 1 }, ..World::new() };
+    world.shelf().put("sample/a", &mut &b"1"[..]).unwrap();
+    let before = world.count("POST", "/assets?");
+    (0..9).for_each(|_| world.github.order("POST", "/assets?", Mishap::Silent));
+    let (shelf, began) = (world.shelf_in(Box::new(RealPace)).briefly(), Instant::now());
+
+    let errors: Vec<_> = (0..4).map(|_| shelf.put("sample/b", &mut &b"2"[..]).unwrap_err().to_string()).collect();
+
+    assert!(began.elapsed() < Duration::from_secs(20), "each is no longer than a request: {:?}", began.elapsed());
+    let sent = world.count("POST", "/assets?") - before;
+    assert!((1..=2).contains(&sent), "what uploads take is counted together: {sent} {errors:?}");
+    assert!(errors[3].contains("are over"), "{errors:?}");
 }
