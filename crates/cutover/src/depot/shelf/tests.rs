@@ -403,3 +403,20 @@ fn a_github_that_takes_no_file_does_not_hold_up_what_can_do_without() {
     assert!((1..=2).contains(&sent), "what uploads take is counted together: {sent} {errors:?}");
     assert!(errors[3].contains("are over"), "{errors:?}");
 }
+
+#[test]
+fn half_a_large_file_is_told_with_when_it_counts_as_abandoned() {
+    let (world, large) = (World::new(), vec![7; 64 << 20]);
+    world.shelf().put("sample/a", &mut &b"1"[..]).unwrap();
+    let began: Timestamp = world.began.strftime("%Y-%m-%dT%H:%M:%SZ").to_string().parse().unwrap();
+    world.github.begin_file(TAG, &file_name("sample/b", &sha256(&large)), &began.to_string());
+
+    let error = world.shelf().put("sample/b", &mut &large[..]).unwrap_err();
+
+    // A minute, and 64 MiB at 128 KiB a second.
+    let until = began + Duration::from_secs(60 + 512);
+    let told = error.to_string();
+    assert!(told.contains(&format!("after {}", until.strftime("%Y-%m-%d %H:%M:%S UTC"))), "{told}");
+    assert!(told.contains("or an earlier run has left"), "{told}");
+    assert!(!hint(error).contains("half-done"), "it is just that");
+}
