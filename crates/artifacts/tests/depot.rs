@@ -283,6 +283,10 @@ impl<F: Fn(usize, &str, &str) -> Result<(), ObjectError> + Send + Sync + 'static
         self.step("put", name)?.put(name, content)
     }
 
+    fn mark(&self, name: &str) -> Result<(), ObjectError> {
+        self.step("mark", name)?.mark(name)
+    }
+
     fn fetch(&self, name: &str, bytes_max: u64, into: &mut fs::File) -> Result<bool, ObjectError> {
         self.step("fetch", name)?.fetch(name, bytes_max, into)
     }
@@ -356,7 +360,10 @@ impl Machine {
     fn act(&self, old: &Kept, depot: &Depot) -> Result<bool, DepotError> {
         match self.doing {
             Doing::Renew => Ok(depot.renew(old.clone(), self.bed.now)?.is_some()),
-            Doing::Put | Doing::PutTheSame => put(depot, &self.store, &self.new).map(|()| true),
+            Doing::Put | Doing::PutTheSame => {
+                let said = Provenance { statement: b"{}".to_vec(), signature: Some(b"by me".to_vec()) };
+                depot.put(&mut self.store.export_file(&self.new).unwrap(), Some(&said)).map(|_| true)
+            }
             Doing::Note => depot.note_deploying(&production(), &self.new.id, self.bed.now),
         }
     }
@@ -404,9 +411,11 @@ fn interleave(
     assert_eq!(last, standing.is_some(), "what it says is so: {what}");
     let of_commit = place.depot().of_commit(&machine.new.record.commit).unwrap();
     assert_eq!(of_commit.len(), usize::from(last), "{what}");
+    let is_put = matches!(doing, Doing::Put | Doing::PutTheSame);
+    let said = standing.as_ref().and_then(|there| place.depot().provenance(&there.kept).unwrap());
+    assert!(!is_put || said.is_some_and(|said| said.signature.is_some()), "what was put is signed: {what}");
     if let Some(pruned) = &pruned {
         assert!(pruned.removed.len() == 1 || standing.is_some(), "what stays is there: {what}");
-        let is_put = matches!(doing, Doing::Put | Doing::PutTheSame);
         assert!(is_put || pruned.removed.is_empty() == standing.is_some(), "what was removed is gone: {what}");
     }
     let marks = place.names().into_iter().filter(|name| name.ends_with(".leaving")).count();
@@ -490,6 +499,31 @@ fn a_prune_that_died_holds_nobody_up_for_long_and_the_next_one_takes_away_its_ma
     let pruned = prune_old(&place.depot(), Timestamp::now() + 2 * DAY);
     assert_eq!((pruned.leftover_count, pruned.kept_count), (1, 1));
     assert!(!place.names().contains(&mark), "{:?}", place.names());
+}
+
+#[test]
+fn a_full_disk_is_pruned_without_a_byte_more_and_what_needs_no_mark_goes_first() {
+    let place = Place::directory();
+    let (bed, artifact) = packed();
+    put(&place.depot(), &bed.store, &artifact).unwrap();
+    place.depot().note_deploying(&production(), &artifact.id, bed.now).unwrap();
+    let done = Arc::new(Mutex::new(Vec::new()));
+    let (heard, reader) = (done.clone(), place.objects());
+    // Given a disk that takes names and no bytes.
+    let depot = Watched::depot(&place, LIST_MAX, move |_, doing, name| {
+        if doing == "remove" {
+            heard.lock().unwrap().push(name.to_owned());
+            if name.ends_with(".leaving") {
+                assert_eq!(reader.read(name, LIMIT).unwrap().unwrap(), b"", "a mark has no bytes");
+            }
+        }
+        if doing == "put" { Err(broken(doing, name)) } else { Ok(()) }
+    });
+
+    assert_eq!(prune_old(&depot, bed.now + 20 * DAY).removed.len(), 1);
+
+    assert!(done.lock().unwrap()[0].contains("/deploying/"), "{:?}", done.lock().unwrap());
+    assert!(place.names().is_empty(), "{:?}", place.names());
 }
 
 #[test]

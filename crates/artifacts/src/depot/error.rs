@@ -51,7 +51,7 @@ impl DepotError {
         match self {
             Self::Object(ObjectError::Refused { hint, .. }) => Some(hint),
             Self::Object(ObjectError::Unheard { .. }) => {
-                Some("nothing was left half-done: the same command can be given again when it answers")
+                Some("the same command can be given again later, and does what was not done")
             }
             Self::Object(ObjectError::TooMuch { .. }) => Some("`cutover artifact prune` removes what is old"),
             Self::Damaged { .. } => {

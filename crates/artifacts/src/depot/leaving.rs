@@ -81,8 +81,7 @@ impl Depot {
             why: error.to_string(),
         })?;
         let removal = Removal { depot: self, until, mark: self.names.leaving(id, &token) };
-        // Not every place takes what is empty.
-        self.objects.put(&removal.mark, &mut &id.to_string().as_bytes()[..])?;
+        self.objects.mark(&removal.mark)?;
         let done = act(&removal);
         // What was not answered may still be done: then the mark stays until it is old.
         if matches!(done, Err(DepotError::Object(ObjectError::Unheard { .. }))) {
@@ -103,8 +102,9 @@ impl Depot {
         Ok(())
     }
 
-    /// Whether an artifact that was just written is there and stays; an error while somebody is removing it.
-    pub(super) fn stays(&self, kept: &Kept) -> Result<bool, DepotError> {
+    /// Whether an artifact that was just written is there and stays, and what is said of it, where that was written as well; an error
+    /// while somebody is removing it.
+    pub(super) fn stays(&self, kept: &Kept, said: Option<&str>) -> Result<bool, DepotError> {
         let id = &kept.record.id;
         self.refuse_leaving(id)?;
         // Only now: whatever went under a mark that is away again is seen to be gone.
@@ -113,7 +113,13 @@ impl Depot {
             Some(Standing { has_file: true, .. }) => true,
             Some(Standing { has_file: false, .. }) => self.removing(id, |removal| removal.settle(id))?,
         };
-        Ok(is_there && self.is_led_to(kept)?)
+        Ok(is_there && self.is_led_to(kept)? && said.map_or(Ok(true), |name| self.is_beside(id, name))?)
+    }
+
+    /// Whether something lies there of an artifact. What is said of it is written before its file is: whoever has removed all that was
+    /// there in between has removed this alone of what is new.
+    fn is_beside(&self, id: &Digest, name: &str) -> Result<bool, DepotError> {
+        Ok(self.parts(id)?.iter().any(|listed| listed.name == name))
     }
 
     /// Whether its commit leads to an artifact, where it should.

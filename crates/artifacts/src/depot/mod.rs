@@ -212,15 +212,16 @@ impl Depot {
         let Exported { record, file } = exported;
         let (id, sha256, file_bytes) = (record.id, file.sha256.clone(), file.bytes);
         // What is small goes first: whether this may be done is known before much is sent.
+        let said = self.names.provenance(&id, &sha256);
         if let Some(provenance) = provenance {
-            let name = self.names.provenance(&id, &sha256);
-            let json = vouched::to_json(provenance).map_err(|error| self.damaged(&name, &error))?;
-            self.objects.put(&name, &mut &json[..])?;
+            let json = vouched::to_json(provenance).map_err(|error| self.damaged(&said, &error))?;
+            self.objects.put(&said, &mut &json[..])?;
         }
         self.objects.put(&self.names.file(&id, &sha256), file)?;
         let kept = Kept { v: RECORD_VERSION, record: record.clone(), sha256, file_bytes };
         self.record(&kept)?;
-        if self.stays(&kept)? { Ok(kept) } else { Err(self.leaving(&id)) }
+        let stays = self.stays(&kept, provenance.map(|_| said.as_str()))?;
+        if stays { Ok(kept) } else { Err(self.leaving(&id)) }
     }
 
     fn record(&self, kept: &Kept) -> Result<(), DepotError> {
@@ -241,7 +242,7 @@ impl Depot {
         }
         kept.record.packed_at = now;
         self.record(&kept)?;
-        Ok(self.stays(&kept)?.then_some(kept))
+        Ok(self.stays(&kept, None)?.then_some(kept))
     }
 
     /// Reads what has a name; what is there and can be none of ours is damaged.

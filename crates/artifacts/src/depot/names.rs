@@ -148,7 +148,10 @@ impl Names {
                 let (stem, kind) = part.split_once('.')?;
                 let id = id.parse().ok()?;
                 match kind {
-                    "cutover" | "provenance.json" => is_digest(stem).then_some(Thing::Part(id, stem)),
+                    // The last two are what provenance was called once.
+                    "cutover" | "provenance.json" | "intoto.json" | "intoto.json.sig" => {
+                        is_digest(stem).then_some(Thing::Part(id, stem))
+                    }
                     "leaving" => Some(Thing::Leaving(id)),
                     _ => None,
                 }
@@ -179,7 +182,8 @@ mod tests {
         let production = EnvironmentName::new("production").unwrap();
 
         assert_eq!(names.read(&names.record(&id)), Some(Thing::Record(id)));
-        for part in [names.file(&id, &sha256), names.provenance(&id, &sha256)] {
+        let old = ["intoto.json", "intoto.json.sig"].map(|kind| format!("shop/artifacts/{id}/{sha256}.{kind}"));
+        for part in [names.file(&id, &sha256), names.provenance(&id, &sha256)].into_iter().chain(old) {
             assert_eq!(names.read(&part), Some(Thing::Part(id, sha256.as_str())), "{part}");
         }
         assert_eq!(names.read(&names.leaving(&id, "0a")), Some(Thing::Leaving(id)));

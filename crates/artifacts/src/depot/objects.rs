@@ -19,6 +19,13 @@ pub trait Objects: Send + Sync {
     /// Puts bytes under a name, replacing what was there.
     fn put(&self, name: &str, content: &mut dyn Content) -> Result<(), ObjectError>;
 
+    /// Puts a mark under a name that nobody has, in the least room that it can have, which a place may keep back for that. A place
+    /// is full at some time, and nothing is removed from it without a mark.
+    fn mark(&self, name: &str) -> Result<(), ObjectError> {
+        // Not every place takes what is empty.
+        self.put(name, &mut name.as_bytes())
+    }
+
     /// Reads what has a name into a file, which is begun anew; false where there is nothing. More than `bytes_max` bytes are
     /// an error.
     fn fetch(&self, name: &str, bytes_max: u64, into: &mut File) -> Result<bool, ObjectError>;

@@ -136,29 +136,42 @@ impl Depot {
             }
         }
         sweep.deployed = deployed(notes, &sweep.absent, sweep.retention.now);
-        self.each_listed(&self.names.artifacts_from(""), &mut |listed| {
-            let mut artifacts: BTreeMap<Digest, Vec<Listed>> = BTreeMap::new();
-            for listed in listed {
-                if let Some(Thing::Record(id) | Thing::Part(id, _) | Thing::Leaving(id)) = self.names.read(&listed.name)
-                {
-                    artifacts.entry(id).or_default().push(listed);
-                }
-            }
-            artifacts.iter().try_for_each(|(id, listed)| self.prune_artifact(sweep, id, listed))
-        })?;
+        self.make_room(sweep)?;
+        self.each_listed(&self.names.artifacts_from(""), &mut |listed| self.prune_artifacts(sweep, listed))?;
         self.each_listed(&self.names.commits(), &mut |listed| {
             listed.iter().try_for_each(|listed| self.prune_commit(sweep, listed))
         })?;
         self.each_listed(&self.names.checks_of_all(), &mut |listed| {
             listed.iter().try_for_each(|listed| self.prune_checks(sweep, listed))
         })?;
-        for name in std::mem::take(&mut sweep.deployed.outdated) {
-            self.drop_leftover(sweep, &name)?;
-        }
+        Ok(())
+    }
+
+    /// Removes what needs no mark, before anything that does: where all is full, there may be no room for one.
+    fn make_room(&self, sweep: &mut Sweep<'_>) -> Result<(), DepotError> {
         if !sweep.retention.dry_run {
             self.objects.tidy(self.names.all(), sweep.retention.now);
         }
-        Ok(())
+        let outdated = std::mem::take(&mut sweep.deployed.outdated);
+        outdated.iter().try_for_each(|name| self.drop_leftover(sweep, name))
+    }
+
+    fn prune_artifacts(&self, sweep: &mut Sweep<'_>, listed: Vec<Listed>) -> Result<(), DepotError> {
+        let mut artifacts: BTreeMap<Digest, (Vec<Listed>, bool)> = BTreeMap::new();
+        for listed in listed {
+            match self.names.read(&listed.name) {
+                // It means nothing any more, and holds the room of another one.
+                Some(Thing::Leaving(id)) if sweep.retention.is_leftover(&listed) => {
+                    self.drop_leftover(sweep, &listed.name)?;
+                    artifacts.entry(id).or_default().1 = true;
+                }
+                Some(Thing::Record(id) | Thing::Part(id, _) | Thing::Leaving(id)) => {
+                    artifacts.entry(id).or_default().0.push(listed);
+                }
+                Some(Thing::Commit(..) | Thing::Checks(_) | Thing::Deploying(..) | Thing::Deployed(..)) | None => {}
+            }
+        }
+        artifacts.iter().try_for_each(|(id, (listed, was_left))| self.prune_artifact(sweep, id, listed, *was_left))
     }
 
     fn notes(&self) -> Result<Vec<Note>, DepotError> {
@@ -194,12 +207,18 @@ impl Depot {
         }
     }
 
-    /// Removes an artifact, or what no record speaks of any more.
-    fn prune_artifact(&self, sweep: &mut Sweep<'_>, id: &Digest, listed: &[Listed]) -> Result<(), DepotError> {
+    /// Removes an artifact, or what no record speaks of any more, or what somebody has left who died while removing it.
+    fn prune_artifact(
+        &self,
+        sweep: &mut Sweep<'_>,
+        id: &Digest,
+        listed: &[Listed],
+        was_left: bool,
+    ) -> Result<(), DepotError> {
         let first = self.verdict(sweep.retention, &sweep.deployed, id, listed)?;
         let goes = match &first {
             Verdict::Goes(_) => true,
-            Verdict::Stays { leftovers, .. } => !leftovers.is_empty(),
+            Verdict::Stays { leftovers, .. } => was_left || !leftovers.is_empty(),
             Verdict::Unknown(_) => false,
         };
         if !goes || sweep.retention.dry_run {

@@ -249,6 +249,10 @@ pub fn what_is_old_goes_but_not_what_is_live_tagged_or_needed_here(place: &dyn S
     let now = Timestamp::now().max(begin) + 30 * DAY + DAY;
     let keep_for = Duration::try_from(now.duration_since(begin + 10 * DAY)).unwrap();
     let retention = DepotRetention { now, keep_for, pinned: &pins, commits: &commits, dry_run: true };
+    // Given provenance under the names that it had once.
+    for kind in ["intoto.json", "intoto.json.sig"] {
+        place.tamper(&format!("sample/artifacts/{}/{}.{kind}", old.id, "b".repeat(64)), Some(b"x"));
+    }
     let before = place.names();
 
     let would = depot.prune(&retention).unwrap();

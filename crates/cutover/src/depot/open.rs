@@ -22,16 +22,16 @@ const BRIEF: Patience = Patience { request: Duration::from_secs(5), total: Durat
 
 /// The project's shared store; None where its config has none.
 pub(crate) fn open(context: &Context) -> Result<Option<Depot>, CommandError> {
-    open_with(context, Patience::default())
+    open_with(context, None)
 }
 
 /// The same, for words that a command can do without: a store that is silent must not keep it for minutes.
 pub(super) fn open_briefly(context: &Context) -> Result<Option<Depot>, CommandError> {
-    open_with(context, BRIEF)
+    open_with(context, Some(BRIEF))
 }
 
-fn open_with(context: &Context, patience: Patience) -> Result<Option<Depot>, CommandError> {
-    let project = context.project()?;
+fn open_with(context: &Context, brief: Option<Patience>) -> Result<Option<Depot>, CommandError> {
+    let (project, patience) = (context.project()?, brief.unwrap_or_default());
     let Some(store) = &project.config.artifact.store else { return Ok(None) };
     let objects: Box<dyn Objects> = match &store.kind {
         ArtifactStoreKind::Directory(path) => Box::new(Directory::open(path)?),
@@ -44,7 +44,8 @@ fn open_with(context: &Context, patience: Patience) -> Result<Option<Depot>, Com
         ArtifactStoreKind::GitHub(config) => {
             let account = Account::of_store(&project.dir, config.repository.as_deref())?;
             let account = account.map_err(|why| unreachable(&why))?;
-            Box::new(Shelf::new(account.client_with(patience)?, &account.repository, &config.tag))
+            let shelf = Shelf::new(account.client_with(patience)?, &account.repository, &config.tag);
+            Box::new(if brief.is_some() { shelf.briefly() } else { shelf })
         }
     };
     Ok(Some(Depot::new(objects, project.config.name.clone())))

@@ -37,8 +37,13 @@ const TOKEN_HINT: &str = "correct the token: GITHUB_TOKEN, or CUTOVER_ARTIFACTS_
 const RIGHTS_HINT: &str = "a job says `permissions: contents: write` to put artifacts there and `contents: read` to take them; a token of \
                            your own needs the same for Contents of that repository, and is CUTOVER_ARTIFACTS_TOKEN where that is \
                            another one than the job's";
-const FULL_HINT: &str = "`cutover artifact prune` removes what is old, and a shorter `keep_for` more of it: an artifact is three to six \
+/// How many of a release's files are kept back: whoever removes something has to put a mark before.
+const KEPT_BACK_COUNT: usize = 10;
+const FULL_HINT: &str = "`cutover artifact prune` removes what is old, and a shorter `keep_for` more of it: an artifact is three to five \
                          files of a thousand";
+/// Nothing of ours can be removed then in a way that others see.
+const NO_MARK_HINT: &str = "`cutover artifact prune` itself needs a file there: remove any one by hand that the store can do without, \
+                            and give that command again";
 const IMMUTABLE_HINT: &str = "the repository's releases are immutable, and take no file once they are there: name another repository \
                               with `repository` of [artifact.store.github], or share by a bucket or a directory";
 
@@ -47,6 +52,7 @@ pub(super) struct Shelf {
     client: Client,
     tag: String,
     place: String,
+    is_brief: bool,
     known: Mutex<Option<Known>>,
 }
 
@@ -62,7 +68,19 @@ impl Shelf {
     /// The store in the release of a tag, of the repository that a client speaks of.
     pub(super) fn new(client: Client, repository: &Repository, tag: &str) -> Self {
         let place = format!("the release {tag} of {repository}");
-        Self { client, tag: tag.to_owned(), place, known: Mutex::default() }
+        Self { client, tag: tag.to_owned(), place, is_brief: false, known: Mutex::default() }
+    }
+
+    /// The same, with the client's patience for all that is done together instead of for each thing.
+    pub(super) fn briefly(self) -> Self {
+        Self { is_brief: true, ..self }
+    }
+
+    /// Lets patience begin anew, as far as there is more of it.
+    fn begin(&self) {
+        if !self.is_brief {
+            self.client.begin_anew();
+        }
     }
 
     fn held(&self) -> MutexGuard<'_, Option<Known>> {
@@ -110,9 +128,39 @@ impl Shelf {
         Some(ObjectError::Refused { doing: doing.to_owned(), place: self.place.clone(), why, hint })
     }
 
-    fn full(&self, doing: &str) -> ObjectError {
-        let why = format!("it has {ASSET_COUNT_MAX} files, which is all that a release takes");
-        ObjectError::Refused { doing: doing.to_owned(), place: self.place.clone(), why, hint: FULL_HINT }
+    fn full(&self, doing: &str, room: Room) -> ObjectError {
+        let all = format!("{ASSET_COUNT_MAX} is all that a release takes");
+        let (why, hint) = match room {
+            Room::ForAnything => (
+                format!(
+                    "it has {} files or more: {all}, and the last {KEPT_BACK_COUNT} are for removing others",
+                    room.count_max()
+                ),
+                FULL_HINT,
+            ),
+            Room::All => (format!("it is full: {all}"), NO_MARK_HINT),
+        };
+        ObjectError::Refused { doing: doing.to_owned(), place: self.place.clone(), why, hint }
+    }
+
+    /// Puts an object, as far as there is room for it.
+    fn put_within(&self, name: &str, content: &mut dyn Content, room: Room) -> Result<(), ObjectError> {
+        let (doing, object) = (format!("write {name}"), checked(name)?);
+        let name = file_name(object, &content.sha256());
+        self.unfit(&doing, &name, content.bytes()).map_or(Ok(()), Err)?;
+        self.begin();
+        let believed = self.believed();
+        // What was there may be gone by now, and only what is there needs not be put.
+        let sure = believed.filter(|known| known.named(&name).is_none() && known.assets.len() < room.count_max());
+        let known = sure.map_or_else(|| self.look(&doing), Ok)?;
+        let newest = known.newest(object).filter(|newest| newest.name == name);
+        let newest = match newest {
+            Some(newest) => newest.clone(),
+            None if known.assets.len() >= room.count_max() => return Err(self.full(&doing, room)),
+            None => self.send(&known, &name, content).map_err(|fault| self.told(&doing, fault))?,
+        };
+        self.outdate(&known, object, &newest);
+        Ok(())
     }
 
     fn told(&self, doing: &str, fault: Fault) -> ObjectError {
@@ -121,7 +169,7 @@ impl Shelf {
         match fault {
             Fault::Unknown { .. } => refused(doing, place, TOKEN_HINT),
             Fault::Refused { .. } => refused(doing, place, RIGHTS_HINT),
-            Fault::Rejected { message, .. } if message.contains("limited to") => self.full(&doing),
+            Fault::Rejected { message, .. } if message.contains("limited to") => self.full(&doing, Room::All),
             Fault::Rejected { message, .. } if message.contains("immutable") => refused(doing, place, IMMUTABLE_HINT),
             Fault::Rejected { .. } => ObjectError::Failed { doing, place, why },
             Fault::Limited { .. } | Fault::Unheard { .. } => ObjectError::Unheard { doing, place, why },
@@ -160,7 +208,7 @@ impl Shelf {
     /// Reads an object, from its beginning at each attempt.
     fn get(&self, name: &str, bytes_max: u64, into: &mut dyn Sink) -> Result<bool, ObjectError> {
         let (doing, name) = (format!("read {name}"), checked(name)?);
-        self.client.begin_anew();
+        self.begin();
         for _ in 0..LOOK_COUNT_MAX {
             let known = match self.believed().filter(|known| known.newest(name).is_some()) {
                 Some(known) => known,
@@ -179,6 +227,24 @@ impl Shelf {
         }
         let why = "it changes faster than it can be read".to_owned();
         Err(ObjectError::Failed { doing, place: self.place.clone(), why })
+    }
+}
+
+/// How much of a release something may fill.
+#[derive(Debug, Clone, Copy)]
+enum Room {
+    /// All but what is kept back.
+    ForAnything,
+    /// All of it.
+    All,
+}
+
+impl Room {
+    fn count_max(self) -> usize {
+        match self {
+            Self::ForAnything => ASSET_COUNT_MAX - KEPT_BACK_COUNT,
+            Self::All => ASSET_COUNT_MAX,
+        }
     }
 }
 
@@ -217,22 +283,11 @@ impl Objects for Shelf {
     }
 
     fn put(&self, name: &str, content: &mut dyn Content) -> Result<(), ObjectError> {
-        let (doing, object) = (format!("write {name}"), checked(name)?);
-        let name = file_name(object, &content.sha256());
-        self.unfit(&doing, &name, content.bytes()).map_or(Ok(()), Err)?;
-        self.client.begin_anew();
-        let believed = self.believed();
-        // What was there may be gone by now, and only what is there needs not be put.
-        let sure = believed.filter(|known| known.named(&name).is_none() && known.assets.len() < ASSET_COUNT_MAX);
-        let known = sure.map_or_else(|| self.look(&doing), Ok)?;
-        let newest = known.newest(object).filter(|newest| newest.name == name);
-        let newest = match newest {
-            Some(newest) => newest.clone(),
-            None if known.assets.len() >= ASSET_COUNT_MAX => return Err(self.full(&doing)),
-            None => self.send(&known, &name, content).map_err(|fault| self.told(&doing, fault))?,
-        };
-        self.outdate(&known, object, &newest);
-        Ok(())
+        self.put_within(name, content, Room::ForAnything)
+    }
+
+    fn mark(&self, name: &str) -> Result<(), ObjectError> {
+        self.put_within(name, &mut name.as_bytes(), Room::All)
     }
 
     fn fetch(&self, name: &str, bytes_max: u64, into: &mut File) -> Result<bool, ObjectError> {
@@ -246,7 +301,7 @@ impl Objects for Shelf {
 
     fn list(&self, prefix: &str, count_max: usize) -> Result<Vec<Listed>, ObjectError> {
         let doing = format!("list {prefix}");
-        self.client.begin_anew();
+        self.begin();
         let known = self.look(&doing)?;
         let objects = known.objects(prefix);
         if objects.len() > count_max {
@@ -260,7 +315,7 @@ impl Objects for Shelf {
 
     fn remove(&self, name: &str) -> Result<(), ObjectError> {
         let (doing, object) = (format!("remove {name}"), checked(name)?);
-        self.client.begin_anew();
+        self.begin();
         let mut known = match self.believed().filter(|known| known.newest(object).is_some()) {
             Some(known) => known,
             None => self.look(&doing)?,
@@ -280,7 +335,7 @@ impl Objects for Shelf {
     }
 
     fn tidy(&self, prefix: &str, now: Timestamp) {
-        self.client.begin_anew();
+        self.begin();
         let Ok(known) = self.look("look for what is left") else { return };
         let counting = known.objects(prefix);
         for asset in &known.assets {

@@ -204,8 +204,7 @@ impl Client {
             self.begin(call).map_err(|fault| (fault, Duration::ZERO))?;
             let began = self.pace.now();
             let heard = hear(attempt);
-            let took = Duration::try_from(self.pace.now().duration_since(began)).unwrap_or_default();
-            self.count(|survived| survived.spent = survived.spent.saturating_add(took));
+            self.spend(began, Duration::ZERO);
             let (pause, fault) = match heard {
                 Heard::Done(result) => return result.map_err(|fault| (fault, Duration::ZERO)),
                 Heard::Again { pause, fault } => (pause, fault),
@@ -216,6 +215,12 @@ impl Client {
             attempt += 1;
             self.bear(attempt, pause, fault).map_err(|fault| (fault, pause))?;
         }
+    }
+
+    /// Counts what something took that began then, beyond what it may take without any patience.
+    fn spend(&self, began: Timestamp, free: Duration) {
+        let took = Duration::try_from(self.pace.now().duration_since(began)).unwrap_or_default();
+        self.count(|survived| survived.spent = survived.spent.saturating_add(took.saturating_sub(free)));
     }
 
     /// Whether there is any patience left: answers that come, but slowly, have an end as well.

@@ -90,10 +90,10 @@ impl Asset {
         }
     }
 
-    /// Whether it is older than sending so many bytes may take.
-    fn is_abandoned(&self, client: &Client, bytes: u64) -> bool {
-        let age = |begun| Duration::try_from(client.moment().duration_since(begun)).unwrap_or_default();
-        self.begun_at.is_none_or(|begun| age(begun) > time_to_send(bytes))
+    /// From when on it counts as abandoned: sending so many bytes takes no longer.
+    fn abandoned_at(&self, bytes: u64) -> Timestamp {
+        let at = self.begun_at.map(|begun| begun.saturating_add(time_to_send(bytes)).unwrap_or(Timestamp::MAX));
+        at.unwrap_or(Timestamp::MIN)
     }
 }
 
@@ -251,12 +251,12 @@ pub(super) fn send(
             Some(whole) if whole.is_whole => {
                 return Ok((whole, if attempt == 0 { Attached::WasThere } else { Attached::New }));
             }
-            Some(half) if is_ours || half.is_abandoned(client, source.bytes()) => {
+            Some(half) if is_ours || client.moment() > half.abandoned_at(source.bytes()) => {
                 remove(client, half.id, "remove half a file")?;
             }
-            Some(_) => {
+            Some(half) => {
                 waited += 1;
-                client.bear(waited, RIVAL_PAUSE, rival(doing))?;
+                client.bear(waited, RIVAL_PAUSE, rival(doing, half.abandoned_at(source.bytes())))?;
                 there = find()?;
                 continue;
             }
@@ -315,8 +315,13 @@ fn is_taken(fault: &Fault) -> bool {
     matches!(fault, Fault::Rejected { status: 422, message, .. } if !message.contains("limited to"))
 }
 
-fn rival(doing: &'static str) -> Fault {
-    let why = "somebody else has begun to send the same file, and does not come to an end".to_owned();
+/// Nobody can tell somebody else who is sending the same file from a run of our own that has died of it.
+fn rival(doing: &'static str, until: Timestamp) -> Fault {
+    let why = format!(
+        "half of the same file is there, which somebody else is sending or an earlier run has left: \
+         after {} it counts as abandoned, and is sent anew",
+        until.strftime("%Y-%m-%d %H:%M:%S UTC")
+    );
     Fault::Unheard { doing, why, may_have_landed: false }
 }
 

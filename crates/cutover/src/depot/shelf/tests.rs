@@ -7,15 +7,16 @@ mod common;
 mod suite;
 
 use super::*;
+use common::head;
 use cutover_artifacts::depot::DepotError;
 use cutover_core::patience::{Pace, Patience};
 use cutover_core::secret::Secret;
-use cutover_reporters::github::Access;
+use cutover_reporters::github::{Access, RealPace};
 use cutover_targets::verify::root_certs;
 use cutover_testkit::github::{FakeGitHub, Mishap, Received};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
-use suite::{DAY, LIMIT, Shared, every_kind_of_place, packed, put};
+use suite::{DAY, LIMIT, Shared, every_kind_of_place, packed, prune_old, put};
 
 const TAG: &str = "cutover-artifacts";
 
@@ -54,6 +55,11 @@ impl World {
 
     /// One more machine.
     fn shelf(&self) -> Shelf {
+        self.shelf_in(Box::new(Their(Arc::clone(&self.time))))
+    }
+
+    /// The same, in another time.
+    fn shelf_in(&self, pace: Box<dyn Pace>) -> Shelf {
         let access = Access {
             api: self.github.url(),
             token: Secret::new(&self.token),
@@ -61,7 +67,7 @@ impl World {
             repository: "shop/app".parse().unwrap(),
             certs: root_certs().unwrap(),
         };
-        let client = Client::new(access, Box::new(Their(Arc::clone(&self.time))), self.patience).unwrap();
+        let client = Client::new(access, pace, self.patience).unwrap();
         Shelf::new(client, &"shop/app".parse().unwrap(), TAG)
     }
 
@@ -287,7 +293,7 @@ fn a_release_that_is_full_is_told_before_anything_is_sent() {
 
     let error = world.shelf().put("sample/b", &mut &b"2"[..]).unwrap_err();
 
-    assert!(error.to_string().contains("it has 1000 files, which is all that a release takes"), "{error}");
+    assert!(error.to_string().contains("it has 990 files or more: 1000 is all that a release takes"), "{error}");
     assert!(hint(error).contains("artifact prune"));
     assert_eq!(world.count("POST", ""), before);
     assert_eq!(world.read("sample/a"), b"1");
@@ -299,6 +305,29 @@ fn a_release_that_is_full_is_told_before_anything_is_sent() {
     let error = world.shelf().put("sample/b", &mut &b"2"[..]).unwrap_err();
     assert!(error.to_string().contains("all that a release takes"), "{error}");
     assert_eq!(world.count("POST", "/assets?"), 1);
+}
+
+#[test]
+fn a_release_that_was_filled_is_pruned_and_takes_the_next_artifact() {
+    let (world, (mut bed, old)) = (World::new(), packed());
+    put(&world.depot(), &bed.store, &old).unwrap();
+    (3..990).for_each(|number| world.github.begin_file(TAG, &format!("file{number}"), "2026-01-01T00:00:00Z"));
+    bed.write("main.py", "print(2)\n");
+    bed.commit("Second");
+    bed.now += 20 * DAY;
+    let new = bed.pack(&head()).unwrap();
+    let error = put(&world.depot(), &bed.store, &new).unwrap_err();
+    assert!(error.hint().unwrap().contains("artifact prune"), "{error}");
+
+    assert_eq!(prune_old(&world.depot(), bed.now).removed.len(), 1);
+    put(&world.depot(), &bed.store, &new).unwrap();
+    assert_eq!(world.files().len(), 990, "the mark has gone as well");
+
+    // Given one that somebody else has filled: what can be done is told, and it is not to prune.
+    (990..1_000).for_each(|number| world.github.begin_file(TAG, &format!("file{number}"), "2026-01-01T00:00:00Z"));
+    let error = world.shelf().mark("sample/a").unwrap_err();
+    assert!(hint(error).contains("by hand"));
+    assert!(hint(world.shelf().put("sample/a", &mut &b"1"[..]).unwrap_err()).contains("artifact prune"));
 }
 
 #[test]
@@ -356,4 +385,38 @@ fn a_github_that_is_silent_is_given_up() {
     assert!(matches!(error, ObjectError::Unheard { .. }), "{error}");
     assert_eq!(world.github.fetched().len(), 6);
     assert_eq!(world.shelf().read("sample/a", 9).unwrap().unwrap(), b"1");
+}
+
+#[test]
+fn a_github_that_takes_no_file_does_not_hold_up_what_can_do_without() {
+    let (request, total) = (Duration::from_millis(300), Duration::from_millis(500));
+    let world = World { patience: Patience { request, total, attempt_count: 1 }, ..World::new() };
+    world.shelf().put("sample/a", &mut &b"1"[..]).unwrap();
+    let before = world.count("POST", "/assets?");
+    (0..9).for_each(|_| world.github.order("POST", "/assets?", Mishap::Silent));
+    let (shelf, began) = (world.shelf_in(Box::new(RealPace)).briefly(), Instant::now());
+
+    let errors: Vec<_> = (0..4).map(|_| shelf.put("sample/b", &mut &b"2"[..]).unwrap_err().to_string()).collect();
+
+    assert!(began.elapsed() < Duration::from_secs(20), "each is no longer than a request: {:?}", began.elapsed());
+    let sent = world.count("POST", "/assets?") - before;
+    assert!((1..=2).contains(&sent), "what uploads take is counted together: {sent} {errors:?}");
+    assert!(errors[3].contains("are over"), "{errors:?}");
+}
+
+#[test]
+fn half_a_large_file_is_told_with_when_it_counts_as_abandoned() {
+    let (world, large) = (World::new(), vec![7; 64 << 20]);
+    world.shelf().put("sample/a", &mut &b"1"[..]).unwrap();
+    let began: Timestamp = world.began.strftime("%Y-%m-%dT%H:%M:%SZ").to_string().parse().unwrap();
+    world.github.begin_file(TAG, &file_name("sample/b", &sha256(&large)), &began.to_string());
+
+    let error = world.shelf().put("sample/b", &mut &large[..]).unwrap_err();
+
+    // A minute, and 64 MiB at 128 KiB a second.
+    let until = began + Duration::from_secs(60 + 512);
+    let told = error.to_string();
+    assert!(told.contains(&format!("after {}", until.strftime("%Y-%m-%d %H:%M:%S UTC"))), "{told}");
+    assert!(told.contains("or an earlier run has left"), "{told}");
+    assert!(!hint(error).contains("half-done"), "it is just that");
 }

@@ -50,16 +50,20 @@ impl Client {
             return Err((Fault::Rejected { doing, status: 201, message }, None));
         }
         let call = Call { method: "POST", path: url.to_owned(), body: None, doing, permission, repeat: Repeat::Once };
-        let bytes = source.bytes();
+        self.begin(&call).map_err(|fault| (fault, None))?;
+        let (bytes, began) = (source.bytes(), self.pace.now());
+        // What a file takes for its size is no patience; all else is, as of any request.
+        let sending = time_to_send(bytes) - time_to_send(0);
         let mut reader = source.reader().map_err(|error| (Fault::here(doing, &error), None))?;
         let request = self.request("POST", url).header("content-type", "application/octet-stream");
         let request = request.header("content-length", bytes.to_string()).body(SendBody::from_reader(&mut reader));
         let sent = request.map_err(ureq::Error::from).and_then(|request| {
-            // What it takes is no patience: it is bounded by how large the file is.
-            let limit = Some(time_to_send(bytes));
+            let limit = Some(self.patience.request + sending);
             self.agent.run(self.agent.configure_request(request).timeout_global(limit).build())
         });
-        match self.judge(&call, attempt, self.read(sent)) {
+        let heard = self.read(sent);
+        self.spend(began, sending);
+        match self.judge(&call, attempt, heard) {
             Heard::Done(Ok(answer)) => Ok(answer.body),
             Heard::Done(Err(fault)) => Err((fault, None)),
             Heard::Again { pause, fault } => Err((fault, Some(pause))),
