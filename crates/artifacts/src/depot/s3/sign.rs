@@ -35,7 +35,7 @@ pub(super) struct Signed<'a> {
     pub(super) method: &'a str,
     /// The path as it is sent.
     pub(super) path: &'a str,
-    /// The query as it is sent: names in order, values encoded by [`encoded`].
+    /// The query as it is sent: names in order, values encoded by [`cutover_core::percent::encoded`].
     pub(super) query: &'a str,
     /// Names in small letters and in order, and values.
     pub(super) headers: &'a [(&'a str, &'a str)],
