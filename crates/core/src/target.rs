@@ -250,6 +250,19 @@ pub trait Progress {
     fn cancelled(&self) -> bool;
 }
 
+/// Nobody follows.
+#[derive(Debug, Clone, Copy)]
+pub struct Unheard;
+
+impl Progress for Unheard {
+    fn advance(&self, _done: u64, _total: u64, _unit: &'static str) {}
+    fn output(&self, _line: &str) {}
+    fn probed(&self, _result: &crate::probe::ProbeResult) {}
+    fn cancelled(&self) -> bool {
+        false
+    }
+}
+
 /// An adapter: three verbs, each safe to repeat.
 pub trait Target {
     /// What its steps do.

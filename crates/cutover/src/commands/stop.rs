@@ -7,8 +7,7 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use cutover_core::config::HostConfig;
 use cutover_core::id::{ProjectName, TargetName};
-use cutover_core::probe::ProbeResult;
-use cutover_core::target::{Failure, Progress};
+use cutover_core::target::{Failure, Unheard};
 use cutover_reporters::one_line;
 use cutover_targets::host::lock::{self, Holder, Lock, LockError, Waiting};
 use cutover_targets::host::{Layout, Release, linked};
@@ -34,7 +33,7 @@ pub(super) fn stop(
         let stopped = service.state().and_then(|was| {
             let is_stopped = !was.active && !was.wanted && !was.failed;
             if !is_stopped {
-                service.stop(&Quiet)?;
+                service.stop(&Unheard)?;
             }
             Ok((is_stopped, service.state()?.description))
         });
@@ -86,16 +85,4 @@ fn tell(context: &Context, name: &TargetName, was_stopped: bool, now: &str) -> R
     let what = if was_stopped { "did not run" } else { "stopped" };
     let now = if now == what { String::new() } else { format!("; it is {}", one_line(now)) };
     context.output.text(&format!("{name}: {what}{now}\n"))
-}
-
-/// Nobody watches while a service is stopped.
-struct Quiet;
-
-impl Progress for Quiet {
-    fn advance(&self, _: u64, _: u64, _: &'static str) {}
-    fn output(&self, _: &str) {}
-    fn probed(&self, _: &ProbeResult) {}
-    fn cancelled(&self) -> bool {
-        false
-    }
 }

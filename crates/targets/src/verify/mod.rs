@@ -13,7 +13,7 @@ use cutover_core::config::{ProbeConfig, ProbeKind, VerifyConfig};
 use cutover_core::mask::Masker;
 use cutover_core::probe::ProbeResult;
 use cutover_core::secret::Secret;
-use cutover_core::target::{EXCERPT_BYTES_MAX, Failure, FailureKind, Progress};
+use cutover_core::target::{EXCERPT_BYTES_MAX, Failure, FailureKind, Progress, Unheard};
 pub(crate) use owner::is_local;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -106,18 +106,6 @@ pub fn observe_once(asked: &Verification<'_>, within: Duration) -> Vec<Seen> {
         })
     };
     config.probes.chunks(AT_ONCE_MAX).flat_map(together).collect()
-}
-
-/// Nobody follows a single look.
-struct Unheard;
-
-impl Progress for Unheard {
-    fn advance(&self, _done: u64, _total: u64, _unit: &'static str) {}
-    fn output(&self, _line: &str) {}
-    fn probed(&self, _result: &ProbeResult) {}
-    fn cancelled(&self) -> bool {
-        false
-    }
 }
 
 /// How long a service has to stay healthy.
