@@ -74,7 +74,13 @@ fn locked<'l>(
     let told = |holder: &Holder, _: u32| {
         context.output.warn(&format!("waiting for {}: {}", one_line(&holder.by), one_line(&holder.reason)));
     };
-    let waiting = Waiting { limit: waiting.limit(), now: &jiff::Timestamp::now, cancelled: &|| false, told: &told };
+    let waiting = Waiting {
+        limit: waiting.limit(),
+        now: &jiff::Timestamp::now,
+        heeds_own: false,
+        cancelled: &|| false,
+        told: &told,
+    };
     layouts.into_iter().map(|layout| lock::acquire(layout, &me, &waiting)).collect()
 }
 

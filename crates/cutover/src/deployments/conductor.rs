@@ -106,7 +106,13 @@ impl Conductor<'_> {
             let holder = format!("{}: {}", holder.by, holder.reason);
             self.observer.event(&Event::Waiting { holder, ahead_count });
         };
-        let waiting = Waiting { limit: self.order.wait, now: &Timestamp::now, cancelled: &cancelled, told: &told };
+        let waiting = Waiting {
+            limit: self.order.wait,
+            now: &Timestamp::now,
+            heeds_own: !matches!(self.order.task, Task::Restart | Task::Start),
+            cancelled: &cancelled,
+            told: &told,
+        };
         let place = self.order.place();
         Ok(Transaction::begin(&place.directories(), &self.order.holder(), &waiting, surroundings)?)
     }

@@ -244,6 +244,22 @@ fn a_service_is_not_stopped_while_a_deployment_has_the_lock() {
 }
 
 #[test]
+fn whoever_set_the_maintenance_lock_may_stop_and_start_beneath_it_and_nobody_else() {
+    let sandbox = Sandbox::new();
+    sandbox.host("service.process.command = [\"sleep\", \"1000\"]\nverify.soak = \"100ms\"", "");
+    assert_eq!(sandbox.run(&["deploy", "production"]).code, 0);
+    let locked = sandbox.run(&["lock", "production", "acquire", "--reason", "the disk is changed"]);
+    assert_eq!(locked.code, 0, "{}", locked.told());
+    let code = |verb: &str, by: &[(&str, &str)]| sandbox.run_with(&["app", "production", verb], by).code;
+
+    for verb in ["stop", "start", "restart"] {
+        assert_eq!(code(verb, &[("CUTOVER_BY", "somebody else")]), 6, "{verb}");
+    }
+    assert_eq!(["stop", "start", "restart", "stop"].map(|verb| code(verb, &[])), [0; 4]);
+    assert_eq!(sandbox.run(&["deploy", "production", "--restart"]).code, 6, "it is there to keep deployments out");
+}
+
+#[test]
 fn a_command_in_the_release_has_its_variables_and_not_the_callers() {
     let sandbox = Sandbox::new();
     sandbox.host("", "env = { LEVEL = \"info\" }");
