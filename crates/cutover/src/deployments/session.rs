@@ -142,6 +142,12 @@ impl<'a> Session<'a> {
         })
     }
 
+    /// Leaves out all but these hosts and targets; empty lists mean all.
+    pub(crate) fn narrow(&mut self, hosts: &[String], targets: &[String]) -> Result<(), CommandError> {
+        self.places = Place::narrowed(std::mem::take(&mut self.places), hosts, targets)?;
+        Ok(())
+    }
+
     /// The environment's targets on its first host.
     pub(crate) fn place(&self) -> &Place<'a> {
         &self.places[0]
