@@ -5,6 +5,7 @@ use super::agents::agents;
 use super::ahead::sift;
 use super::conductor::open_service;
 use super::fleet::{Fleet, FleetEnd, Member};
+use super::gone::Gone;
 use super::hands::{Hands, Job};
 use super::identity::{asker, deployment_id};
 use super::memory::remember_releases;
@@ -146,6 +147,16 @@ impl<'a> Session<'a> {
     pub(crate) fn narrow(&mut self, hosts: &[String], targets: &[String]) -> Result<(), CommandError> {
         self.places = Place::narrowed(std::mem::take(&mut self.places), hosts, targets)?;
         Ok(())
+    }
+
+    /// What the last deployment brought to where the config has nothing any more.
+    pub(crate) fn gone(&self) -> Vec<Gone> {
+        Gone::from(self.context, self.place().name)
+    }
+
+    /// Says so.
+    pub(crate) fn warn_of_gone(&self, gone: &[Gone]) {
+        Gone::warn(self.context, self.place().name, gone);
     }
 
     /// The environment's targets on its first host.
