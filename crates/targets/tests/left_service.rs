@@ -6,16 +6,19 @@ mod service_support;
 mod support;
 
 use cutover_core::config::{CommandLine, ServiceConfig};
-use cutover_core::next::DeploymentOutcome::{Deployed, RolledBack};
-use cutover_targets::host::SupervisorProgram;
-use cutover_targets::host::transaction::Ended;
+use cutover_core::journal::{Entry, Record};
+use cutover_core::next::DeploymentOutcome::{Deployed, Failed, RolledBack};
+use cutover_targets::host::transaction::{Ended, Recovery};
+use cutover_targets::host::{SupervisorProgram, journal_name};
 use cutover_targets::supervisor;
 use service_support::{process, supervisor_args};
+use std::fs;
+use std::os::unix::fs::symlink;
 use std::time::Duration;
 use support::{Artifact, Place, command_probe};
 
 fn v(number: u32) -> Artifact {
-    Artifact::of(&format!("{number}").repeat(40), &[("VERSION", &format!("v{number}")), ("stop.sh", "rm ../../up")])
+    Artifact::of(&format!("{number}").repeat(40), &[("VERSION", &format!("v{number}")), ("stop.sh", "rm -f ../../up")])
 }
 
 /// A place whose live release runs in a service that is a file: it "runs" while the file is there, and what was done to it is
@@ -71,6 +74,33 @@ fn a_service_that_was_stopped_for_a_release_that_is_not_healthy_runs_again() {
     assert_eq!(ended.outcome, RolledBack);
     assert!(place.path("up").exists());
     assert_eq!(place.read("record"), "restart in v1\nstop in v1\nrestart in v1\n");
+}
+
+#[test]
+fn a_deployment_that_was_killed_while_it_stopped_the_service_starts_it_again_or_goes_on() {
+    for (recovery, outcome, runs) in [(Recovery::TakeBack, Failed, true), (Recovery::GoOn, Deployed, false)] {
+        let mut place = with_live_service();
+        let live = place.live().unwrap();
+        place.config.service = None;
+        let ended = place.deploy(&v(2));
+        // Given a journal that ends where the stop was begun, and what was live then.
+        let stop = ended.plan.steps.iter().find(|step| step.name == "stop").unwrap().id;
+        let is_begun = |record: &Record| matches!(&record.entry, Entry::Started { step, .. } if *step == stop);
+        let count = 2 + ended.records.iter().position(is_begun).unwrap();
+        let file = journal_name(&ended.plan.deployment);
+        let (done, open) =
+            (place.path(".cutover/journal/done").join(&file), place.path(".cutover/journal/open").join(&file));
+        let text = fs::read_to_string(&done).unwrap();
+        fs::write(open, text.split_inclusive('\n').take(count).collect::<String>()).unwrap();
+        fs::remove_file(done).unwrap();
+        fs::remove_file(place.path("current")).unwrap();
+        symlink(&live, place.path("current")).unwrap();
+
+        let recovered = place.recover(recovery).unwrap();
+
+        assert_eq!(recovered[0].outcome, outcome, "{recovery:?}");
+        assert_eq!(place.path("up").exists(), runs, "{recovery:?}");
+    }
 }
 
 #[test]
