@@ -22,6 +22,8 @@ use std::{env, path};
 
 /// The config's name.
 pub(crate) const CONFIG_NAME: &str = "cutover.toml";
+/// The history's name, beside the artifacts.
+const HISTORY: &str = "history.db";
 /// How many characters of the hash of a repository's path keep projects of the same name apart.
 const PLACE_LENGTH: usize = 12;
 
@@ -215,8 +217,13 @@ impl Context {
         Ok(store)
     }
 
+    /// Whether there is a history on this machine; none is made.
+    pub(crate) fn remembers(&self) -> bool {
+        self.project().is_ok_and(|project| project.data_dir.join(HISTORY).exists())
+    }
+
     fn history_file(&self) -> Result<PathBuf, CommandError> {
-        Ok(self.data_dir()?.join("history.db"))
+        Ok(self.data_dir()?.join(HISTORY))
     }
 
     /// The directory of what is remembered, made when it is missing. Only its owner can read it.

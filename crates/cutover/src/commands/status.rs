@@ -5,7 +5,7 @@ use super::health::{self, Health, Patient};
 use super::words;
 use crate::context::Context;
 use crate::deployments::{
-    Place, Unfinished, journals_fault,
+    Gone, Place, Unfinished, journals_fault,
     there::{self, Inquiry},
 };
 use crate::error::CommandError;
@@ -125,6 +125,7 @@ impl StatusArgs {
             Some(name) => vec![context.environment(name)?],
             None => context.project()?.config.environments.iter().collect(),
         };
+        let names: Vec<&EnvironmentName> = environments.iter().map(|(name, _)| *name).collect();
         let seen: Vec<Seen> =
             environments.into_iter().map(|(name, config)| see(context, name, config, context.output.json)).collect();
         if context.output.json {
@@ -134,6 +135,7 @@ impl StatusArgs {
             let text: String = seen.iter().map(|seen| seen.text(context)).collect();
             context.output.text(&text)?;
         }
+        names.iter().for_each(|name| Gone::warn(context, name, &Gone::from(context, name)));
         Ok(seen.iter().map(|seen| seen.exit).max_by_key(|exit| *exit as u8).unwrap_or(Exit::Done))
     }
 }

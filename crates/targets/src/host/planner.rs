@@ -9,6 +9,7 @@ use super::executor::HostPlan;
 use super::fitness::misfits;
 use super::gate::Await;
 use super::layout::Layout;
+use super::left::Left;
 use super::release::{Release, ReleaseState, linked};
 use super::unprobed::{unprobed, unprobed_release};
 use crate::supervisor::ENV_BYTES_MAX;
@@ -89,6 +90,9 @@ pub fn deploy(wish: &Wish<'_>, subject: &Subject<'_>) -> Result<HostPlan, Failur
     plan.remarks.extend(wish.targets.values().find_map(|config| known_bad(config, &subject.artifact)));
     plan.remarks.extend(unprobed_targets(wish));
     for (target, config) in &wish.targets {
+        plan.say_what_is_left(target, config);
+    }
+    for (target, config) in &wish.targets {
         plan.prepare(target, config, subject);
     }
     plan.gate(Gate::Switch);
@@ -118,7 +122,9 @@ pub fn rollback(wish: &Wish<'_>, release: &ReleaseId) -> Result<HostPlan, Failur
         plan.remarks.extend(bad(described.state, release, &described.reason));
     }
     for (target, config) in &wish.targets {
-        plan.remarks.extend(unprobed_release(target, config, &as_it_was(config, release)?, release));
+        let as_it_was = as_it_was(config, release)?;
+        plan.remarks.extend(unprobed_release(target, config, &as_it_was, release));
+        plan.say_what_is_left(target, &as_it_was);
         plan.stage_kept_env(target, config, release);
     }
     plan.gate(Gate::Switch);
@@ -440,6 +446,7 @@ impl<'a> Builder<'a> {
                 Work::Migrate(Migration { migrate: migrate.clone() }),
             );
         }
+        self.stop_what_is_left(target, config);
         self.push(target, &config.deploy_to, "switch", Phase::Live, Work::Switch);
         self.restart_and_verify(target, config);
     }
@@ -450,6 +457,7 @@ impl<'a> Builder<'a> {
             let env = self.env(config);
             self.push(target, &config.deploy_to, "env", Phase::Live, Work::Env(env));
         }
+        self.stop_what_is_left(target, config);
         self.push(target, &config.deploy_to, "switch", Phase::Live, Work::Switch);
         self.restart_and_verify(target, config);
     }
@@ -466,6 +474,19 @@ impl<'a> Builder<'a> {
         let remarks = std::mem::take(&mut self.remarks);
         let holding = Holding { service: config.service.clone(), env: self.env(config), verify, remarks };
         self.push(target, &config.deploy_to, "hold", Phase::Live, Work::Hold(holding));
+    }
+
+    fn say_what_is_left(&mut self, target: &TargetName, config: &HostConfig) {
+        let left = Left::by(target, config, self.plan.original.as_ref());
+        self.remarks.extend(left.map(|left| left.remark(target)));
+    }
+
+    /// What nothing takes over from is stopped while its release is still there: its own commands may come with that.
+    fn stop_what_is_left(&mut self, target: &TargetName, config: &HostConfig) {
+        let left = Left::by(target, config, self.plan.original.as_ref());
+        if left.is_some_and(|left| left.has_no_successor()) {
+            self.push(target, &config.deploy_to, "stop", Phase::Live, Work::Stop);
+        }
     }
 
     fn restart_and_verify(&mut self, target: &TargetName, config: &HostConfig) {

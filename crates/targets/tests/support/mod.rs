@@ -245,7 +245,8 @@ pub fn holder() -> Holder {
     }
 }
 
-pub const AT_ONCE: Waiting<'_> = Waiting { limit: None, now: &Timestamp::now, cancelled: &|| false, told: &|_, _| {} };
+pub const AT_ONCE: Waiting<'_> =
+    Waiting { limit: None, now: &Timestamp::now, heeds_own: true, cancelled: &|| false, told: &|_, _| {} };
 
 /// A host target without service, environment or probes.
 pub fn plain(deploy_to: &Path) -> HostConfig {
