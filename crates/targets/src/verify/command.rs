@@ -21,8 +21,7 @@ pub(super) fn observe(
     let child = ChildCommand { command, cwd, variables, timeout: limit, log: None, masker, leftovers: Leftovers::Kill };
     let began = Instant::now();
     let ended = listen(&child, EXCERPT_BYTES_MAX, &|| progress.cancelled());
-    let endpoint: String = command.to_string().chars().take(ENDPOINT_LENGTH_MAX).collect();
-    let mut seen = Observation::at(endpoint);
+    let mut seen = Observation::at(endpoint(command));
     seen.latency = Some(began.elapsed());
     match ended {
         Ok(exit) => {
@@ -37,6 +36,17 @@ pub(super) fn observe(
         }
         Err(e) => seen.fault(e.to_string()),
     }
+}
+
+/// A command that was not run, because it may take so long.
+pub(super) fn too_long(command: &CommandLine, timeout: Duration) -> Observation {
+    let seen = Observation::at(endpoint(command)).fault(format!("not run now, for it may take {timeout:?}"));
+    Observation { is_unfinished: true, ..seen }
+}
+
+/// The command line as it is shown.
+fn endpoint(command: &CommandLine) -> String {
+    command.to_string().chars().take(ENDPOINT_LENGTH_MAX).collect()
 }
 
 /// What is wrong, with the last line that the command said: whoever looks for the reason looks there first.
