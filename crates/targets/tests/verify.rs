@@ -521,3 +521,18 @@ fn a_look_ends_no_command_half_way() {
     let long = &seen[2].result;
     assert_eq!((long.endpoint.as_str(), long.error.as_str()), ("touch begun", "not run now, for it may take 31s"));
 }
+
+#[test]
+fn a_secret_at_the_cut_of_a_long_command_is_masked_as_a_whole() {
+    let secret = format!("{:x}-tok", u64::from(std::process::id()) * 6_700_417);
+    let line = format!("true {} {secret}", "x".repeat(190));
+    let mut case = Case::shell("true", vec![by_shell(&line, Duration::from_secs(20)); 2]);
+    case.masker = Masker::new([("TOKEN", &Secret::new(secret))]);
+
+    let run = case.look(Duration::from_secs(30));
+    let not_run = case.look(Duration::ZERO);
+
+    for seen in [&run[0], &not_run[1]] {
+        assert!(seen.result.endpoint.ends_with("x ***"), "{}", seen.result.endpoint);
+    }
+}

@@ -127,7 +127,7 @@ fn see(
     (deadline, command_max): (Instant, Duration),
 ) -> Seen {
     let seen = match &probe.kind {
-        ProbeKind::Command { run, timeout } if *timeout > command_max => command::too_long(run, *timeout),
+        ProbeKind::Command { run, timeout } if *timeout > command_max => command::too_long(run, *timeout, asked.masker),
         ProbeKind::Command { .. } => observe::observe(probe, asked, watch, no_deadline(), &Unheard),
         ProbeKind::Http { .. } | ProbeKind::Tcp { .. } | ProbeKind::Log { .. } | ProbeKind::Unit { .. } => {
             observe::observe(probe, asked, watch, deadline, &Unheard)
