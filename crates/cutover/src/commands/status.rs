@@ -35,7 +35,8 @@ use std::sync::{Mutex, PoisonError};
 ///
 /// "healthy" is observed: each probe of the live release is made once, within two seconds (but for
 /// those of the log, which are about a start). What was not done by then and has more time in a
-/// deployment is "not known", "healthy":null in JSON. A service that ends again and again is in a "crash
+/// deployment is "not known", "healthy":null in JSON. A command has its own time; one that may take
+/// more than 30 seconds is not run. A service that ends again and again is in a "crash
 /// loop", also in the moments that it runs. Whatever is seen, the exit code is 0: --json is for
 /// scripts. A host that could not be asked is named with the reason, and the exit code is 7.
 ///

@@ -179,7 +179,7 @@ fn live(place: &Place<'_>) -> Result<Option<ReleaseId>, Failure> {
 fn rollback(place: &Place<'_>, wish: &Wish<'_>, named: Option<&str>) -> Result<HostPlan, CommandError> {
     let release = match (named, place.targets.values().next()) {
         (Some(named), Some(config)) => find(&Layout::new(&config.deploy_to), named)?,
-        (None, Some(config)) => planner::last_good(config)?,
+        (None, Some(config)) => planner::last_good(config, wish.project)?,
         (_, None) => return Err(CommandError::new(ErrorKind::Config, "the environment has no targets")),
     };
     if live(place)?.as_ref() == Some(&release) {

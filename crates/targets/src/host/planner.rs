@@ -244,8 +244,8 @@ fn env_is_current(wish: &Wish<'_>, config: &HostConfig, layout: &Layout) -> bool
         .is_ok_and(|bytes| bytes == env_text::render(wish.variables).expose().as_bytes())
 }
 
-/// The release that a rollback without a name goes to: the last good one before the live one.
-pub fn last_good(config: &HostConfig) -> Result<ReleaseId, Failure> {
+/// The release that a rollback without a name goes to: the last good one of this project before the live one.
+pub fn last_good(config: &HostConfig, project: &ProjectName) -> Result<ReleaseId, Failure> {
     let layout = Layout::new(&config.deploy_to);
     let live = linked(&layout.current())?;
     let releases = Release::list(&layout);
@@ -253,14 +253,24 @@ pub fn last_good(config: &HostConfig) -> Result<ReleaseId, Failure> {
         .as_ref()
         .and_then(|live| releases.iter().find(|release| release.id == *live))
         .map_or(u64::MAX, |release| release.seq);
-    let candidate = releases.iter().rev().find(|release| release.seq < live_seq && release.state == ReleaseState::Good);
-    candidate.map(|release| release.id.clone()).ok_or_else(|| {
-        Failure::new(format!(
-            "find a release to go back to in {}: no earlier release was good",
-            layout.releases().display()
-        ))
-        .hint("`cutover releases ENV` lists them; name one to go to it in spite of its state")
-    })
+    let mut newest_foreign = None;
+    for release in releases.iter().rev().filter(|it| it.seq < live_seq && it.state == ReleaseState::Good) {
+        match release.foreign(&layout, project) {
+            None => return Ok(release.id.clone()),
+            Some(foreign) => drop(newest_foreign.get_or_insert(foreign)),
+        }
+    }
+    Err(none_good(&layout, project, newest_foreign))
+}
+
+/// That there is nothing to go back to; what else is known of another project's release, where one is there.
+fn none_good(layout: &Layout, project: &ProjectName, foreign: Option<Failure>) -> Failure {
+    let place = format!("find a release to go back to in {}: no earlier release", layout.releases().display());
+    match foreign {
+        Some(foreign) => Failure { message: format!("{place} of {project} was good; {}", foreign.message), ..foreign },
+        None => Failure::new(format!("{place} was good"))
+            .hint("`cutover releases ENV` lists them; name one to go to it in spite of its state"),
+    }
 }
 
 /// A release's own service and verification with everything else of the target's config.
