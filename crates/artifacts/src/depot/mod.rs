@@ -236,11 +236,9 @@ impl Depot {
     /// Counts an artifact that is there as packed now, when that was long ago, so that it is not removed as old. None where it
     /// was removed meanwhile; an error while somebody is at it.
     pub fn renew(&self, mut kept: Kept, now: Timestamp) -> Result<Option<Kept>, DepotError> {
-        let packed_at = kept.record.packed_at;
-        if now.duration_since(packed_at) <= RENEW_AFTER && !is_ahead(packed_at, now) {
+        if !count_as_packed(&mut kept.record, now) {
             return Ok(Some(kept));
         }
-        kept.record.packed_at = now;
         self.record(&kept)?;
         Ok(self.stays(&kept, None)?.then_some(kept))
     }
@@ -366,6 +364,15 @@ impl Depot {
 /// Whether a time is later than any clock that is about right says.
 fn is_ahead(at: Timestamp, now: Timestamp) -> bool {
     at.duration_since(now) > AHEAD_MAX
+}
+
+/// Counts what was packed long ago, or in the future, as packed now; says whether it was.
+fn count_as_packed(record: &mut ArtifactRecord, now: Timestamp) -> bool {
+    let is_renewed = now.duration_since(record.packed_at) > RENEW_AFTER || is_ahead(record.packed_at, now);
+    if is_renewed {
+        record.packed_at = now;
+    }
+    is_renewed
 }
 
 /// Orders artifacts; what was packed in the future is the last, since anybody can say that.

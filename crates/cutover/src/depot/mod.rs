@@ -91,6 +91,8 @@ fn put(context: &Context, depot: &Depot, artifact: &Artifact, said: Option<&Prov
     let (ours, project) = (vouch(context, artifact, &exported)?, context.project()?);
     let is_ours = said.is_none() || ours.as_ref().is_some_and(|ours| counts(project, &artifact.id, ours));
     let told = if is_ours { ours.as_ref() } else { said };
+    // Else the next prune would remove it: whoever puts it there now wants it there.
+    exported.renew(context.now());
     Ok(patiently(|| depot.put(&mut exported, told))?)
 }
 

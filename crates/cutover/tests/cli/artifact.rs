@@ -231,6 +231,25 @@ fn artifacts_are_listed_pushed_and_pulled() {
 }
 
 #[test]
+fn what_was_packed_long_ago_and_is_pushed_now_is_not_removed_as_old() {
+    let sandbox = sharing();
+    let id = sandbox.run(&["build"]).stdout.trim().to_owned();
+    fs::remove_dir_all(sandbox.path().join("shared/shop")).unwrap();
+    let found = Command::new("find").arg(sandbox.data_dir()).args(["-path", "*/records/*.json"]).output().unwrap();
+    let record = String::from_utf8(found.stdout).unwrap().trim().to_owned();
+    let mut told: serde_json::Value = serde_json::from_slice(&fs::read(&record).unwrap()).unwrap();
+    told["packed_at"] = json!("2020-01-01T00:00:00Z");
+    fs::write(&record, told.to_string()).unwrap();
+
+    assert_eq!(sandbox.run(&["artifact", "push", &id]).code, 0);
+
+    // Another machine needs it for nothing.
+    let pruned = another(&sandbox).run(&["artifact", "prune"]);
+    assert!(pruned.code == 0 && pruned.stdout.contains("removed 0 artifacts"), "{pruned:?}");
+    assert!(pruned.stdout.ends_with("; 1 stay\n"), "{pruned:?}");
+}
+
+#[test]
 fn what_checks_said_on_one_machine_counts_on_all_and_the_later_word_wins() {
     let sandbox = sharing();
     let config = fs::read_to_string(sandbox.repo().join("cutover.toml")).unwrap();
