@@ -802,3 +802,34 @@ fn what_is_made_in_a_directory_is_its_groups_whatever_the_umask_takes() {
         assert_eq!(fs::read_dir(dir.path().join(group)).unwrap().count(), 1);
     }
 }
+
+#[test]
+fn what_holds_the_room_of_marks_and_counts_for_nothing_is_gone_before_a_mark_is_put() {
+    let place = Place::directory();
+    let Place::Directory(dir) = &place else { panic!("it is one") };
+    let (bed, artifact) = packed();
+    put(&place.depot(), &bed.store, &artifact).unwrap();
+    // Given a prune that died hours ago, and one that may be under way.
+    let [dead, alive] = ["0a", "0b"].map(|token| {
+        let mark = format!("sample/artifacts/{}/{}.leaving", Digest::of(token.as_bytes()), token.repeat(16));
+        place.tamper(&mark, Some(b""));
+        mark
+    });
+    for (mark, hours) in [(&dead, 3), (&alive, 1)] {
+        let died_at = std::time::SystemTime::now() - Duration::from_hours(hours);
+        fs::File::options().write(true).open(dir.path().join(mark)).unwrap().set_modified(died_at).unwrap();
+    }
+    let done = Arc::new(Mutex::new(Vec::new()));
+    let heard = done.clone();
+    let depot = Watched::depot(&place, LIST_MAX, move |_, doing, name| {
+        if matches!(doing, "mark" | "remove") {
+            heard.lock().unwrap().push((doing.to_owned(), name.to_owned()));
+        }
+        Ok(())
+    });
+
+    prune_old(&depot, Timestamp::now());
+
+    assert_eq!(done.lock().unwrap()[0], ("remove".to_owned(), dead.clone()));
+    assert!(place.names().contains(&alive) && !place.names().contains(&dead), "{:?}", place.names());
+}

@@ -13,6 +13,8 @@ use jiff::{SignedDuration, Timestamp};
 
 /// How old a mark is before whoever put it has died.
 const LEAVING_AGE_MAX: SignedDuration = SignedDuration::from_hours(1);
+/// How old a mark is before it is taken away: it has not counted for so long that no clock can be that wrong.
+pub(super) const LEFT_AGE_MIN: SignedDuration = SignedDuration::from_hours(2);
 /// How long one may remove under a mark; clocks may differ by the rest of its age.
 const REMOVAL_TIME_MAX: SignedDuration = SignedDuration::from_mins(10);
 /// The largest note that a commit has an artifact, in bytes: it is an id.
