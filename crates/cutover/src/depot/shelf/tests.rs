@@ -336,10 +336,13 @@ fn a_list_that_may_have_been_cut_is_read_page_by_page() {
     let names: Vec<String> = (0..140).map(|number| format!("sample/{number:03}")).collect();
     let shelf = world.shelf();
     names.iter().for_each(|name| shelf.put(name, &mut name.as_bytes()).unwrap());
-    for told in [30, 100, 140] {
+    // The page that the last of those told is on, what comes after it, and, where that is more, all from the first.
+    for (told, page_count) in [(30, 2), (100, 2), (110, 3), (140, 1)] {
         world.github.cut_files_told_with_releases(told);
+        let before = world.count("GET", "/assets?per_page");
         let listed: Vec<String> = world.shelf().list("sample/", 200).unwrap().into_iter().map(|one| one.name).collect();
         assert_eq!(listed, names, "{told}");
+        assert_eq!(world.count("GET", "/assets?per_page") - before, page_count, "{told}");
     }
     let lists = world.count("GET", "/assets?per_page");
     shelf.remove("sample/139").unwrap();
