@@ -833,3 +833,35 @@ fn what_holds_the_room_of_marks_and_counts_for_nothing_is_gone_before_a_mark_is_
     assert_eq!(done.lock().unwrap()[0], ("remove".to_owned(), dead.clone()));
     assert!(place.names().contains(&alive) && !place.names().contains(&dead), "{:?}", place.names());
 }
+
+#[test]
+fn a_note_is_two_looks_and_what_is_not_heard_after_it_does_not_undo_it() {
+    let place = Place::directory();
+    let (bed, artifact) = packed();
+    put(&place.depot(), &bed.store, &artifact).unwrap();
+    let done = Arc::new(Mutex::new(Vec::new()));
+    let heard = done.clone();
+    let depot = Watched::depot(&place, LIST_MAX, move |_, doing, _| {
+        heard.lock().unwrap().push(doing.to_owned());
+        Ok(())
+    });
+    assert!(depot.note_deploying(&production(), &artifact.id, bed.now).unwrap());
+    assert_eq!(*done.lock().unwrap(), ["put", "list", "read"], "one list, which may be long");
+
+    for silent in ["list", "read"] {
+        let at = bed.now + DAY;
+        let depot = Watched::depot(
+            &place,
+            LIST_MAX,
+            move |_, doing, name| {
+                if doing == silent { Err(broken(doing, name)) } else { Ok(()) }
+            },
+        );
+        let error = depot.note_deployed(&production(), &artifact.id, at).unwrap_err();
+        assert!(matches!(&error, DepotError::Unseen(_)) && error.to_string().contains("input/output"), "{error}");
+        assert!(place.names().iter().any(|name| name.contains("/deployed/")));
+    }
+    let deaf = Watched::depot(&place, LIST_MAX, |_, doing, name| Err(broken(doing, name)));
+    let error = deaf.note_deployed(&production(), &artifact.id, bed.now).unwrap_err();
+    assert!(matches!(error, DepotError::Object(_)), "it is not noted: {error}");
+}

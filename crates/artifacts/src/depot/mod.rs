@@ -46,6 +46,8 @@ use std::collections::BTreeSet;
 
 /// The version of records in a shared store.
 const RECORD_VERSION: u32 = 1;
+/// The largest record there, in bytes: that of the artifact, and what is said of its file.
+const KEPT_BYTES_MAX: u64 = RECORD_BYTES_MAX + (16 << 10);
 /// The largest exported file that is read, in bytes.
 const FILE_BYTES_MAX: u64 = 64 << 30;
 /// The most names that are listed.
@@ -141,7 +143,7 @@ impl Depot {
     /// What is said of an artifact; None where it is not there.
     pub fn kept(&self, id: &Digest) -> Result<Option<Kept>, DepotError> {
         let name = self.names.record(id);
-        let Some(bytes) = self.read(&name, RECORD_BYTES_MAX + (16 << 10))? else { return Ok(None) };
+        let Some(bytes) = self.read(&name, KEPT_BYTES_MAX)? else { return Ok(None) };
         let kept: Kept = serde_json::from_slice(&bytes).map_err(|error| self.damaged(&name, &error))?;
         let why = match &kept {
             Kept { v, .. } if *v != RECORD_VERSION => {
@@ -347,9 +349,10 @@ impl Depot {
 
     fn note(&self, name: &str, id: &Digest) -> Result<bool, DepotError> {
         self.objects.put(name, &mut &id.to_string().as_bytes()[..])?;
-        self.refuse_leaving(id)?;
-        let record = self.names.record(id);
-        Ok(self.parts(id)?.iter().any(|listed| listed.name == record))
+        self.remains(id).map_err(|error| match error {
+            error @ DepotError::Leaving { .. } => error,
+            error => DepotError::Unseen(Box::new(error)),
+        })
     }
 
     fn leaving(&self, id: &Digest) -> DepotError {

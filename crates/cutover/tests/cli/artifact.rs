@@ -668,3 +668,22 @@ fn a_github_that_is_down_hinders_no_deployment_of_what_is_here() {
     assert_eq!(deployed.code, 0, "{deployed:?}");
     assert!(deployed.stderr.contains("may remove it when it is old"), "{deployed:?}");
 }
+
+#[test]
+fn what_is_noted_is_not_called_unknown_when_github_falls_silent_after_it() {
+    let there = AtGitHub::start();
+    let sandbox = there.machine("");
+    assert_eq!(there.run(&sandbox, &["build"]).code, 0);
+    // Given one look before the note, and none after it.
+    there.github.order("GET", "releases/tags/", Mishap::Spared);
+    (0..20).for_each(|_| there.github.order("GET", "releases/tags/", Mishap::Answer(503, Vec::new(), "down")));
+
+    let deployed = there.run(&sandbox, &["deploy", "production", "--commit", "HEAD"]);
+
+    assert_eq!(deployed.code, 0, "{deployed:?}");
+    assert!(
+        deployed.stderr.contains("is about to be live is noted in the artifact store, but it was not seen"),
+        "{deployed:?}"
+    );
+    assert!(there.files().iter().any(|name| name.starts_with("shop_-deploying_-")), "{:?}", there.files());
+}
