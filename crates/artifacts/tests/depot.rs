@@ -865,3 +865,12 @@ fn a_note_is_two_looks_and_what_is_not_heard_after_it_does_not_undo_it() {
     let error = deaf.note_deployed(&production(), &artifact.id, bed.now).unwrap_err();
     assert!(matches!(error, DepotError::Object(_)), "it is not noted: {error}");
 }
+
+#[test]
+fn a_directory_keeps_a_file_back_that_is_no_object() {
+    let place = Place::directory();
+    let Place::Directory(dir) = &place else { panic!("it is one") };
+    place.objects().put("sample/a", &mut &b"1"[..]).unwrap();
+    assert!(dir.path().join(".spare").is_file());
+    assert_eq!(place.objects().list("", 10).unwrap().len(), 1);
+}

@@ -24,6 +24,7 @@ mod objects;
 mod prune;
 mod s3;
 pub(crate) mod sha256;
+mod spare;
 
 pub use directory::Directory;
 pub use error::DepotError;

@@ -100,10 +100,12 @@ fn head(sandbox: &Sandbox) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-/// The files of the shared directory, without ids.
+/// The files of the projects in the shared directory, without ids.
 fn kinds(sandbox: &Sandbox) -> Vec<String> {
-    let found =
-        Command::new("find").arg(sandbox.path().join("shared")).args(["-type", "f", "-printf", "%P\n"]).output();
+    let found = Command::new("find")
+        .arg(sandbox.path().join("shared"))
+        .args(["-mindepth", "2", "-type", "f", "-printf", "%P\n"])
+        .output();
     let text = String::from_utf8(found.unwrap().stdout).unwrap();
     let kind = |name: &str| {
         let parts: Vec<&str> = name.split('/').collect();
@@ -540,6 +542,8 @@ fn a_prune_that_fails_says_what_it_has_removed_before() {
     assert!(pruned.stdout.contains(&format!("removed {} of ", &id[..12])), "{pruned:?}");
     assert!(pruned.stdout.ends_with(", and then failed\n"), "{pruned:?}");
     assert!(pruned.stderr.contains("state: what is listed above was removed"), "{pruned:?}");
+    let again = sandbox.run(&["artifact", "prune"]);
+    assert!(again.code == 1 && again.stderr.contains("state: nothing was removed, but for parts"), "{again:?}");
 }
 
 #[test]
