@@ -349,7 +349,7 @@ impl Depot {
     }
 
     fn note(&self, name: &str, id: &Digest) -> Result<bool, DepotError> {
-        self.objects.put(name, &mut &id.to_string().as_bytes()[..])?;
+        self.objects.note(name, &mut &id.to_string().as_bytes()[..])?;
         self.remains(id).map_err(|error| match error {
             error @ DepotError::Leaving { .. } => error,
             error => DepotError::Unseen(Box::new(error)),
