@@ -874,3 +874,33 @@ fn a_directory_keeps_a_file_back_that_is_no_object() {
     assert!(dir.path().join(".spare").is_file());
     assert_eq!(place.objects().list("", 10).unwrap().len(), 1);
 }
+
+#[test]
+fn what_is_renewed_lacks_nothing_that_a_prune_has_taken_before_it_failed() {
+    let place = Arc::new(Place::directory());
+    let (bed, artifact) = packed();
+    let said = Provenance { statement: b"{}".to_vec(), signature: Some(b"by me".to_vec()) };
+    let put = || place.depot().put(&mut bed.store.export_file(&artifact).unwrap(), Some(&said)).unwrap();
+    for is_vouched in [true, false] {
+        let (kept, now) = (put(), bed.now + 20 * DAY);
+        let inner = place.clone();
+        // Given somebody who prunes just before the record is written anew, and fails at the file.
+        let depot = Watched::depot(&place, LIST_MAX, move |_, doing, name| {
+            if doing == "put" && name.contains("/commits/") {
+                let cut = Watched::depot(&inner, LIST_MAX, |_, doing, name| {
+                    let is_file = doing == "remove" && name.ends_with(".cutover");
+                    if is_file { Err(broken(doing, name)) } else { Ok(()) }
+                });
+                let (pinned, commits) = Default::default();
+                let retention =
+                    DepotRetention { now, keep_for: 10 * DAY, pinned: &pinned, commits: &commits, dry_run: false };
+                cut.prune(&retention).unwrap_err();
+                let said = inner.names().into_iter().find(|name| name.ends_with(".provenance.json"));
+                said.iter().for_each(|name| inner.tamper(name, None));
+            }
+            Ok(())
+        });
+        let renewed = if is_vouched { depot.renew_vouched(kept, now) } else { depot.renew(kept, now) }.unwrap();
+        assert_eq!(renewed.is_none(), is_vouched, "what nobody looked for is not lacking");
+    }
+}

@@ -238,12 +238,22 @@ impl Depot {
 
     /// Counts an artifact that is there as packed now, when that was long ago, so that it is not removed as old. None where it
     /// was removed meanwhile; an error while somebody is at it.
-    pub fn renew(&self, mut kept: Kept, now: Timestamp) -> Result<Option<Kept>, DepotError> {
+    pub fn renew(&self, kept: Kept, now: Timestamp) -> Result<Option<Kept>, DepotError> {
+        self.renew_beside(kept, None, now)
+    }
+
+    /// The same of one whose provenance was there; None also where that was removed meanwhile.
+    pub fn renew_vouched(&self, kept: Kept, now: Timestamp) -> Result<Option<Kept>, DepotError> {
+        let said = self.names.provenance(&kept.record.id, &kept.sha256);
+        self.renew_beside(kept, Some(&said), now)
+    }
+
+    fn renew_beside(&self, mut kept: Kept, said: Option<&str>, now: Timestamp) -> Result<Option<Kept>, DepotError> {
         if !count_as_packed(&mut kept.record, now) {
             return Ok(Some(kept));
         }
         self.record(&kept)?;
-        Ok(self.stays(&kept, None)?.then_some(kept))
+        Ok(self.stays(&kept, said)?.then_some(kept))
     }
 
     /// Reads what has a name; what is there and can be none of ours is damaged.

@@ -19,7 +19,7 @@ use crate::commands::packing::{IMPORT_BYTES_MAX, remember};
 use crate::commands::words;
 use crate::context::Context;
 use crate::error::{CommandError, ErrorKind};
-use cutover_artifacts::depot::{Depot, DepotError, Kept, ObjectError, Provenance};
+use cutover_artifacts::depot::{Depot, DepotError, Kept, ObjectError, Provenance, Standing};
 use cutover_artifacts::{Artifact, ArtifactError};
 use cutover_core::artifact::Digest;
 use cutover_core::check::CommitChecks;
@@ -72,7 +72,10 @@ pub(crate) fn share(context: &Context, artifact: &Artifact, again: bool) -> Resu
     let is_fine = said.is_some() || !can_vouch(context, artifact)?;
     let standing = standing.filter(|standing| !again && standing.has_file && is_fine);
     let renewed = match standing {
-        Some(standing) => patiently(|| depot.renew(standing.kept.clone(), context.now()))?,
+        Some(Standing { kept, .. }) if said.is_some() => {
+            patiently(|| depot.renew_vouched(kept.clone(), context.now()))?
+        }
+        Some(Standing { kept, .. }) => patiently(|| depot.renew(kept.clone(), context.now()))?,
         None => None,
     };
     let was_there = renewed.is_some();

@@ -481,8 +481,16 @@ fn what_is_live_is_noted_however_it_came_to_be_and_what_was_only_meant_to_be_as_
     assert_eq!(noted(&sandbox)[1], [first], "{resumed:?}");
 }
 
+/// Has an artifact of the shared directory be packed long ago.
+pub(crate) fn age(of_it: &Path) {
+    let record = of_it.join("record.json");
+    let mut told: serde_json::Value = serde_json::from_slice(&fs::read(&record).unwrap()).unwrap();
+    told["record"]["packed_at"] = json!("2020-01-01T00:00:00Z");
+    fs::write(&record, told.to_string()).unwrap();
+}
+
 /// Builds while a mark says that somebody removes the artifact: waits for its record to be another one, and removes these files of it.
-fn build_while_it_leaves(sandbox: &Sandbox, of_it: &Path, removed: &[&str]) {
+pub(crate) fn build_while_it_leaves(sandbox: &Sandbox, of_it: &Path, removed: &[&str]) {
     let mark = of_it.join(format!("{}.leaving", "0a".repeat(16)));
     fs::write(&mark, "").unwrap();
     let record = of_it.join("record.json");
@@ -515,10 +523,7 @@ fn a_build_waits_for_whoever_removes_the_same_artifact_and_puts_there_what_was_r
     fs::create_dir(&of_it).unwrap();
     build_while_it_leaves(&sandbox, &of_it, &[]);
     assert!(is_there());
-    let record = of_it.join("record.json");
-    let mut told: serde_json::Value = serde_json::from_slice(&fs::read(&record).unwrap()).unwrap();
-    told["record"]["packed_at"] = json!("2020-01-01T00:00:00Z");
-    fs::write(&record, told.to_string()).unwrap();
+    age(&of_it);
     build_while_it_leaves(&sandbox, &of_it, &["record.json", ".cutover", ".provenance.json"]);
     assert!(is_there());
     assert_eq!(sandbox.run(&["artifact", "list", "--json"]).json()["artifacts"][0]["record"]["id"], json!(id));
