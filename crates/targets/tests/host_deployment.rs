@@ -187,6 +187,22 @@ fn a_rollback_goes_to_the_last_good_release_with_the_env_file_it_had() {
 }
 
 #[test]
+fn a_release_that_is_left_and_does_not_describe_itself_is_warned_of_with_what_to_do() {
+    let place = Place::new();
+    place.deploy(&v(1));
+    place.deploy(&v(2));
+    let left = place.live().unwrap();
+    std::fs::remove_file(place.path(&left).join("release.json")).unwrap();
+
+    let ended = place.rollback(None);
+
+    let told = warnings(&ended);
+    assert!(ended.outcome == Deployed && told.len() == 1, "{told:?}");
+    let id = left.trim_start_matches("releases/");
+    assert!(told[0].starts_with(&format!("release {id}, which was left, has no readable release.json")), "{told:?}");
+}
+
+#[test]
 fn an_env_file_is_private_and_its_backups_are_bounded() {
     let mut place = Place::new();
     place.config.env_file = Some(PathBuf::from(".env"));

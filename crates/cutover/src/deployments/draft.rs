@@ -10,7 +10,7 @@ use cutover_core::config::HostConfig;
 use cutover_core::id::{ReleaseId, TargetName};
 use cutover_core::target::Failure;
 use cutover_targets::host::planner::{self, Subject, Wish};
-use cutover_targets::host::{HostPlan, Layout, Release, SupervisorProgram, linked};
+use cutover_targets::host::{HostPlan, Layout, Release, SupervisorProgram, amiss, linked};
 use cutover_targets::setup::{Outdated, outdated_units};
 use std::collections::BTreeSet;
 
@@ -42,11 +42,11 @@ impl Draft<'_> {
             (Task::Deploy { artifact, .. }, None) => Err(not_offered(&artifact.to_string())),
             (Task::Rollback { release }, _) => rollback(&place, &wish, release.as_deref()),
             (Task::Start, _) => {
-                let live = live(&place)?.ok_or_else(nothing_live)?;
+                let live = live_in(&place)?;
                 Ok(self.start(wish, &live)?)
             }
             (Task::Restart | Task::Resume | Task::Abandon | Task::Recall { .. }, _) => {
-                let live = live(&place)?.ok_or_else(nothing_live)?;
+                let live = live_in(&place)?;
                 Ok(planner::restart(&wish, &live, true)?)
             }
         }
@@ -197,7 +197,20 @@ fn not_offered(artifact: &str) -> CommandError {
         .hint("deploy the commit again")
 }
 
+/// The release that is live on the first target.
+fn live_in(place: &Place<'_>) -> Result<ReleaseId, CommandError> {
+    place.layouts().next().map_or_else(|| Err(nothing_live()), |(_, _, layout)| live_release(&layout))
+}
+
+/// The release that is live there. Where `current` leads to none, that is said: a service may run all the same.
+pub(crate) fn live_release(layout: &Layout) -> Result<ReleaseId, CommandError> {
+    if let Some(amiss) = amiss(layout, None) {
+        return Err(CommandError::from(amiss.failure).state("nothing was changed"));
+    }
+    linked(&layout.current())?.ok_or_else(nothing_live)
+}
+
 /// Nothing was ever deployed here.
-pub(crate) fn nothing_live() -> CommandError {
+fn nothing_live() -> CommandError {
     CommandError::new(ErrorKind::Usage, "nothing is live yet").hint("`cutover deploy` comes first")
 }

@@ -37,7 +37,7 @@ mod variables;
 
 pub(crate) use afar::catch_up_from_afar;
 pub(crate) use conductor::{RunError, open_service};
-pub(crate) use draft::nothing_live;
+pub(crate) use draft::live_release;
 pub(crate) use identity::{asker, own_name};
 pub(crate) use journals::journals_fault;
 pub(crate) use live_env::{kept_secrets, live_variables};

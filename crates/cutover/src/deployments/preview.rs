@@ -12,7 +12,7 @@ use cutover_core::id::{ReleaseId, TargetName};
 use cutover_core::plan::{Phase, PlanKind, Reversal, Step};
 use cutover_core::target::Failure;
 use cutover_disk::read_bounded;
-use cutover_targets::doctor::{Finding, glance};
+use cutover_targets::doctor::{Finding, Verdict, glance};
 use cutover_targets::host::{HostPlan, Layout, Release, check_preflight, linked};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -170,11 +170,13 @@ fn obstacles(draft: &Draft<'_>, is_rehearsed: bool) -> Vec<String> {
         let service = config.service.as_ref();
         let service =
             service.map(|service| open_service(draft.variables, draft.supervisor, name, (config, service), &layout));
-        glance((name, config), &layout, service.as_deref())
+        glance(&draft.order.project, (name, config), &layout, service.as_deref())
     });
-    let told = found.filter(|finding| !is_rehearsed || finding.area == "port").map(|Finding { what, fix, .. }| {
+    let is_told = |finding: &Finding| !is_rehearsed || finding.area == "port" || finding.verdict == Verdict::Warning;
+    let told = found.filter(is_told).map(|Finding { what, fix, verdict, .. }| {
         let fix = fix.map_or_else(String::new, |fix| format!("; {}", fix.replace("ENV", environment)));
-        format!("a deployment would fail: {what}{fix}")
+        let what = if verdict == Verdict::Failed { format!("a deployment would fail: {what}") } else { what };
+        what + &fix
     });
     told.collect()
 }
@@ -205,8 +207,8 @@ pub(super) fn compare_variables<'t>(
 /// What the live release was assembled from; empty when nothing is live.
 fn live_manifest(layout: &Layout) -> Result<BTreeMap<RelativePath, ManifestEntry>, CommandError> {
     let Some(live) = linked(&layout.current())? else { return Ok(BTreeMap::new()) };
-    let release = Release::read(layout, &live)?;
-    // Without the manifest everything counts as new, which is the careful answer.
+    // Without either everything counts as new, which is the careful answer.
+    let Ok(release) = Release::read(layout, &live) else { return Ok(BTreeMap::new()) };
     let text = read_bounded(&layout.manifest(&release.artifact), MANIFEST_BYTES_MAX).unwrap_or_default();
     Ok(serde_json::from_slice::<Manifest>(&text).map(|manifest| manifest.entries).unwrap_or_default())
 }

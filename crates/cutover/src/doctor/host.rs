@@ -119,6 +119,7 @@ fn own(context: &Context, place: &Place<'_>) -> Result<Vec<Finding>, CommandErro
         open_service(&variables, &supervisor, name, (config, service), layout)
     };
     let patient = Patient {
+        project: &project.config.name,
         slug: slug(&project.config.name, place.name),
         outdated: outdated_units(
             &project.config.name,

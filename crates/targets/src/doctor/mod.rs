@@ -2,6 +2,7 @@
 
 pub(crate) mod ask;
 mod host;
+mod live;
 mod ports;
 mod python;
 mod unit;
@@ -9,7 +10,7 @@ mod unit;
 use crate::host::{Layout, unprobed};
 use crate::service::Service;
 use cutover_core::config::{HostConfig, ServiceConfig};
-use cutover_core::id::TargetName;
+use cutover_core::id::{ProjectName, TargetName};
 use cutover_core::target::Failure;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -71,6 +72,8 @@ pub type OpenService<'a> = &'a dyn Fn(&TargetName, &HostConfig, &ServiceConfig, 
 
 /// What is looked at.
 pub struct Patient<'a> {
+    /// The project.
+    pub project: &'a ProjectName,
     /// The project and the environment, as setup names its files: see [`crate::setup::slug`].
     pub slug: String,
     /// The units that setup would write otherwise now: see [`crate::setup::outdated_units`].
@@ -89,11 +92,13 @@ pub struct Patient<'a> {
 pub fn examine(patient: &Patient<'_>) -> Vec<Finding> {
     let mut findings = host::examine(patient);
     for (name, config, layout) in &patient.targets {
+        let service =
+            config.service.as_ref().map(|service| (service, (patient.service)(name, config, service, layout)));
         findings.extend(host::place(config, layout));
+        findings.extend(live::examine(patient.project, config, layout, service.as_ref().map(|(_, opened)| &**opened)));
         findings.extend(config.python.iter().flat_map(python::examine));
-        if let Some(service) = &config.service {
+        if let Some((service, opened)) = service {
             findings.push(probes(name, config));
-            let opened = (patient.service)(name, config, service, layout);
             findings.extend(of_service(config, service, opened.as_ref(), &patient.outdated));
             findings.extend(ports::examine((name, config), layout, opened.as_ref()));
         }
@@ -102,11 +107,17 @@ pub fn examine(patient: &Patient<'_>) -> Vec<Finding> {
 }
 
 /// What is not as it should be of all that costs next to nothing to look at: whether releases can be put there, whether there is room,
-/// and who is at the ports that probes ask.
-pub fn glance(target: (&TargetName, &HostConfig), layout: &Layout, service: Option<&dyn Service>) -> Vec<Finding> {
+/// what is live there, and who is at the ports that probes ask.
+pub fn glance(
+    project: &ProjectName,
+    target: (&TargetName, &HostConfig),
+    layout: &Layout,
+    service: Option<&dyn Service>,
+) -> Vec<Finding> {
     let place = host::room_for_releases(target.1, layout);
+    let live = live::examine(project, target.1, layout, service);
     let ports = service.map(|service| ports::examine(target, layout, service)).unwrap_or_default();
-    place.into_iter().chain(ports).filter(|finding| finding.verdict != Verdict::Fine).collect()
+    place.into_iter().chain(live).chain(ports).filter(|finding| finding.verdict != Verdict::Fine).collect()
 }
 
 fn of_service(config: &HostConfig, service: &ServiceConfig, opened: &dyn Service, outdated: &[String]) -> Vec<Finding> {

@@ -169,12 +169,13 @@ pub fn linked(link: &Path) -> Result<Option<ReleaseId>, Failure> {
         Ok(target) => release_of_link(link, &target).map(Some),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => {
+            if error.kind() == std::io::ErrorKind::InvalidInput {
+                return Err(no_link(link));
+            }
             // Beneath a file, or in a directory that nobody lets this user into.
-            let place = link.parent().filter(|_| error.kind() != std::io::ErrorKind::InvalidInput);
-            let advice = place.and_then(|root| obstacle(&Layout::new(root))).map(|obstacle| obstacle.advice());
-            let stray = "it must be a symbolic link into releases/; move whatever is there out of the way";
+            let obstacle = link.parent().and_then(|root| obstacle(&Layout::new(root)));
             let failure = Failure::new(format!("read link {}: {error}", link.display()));
-            Err(failure.hint(advice.unwrap_or_else(|| stray.to_owned())))
+            Err(obstacle.map_or(failure.clone(), |obstacle| failure.hint(obstacle.advice())))
         }
     }
 }
@@ -192,11 +193,23 @@ pub(crate) fn stray(link: &Path) -> Option<PathBuf> {
     (leads_nowhere && release_of_link(link, &target).is_err()).then_some(target)
 }
 
+/// Something else is where a link shall be.
+fn no_link(link: &Path) -> Failure {
+    let (shown, kind) = (link.display(), if link.is_dir() { "directory" } else { "file" });
+    Failure::new(format!("{shown} is a {kind} and no link")).hint(format!(
+        "move it out of the way (`mv {shown} {shown}.was`), and make it a link to the release that is live, if one is: \
+         `ln -s releases/RELEASE {shown}`"
+    ))
+}
+
 fn release_of_link(link: &Path, target: &Path) -> Result<ReleaseId, Failure> {
     let name = target.strip_prefix("releases").ok().and_then(Path::to_str);
     name.and_then(|name| ReleaseId::new(name).ok()).ok_or_else(|| {
         Failure::new(format!("read link {}: it points to {}, which is no release", link.display(), target.display()))
-            .hint("point it to releases/<id>, or remove it to begin anew")
+            .hint(format!(
+                "point it to the release that is live (`ln -sfn releases/RELEASE {0}`), or remove it (`rm {0}`) to begin anew",
+                link.display()
+            ))
     })
 }
 
