@@ -3,7 +3,7 @@
 pub(crate) mod ask;
 mod host;
 mod live;
-mod ports;
+pub(crate) mod ports;
 mod python;
 mod unit;
 

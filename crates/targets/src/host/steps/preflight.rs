@@ -1,6 +1,7 @@
 //! Preflight: finds out whether the rest can succeed, before anything is touched.
 
 use super::hold::old_service;
+use crate::doctor::ports;
 use crate::host::action::Preflight;
 use crate::host::current::{no_way_back, other_project};
 use crate::host::layout::Layout;
@@ -8,6 +9,7 @@ use crate::host::release::{Release, disk, io, linked, previous_release, stray};
 use crate::host::site::Site;
 use crate::host::standing::obstacle;
 use crate::service::{self, Service};
+use cutover_core::config::ServiceConfig;
 use cutover_core::moment::moment;
 use cutover_core::size;
 use cutover_core::target::{Failure, FailureKind, Outcome};
@@ -26,12 +28,14 @@ pub(crate) fn apply(site: &Site<'_>, preflight: &Preflight) -> Result<Outcome, F
     let missing = missing_programs(preflight).chain(files);
     let missing = missing.chain(preflight.misfits.iter().cloned()).map(Failure::new);
     let live = other_project(site.layout, site.project).into_iter().chain(nowhere_to_go_back(site, preflight));
+    let (taken, ports) = taken_ports(site, preflight.service.as_ref(), service.as_deref());
     let service_faults = service_faults(service.as_deref(), preflight);
-    let faults: Vec<Failure> = live.chain(missing).chain(service_faults).collect();
+    let faults: Vec<Failure> = live.chain(missing).chain(service_faults).chain(taken).collect();
     if !faults.is_empty() {
         return Err(all_of(&faults));
     }
     let mut outcome = Outcome::unchanged(room);
+    outcome.warnings.extend(ports);
     outcome.warnings.extend(preflight.remarks.iter().cloned());
     outcome.warnings.extend(stray_warning(site));
     outcome.warnings.extend(clock_warning(site).into_iter().chain(log_warning(service.as_deref(), preflight)));
@@ -135,6 +139,21 @@ fn service_faults(service: Option<&dyn Service>, preflight: &Preflight) -> Vec<F
     let Some(service) = service else { return Vec::new() };
     let log = preflight.awaits_log.then(|| service.check_log().err()).flatten();
     service.check().err().into_iter().chain(log).collect()
+}
+
+/// Ports of which it is sure that a service which is started now cannot have them, and in words those that it might not get. What a
+/// unit or a user's commands stop and hand over when they start is not known here, nor what a service does that runs already.
+fn taken_ports(
+    site: &Site<'_>,
+    config: Option<&ServiceConfig>,
+    service: Option<&dyn Service>,
+) -> (Vec<Failure>, Vec<String>) {
+    let (Some(service), Some(verify)) = (service, site.verify) else { return Default::default() };
+    let is_new = matches!(config, Some(ServiceConfig::Process(_))) && service.state().is_ok_and(|state| !state.active);
+    let taken = ports::taken((site.target, verify), site.layout, service);
+    let (sure, unsure): (Vec<_>, Vec<_>) = taken.into_iter().partition(|taken| is_new && taken.for_sure);
+    let refused = sure.into_iter().map(|taken| Failure::new(taken.what).hint(taken.fix)).collect();
+    (refused, unsure.into_iter().map(|taken| format!("{}: {}", taken.what, taken.fix)).collect())
 }
 
 /// Without the log fatal lines go unseen: people should know, and the probes still judge.
