@@ -99,12 +99,14 @@ impl Previewed {
         let assumed = assumed(draft)?;
         let plan = Draft { variables: &assumed, ..*draft }.plan(Some(manifest))?;
         let mut preview = Preview::of(&plan, draft, manifest)?;
-        if !preview.is_nothing() {
-            preview.remarks.extend(obstacles(draft, rehearse));
-        }
         // Where nothing is put anywhere there is nothing to look for beforehand.
         let checked = if rehearse && !preview.unchanged { check_preflight(&plan, draft.supervisor) } else { Ok(()) };
-        Ok(Self { preview, misfit: checked.err().map(CommandError::from) })
+        let misfit = checked.err();
+        if !preview.is_nothing() {
+            let refused = misfit.as_ref().map_or("", |misfit| &misfit.message);
+            preview.remarks.extend(obstacles(draft, rehearse.then_some(refused)));
+        }
+        Ok(Self { preview, misfit: misfit.map(CommandError::from) })
     }
 }
 
@@ -163,8 +165,8 @@ fn remarks(draft: &Draft<'_>, plan: &HostPlan) -> Vec<String> {
 }
 
 /// What the doctor would say of the place as it is, as far as that costs no more than a look. What preflight refuses is told by
-/// who rehearses it.
-fn obstacles(draft: &Draft<'_>, is_rehearsed: bool) -> Vec<String> {
+/// who rehearses it, in what is `refused`.
+fn obstacles(draft: &Draft<'_>, refused: Option<&str>) -> Vec<String> {
     let (place, environment) = (draft.order.place(), draft.order.environment.as_str());
     let found = place.layouts().flat_map(|(name, config, layout)| {
         let service = config.service.as_ref();
@@ -172,7 +174,11 @@ fn obstacles(draft: &Draft<'_>, is_rehearsed: bool) -> Vec<String> {
             service.map(|service| open_service(draft.variables, draft.supervisor, name, (config, service), &layout));
         glance(&draft.order.project, (name, config), &layout, service.as_deref())
     });
-    let is_told = |finding: &Finding| !is_rehearsed || finding.area == "port" || finding.verdict == Verdict::Warning;
+    let is_told = |finding: &Finding| match refused {
+        None => true,
+        Some(_) if finding.verdict == Verdict::Warning => true,
+        Some(refused) => finding.area == "port" && !refused.contains(&finding.what),
+    };
     let told = found.filter(is_told).map(|Finding { what, fix, verdict, .. }| {
         let fix = fix.map_or_else(String::new, |fix| format!("; {}", fix.replace("ENV", environment)));
         let what = if verdict == Verdict::Failed { format!("a deployment would fail: {what}") } else { what };

@@ -48,6 +48,15 @@ fn a_plan_tells_of_a_port_that_somebody_else_has_and_of_a_disk_without_room() {
         "{json:?}"
     );
 
+    // A service that does not run could not have it: nothing is tried, and a rehearsal tells that once.
+    let refused = format!("preflight: {at} is taken by pid {} (", std::process::id());
+    let (rehearsed, deploy) =
+        (sandbox.run(&["deploy", "production", "--dry-run"]), sandbox.run(&["deploy", "production"]));
+    assert!(rehearsed.code == 1 && rehearsed.stderr.contains(&refused), "{rehearsed:?}");
+    assert!(!rehearsed.stdout.contains("is taken by"), "{rehearsed:?}");
+    assert!(deploy.code == 1 && deploy.told().contains(&refused), "{deploy:?}");
+    assert!(!deploy.told().contains("assemble"), "{deploy:?}");
+
     drop(stranger);
     sandbox.write("cutover.toml", &sandbox.config().replace("disk_free_min = \"0 B\"", "disk_free_min = \"9000 TiB\""));
     let full = sandbox.run(&["plan", "production"]);

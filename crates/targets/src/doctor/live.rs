@@ -1,7 +1,7 @@
 //! What is live in a place, and what its releases share, as a deployment comes upon it.
 
 use super::Finding;
-use crate::host::{Layout, amiss, missing_files, obstacle, other_project};
+use crate::host::{Layout, amiss, missing_files, obstacle, other_project, previous_release};
 use crate::service::Service;
 use cutover_core::config::HostConfig;
 use cutover_core::id::ProjectName;
@@ -23,11 +23,13 @@ pub(super) fn examine(
         let fix = hint.unwrap_or_default();
         if amiss.refuses { Finding::failed("current", message, fix) } else { Finding::warning("current", message, fix) }
     });
+    let previous = previous_release(layout).err();
+    let previous = previous.map(|odd| Finding::failed("previous", odd.message, odd.hint.unwrap_or_default()));
     let foreign = other_project(layout, project);
     let foreign = foreign.map(|theirs| Finding::failed("deploy_to", theirs.message, theirs.hint.unwrap_or_default()));
     let missing = missing_files(layout, &config.linked_files)
         .map(|file| Finding::failed("shared", format!("linked file {} is missing", file.display()), "put it there"));
-    amiss.into_iter().chain(foreign).chain(missing).collect()
+    amiss.into_iter().chain(previous).chain(foreign).chain(missing).collect()
 }
 
 #[cfg(test)]
@@ -87,5 +89,16 @@ mod tests {
         fs::remove_file(layout.current()).unwrap();
         let (verdict, what, _) = seen(&layout).remove(0);
         assert!(verdict == Verdict::Warning && what.starts_with("DIR/current is missing, though"), "{what}");
+
+        fs::create_dir(layout.previous()).unwrap();
+        let (verdict, what, fix) = seen(&layout).remove(1);
+        assert!(verdict == Verdict::Failed && what == "DIR/previous is a directory and no link", "{what}");
+        assert_eq!(fix, "move it out of the way (`mv DIR/previous DIR/previous.was`)");
+        fs::remove_dir(layout.previous()).unwrap();
+        symlink("/", layout.previous()).unwrap();
+        let (_, what, fix) = seen(&layout).remove(1);
+        assert!(
+            what.ends_with("it points to /, which is no release") && fix.starts_with("remove it (`rm DIR/previous`)")
+        );
     }
 }

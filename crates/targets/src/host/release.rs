@@ -193,23 +193,33 @@ pub(crate) fn stray(link: &Path) -> Option<PathBuf> {
     (leads_nowhere && release_of_link(link, &target).is_err()).then_some(target)
 }
 
+/// Whether it is the link to the live release, and not to the one before it.
+fn is_current(link: &Path) -> bool {
+    link.parent().is_some_and(|root| Layout::new(root).current() == link)
+}
+
 /// Something else is where a link shall be.
 fn no_link(link: &Path) -> Failure {
     let (shown, kind) = (link.display(), if link.is_dir() { "directory" } else { "file" });
-    Failure::new(format!("{shown} is a {kind} and no link")).hint(format!(
-        "move it out of the way (`mv {shown} {shown}.was`), and make it a link to the release that is live, if one is: \
-         `ln -s releases/RELEASE {shown}`"
-    ))
+    let away = format!("move it out of the way (`mv {shown} {shown}.was`)");
+    let again =
+        format!(", and make it a link to the release that is live, if one is: `ln -s releases/RELEASE {shown}`");
+    let hint = if is_current(link) { away + &again } else { away };
+    Failure::new(format!("{shown} is a {kind} and no link")).hint(hint)
 }
 
 fn release_of_link(link: &Path, target: &Path) -> Result<ReleaseId, Failure> {
     let name = target.strip_prefix("releases").ok().and_then(Path::to_str);
     name.and_then(|name| ReleaseId::new(name).ok()).ok_or_else(|| {
         Failure::new(format!("read link {}: it points to {}, which is no release", link.display(), target.display()))
-            .hint(format!(
-                "point it to the release that is live (`ln -sfn releases/RELEASE {0}`), or remove it (`rm {0}`) to begin anew",
-                link.display()
-            ))
+            .hint(if is_current(link) {
+                format!(
+                    "point it to the release that is live (`ln -sfn releases/RELEASE {0}`), or remove it (`rm {0}`) to begin anew",
+                    link.display()
+                )
+            } else {
+                format!("remove it (`rm {}`): there is none before the live one then", link.display())
+            })
     })
 }
 
