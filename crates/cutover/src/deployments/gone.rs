@@ -6,8 +6,7 @@ use cutover_core::config::EnvironmentConfig;
 use cutover_core::id::{DeploymentId, EnvironmentName, TargetName};
 use cutover_core::next::DeploymentOutcome;
 use cutover_core::plan::{Plan, PlanKind, Step};
-use cutover_core::record::DeploymentRow;
-use cutover_core::store::{Filter, Standing, Store};
+use cutover_core::store::{Filter, Standing, Store, StoreError};
 use cutover_targets::host::{Action, Work};
 use cutover_targets::remote::destination::Destination;
 use serde::Deserialize;
@@ -74,21 +73,24 @@ fn spots(name: &EnvironmentName, config: &EnvironmentConfig) -> Vec<Spot> {
     places.iter().flat_map(of).collect()
 }
 
-/// The plan of the last deployment that went well and brought another release. A restart may be of some targets only.
+/// The plan of the last deployment that went well and brought another release.
 fn last_change(context: &Context, name: &EnvironmentName) -> Option<Plan> {
     let scope = context.scope(Some(name)).ok()?;
     let filter = Filter { scope, standing: Some(Standing::Ended(DeploymentOutcome::Deployed)), ..Filter::default() };
-    let store = context.store().ok()?;
+    last_of(&context.store().ok()?, &filter).ok()?
+}
+
+/// The plan of the newest of these that brought another release: a restart may be of some targets only.
+fn last_of(store: &impl Store, filter: &Filter) -> Result<Option<Plan>, StoreError> {
     let mut last = None;
-    let mut look = |row: DeploymentRow| {
+    store.each(filter, &mut |row| {
         if row.is_change() || row.kind == PlanKind::Rollback {
             last = Some(row.deployment);
             return ControlFlow::Break(());
         }
         ControlFlow::Continue(())
-    };
-    store.each(&filter, &mut look).ok()?;
-    store.plan(&last?).ok()
+    })?;
+    last.map(|deployment| store.plan(&deployment)).transpose()
 }
 
 /// The targets of a plan that are in none of these places.
