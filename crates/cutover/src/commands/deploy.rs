@@ -30,7 +30,8 @@ use std::time::Duration;
 /// A commit or a tag that is named is not packed again when the store of `[artifact.store]` has its
 /// artifact: what was built once is deployed everywhere.
 ///
-/// With `artifact.signers` in cutover.toml, only what one of them has signed is deployed (exit code 5).
+/// With `artifact.signers` in cutover.toml, only what one of them has signed is deployed (exit code 5):
+/// what is packed here is signed with the key of `build`, and not packed where there is none.
 ///
 /// A commit that has not passed the environment's `required_checks` is refused (exit code 5).
 ///
@@ -118,7 +119,10 @@ impl DeployArgs {
     pub(crate) fn run(&self, context: &Context) -> Result<Exit, CommandError> {
         let session = Session::open(context, &self.environment)?;
         let connections = session.connect()?;
-        let artifact = find_artifact(context, &self.what)?;
+        let artifact = find_artifact(context, &self.what, depot::refuse_unsignable)?;
+        if depot::signers(context.project()?).is_some() {
+            depot::vouch_here(context, &artifact).map_err(|error| error.state("nothing was deployed"))?;
+        }
         self.how.bring(context, session, connections, &artifact)
     }
 }
@@ -164,8 +168,12 @@ pub(super) fn deployment(artifact: &Artifact, restart: bool) -> Task {
     }
 }
 
-/// The artifact that is meant: found by its id, or packed now.
-pub(crate) fn find_artifact(context: &Context, what: &WhatArgs) -> Result<Artifact, CommandError> {
+/// The artifact that is meant: found by its id, or packed now, unless that is refused.
+pub(crate) fn find_artifact(
+    context: &Context,
+    what: &WhatArgs,
+    refuse: fn(&Context, &PackSource) -> Result<(), CommandError>,
+) -> Result<Artifact, CommandError> {
     let named_revision = what.tag.as_deref().map(Revision::Tag).or(what.commit.as_deref().map(Revision::Any));
     if let Some(revision) = &named_revision
         && let Some(artifact) = depot::of_revision(context, revision)?
@@ -183,6 +191,7 @@ pub(crate) fn find_artifact(context: &Context, what: &WhatArgs) -> Result<Artifa
         (None, Some(revision)) => PackSource::Commit(revision.to_string()),
         (None, None) => PackSource::Commit("HEAD".to_owned()),
     };
+    refuse(context, &source)?;
     let (artifact, unknown) = if context.project()?.config.artifact.build.is_some() {
         // Before the build, which may take a while: whoever forgot to commit wants to stop here.
         let unknown = warn_of_uncommitted(context, Some(&source))?;

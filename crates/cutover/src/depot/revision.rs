@@ -1,13 +1,14 @@
 //! Which artifact of the shared store a revision means.
 
-use super::provenance::{ask, first_signed, is_fine_here, judge};
+use super::provenance::{ask, first_signed, is_fine_here, judge, known_signers, signing_key};
 use super::{needed, open, take};
 use crate::context::Context;
 use crate::error::{CommandError, ErrorKind};
 use cutover_artifacts::depot::{Depot, Kept};
-use cutover_artifacts::{Artifact, ArtifactError, ArtifactRecord, resolve_commit, tags_here, tags_there};
+use cutover_artifacts::{Artifact, ArtifactError, ArtifactRecord, PackSource, resolve_commit, tags_here, tags_there};
 use cutover_core::artifact::is_commit_hash;
 use cutover_core::config::ArtifactStoreKind;
+use cutover_core::secret::SIGNING_KEY_VARIABLE;
 use std::collections::HashSet;
 use std::fmt;
 
@@ -51,6 +52,41 @@ pub(crate) fn of_revision(context: &Context, revision: &Revision<'_>) -> Result<
     // What is here and is refused gives way to what is signed only: the refusal's reason says more than that there is no other.
     let Some(refused) = here.into_iter().next() else { return of_commit_there(context, &commit) };
     Ok(Some(signed_there(context, &commit)?.unwrap_or(refused)))
+}
+
+/// Refuses, before it is packed here to be deployed, what nobody would vouch for then: what is packed is signed by the key that is here,
+/// or is what somebody has signed elsewhere, byte for byte.
+pub(crate) fn refuse_unsignable(context: &Context, source: &PackSource) -> Result<(), CommandError> {
+    let project = context.project()?;
+    if known_signers(project)?.is_none() {
+        return Ok(());
+    }
+    let revision = match source {
+        PackSource::WorkTree => return Err(unsignable("it has uncommitted changes, which nobody signs")),
+        PackSource::Commit(_) if signing_key(project).is_some() => return Ok(()),
+        PackSource::Commit(revision) => revision,
+    };
+    // What is wrong with the revision, packing says better.
+    let Ok(commit) = commit_of(context, &Revision::Any(revision)) else { return Ok(()) };
+    if of_commit_here(context, &commit)?.iter().any(|artifact| is_fine_here(context, artifact)) {
+        return Ok(());
+    }
+    let why = "there is no key here that could sign it";
+    match ask(context, |depot| Ok(first_signed(context, depot, &depot.of_commit(&commit)?)?.is_some())) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(unsignable(why)),
+        Err(silence) => {
+            Err(unsignable(&format!("{why}; what the artifact store has of the commit is not known: {silence}")))
+        }
+    }
+}
+
+fn unsignable(why: &str) -> CommandError {
+    let why = format!("nobody would vouch for what is packed here: {why}");
+    CommandError::new(ErrorKind::ChecksFailed, why)
+        .state("nothing was packed, nothing was deployed")
+        .hint("`cutover build` where the key is, such as in a job of the CI, signs and shares it; then `cutover deploy ENV --commit REV`")
+        .hint(format!("or give the key of one of the config's `signers` here, in {SIGNING_KEY_VARIABLE} or as `signing_key` of [artifact]"))
 }
 
 /// The artifacts of a commit that this machine has, packed here or not, newest first.
