@@ -3,7 +3,7 @@
 use super::HostArgs;
 use super::deploy::WaitArgs;
 use super::follow::{Followed, follow};
-use super::reason::reason;
+use super::reason::{masked, reason};
 use super::stop;
 use crate::context::Context;
 use crate::deployments::{
@@ -156,8 +156,8 @@ impl AppArgs {
         match &self.verb {
             Verb::Logs { lines, follow, target } => logs(context, &session, *lines, *follow, target.as_deref()),
             Verb::Exec { target, command } => exec(&session, target.as_deref(), command),
-            Verb::Restart { reason, waiting } => change(session, ("restart", &Task::Restart), reason, waiting),
-            Verb::Start { reason, waiting } => change(session, ("start", &Task::Start), reason, waiting),
+            Verb::Restart { reason, waiting } => change(context, session, ("restart", &Task::Restart), reason, waiting),
+            Verb::Start { reason, waiting } => change(context, session, ("start", &Task::Start), reason, waiting),
             Verb::Stop { target, waiting } => {
                 stop::stop(context, &session, &with_service(&session, target.as_deref())?, waiting)
             }
@@ -321,6 +321,7 @@ fn no_service() -> CommandError {
 }
 
 fn change(
+    context: &Context,
     mut session: Session<'_>,
     (purpose, task): (&str, &Task),
     reason: &str,
@@ -329,7 +330,7 @@ fn change(
     if session.place().targets.values().all(|config| config.service.is_none()) {
         return Err(no_service());
     }
-    reason.clone_into(&mut session.reason);
+    session.reason = masked(context, &session, reason)?;
     session.wait = waiting.limit();
     session.supersede = waiting.supersede();
     session.change(purpose, task)

@@ -1,7 +1,7 @@
 //! `cutover deploy`.
 
 use super::packing::{named, pack};
-use super::reason::reason;
+use super::reason::{masked, reason};
 use super::required::OverrideArgs;
 use super::words;
 use super::work_tree::{warn_beside, warn_of_uncommitted};
@@ -142,8 +142,10 @@ impl HowArgs {
             context.output.error(&format!("artifact {} is signed by {}\n", artifact.id.short(), one_line(&signer)))?;
         }
         let overridden = self.required.judge(context, session.place().name.as_str(), artifact)?;
+        let overridden = overridden.map(|note| masked(context, &session, &note)).transpose()?;
         overridden.iter().for_each(|note| context.output.warn(note));
-        let reasons = overridden.into_iter().chain(Some(self.reason.clone()).filter(|reason| !reason.is_empty()));
+        let reason = masked(context, &session, &self.reason)?;
+        let reasons = overridden.into_iter().chain(Some(reason).filter(|reason| !reason.is_empty()));
         session.reason = reasons.collect::<Vec<_>>().join("; ");
         session.wait = self.waiting.limit();
         session.supersede = self.waiting.supersede();

@@ -3,6 +3,7 @@
 use crate::sandbox::Sandbox;
 use cutover_targets::supervisor;
 use insta::assert_snapshot;
+use std::fs;
 
 /// The lines of a standard error that warn of something.
 fn warnings(stderr: &str) -> Vec<&str> {
@@ -47,6 +48,34 @@ fn a_secret_that_cannot_be_masked_is_warned_of_once_by_its_name() {
     assert_eq!(warnings.len(), 1, "{ran:?}");
     assert!(warnings[0].starts_with("warning: secret PIN is too short to be masked"), "{ran:?}");
     assert!(!ran.told().contains("q7!"), "{ran:?}");
+}
+
+#[test]
+fn a_secret_in_a_reason_is_not_kept_and_not_told() {
+    let sandbox = Sandbox::new();
+    sandbox.host("", "secrets = { TOKEN = { command = \"cat ../token\" }, KEY = { file = \"../key\" } }");
+    fs::write(sandbox.path().join("token"), "made-up-token\n").unwrap();
+    fs::write(sandbox.path().join("key"), "made-up-key\n").unwrap();
+    // Given a secret that no command has to be run for.
+    let because = ["--reason", "that made-up-key leaked"];
+    let locked = sandbox.run(&[&["lock", "production", "acquire"][..], &because].concat());
+    assert_eq!(locked.code, 0, "{}", locked.told());
+    assert!(locked.stdout.contains("that *** leaked"), "{}", locked.told());
+    sandbox.run(&["lock", "production", "release"]);
+
+    let deployed = sandbox.run(&["deploy", "production", "--reason", "that made-up-token leaked"]);
+    assert_eq!(deployed.code, 0, "{}", deployed.told());
+    sandbox.write("app.py", "print('v2')\n");
+    sandbox.commit("Sell more");
+    assert_eq!(sandbox.run(&["deploy", "production"]).code, 0);
+    let back = sandbox.run(&[&["rollback", "production"][..], &because].concat());
+    assert_eq!(back.code, 0, "{}", back.told());
+
+    let history = sandbox.run(&["history"]);
+    assert_eq!(history.stdout.matches("that *** leaked").count(), 2, "{}", history.told());
+    let kept =
+        sandbox.command("grep").args(["-rlE", "made-up-(key|token) leaked", "../srv", "../home"]).output().unwrap();
+    assert_eq!(String::from_utf8(kept.stdout).unwrap(), "");
 }
 
 #[test]
