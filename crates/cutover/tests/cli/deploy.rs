@@ -3,7 +3,9 @@
 use crate::sandbox::Sandbox;
 use cutover_targets::supervisor;
 use insta::assert_snapshot;
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 /// The lines of a standard error that warn of something.
 fn warnings(stderr: &str) -> Vec<&str> {
@@ -48,6 +50,33 @@ fn a_secret_that_cannot_be_masked_is_warned_of_once_by_its_name() {
     assert_eq!(warnings.len(), 1, "{ran:?}");
     assert!(warnings[0].starts_with("warning: secret PIN is too short to be masked"), "{ran:?}");
     assert!(!ran.told().contains("q7!"), "{ran:?}");
+}
+
+#[test]
+fn a_secret_in_a_file_that_everybody_may_read_is_warned_of_once() {
+    let sandbox = Sandbox::new();
+    sandbox.host("", "secrets = { TOKEN = { file = \"../token\" } }");
+    let file = sandbox.path().join("token");
+    fs::write(&file, "made up for this test\n").unwrap();
+    let allow = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    let warned = |args: &[&str]| {
+        let ran = sandbox.run(args);
+        assert_eq!(ran.code, 0, "{}", ran.told());
+        warnings(&ran.stderr)
+            .into_iter()
+            .filter(|line| line.contains("that everybody on this machine may read"))
+            .count()
+    };
+    allow(sandbox.path(), 0o755);
+
+    allow(&file, 0o644);
+    assert_eq!(warned(&["env", "production", "diff"]), 1);
+    assert_eq!(warned(&["deploy", "production"]), 1);
+    allow(&file, 0o640);
+    assert_eq!(warned(&["deploy", "production"]), 0, "a group may be meant");
+    allow(&file, 0o644);
+    allow(sandbox.path(), 0o700);
+    assert_eq!(warned(&["deploy", "production"]), 0, "nobody else gets there");
 }
 
 #[test]
