@@ -1,7 +1,6 @@
 //! Deployments to this machine, as far as they need no service.
 
 use crate::sandbox::Sandbox;
-use cutover_targets::supervisor;
 use insta::assert_snapshot;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -243,7 +242,7 @@ fn a_service_whose_environment_has_no_variables_finds_an_empty_env_file() {
 
     let deployed = sandbox.run(&["deploy", "production"]);
     let again = sandbox.run(&["deploy", "production", "--restart"]);
-    supervisor::stop(&sandbox.path().join("srv/.cutover/process/api")).unwrap();
+    sandbox.stop_service();
 
     assert_eq!((deployed.code, again.code), (0, 0), "{}\n{}", deployed.told(), again.told());
     let written = std::fs::read_to_string(sandbox.path().join("srv/shared/.env")).unwrap();
