@@ -133,7 +133,7 @@ impl Objects for Directory {
         let doing = || format!("list {prefix}");
         walked.map_err(|error| self.failed(doing(), &error))?;
         if found.len() > count_max {
-            return Err(self.too_much(doing(), format!("{count_max} names")));
+            return Err(ObjectError::too_many_names(doing(), &self.place, count_max));
         }
         Ok(found)
     }
