@@ -532,6 +532,13 @@ fn a_directory_that_is_missing_is_not_made_and_links_and_halves_in_it_are_nothin
     let dir = tempfile::tempdir().unwrap();
     let error = DepotError::from(Directory::open(&dir.path().join("mount")).unwrap_err());
     assert!(error.hint().unwrap().contains("mount it"), "{error}");
+    fs::write(dir.path().join("file"), "").unwrap();
+    let error = DepotError::from(Directory::open(&dir.path().join("file")).unwrap_err());
+    assert!(error.to_string().ends_with("it is there, and is no directory"), "{error}");
+    assert!(error.hint().unwrap().contains("name another"), "{error}");
+    let error = DepotError::from(Directory::open(&dir.path().join("file/beneath")).unwrap_err());
+    assert!(!error.to_string().contains("no such directory"), "{error}");
+    fs::remove_file(dir.path().join("file")).unwrap();
 
     let place = Place::Directory(dir);
     let Place::Directory(dir) = &place else { panic!("it is one") };
