@@ -31,7 +31,8 @@ use std::time::Duration;
 /// artifact: what was built once is deployed everywhere.
 ///
 /// With `artifact.signers` in cutover.toml, only what one of them has signed is deployed (exit code 5):
-/// what is packed here is signed with the key of `build`, and not packed where there is none.
+/// what is packed here is signed with the key of `build`. Where there is none, nothing is packed, and what one of
+/// them has signed of the commit is deployed.
 ///
 /// A commit that has not passed the environment's `required_checks` is refused (exit code 5).
 ///
@@ -119,7 +120,7 @@ impl DeployArgs {
     pub(crate) fn run(&self, context: &Context) -> Result<Exit, CommandError> {
         let session = Session::open(context, &self.environment)?;
         let connections = session.connect()?;
-        let artifact = find_artifact(context, &self.what, depot::refuse_unsignable)?;
+        let artifact = find_artifact(context, &self.what, depot::signed_instead)?;
         if depot::signers(context.project()?).is_some() {
             depot::vouch_here(context, &artifact).map_err(|error| error.state("nothing was deployed"))?;
         }
@@ -170,11 +171,11 @@ pub(super) fn deployment(artifact: &Artifact, restart: bool) -> Task {
     }
 }
 
-/// The artifact that is meant: found by its id, or packed now, unless that is refused.
+/// The artifact that is meant: found by its id, or packed now, unless something else is found instead or that is refused.
 pub(crate) fn find_artifact(
     context: &Context,
     what: &WhatArgs,
-    refuse: fn(&Context, &PackSource) -> Result<(), CommandError>,
+    instead: fn(&Context, &PackSource) -> Result<Option<Artifact>, CommandError>,
 ) -> Result<Artifact, CommandError> {
     let named_revision = what.tag.as_deref().map(Revision::Tag).or(what.commit.as_deref().map(Revision::Any));
     if let Some(revision) = &named_revision
@@ -193,7 +194,10 @@ pub(crate) fn find_artifact(
         (None, Some(revision)) => PackSource::Commit(revision.to_string()),
         (None, None) => PackSource::Commit("HEAD".to_owned()),
     };
-    refuse(context, &source)?;
+    if let Some(artifact) = instead(context, &source)? {
+        let _unknown = warn_of_uncommitted(context, Some(&source))?;
+        return Ok(artifact);
+    }
     let (artifact, unknown) = if context.project()?.config.artifact.build.is_some() {
         // Before the build, which may take a while: whoever forgot to commit wants to stop here.
         let unknown = warn_of_uncommitted(context, Some(&source))?;

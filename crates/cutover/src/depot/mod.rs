@@ -11,7 +11,7 @@ pub(crate) use provenance::{
     STATEMENT_ENDING, builder, can_sign, file_of_builder, is_signed_here, is_spoken_of, judge, keep, read_beside,
     said_of, signers, signing_key, vouch, vouch_here, write_beside,
 };
-pub(crate) use revision::{Revision, of_revision, refuse_unsignable, tagged_commits};
+pub(crate) use revision::{Revision, of_revision, signed_instead, tagged_commits};
 
 use provenance::counts;
 

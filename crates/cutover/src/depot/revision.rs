@@ -54,27 +54,29 @@ pub(crate) fn of_revision(context: &Context, revision: &Revision<'_>) -> Result<
     Ok(Some(signed_there(context, &commit)?.unwrap_or(refused)))
 }
 
-/// Refuses, before it is packed here to be deployed, what nobody would vouch for then: what is packed is signed by the key that is here,
-/// or is what somebody has signed elsewhere, byte for byte.
-pub(crate) fn refuse_unsignable(context: &Context, source: &PackSource) -> Result<(), CommandError> {
+/// What is deployed instead of what would be packed here, where `signers` are named and there is no key here to sign that with: an
+/// artifact of the commit that one of them has signed. An error before anything is packed where there is none; None where packing is
+/// of use.
+pub(crate) fn signed_instead(context: &Context, source: &PackSource) -> Result<Option<Artifact>, CommandError> {
     let project = context.project()?;
     if known_signers(project)?.is_none() {
-        return Ok(());
+        return Ok(None);
     }
     let revision = match source {
         PackSource::WorkTree => return Err(unsignable("it has uncommitted changes, which nobody signs")),
-        PackSource::Commit(_) if signing_key(project).is_some() => return Ok(()),
+        PackSource::Commit(_) if signing_key(project).is_some() => return Ok(None),
         PackSource::Commit(revision) => revision,
     };
     // What is wrong with the revision, packing says better.
-    let Ok(commit) = commit_of(context, &Revision::Any(revision)) else { return Ok(()) };
-    if of_commit_here(context, &commit)?.iter().any(|artifact| is_fine_here(context, artifact)) {
-        return Ok(());
+    let Ok(commit) = commit_of(context, &Revision::Any(revision)) else { return Ok(None) };
+    let here = of_commit_here(context, &commit)?.into_iter().find(|artifact| is_fine_here(context, artifact));
+    if here.is_some() {
+        return Ok(here);
     }
     let why = "there is no key here that could sign it";
-    match ask(context, |depot| Ok(first_signed(context, depot, &depot.of_commit(&commit)?)?.is_some())) {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(unsignable(why)),
+    match ask_for_signed(context, &commit) {
+        Ok((found, Some(chosen))) => take_of_several(context, &needed(context)?, &found, &chosen).map(Some),
+        Ok((_, None)) => Err(unsignable(why)),
         Err(silence) => {
             Err(unsignable(&format!("{why}; what the artifact store has of the commit is not known: {silence}")))
         }
@@ -111,14 +113,18 @@ fn of_commit_there(context: &Context, commit: &str) -> Result<Option<Artifact>, 
 
 /// The newest artifact of a commit that the shared store has with a signature that counts; None also where it does not answer.
 fn signed_there(context: &Context, commit: &str) -> Result<Option<Artifact>, CommandError> {
-    let asked = ask(context, |depot| {
+    let Ok((found, Some(chosen))) = ask_for_signed(context, commit) else { return Ok(None) };
+    // Now it is known to be worth waiting for.
+    take_of_several(context, &needed(context)?, &found, &chosen).map(Some)
+}
+
+/// What the shared store has of a commit, and the newest of that with a signature that counts; or why that is not known.
+fn ask_for_signed(context: &Context, commit: &str) -> Result<(Vec<Kept>, Option<Kept>), String> {
+    ask(context, |depot| {
         let found = depot.of_commit(commit)?;
         let signed = first_signed(context, depot, &found)?.cloned();
         Ok((found, signed))
-    });
-    let Ok((found, Some(chosen))) = asked else { return Ok(None) };
-    // Now it is known to be worth waiting for.
-    take_of_several(context, &needed(context)?, &found, &chosen).map(Some)
+    })
 }
 
 fn take_of_several(context: &Context, depot: &Depot, found: &[Kept], chosen: &Kept) -> Result<Artifact, CommandError> {

@@ -113,6 +113,27 @@ fn a_deployment_signs_what_it_packs_where_the_key_is_and_packs_nothing_where_it_
 }
 
 #[test]
+fn without_a_key_what_was_signed_of_the_commit_is_deployed_and_nothing_packed_anew() {
+    let (sandbox, builder) = signing();
+    let config = fs::read_to_string(sandbox.repo().join("cutover.toml")).unwrap();
+    // Given a build that never gives the same twice.
+    sandbox.write("cutover.toml", &config.replace("[artifact]", "[artifact]\nbuild = \"date +%s%N > built\""));
+    sandbox.commit("Build");
+    let signed = build_signed(&sandbox, &builder);
+    forget(&sandbox);
+
+    let planned = sandbox.run(&["plan", "production"]);
+    let deployed = sandbox.run(&["deploy", "production"]);
+
+    assert!(!planned.stderr.contains("would be refused"), "{planned:?}");
+    assert_eq!(deployed.code, 0, "{deployed:?}");
+    assert!(
+        deployed.stderr.contains(&format!("artifact {} is signed by builds@example.org", &signed[..12])),
+        "{deployed:?}"
+    );
+}
+
+#[test]
 fn what_is_built_says_whether_it_is_signed() {
     let (sandbox, builder) = signing();
     let json = |output: Output| serde_json::from_slice::<Value>(&output.stdout).unwrap()["signed"].clone();
