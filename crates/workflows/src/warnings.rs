@@ -23,6 +23,7 @@ pub(crate) fn common(config: &Config) -> Vec<String> {
     warnings.extend(nowhere.map(|name| format!("nothing is deployed to {name}: it has no hosts")));
     warnings.extend(unreleased(config));
     warnings.extend(unshared(config));
+    warnings.extend(unsigned(config));
     let knows_hosts = !config.ssh.host_keys.is_empty() || config.ssh.config_file.is_some();
     for (name, environment) in &config.environments {
         if is_local(environment) && are_thrown_away(config) {
@@ -69,6 +70,18 @@ fn unshared(config: &Config) -> Option<String> {
              `cutover build` would fail there; share in a bucket or a release at GitHub (docs/artifacts.md), or name runners of your \
              own that have it in `runs_on` under [workflows]",
             directory.display()
+        )
+    })
+}
+
+/// What a pull request can try out in no environment, though one is meant for it: what is packed for it is not signed.
+fn unsigned(config: &Config) -> Option<String> {
+    let name = config.workflows.pull_requests.as_ref().filter(|_| config.artifact.signers.is_some())?;
+    let has_hosts = config.environments.get(name).is_some_and(|environment| !environment.targets.is_empty());
+    has_hosts.then(|| {
+        format!(
+            "pull requests will not get to {name}: `signers` are named, and what is built before anybody has looked at it is not \
+             signed; take `pull_requests` out, and deploy there from a branch"
         )
     })
 }
