@@ -460,6 +460,29 @@ fn a_release_that_the_machine_could_not_start_is_not_called_unhealthy_and_nobody
 }
 
 #[test]
+fn that_a_release_never_started_is_known_whatever_its_words_are_and_by_its_words_where_an_older_version_wrote_them() {
+    for is_older in [false, true] {
+        let mut place = Place::new();
+        let mended = place.path("mended");
+        place.config.service = Some(service_that_needs(&mended));
+        let first = place.deploy(&v(1));
+        let file = place.path(&format!("releases/{}/release.json", first.plan.release));
+        let mut release: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+        assert_eq!(release["never_started"], true);
+        match is_older {
+            true => drop(release.as_object_mut().unwrap().remove("never_started")),
+            false => release["reason"] = "its unit was masked".into(),
+        }
+        std::fs::write(&file, release.to_string()).unwrap();
+        std::fs::write(&mended, "").unwrap();
+
+        let second = place.deploy(&v(1));
+
+        assert!(!warnings(&second).iter().any(|warning| warning.contains("marked bad")), "{:?}", warnings(&second));
+    }
+}
+
+#[test]
 fn a_good_release_stays_good_when_the_machine_cannot_start_it_again() {
     let mut place = Place::new();
     let mended = place.path("mended");

@@ -30,12 +30,21 @@ impl Directory {
     /// The store in a directory that exists: one that does not is probably a mount that is missing.
     pub fn open(root: &Path) -> Result<Self, ObjectError> {
         let place = format!("the directory {}", root.display());
-        if fs::metadata(root).is_ok_and(|found| found.is_dir()) {
-            return Ok(Self { root: root.to_owned(), place });
-        }
-        let hint = "mount it, or make it once, for all who share it: a store that is made by itself where a mount is missing \
-                    would be one that nobody shares";
-        let why = "there is no such directory".to_owned();
+        let (why, hint) = match fs::metadata(root) {
+            Ok(found) if found.is_dir() => return Ok(Self { root: root.to_owned(), place }),
+            Ok(_) => {
+                let hint = "`directory` of [artifact.store] must name a directory: name another, or move what is there out of the way";
+                ("it is there, and is no directory".to_owned(), hint)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let hint = "mount it, or make it once, for all who share it: a store that is made by itself where a mount is missing \
+                            would be one that nobody shares";
+                ("there is no such directory".to_owned(), hint)
+            }
+            Err(error) => {
+                (error.to_string(), "all who share the store must be let into its directory, and what lies above it")
+            }
+        };
         Err(ObjectError::Refused { doing: "look for artifacts".to_owned(), place, why, hint })
     }
 
@@ -146,7 +155,7 @@ impl Objects for Directory {
         let doing = || format!("list {prefix}");
         walked.map_err(|error| self.failed(doing(), &error))?;
         if found.len() > count_max {
-            return Err(self.too_much(doing(), format!("{count_max} names")));
+            return Err(ObjectError::too_many_names(doing(), &self.place, count_max));
         }
         Ok(found)
     }

@@ -107,6 +107,13 @@ pub struct Listed {
     pub put_at: jiff::Timestamp,
 }
 
+impl ObjectError {
+    /// The error of more names than are read.
+    pub fn too_many_names(doing: String, place: &str, count_max: usize) -> Self {
+        Self::TooMuch { doing, place: place.to_owned(), what_max: format!("{count_max} names") }
+    }
+}
+
 /// A place that did not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
 pub enum ObjectError {

@@ -3,7 +3,7 @@
 use super::HostArgs;
 use super::deploy::WaitArgs;
 use super::follow::{Followed, follow};
-use super::reason::reason;
+use super::reason::{masked, reason};
 use super::stop;
 use crate::context::Context;
 use crate::deployments::{
@@ -186,8 +186,10 @@ impl AppArgs {
         match &self.verb {
             Verb::Logs { lines, follow, .. } => logs(context, &session, *lines, *follow),
             Verb::Exec { command, .. } => exec(&session, command),
-            Verb::Restart { reason, waiting, .. } => change(session, ("restart", &Task::Restart), reason, waiting),
-            Verb::Start { reason, waiting, .. } => change(session, ("start", &Task::Start), reason, waiting),
+            Verb::Restart { reason, waiting, .. } => {
+                change(context, session, ("restart", &Task::Restart), reason, waiting)
+            }
+            Verb::Start { reason, waiting, .. } => change(context, session, ("start", &Task::Start), reason, waiting),
             Verb::Stop { waiting, .. } => stop::stop(context, &session, &with_service(&session)?, waiting),
         }
     }
@@ -337,6 +339,7 @@ fn no_service() -> CommandError {
 }
 
 fn change(
+    context: &Context,
     mut session: Session<'_>,
     (purpose, task): (&str, &Task),
     reason: &str,
@@ -345,7 +348,7 @@ fn change(
     if session.place().targets.values().all(|config| config.service.is_none()) {
         return Err(no_service());
     }
-    reason.clone_into(&mut session.reason);
+    session.reason = masked(context, &session, reason)?;
     session.wait = waiting.limit();
     session.supersede = waiting.supersede();
     session.change(purpose, task)

@@ -1,7 +1,7 @@
 //! `cutover lock`.
 
 use super::HostArgs;
-use super::reason::reason;
+use super::reason::{masked_here, reason};
 use super::since::span;
 use super::words;
 use crate::context::Context;
@@ -90,13 +90,14 @@ impl LockArgs {
             return Err(LockError::Maintenance(Box::new(theirs.clone())).into());
         }
         prepare_directories(layout)?;
-        lock::set_maintenance(layout, &self.holder(old.as_ref(), now))?;
+        let reason = self.reason.as_deref().map(|reason| masked_here(context, reason)).transpose()?;
+        lock::set_maintenance(layout, &self.holder(reason, old.as_ref(), now))?;
         tell(context, layout, old.as_ref())
     }
 
     /// The lock as it is set now, in place of an older one of the same asker.
-    fn holder(&self, old: Option<&Holder>, now: Timestamp) -> Holder {
-        let reason = self.reason.clone().or_else(|| old.map(|old| old.reason.clone()));
+    fn holder(&self, reason: Option<String>, old: Option<&Holder>, now: Timestamp) -> Holder {
+        let reason = reason.or_else(|| old.map(|old| old.reason.clone()));
         Holder {
             by: asker(),
             reason: reason.unwrap_or_else(|| REASON_DEFAULT.to_owned()),

@@ -1,7 +1,7 @@
 //! `cutover rollback`.
 
 use super::deploy::WaitArgs;
-use super::reason::reason;
+use super::reason::{masked, reason};
 use crate::context::Context;
 use crate::deployments::{Session, Task};
 use crate::error::CommandError;
@@ -43,7 +43,7 @@ impl RollbackArgs {
     /// Rolls back.
     pub(crate) fn run(&self, context: &Context) -> Result<Exit, CommandError> {
         let mut session = Session::open_without_variables(context, &self.environment)?;
-        session.reason.clone_from(&self.reason);
+        session.reason = masked(context, &session, &self.reason)?;
         session.wait = self.waiting.limit();
         session.supersede = self.waiting.supersede();
         session.change("rollback", &Task::Rollback { release: self.release.clone() })

@@ -148,15 +148,7 @@ impl Conductor<'_> {
 
     /// What will be done, and what is offered for it.
     fn plan(&self, task: &Task) -> Result<(HostPlan, Option<Offer<'_>>), CommandError> {
-        let offer = match task {
-            Task::Deploy { artifact, .. } => (self.offers)(&artifact.to_string()),
-            Task::Rollback { .. }
-            | Task::Restart
-            | Task::Start
-            | Task::Resume
-            | Task::Abandon
-            | Task::Recall { .. } => None,
-        };
+        let offer = task.artifact().and_then(|artifact| (self.offers)(&artifact.to_string()));
         let draft = Draft { order: self.order, variables: self.variables, supervisor: self.supervisor };
         Ok((draft.plan(offer.as_ref().map(|offer| &offer.manifest))?, offer))
     }

@@ -58,15 +58,7 @@ impl<'a> Hands<'a> {
         (hosts, output): (Vec<String>, &'a Output),
     ) -> Result<Self, CommandError> {
         let blobs = artifacts.blobs()?;
-        let artifact = match task {
-            Task::Deploy { artifact, .. } => Some(artifacts.get(&artifact.to_string())?),
-            Task::Rollback { .. }
-            | Task::Restart
-            | Task::Start
-            | Task::Resume
-            | Task::Abandon
-            | Task::Recall { .. } => None,
-        };
+        let artifact = task.artifact().map(|artifact| artifacts.get(&artifact.to_string())).transpose()?;
         // Without a good guess the hosts say themselves what they lack; what cannot be read is told when they ask for it.
         let packed = artifact.as_ref().zip(earlier).map(|(new, earlier)| pack_ahead(&new.manifest, earlier, &blobs));
         let ahead = packed.and_then(|packed| packed.ok().flatten());

@@ -110,6 +110,7 @@ impl<'a> Session<'a> {
             return Err(CommandError::from(error.clone()));
         }
         warn_of_short(context, &variables);
+        warn_of_open(context, session.environment)?;
         session.variables = variables;
         Ok((session, error))
     }
@@ -118,6 +119,7 @@ impl<'a> Session<'a> {
         let root = &context.project()?.dir;
         let resolved = Variables::resolve(self.place().name.as_str(), self.environment, root);
         resolved.iter().for_each(|variables| warn_of_short(context, variables));
+        warn_of_open(context, self.environment)?;
         Ok(resolved)
     }
 
@@ -467,6 +469,17 @@ fn warn_of_short(context: &Context, variables: &Variables) {
 fn is_done_without(task: &Task, all: &[Ended]) -> bool {
     matches!(task, Task::Rollback { release: None })
         && all.last().is_some_and(|ended| ended.plan.kind == PlanKind::Deploy)
+}
+
+/// No error: where the file is may be nobody else's machine.
+fn warn_of_open(context: &Context, environment: &EnvironmentConfig) -> Result<(), CommandError> {
+    for (name, file) in Variables::open_to_all(environment, &context.project()?.dir) {
+        let file = file.display();
+        context
+            .output
+            .warn(&format!("secret {name} is in a file that everybody on this machine may read: chmod 600 {file}"));
+    }
+    Ok(())
 }
 
 /// How a change ended, and every deployment that ended with it.

@@ -8,12 +8,12 @@ mod shelf;
 use open::open_briefly;
 pub(crate) use open::{is_kept_out, needed, open};
 pub(crate) use provenance::{
-    STATEMENT_ENDING, builder, file_of_builder, is_spoken_of, judge, keep, read_beside, said_of, signers, signing_key,
-    vouch, vouch_here, write_beside,
+    STATEMENT_ENDING, builder, can_sign, file_of_builder, is_signed_here, is_spoken_of, judge, keep, read_beside,
+    said_of, signers, signing_key, vouch, vouch_here, write_beside,
 };
-pub(crate) use revision::{Revision, of_revision, tagged_commits};
+pub(crate) use revision::{Revision, of_revision, signed_instead, tagged_commits};
 
-use provenance::{can_sign, counts};
+use provenance::counts;
 
 use crate::commands::packing::{IMPORT_BYTES_MAX, remember};
 use crate::commands::words;
@@ -40,12 +40,15 @@ pub(crate) struct Shared {
     was_there: bool,
     sha256: String,
     file_bytes: u64,
+    /// Whether somebody vouches for it in what was said of it there before.
+    #[serde(skip)]
+    pub(crate) was_signed: bool,
 }
 
 impl Shared {
     /// What people are told.
     pub(crate) fn told(&self) -> String {
-        let Self { place, was_there, sha256, file_bytes } = self;
+        let Self { place, was_there, sha256, file_bytes, was_signed: _ } = self;
         if *was_there {
             return format!("{place} has it already\n");
         }
@@ -85,7 +88,8 @@ pub(crate) fn share(context: &Context, artifact: &Artifact, again: bool) -> Resu
     if let Err(error) = depot.note_checks(&artifact.record.commit, &artifact.record.checks) {
         context.output.warn(&format!("{place} has the artifact, but not what checks said of its commit: {error}"));
     }
-    Ok(Some(Shared { place, was_there, sha256: kept.sha256, file_bytes: kept.file_bytes }))
+    let was_signed = said.is_some();
+    Ok(Some(Shared { place, was_there, sha256: kept.sha256, file_bytes: kept.file_bytes, was_signed }))
 }
 
 /// Puts an artifact into the shared store with what this machine says of it, unless what is said there already counts for more.
@@ -112,9 +116,7 @@ fn patiently<T>(mut once: impl FnMut() -> Result<T, DepotError>) -> Result<T, De
 
 /// Whether what is said of an artifact here would count more than what does not.
 fn can_vouch(context: &Context, artifact: &Artifact) -> Result<bool, CommandError> {
-    let (project, id) = (context.project()?, &artifact.id);
-    let known = || Ok::<_, CommandError>(context.artifacts()?.provenance(id).is_some_and(|k| counts(project, id, &k)));
-    Ok(can_sign(context, artifact)? || known()?)
+    Ok(can_sign(context, artifact)? || is_signed_here(context, &artifact.id)?)
 }
 
 /// An artifact that this machine lacks, by its id or the beginning of it; None where the shared store does not have it

@@ -316,8 +316,7 @@ impl Objects for Shelf {
         let known = self.look(&doing)?;
         let objects = known.objects(prefix);
         if objects.len() > count_max {
-            let what_max = format!("{count_max} names");
-            return Err(ObjectError::TooMuch { doing, place: self.place.clone(), what_max });
+            return Err(ObjectError::too_many_names(doing, &self.place, count_max));
         }
         let listed =
             |(name, asset): (String, &Asset)| Listed { name, put_at: asset.begun_at.unwrap_or(Timestamp::MAX) };

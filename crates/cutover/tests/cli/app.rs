@@ -1,12 +1,11 @@
 //! `cutover app`: the service itself, or that there is none.
 
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Sandbox, await_that};
 use insta::assert_snapshot;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::Path;
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
 
 #[test]
 fn what_has_no_service_cannot_be_restarted_and_has_no_log() {
@@ -94,7 +93,7 @@ fn a_log_hides_the_secrets_of_this_release_of_earlier_ones_and_those_that_are_kn
     follower.stdout.take().unwrap().read_exact(&mut told).unwrap();
     assert_eq!(std::str::from_utf8(&told).unwrap(), "a ***\nb ***\nc ***\n");
     await_that("it ends with its reader", || follower.try_wait().unwrap().is_some());
-    stop(&sandbox);
+    sandbox.stop_service();
 }
 
 /// A service under Cutover's supervisor that does this, and a follower of its log that nobody reads yet.
@@ -107,18 +106,6 @@ fn followed(script: &str) -> (Sandbox, Child) {
     let mut command = sandbox.command(env!("CARGO_BIN_EXE_cutover"));
     let follower = command.args(["app", "production", "logs", "-f", "-n", "3"]).stdout(Stdio::piped()).spawn().unwrap();
     (sandbox, follower)
-}
-
-fn stop(sandbox: &Sandbox) {
-    cutover_targets::supervisor::stop(&sandbox.path().join("srv/.cutover/process/api")).unwrap();
-}
-
-fn await_that(what: &str, mut is_so: impl FnMut() -> bool) {
-    let until = Instant::now() + Duration::from_secs(60);
-    while !is_so() {
-        assert!(Instant::now() < until, "never: {what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }
 
 #[test]
@@ -141,7 +128,7 @@ fn a_log_that_grows_fast_is_followed_in_little_memory_until_nobody_reads_it() {
     drop(output);
     await_that("it ends with its reader", || follower.try_wait().unwrap().is_some());
     assert_eq!(follower.wait().unwrap().code(), Some(0));
-    stop(&sandbox);
+    sandbox.stop_service();
 }
 
 #[test]
@@ -166,7 +153,7 @@ fn a_log_is_followed_across_a_restart_and_ends_with_its_reader_also_when_it_says
     assert!(first.starts_with("I am ") && second.starts_with("I am ") && first != second, "{first} {second}");
     drop(output);
     await_that("it ends with its reader", || follower.try_wait().unwrap().is_some());
-    stop(&sandbox);
+    sandbox.stop_service();
 }
 
 #[test]
@@ -240,7 +227,7 @@ fn a_service_is_not_stopped_while_a_deployment_has_the_lock() {
 
     assert_eq!(refused.code, 6, "{refused:?}");
     drop(lock);
-    stop(&sandbox);
+    sandbox.stop_service();
 }
 
 #[test]

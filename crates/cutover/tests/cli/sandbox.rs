@@ -5,7 +5,17 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
+
+/// Waits until something is so, which it must be within a minute.
+pub(crate) fn await_that(what: &str, mut is_so: impl FnMut() -> bool) {
+    let until = Instant::now() + Duration::from_secs(60);
+    while !is_so() {
+        assert!(Instant::now() < until, "never: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
 
 /// A config that every command accepts.
 pub(crate) const CONFIG: &str = r#"name = "shop"
@@ -198,6 +208,11 @@ hosts.api = ["localhost"]
         let host = |name: &&str| format!("{name} = [\"localhost\"]\n");
         let (all, hosts) = (names.iter().map(target).collect::<String>(), names.iter().map(host).collect::<String>());
         self.write("cutover.toml", &format!("name = \"shop\"\n{all}[environments.production.hosts]\n{hosts}"));
+    }
+
+    /// Ends the service of the deployed target with its supervisor.
+    pub(crate) fn stop_service(&self) {
+        cutover_targets::supervisor::stop(&self.path().join("srv/.cutover/process/api")).unwrap();
     }
 
     /// What `cutover.toml` says now.

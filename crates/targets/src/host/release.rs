@@ -21,7 +21,7 @@ const RELEASE_FILE_BYTES_MAX: u64 = 1 << 20;
 /// The most releases that are listed.
 const RELEASE_COUNT_MAX: usize = 10_000;
 
-/// How the reason of a release begins whose service could not be started.
+/// How the reason of a release begins whose service could not be started. Versions before had it in these words alone.
 const NEVER_STARTED: &str = "never started";
 
 /// What `release.json` says.
@@ -38,6 +38,9 @@ pub struct Release {
     /// Why it is in that state, when there is something to say.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
+    /// That it is bad since its service could not be started, and not for what it is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub never_started: bool,
     /// The artifact it was assembled from.
     pub artifact: Digest,
     /// Full commit hash; empty when there is none.
@@ -102,13 +105,7 @@ impl Release {
 
     /// Moves a release to another state, durably.
     pub fn mark(layout: &Layout, id: &ReleaseId, state: ReleaseState, reason: &str) -> Result<(), Failure> {
-        let mut release = Self::read(layout, id)?;
-        if release.state == state && release.reason == reason {
-            return Ok(());
-        }
-        release.state = state;
-        reason.clone_into(&mut release.reason);
-        release.write(&layout.release(id))
+        Mark { state, reason: reason.to_owned(), never_started: false }.set(layout, id)
     }
 
     /// That it is a release of another project than this one, where it is. Two projects in one place would take each other's releases
@@ -127,7 +124,7 @@ impl Release {
 
     /// Whether it is bad only because its service could not be started, which may have been due to the machine.
     pub(crate) fn never_started(&self) -> bool {
-        self.state == ReleaseState::Bad && self.reason.starts_with(NEVER_STARTED)
+        self.state == ReleaseState::Bad && (self.never_started || self.reason.starts_with(NEVER_STARTED))
     }
 
     /// The release as lists show it.
@@ -160,9 +157,42 @@ impl Release {
     }
 }
 
-/// The reason of a release whose service could not be started in this deployment.
-pub(crate) fn never_started(deployment: &DeploymentId) -> String {
-    format!("{NEVER_STARTED} in deployment {deployment}")
+/// How far a release has come, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Mark {
+    state: ReleaseState,
+    reason: String,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    never_started: bool,
+}
+
+impl Mark {
+    /// The one that a release has.
+    pub(crate) fn of(release: &Release) -> Self {
+        Self { state: release.state, reason: release.reason.clone(), never_started: release.never_started() }
+    }
+
+    /// That its service could not be started in this deployment.
+    pub(crate) fn never_started(deployment: &DeploymentId) -> Self {
+        let reason = format!("{NEVER_STARTED} in deployment {deployment}");
+        Self { state: ReleaseState::Bad, reason, never_started: true }
+    }
+
+    /// Whether it says that the release was healthy.
+    pub(crate) fn is_good(&self) -> bool {
+        self.state == ReleaseState::Good
+    }
+
+    /// Gives it to a release, durably.
+    pub(crate) fn set(&self, layout: &Layout, id: &ReleaseId) -> Result<(), Failure> {
+        let mut release = Release::read(layout, id)?;
+        if Self::of(&release) == *self {
+            return Ok(());
+        }
+        let Self { state, reason, never_started } = self.clone();
+        (release.state, release.reason, release.never_started) = (state, reason, never_started);
+        release.write(&layout.release(id))
+    }
 }
 
 /// The release that a link (`current` or `previous`) names; None when there is no such link.
