@@ -15,6 +15,7 @@ mod exit;
 mod github;
 mod init;
 mod limits;
+mod memory;
 mod output;
 mod panic;
 mod release;
