@@ -31,7 +31,7 @@ pub use executor::{HostPlan, LocalHost, check_preflight};
 pub use follow::follow;
 pub use journal_file::{FileJournal, journal_name, read as read_journal};
 pub use layout::Layout;
-pub use release::{RELEASE_FILE, Release, ReleaseState, linked, previous_release};
+pub use release::{Listing, RELEASE_FILE, Release, ReleaseState, Unreadable, linked, previous_release};
 pub use site::{Offer, SupervisorProgram};
 pub(crate) use standing::own_name;
 pub use standing::{Obstacle, obstacle, obstacle_above};
