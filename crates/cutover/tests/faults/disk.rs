@@ -219,6 +219,29 @@ fn a_home_that_cannot_be_written_keeps_nobody_from_the_way_back() {
     assert_eq!(history.json()["deployments"].as_array().unwrap().len(), 8);
 }
 
+#[test]
+fn a_full_disk_keeps_nobody_from_the_way_back() {
+    if !is_root("a_full_disk_keeps_nobody_from_the_way_back") {
+        return;
+    }
+    let (bed, tmpfs) = on_small_disk();
+    let old = bed.current().unwrap();
+    bed.commit();
+    bed.deploy().expect(0);
+    bed.run(&["app", "production", "stop"]).expect(0);
+
+    tmpfs.leave(Room::Bytes(0));
+    bed.run(&["app", "production", "start"]).expect(0);
+    bed.run(&["rollback", "production"]).expect(0);
+
+    bed.assert_settled_at(old, "rolled back on a full disk");
+    bed.run(&["app", "production", "restart"]).expect(0);
+    // What brings something new is refused before anything is touched, as ever.
+    bed.commit();
+    bed.deploy().expect(1).says(&["reserve 256 KiB for journal", "make room there (512 KiB do: df -h; df -i)"]);
+    bed.assert_settled_at(old, "nothing new was deployed");
+}
+
 /// Deploys something new whose command eats the disk all but so much; gives where it failed.
 fn deploy_eaten(
     bed: &mut Bed,

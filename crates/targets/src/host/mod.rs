@@ -19,6 +19,7 @@ pub mod planner;
 mod queue;
 mod release;
 mod site;
+mod spare;
 mod standing;
 mod steps;
 pub mod transaction;
