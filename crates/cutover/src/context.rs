@@ -206,6 +206,17 @@ impl Context {
     }
 }
 
+/// Where this process began, when `-C` has led it elsewhere: what its environment names is seen from there.
+static BEGINNING: OnceLock<PathBuf> = OnceLock::new();
+
+/// Goes to the directory that `-C` names.
+pub(crate) fn go_to(directory: &Path) -> io::Result<()> {
+    let beginning = env::current_dir()?;
+    env::set_current_dir(directory)?;
+    let _noted = BEGINNING.set(beginning);
+    Ok(())
+}
+
 /// `$CUTOVER_HOME`, or `cutover` in the user's data directory as the XDG base directories say.
 pub(crate) fn home() -> Result<PathBuf, CommandError> {
     let variable = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
@@ -216,6 +227,7 @@ pub(crate) fn home() -> Result<PathBuf, CommandError> {
         CommandError::new(ErrorKind::Usage, "cannot find the home directory: HOME is not set")
             .hint("set CUTOVER_HOME to the directory that shall hold artifacts and history")
     })?;
+    let home = BEGINNING.get().map(|beginning| beginning.join(&home)).unwrap_or(home);
     path::absolute(&home).map_err(|error| failed("cannot find the current directory", &error))
 }
 

@@ -103,6 +103,15 @@ fn a_home_that_cannot_be_written_is_said_with_a_way_out() {
 }
 
 #[test]
+fn a_home_is_seen_from_where_the_command_was_given_and_not_from_where_it_works() {
+    let sandbox = Sandbox::new();
+    let mut command = sandbox.cutover(&["-C", "repo", "history"]);
+    let output = command.current_dir(sandbox.path()).env("CUTOVER_HOME", "kept").output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(sandbox.path().join("kept/projects").is_dir() && !sandbox.repo().join("kept").exists());
+}
+
+#[test]
 fn a_reader_that_goes_away_is_no_failure() {
     let sandbox = Sandbox::new();
     let mut child = sandbox.cutover(&["schema"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
