@@ -802,3 +802,105 @@ fn what_is_made_in_a_directory_is_its_groups_whatever_the_umask_takes() {
         assert_eq!(fs::read_dir(dir.path().join(group)).unwrap().count(), 1);
     }
 }
+
+#[test]
+fn what_holds_the_room_of_marks_and_counts_for_nothing_is_gone_before_a_mark_is_put() {
+    let place = Place::directory();
+    let Place::Directory(dir) = &place else { panic!("it is one") };
+    let (bed, artifact) = packed();
+    put(&place.depot(), &bed.store, &artifact).unwrap();
+    // Given a prune that died hours ago, and one that may be under way.
+    let [dead, alive] = ["0a", "0b"].map(|token| {
+        let mark = format!("sample/artifacts/{}/{}.leaving", Digest::of(token.as_bytes()), token.repeat(16));
+        place.tamper(&mark, Some(b""));
+        mark
+    });
+    for (mark, hours) in [(&dead, 3), (&alive, 1)] {
+        let died_at = std::time::SystemTime::now() - Duration::from_hours(hours);
+        fs::File::options().write(true).open(dir.path().join(mark)).unwrap().set_modified(died_at).unwrap();
+    }
+    let done = Arc::new(Mutex::new(Vec::new()));
+    let heard = done.clone();
+    let depot = Watched::depot(&place, LIST_MAX, move |_, doing, name| {
+        if matches!(doing, "mark" | "remove") {
+            heard.lock().unwrap().push((doing.to_owned(), name.to_owned()));
+        }
+        Ok(())
+    });
+
+    prune_old(&depot, Timestamp::now());
+
+    assert_eq!(done.lock().unwrap()[0], ("remove".to_owned(), dead.clone()));
+    assert!(place.names().contains(&alive) && !place.names().contains(&dead), "{:?}", place.names());
+}
+
+#[test]
+fn a_note_is_two_looks_and_what_is_not_heard_after_it_does_not_undo_it() {
+    let place = Place::directory();
+    let (bed, artifact) = packed();
+    put(&place.depot(), &bed.store, &artifact).unwrap();
+    let done = Arc::new(Mutex::new(Vec::new()));
+    let heard = done.clone();
+    let depot = Watched::depot(&place, LIST_MAX, move |_, doing, _| {
+        heard.lock().unwrap().push(doing.to_owned());
+        Ok(())
+    });
+    assert!(depot.note_deploying(&production(), &artifact.id, bed.now).unwrap());
+    assert_eq!(*done.lock().unwrap(), ["put", "list", "read"], "one list, which may be long");
+
+    for silent in ["list", "read"] {
+        let at = bed.now + DAY;
+        let depot = Watched::depot(
+            &place,
+            LIST_MAX,
+            move |_, doing, name| {
+                if doing == silent { Err(broken(doing, name)) } else { Ok(()) }
+            },
+        );
+        let error = depot.note_deployed(&production(), &artifact.id, at).unwrap_err();
+        assert!(matches!(&error, DepotError::Unseen(_)) && error.to_string().contains("input/output"), "{error}");
+        assert!(place.names().iter().any(|name| name.contains("/deployed/")));
+    }
+    let deaf = Watched::depot(&place, LIST_MAX, |_, doing, name| Err(broken(doing, name)));
+    let error = deaf.note_deployed(&production(), &artifact.id, bed.now).unwrap_err();
+    assert!(matches!(error, DepotError::Object(_)), "it is not noted: {error}");
+}
+
+#[test]
+fn a_directory_keeps_a_file_back_that_is_no_object() {
+    let place = Place::directory();
+    let Place::Directory(dir) = &place else { panic!("it is one") };
+    place.objects().put("sample/a", &mut &b"1"[..]).unwrap();
+    assert!(dir.path().join(".spare").is_file());
+    assert_eq!(place.objects().list("", 10).unwrap().len(), 1);
+}
+
+#[test]
+fn what_is_renewed_lacks_nothing_that_a_prune_has_taken_before_it_failed() {
+    let place = Arc::new(Place::directory());
+    let (bed, artifact) = packed();
+    let said = Provenance { statement: b"{}".to_vec(), signature: Some(b"by me".to_vec()) };
+    let put = || place.depot().put(&mut bed.store.export_file(&artifact).unwrap(), Some(&said)).unwrap();
+    for is_vouched in [true, false] {
+        let (kept, now) = (put(), bed.now + 20 * DAY);
+        let inner = place.clone();
+        // Given somebody who prunes just before the record is written anew, and fails at the file.
+        let depot = Watched::depot(&place, LIST_MAX, move |_, doing, name| {
+            if doing == "put" && name.contains("/commits/") {
+                let cut = Watched::depot(&inner, LIST_MAX, |_, doing, name| {
+                    let is_file = doing == "remove" && name.ends_with(".cutover");
+                    if is_file { Err(broken(doing, name)) } else { Ok(()) }
+                });
+                let (pinned, commits) = Default::default();
+                let retention =
+                    DepotRetention { now, keep_for: 10 * DAY, pinned: &pinned, commits: &commits, dry_run: false };
+                cut.prune(&retention).unwrap_err();
+                let said = inner.names().into_iter().find(|name| name.ends_with(".provenance.json"));
+                said.iter().for_each(|name| inner.tamper(name, None));
+            }
+            Ok(())
+        });
+        let renewed = if is_vouched { depot.renew_vouched(kept, now) } else { depot.renew(kept, now) }.unwrap();
+        assert_eq!(renewed.is_none(), is_vouched, "what nobody looked for is not lacking");
+    }
+}

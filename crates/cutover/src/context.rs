@@ -23,6 +23,8 @@ use std::{env, path};
 
 /// The config's name.
 pub(crate) const CONFIG_NAME: &str = "cutover.toml";
+/// The history's name, beside the artifacts.
+const HISTORY: &str = "history.db";
 /// How many characters of the hash of a repository's path keep projects of the same name apart.
 const PLACE_LENGTH: usize = 12;
 
@@ -175,7 +177,7 @@ impl Context {
 
     /// What this machine remembers of the project.
     pub(crate) fn memory(&self) -> Result<&Memory, CommandError> {
-        let file = self.project()?.data_dir.join("history.db");
+        let file = self.project()?.data_dir.join(HISTORY);
         Ok(self.memory.get_or_init(|| Memory::new(file, self.output.clone())))
     }
 
@@ -190,6 +192,11 @@ impl Context {
             ask(store)
         };
         Ok(self.memory()?.ask(asked)?)
+    }
+
+    /// Whether there is a history on this machine; none is made.
+    pub(crate) fn remembers(&self) -> bool {
+        self.project().is_ok_and(|project| project.data_dir.join(HISTORY).exists())
     }
 
     /// The directory of what is remembered, made when it is missing. Only its owner can read it.

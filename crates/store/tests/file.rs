@@ -294,3 +294,18 @@ fn an_older_file_learns_the_hosts_of_what_it_remembers() {
     assert_eq!((row.hosts, row.forward, row.promoted_from), (vec!["web-2".to_owned()], false, None));
     assert_eq!(rows.iter().map(|row| row.hosts.len()).collect::<Vec<_>>(), [0, 0, 0]);
 }
+
+#[test]
+fn hosts_that_cannot_be_read_close_nothing_of_the_history() {
+    let (_folder, path) = folder();
+    let (plan, records) = Story::new(1).host("web-1").deployed();
+    let store = SqliteStore::open(&path).unwrap();
+    store.ingest(&plan, &records).unwrap();
+    for hosts in ["", "web-1", r#"["web-"#, r#"{"web-1":1}"#] {
+        Connection::open(&path).unwrap().execute("UPDATE deployments SET hosts = ?1", [hosts]).unwrap();
+
+        let rows = store.history(&Filter::default(), 4).unwrap().rows;
+
+        assert_eq!((rows.len(), rows[0].hosts.len()), (1, 0), "{hosts:?}");
+    }
+}

@@ -60,19 +60,35 @@ fn a_first_deployment_makes_the_release_current() {
 }
 
 #[test]
+fn a_rollback_passes_over_releases_of_another_project() {
+    // Given a good release of this project, and a newer one of another.
+    let place = Place::new();
+    let [first, second, _] = [1, 2, 3].map(|number| place.deploy(&v(number)).plan.release);
+    place.give_to_shop(&second);
+    // Then a rollback goes to the former.
+    assert_eq!(place.last_good().unwrap(), first);
+    // And where all are the other's, it is said whose they are, of none that it is live, and what to do.
+    place.give_to_shop(&first);
+    let none = place.last_good().unwrap_err();
+    let foreign = format!("{second} in {} is a release of project shop", place.dir.path().display());
+    assert!(none.message.ends_with(&format!("no earlier release of demo was good; {foreign}")), "{none}");
+    assert_eq!(place.refused_rollback(&second).message, foreign);
+    let hint = none.hint.unwrap();
+    assert!(hint.contains("if it is shop under a new name, change `project` in ") && hint.contains(second.as_str()));
+}
+
+#[test]
 fn a_place_where_another_project_is_live_is_refused_before_anything_is_done() {
     let place = Place::new();
-    place.deploy(&v(1));
-    let file = place.path(&format!("{}/release.json", place.live().unwrap()));
-    let text = std::fs::read_to_string(&file).unwrap();
-    assert!(text.contains("\"project\": \"demo\""));
-    std::fs::write(&file, text.replace("\"project\": \"demo\"", "\"project\": \"shop\"")).unwrap();
+    let live = place.deploy(&v(1)).plan.release;
+    place.give_to_shop(&live);
     let before = place.picture();
 
     let ended = place.deploy(&v(2));
 
     assert_eq!(ended.outcome, Failed);
-    assert!(format!("{:?}", ended.records).contains("is a release of project shop"), "{:?}", ended.records);
+    let said = format!("{live}, live in {}, is a release of project shop", place.dir.path().display());
+    assert!(format!("{:?}", ended.records).contains(&said), "{:?}", ended.records);
     assert_eq!(place.picture(), before);
 }
 

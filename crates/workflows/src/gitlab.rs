@@ -246,8 +246,7 @@ impl Pipeline<'_> {
         let approve = if workflows.approval.contains(place.name) { manual } else { rule };
         let mut rules = vec![manual(BY_HAND)];
         rules.extend(place.environment.branch.iter().map(|branch| approve(&pushed(branch))));
-        let is_channel = workflows.pull_requests.as_ref() == Some(place.name);
-        rules.extend(is_channel.then(|| approve(OWN_PULL_REQUEST)));
+        rules.extend(self.is_channel(place).then(|| approve(OWN_PULL_REQUEST)));
         let before = workflows.after.get(place.name);
         let before = before.and_then(|name| self.deploys.iter().find(|other| other.name == name));
         let needs = ["build"].into_iter().chain(before.map(|other| other.job.as_str()));
@@ -288,14 +287,22 @@ impl Pipeline<'_> {
 
     fn see_secrets(&self, place: &Place<'_>, all: bool) -> String {
         let mut names = if all { variables(place.environment) } else { Vec::new() };
-        let store = if all { store_variables(self.config) } else { &[] };
-        names.extend(store.iter().copied().filter(|name| !variables(place.environment).contains(name)));
+        let mut store = if all { store_variables(self.config).to_vec() } else { Vec::new() };
+        store.retain(|name| !names.contains(name));
+        let store_of_reviewed = if self.is_channel(place) { std::mem::take(&mut store) } else { Vec::new() };
+        names.extend(store);
         names.extend(warnings::is_remote(place.environment).then_some("CUTOVER_SSH_KEY"));
-        if names.is_empty() {
+        if names.is_empty() && store_of_reviewed.is_empty() {
             return String::new();
         }
+        let reviewed = reviewed(&store_of_reviewed.join(" "));
         let hint = "Add them in the project's settings, under CI/CD, Variables, for this environment.";
-        format!("CUTOVER_CI_NAMES='{}'\nCUTOVER_CI_HINT=\"{hint}\"\n{}", names.join(" "), scripts::SECRETS)
+        format!("CUTOVER_CI_NAMES='{}'\n{reviewed}CUTOVER_CI_HINT=\"{hint}\"\n{}", names.join(" "), scripts::SECRETS)
+    }
+
+    /// Whether merge requests are tried out there.
+    fn is_channel(&self, place: &Place<'_>) -> bool {
+        self.config.workflows.pull_requests.as_ref() == Some(place.name)
     }
 
     fn warnings(&self) -> Vec<String> {
@@ -324,6 +331,16 @@ impl Pipeline<'_> {
         }
         warnings
     }
+}
+
+/// Adds what a job must have but for a merge request: what nobody has looked at yet gets nothing that opens the shared store.
+fn reviewed(names: &str) -> String {
+    if names.is_empty() {
+        return String::new();
+    }
+    format!(
+        "if [ \"$CI_PIPELINE_SOURCE\" != merge_request_event ]; then\n  CUTOVER_CI_NAMES=\"$CUTOVER_CI_NAMES {names}\"\nfi\n"
+    )
 }
 
 /// What GitLab can keep: paths inside the repository.

@@ -19,6 +19,7 @@ pub(crate) fn common(config: &Config) -> Vec<String> {
     });
     warnings.extend(nowhere.map(|name| format!("nothing is deployed to {name}: it has no hosts")));
     warnings.extend(unreleased(config));
+    warnings.extend(unsigned(config));
     let knows_hosts = !config.ssh.host_keys.is_empty() || config.ssh.config_file.is_some();
     for (name, environment) in &config.environments {
         if is_local(environment) && config.workflows.runs_on.is_empty() {
@@ -52,6 +53,18 @@ fn unreleased(config: &Config) -> Option<String> {
     let by_itself = environment.branch.is_some() && !environment.targets.is_empty();
     (!by_itself).then(|| {
         format!("nothing is deployed to {name} by a push, so nothing is released by itself: `cutover release {name}` does it")
+    })
+}
+
+/// What a pull request can try out in no environment, though one is meant for it: what is packed for it is not signed.
+fn unsigned(config: &Config) -> Option<String> {
+    let name = config.workflows.pull_requests.as_ref().filter(|_| config.artifact.signers.is_some())?;
+    let has_hosts = config.environments.get(name).is_some_and(|environment| !environment.targets.is_empty());
+    has_hosts.then(|| {
+        format!(
+            "pull requests will not get to {name}: `signers` are named, and what is built before anybody has looked at it is not \
+             signed; take `pull_requests` out, and deploy there from a branch"
+        )
     })
 }
 

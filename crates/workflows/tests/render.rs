@@ -72,9 +72,9 @@ fn what_will_not_work_is_said() {
     };
     insta::assert_snapshot!(said(SMALL), @"GitLab keeps only what lies in the repository, so not all of the cache of tests");
     insta::assert_snapshot!(said(LARGE), @r"
+    pull requests will not get to test: `signers` are named, and what is built before anybody has looked at it is not signed; take `pull_requests` out, and deploy there from a branch
     the secret OTHER of production comes from a command, which finds on a runner what the repository and the runner have
     pushes to main do not wait for each other, since another environment of it is in `approval`: staging gets them in the order in which their checks end; give one of the two a branch of its own
-    pull requests will not get to test: `signers` are named, and what is built before anybody has looked at it is not signed; take `pull_requests` out, and deploy there from a branch
     nothing is released by GitLab's pipeline: `cutover release production` makes the tag
     GitLab keeps only what lies in the repository, so not all of the cache of lint
     GitLab's jobs have the Python and the Node of their image, whatever the config says

@@ -26,6 +26,11 @@ pub trait Objects: Send + Sync {
         self.put(name, &mut name.as_bytes())
     }
 
+    /// Puts what keeps an artifact there that is live: it has room for a while where all else has none any more.
+    fn note(&self, name: &str, content: &mut dyn Content) -> Result<(), ObjectError> {
+        self.put(name, content)
+    }
+
     /// Reads what has a name into a file, which is begun anew; false where there is nothing. More than `bytes_max` bytes are
     /// an error.
     fn fetch(&self, name: &str, bytes_max: u64, into: &mut File) -> Result<bool, ObjectError>;

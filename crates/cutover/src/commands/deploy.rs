@@ -150,7 +150,11 @@ impl HowArgs {
         let purpose = format!("deploy {} {}", words::commit(&record.commit, record.dirty), record.subject);
         // Before it is live: whoever dies on the way has noted it, and nobody prunes what is about to be live.
         depot::note(context, session.place().name, &artifact.id, Noted::Deploying);
-        session.change_through(connections, purpose.trim(), &deployment(artifact, self.restart))
+        // Once this is live, it is the last one.
+        let gone = session.gone();
+        let exit = session.change_through(connections, purpose.trim(), &deployment(artifact, self.restart))?;
+        session.warn_of_gone(&gone);
+        Ok(exit)
     }
 }
 

@@ -20,7 +20,8 @@ const REASON_DEFAULT: &str = "maintenance";
 /// Show, set or release an environment's maintenance lock
 ///
 /// While the maintenance lock is set, deployments and rollbacks of the environment are refused with
-/// exit code 6, or wait with --wait. It has a reason, and it can expire by itself. The lock of a
+/// exit code 6, or wait with --wait. `app stop`, `start` and `restart` are refused to everybody but
+/// whoever holds it, who has set it to work there. It has a reason, and it can expire by itself. The lock of a
 /// running deployment is another one: the kernel holds it, so it ends with its process and needs no
 /// releasing; `status` shows its holder and who waits.
 ///

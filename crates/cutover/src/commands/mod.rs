@@ -178,8 +178,9 @@ impl Command {
                 args.warn_of_no_terminal(context);
             }
         };
-        let hosts = &only.host;
-        let inquiry = Inquiry { environment, hosts, args: &args, streams, follows, leaves: &leaves, unheard: &unheard };
+        let hosts = if let Self::App(args) = self { args.hosts(context)? } else { only.host.clone() };
+        let inquiry =
+            Inquiry { environment, hosts: &hosts, args: &args, streams, follows, leaves: &leaves, unheard: &unheard };
         // What is answered here is masked here already.
         let goes_elsewhere = there::goes_elsewhere(context, environment)?;
         let masker = if let Self::App(args) = self
@@ -230,6 +231,6 @@ impl Command {
 #[derive(Debug, clap::Args)]
 pub(crate) struct HostArgs {
     /// Only this host of the environment; may be given several times
-    #[arg(long, value_name = "HOST")]
+    #[arg(long, value_name = "HOST", global = true)]
     host: Vec<String>,
 }

@@ -46,6 +46,7 @@ impl PlanArgs {
         let seen = session.preview(connections, &artifact, &deployment(&artifact, false), false)?;
         let rest = previews::tell(context, seen)?;
         warn(context, &session, &artifact)?;
+        session.warn_of_gone(&session.gone());
         if let Some(unknown) = unknown {
             context.output.warn(&format!("a deployment would be refused: {unknown}"));
         }

@@ -12,7 +12,8 @@ use clap::Args;
 ///
 /// Without a release it goes to the last good one before the live one, by the order in which
 /// releases were made, never by times. The release that is left is marked bad, so that no later
-/// rollback chooses it by itself; it can still be named. Naming one that was made after the live
+/// rollback chooses it by itself; it can still be named. Where a deployment was left unfinished after its
+/// release had been live, it is taken back, and that is all. Naming one that was made after the live
 /// one undoes a rollback: it is good again once it is healthy, and what is left is not marked.
 /// Nothing is built or received, so it takes about as long as the service's restart. A release that
 /// turns out not to be healthy is taken back, and what was live before the rollback is live again.

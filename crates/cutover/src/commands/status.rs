@@ -5,7 +5,7 @@ use super::health::{self, Health, Patient};
 use super::words;
 use crate::context::Context;
 use crate::deployments::{
-    Place, Unfinished, journals_fault,
+    Gone, Place, Unfinished, journals_fault,
     there::{self, Inquiry},
 };
 use crate::error::CommandError;
@@ -35,7 +35,8 @@ use std::sync::{Mutex, PoisonError};
 ///
 /// "healthy" is observed: each probe of the live release is made once, within two seconds (but for
 /// those of the log, which are about a start). What was not done by then and has more time in a
-/// deployment is "not known", "healthy":null in JSON. A service that ends again and again is in a "crash
+/// deployment is "not known", "healthy":null in JSON. A command has its own time; one that may take
+/// more than 30 seconds is not run. A service that ends again and again is in a "crash
 /// loop", also in the moments that it runs. Whatever is seen, the exit code is 0: --json is for
 /// scripts. A host that could not be asked is named with the reason, and the exit code is 7.
 ///
@@ -125,6 +126,7 @@ impl StatusArgs {
             Some(name) => vec![context.environment(name)?],
             None => context.project()?.config.environments.iter().collect(),
         };
+        let names: Vec<&EnvironmentName> = environments.iter().map(|(name, _)| *name).collect();
         let seen: Vec<Seen> =
             environments.into_iter().map(|(name, config)| see(context, name, config, context.output.json)).collect();
         if context.output.json {
@@ -134,6 +136,7 @@ impl StatusArgs {
             let text: String = seen.iter().map(|seen| seen.text(context)).collect();
             context.output.text(&text)?;
         }
+        names.iter().for_each(|name| Gone::warn(context, name, &Gone::from(context, name)));
         Ok(seen.iter().map(|seen| seen.exit).max_by_key(|exit| *exit as u8).unwrap_or(Exit::Done))
     }
 }

@@ -30,6 +30,10 @@ pub(super) fn stop(
     for (name, config, layout) in chosen {
         let Some(service) = &config.service else { continue };
         let service = session.service(name, config, service, layout);
+        if is_nothing_live(layout) && !service.state().is_ok_and(|state| state.active || state.wanted) {
+            pass_over(context, name)?;
+            continue;
+        }
         let stopped = service.state().and_then(|was| {
             let is_stopped = !was.active && !was.wanted && !was.failed;
             if !is_stopped {
@@ -45,6 +49,19 @@ pub(super) fn stop(
     let Some((_, last)) = failures.pop() else { return Ok(Exit::Done) };
     failures.iter().for_each(|(name, failure)| context.output.warn(&format!("{name}: {}", failure.message)));
     Err(last.into())
+}
+
+/// Whether it is known that no release is live there.
+fn is_nothing_live(layout: &Layout) -> bool {
+    linked(&layout.current()).is_ok_and(|live| live.is_none())
+}
+
+fn pass_over(context: &Context, name: &TargetName) -> Result<(), CommandError> {
+    let why = "nothing is live";
+    if context.output.json {
+        return context.output.json(&json!({ "v": 1, "target": name, "stopped": false, "service": why }));
+    }
+    context.output.text(&format!("{name}: {why}\n"))
 }
 
 /// That another project's release is live there.
@@ -74,7 +91,13 @@ fn locked<'l>(
     let told = |holder: &Holder, _: u32| {
         context.output.warn(&format!("waiting for {}: {}", one_line(&holder.by), one_line(&holder.reason)));
     };
-    let waiting = Waiting { limit: waiting.limit(), now: &jiff::Timestamp::now, cancelled: &|| false, told: &told };
+    let waiting = Waiting {
+        limit: waiting.limit(),
+        now: &jiff::Timestamp::now,
+        heeds_own: false,
+        cancelled: &|| false,
+        told: &told,
+    };
     layouts.into_iter().map(|layout| lock::acquire(layout, &me, &waiting)).collect()
 }
 

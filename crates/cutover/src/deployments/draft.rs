@@ -28,7 +28,7 @@ impl Draft<'_> {
     /// The plan; a task that brings an artifact needs that one's manifest.
     pub(super) fn plan(&self, manifest: Option<&Manifest>) -> Result<HostPlan, CommandError> {
         let place = self.order.place();
-        let wish = self.wish(&place);
+        let mut wish = self.wish(&place);
         match (&self.order.task, manifest) {
             (Task::Deploy { artifact, subject, committed_at, restart }, Some(manifest)) => {
                 match planner::unchanged(&wish, artifact) {
@@ -42,11 +42,11 @@ impl Draft<'_> {
             (Task::Deploy { artifact, .. }, None) => Err(not_offered(&artifact.to_string())),
             (Task::Rollback { release }, _) => rollback(&place, wish, release.as_deref()),
             (Task::Start, _) => {
-                let live = live(&place)?.ok_or_else(nothing_live)?;
+                let live = pass_over_what_is_not_live(&mut wish)?;
                 Ok(self.start(wish, &live)?)
             }
             (Task::Restart | Task::Resume | Task::Abandon | Task::Recall { .. }, _) => {
-                let live = live(&place)?.ok_or_else(nothing_live)?;
+                let live = pass_over_what_is_not_live(&mut wish)?;
                 Ok(planner::restart(&wish, &live, true)?)
             }
         }
@@ -115,6 +115,7 @@ impl Draft<'_> {
         let place = self.order.place();
         let down: BTreeSet<TargetName> = place
             .layouts()
+            .filter(|(name, _, _)| wish.targets.contains_key(*name))
             .filter(|(name, config, layout)| self.is_down(name, config, layout))
             .map(|(name, _, _)| name.clone())
             .collect();
@@ -153,6 +154,23 @@ struct Services {
     superseded: Vec<String>,
 }
 
+/// The release that is live. Targets that have none, since they came into the config after it, are left out, and that is said.
+fn pass_over_what_is_not_live(wish: &mut Wish<'_>) -> Result<ReleaseId, CommandError> {
+    let (mut live, mut without) = (None, Vec::new());
+    for (target, config) in &wish.targets {
+        match linked(&Layout::new(&config.deploy_to).current())? {
+            Some(release) => live = live.or(Some(release)),
+            None => without.push(target.clone()),
+        }
+    }
+    let live = live.ok_or_else(nothing_live)?;
+    for target in without {
+        wish.targets.remove(&target);
+        wish.remarks.push(format!("{target} is passed over: nothing is live there; `cutover deploy` brings something"));
+    }
+    Ok(live)
+}
+
 /// The release that is live on the first target.
 fn live(place: &Place<'_>) -> Result<Option<ReleaseId>, Failure> {
     place.layouts().next().map_or(Ok(None), |(_, _, layout)| linked(&layout.current()))
@@ -167,7 +185,7 @@ fn rollback(place: &Place<'_>, mut wish: Wish<'_>, named: Option<&str>) -> Resul
             let passed_over: Vec<String> =
                 unreadable.iter().filter(|release| Some(&release.id) != live.as_ref()).map(passed_over).collect();
             let tell = |failure: Failure| passed_over.iter().cloned().fold(failure.into(), CommandError::hint);
-            let release = planner::last_good(config).map_err(tell)?;
+            let release = planner::last_good(config, wish.project).map_err(tell)?;
             wish.remarks.extend(passed_over);
             release
         }

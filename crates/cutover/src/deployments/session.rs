@@ -5,6 +5,7 @@ use super::agents::agents;
 use super::ahead::sift;
 use super::conductor::open_service;
 use super::fleet::{Fleet, FleetEnd, Member};
+use super::gone::Gone;
 use super::hands::{Hands, Job, Stock};
 use super::identity::{asker, deployment_id};
 use super::memory::remember_releases;
@@ -132,6 +133,22 @@ impl<'a> Session<'a> {
         })
     }
 
+    /// Leaves out all but these hosts and targets; empty lists mean all.
+    pub(crate) fn narrow(&mut self, hosts: &[String], targets: &[String]) -> Result<(), CommandError> {
+        self.places = Place::narrowed(std::mem::take(&mut self.places), hosts, targets)?;
+        Ok(())
+    }
+
+    /// What the last deployment brought to where the config has nothing any more.
+    pub(crate) fn gone(&self) -> Vec<Gone> {
+        Gone::from(self.context, self.place().name)
+    }
+
+    /// Says so.
+    pub(crate) fn warn_of_gone(&self, gone: &[Gone]) {
+        Gone::warn(self.context, self.place().name, gone);
+    }
+
     /// The environment's targets on its first host.
     pub(crate) fn place(&self) -> &Place<'a> {
         &self.places[0]
@@ -167,11 +184,22 @@ impl<'a> Session<'a> {
         let ended = self.perform(connections, purpose, task, self.usual_times())?;
         self.note_live(&ended.all);
         match ended.how {
+            How::One(Some(DeploymentOutcome::RolledBack)) if is_done_without(task, &ended.all) => {
+                self.say_taken_back(&ended.all);
+                Ok(Exit::Done)
+            }
             How::One(None) => self.say_nothing_unfinished(),
             How::One(Some(outcome)) => Ok(outcome.into()),
             How::Several(end) if ended.all.is_empty() && end.is_quiet() => self.say_nothing_unfinished(),
             How::Several(end) => end.conclude(self.environment.rollout.on_unreachable == OnUnreachable::Skip),
         }
+    }
+
+    fn say_taken_back(&self, all: &[Ended]) {
+        let Some(Plan { deployment, original, .. }) = all.last().map(|ended| &ended.plan) else { return };
+        let live = original.as_ref().map_or_else(String::new, |release| format!(": {release} is live and healthy"));
+        let once_more = format!("`cutover rollback {}` once more goes one further", self.place().name);
+        self.context.output.warn(&format!("{deployment} was unfinished and was taken back{live}; {once_more}"));
     }
 
     /// Notes in the shared store what is live now, so that it is kept there.
@@ -421,6 +449,12 @@ fn warn_of_short(context: &Context, variables: &Variables) {
             "secret {name} is too short to be masked: it will be seen in logs and output that have it; give it {MASKABLE_LENGTH_MIN} characters or more"
         ));
     });
+}
+
+/// Whether what was asked for was done by taking back what was unfinished: a rollback to no release in particular.
+fn is_done_without(task: &Task, all: &[Ended]) -> bool {
+    matches!(task, Task::Rollback { release: None })
+        && all.last().is_some_and(|ended| ended.plan.kind == PlanKind::Deploy)
 }
 
 /// How a change ended, and every deployment that ended with it.

@@ -74,16 +74,18 @@ pub(super) fn is_without_credentials(context: &Context) -> bool {
     }
 }
 
-/// Whether this is a job of GitHub Actions for a pull request that was given nothing to speak to the store with: what nobody has
-/// looked at yet is not shared.
+/// Whether this is a CI's job for a pull request that was given nothing to speak to the store with: what nobody has looked at
+/// yet is not shared.
 pub(crate) fn is_kept_out(context: &Context) -> bool {
     is_of_pull_request() && is_without_credentials(context)
 }
 
-/// Whether this is a job of GitHub Actions for a pull request.
+/// Whether this is a job of GitHub Actions for a pull request, or one of GitLab CI for a merge request.
+/// <https://docs.gitlab.com/ci/variables/predefined_variables/>
 pub(super) fn is_of_pull_request() -> bool {
     let is = |name: &str, value: &str| variable(name).is_some_and(|found| found == value);
-    is("GITHUB_ACTIONS", "true") && is("GITHUB_EVENT_NAME", "pull_request")
+    let is_at_github = is("GITHUB_ACTIONS", "true") && is("GITHUB_EVENT_NAME", "pull_request");
+    is_at_github || is("GITLAB_CI", "true") && is("CI_PIPELINE_SOURCE", "merge_request_event")
 }
 
 /// Whether this is a job of GitHub Actions whose token also opens the store: what it may there is up to its `permissions`.

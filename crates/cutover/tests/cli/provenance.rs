@@ -1,5 +1,6 @@
 //! Provenance: what is said of an artifact, who signed it, and what is refused without.
 
+use crate::artifact::{age, build_while_it_leaves};
 use crate::sandbox::Sandbox;
 use cutover_testkit::s3::{FakeS3, Mishap};
 use serde_json::{Value, json};
@@ -460,4 +461,15 @@ fn where_no_signers_are_named_a_signature_counts_whoever_made_it_and_bytes_that_
     let built = with_key(&sandbox, &builder, &["build"]);
     assert!(told(&built).contains("put into"), "the junk is replaced: {built:?}");
     assert!(vouched(there)["signature"].as_str().unwrap().starts_with("-----BEGIN SSH SIGNATURE-----"));
+}
+
+#[test]
+fn what_is_built_again_stays_signed_although_a_prune_takes_its_provenance_and_fails_then() {
+    let (sandbox, builder) = signing();
+    let built = with_key(&sandbox, &builder, &["build"]);
+    let id = String::from_utf8(built.stdout).unwrap();
+    let of_it = sandbox.path().join("shared/shop/artifacts").join(id.trim());
+    age(&of_it);
+    build_while_it_leaves(&sandbox, &of_it, &[".provenance.json"]);
+    assert_eq!(signed_there(&sandbox).len(), 1);
 }

@@ -186,6 +186,20 @@ hosts.api = ["localhost"]
         self.commit("Say where it goes");
     }
 
+    /// A config that deploys these targets to directories of `srv/`, each with a process of its own.
+    pub(crate) fn targets(&self, names: &[&str]) {
+        let srv = self.path().join("srv").display().to_string();
+        let target = |name: &&str| {
+            format!(
+                "[targets.{name}.host]\ndeploy_to = \"{srv}/{name}\"\ndisk_free_min = \"0 B\"\ninodes_free_min = 0\n\
+                 verify.soak = \"100ms\"\nservice.process.command = [\"sleep\", \"1000\"]\n"
+            )
+        };
+        let host = |name: &&str| format!("{name} = [\"localhost\"]\n");
+        let (all, hosts) = (names.iter().map(target).collect::<String>(), names.iter().map(host).collect::<String>());
+        self.write("cutover.toml", &format!("name = \"shop\"\n{all}[environments.production.hosts]\n{hosts}"));
+    }
+
     /// What `cutover.toml` says now.
     pub(crate) fn config(&self) -> String {
         fs::read_to_string(self.repo().join("cutover.toml")).unwrap()

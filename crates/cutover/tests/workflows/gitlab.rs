@@ -1,6 +1,7 @@
 //! GitLab's pipeline: the scripts of its jobs run for real, one after the other, as its runner would, in directories of their own.
 
 use crate::project::{Project, told};
+use crate::pull_request;
 use cutover_testkit::yaml;
 use serde_json::Value;
 use std::fs;
@@ -10,6 +11,8 @@ use std::process::{Command, Output, Stdio};
 struct Pipeline<'a> {
     project: &'a Project,
     file: Value,
+    /// What began it, as `CI_PIPELINE_SOURCE` says.
+    source: &'static str,
 }
 
 impl<'a> Pipeline<'a> {
@@ -19,7 +22,7 @@ impl<'a> Pipeline<'a> {
         assert!(written.status.success(), "{}", told(&written));
         project.commit("1");
         let file = yaml(&fs::read_to_string(project.runner.origin().join(".gitlab-ci.yml")).unwrap());
-        Self { project, file }
+        Self { project, file, source: "push" }
     }
 
     fn dir(&self, job: &str) -> PathBuf {
@@ -45,6 +48,7 @@ impl<'a> Pipeline<'a> {
         command.env("PATH", std::env::var_os("PATH").unwrap()).env("HOME", self.project.path("home"));
         command.env("CI", "true").env("CI_PROJECT_DIR", &dir).env("CI_COMMIT_BRANCH", "main");
         command.env("CI_PIPELINE_URL", "https://gitlab.com/ada/shop/-/pipelines/1");
+        command.env("GITLAB_CI", "true").env("CI_PIPELINE_SOURCE", self.source);
         for (name, value) in self.file["variables"].as_object().unwrap() {
             command.env(name, value["value"].as_str().or(value.as_str()).unwrap());
         }
@@ -107,4 +111,27 @@ fn variables_that_are_missing_are_told() {
 
     assert_eq!(ran.status.code(), Some(1), "{}", told(&ran));
     assert!(told(&ran).contains("Secrets are missing: APP_TOKEN\n"), "{}", told(&ran));
+}
+
+#[test]
+fn a_merge_request_is_tried_out_without_what_opens_the_shared_store_and_a_push_needs_it() {
+    // Given artifacts in a bucket that is not there,
+    let store = "\n[artifact.store.s3]\nbucket = \"shop\"\nendpoint = \"http://127.0.0.1:1\"\n";
+    let project = pull_request::project_with(store);
+    let mut pipeline = Pipeline::new(&project);
+
+    // when something is pushed, then the bucket's keys are asked for by name;
+    let pushed = pipeline.run("deploy-test", None, &[]);
+    let missing = "Secrets are missing: AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY\n";
+    assert!(pushed.status.code() == Some(1) && told(&pushed).contains(missing), "{}", told(&pushed));
+    fs::remove_dir_all(pipeline.dir("deploy-test")).unwrap();
+
+    // when it is a merge request, then it is packed and tried out, and nothing is said of the bucket.
+    pipeline.source = "merge_request_event";
+    for (job, before) in [("checks", None), ("build", Some("checks")), ("deploy-test", Some("build"))] {
+        let ran = pipeline.run(job, before, &[]);
+        assert!(ran.status.success(), "{job}: {}", told(&ran));
+        assert!(!told(&ran).contains("artifact store"), "{job}: {}", told(&ran));
+    }
+    assert_eq!(project.serving().as_deref(), Some("1"));
 }

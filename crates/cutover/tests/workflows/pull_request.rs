@@ -14,7 +14,8 @@ fn project() -> Project {
     project_with("")
 }
 
-fn project_with(more: &str) -> Project {
+/// The same, with further tables.
+pub(crate) fn project_with(more: &str) -> Project {
     let project = Project::new(&format!("{CHANNEL}{more}"));
     project.git(&["switch", "--quiet", "--create", "topic"]);
     let config = std::fs::read_to_string(project.runner.origin().join("cutover.toml")).unwrap();

@@ -7,8 +7,8 @@ use super::site::{Offer, Site, SupervisorProgram};
 use super::standing::explained;
 use super::steps::switch::Verdict;
 use super::steps::{
-    assemble, dependencies, env_file, hold, hook, link, preflight, prune, receive, restart, settle, smoke, switch,
-    verify,
+    assemble, dependencies, env_file, hold, hook, link, preflight, prune, receive, restart, settle, smoke, stop,
+    switch, verify,
 };
 use cutover_core::plan::{Plan, Step};
 use cutover_core::target::{Before, Cause, Failure, Outcome, Progress, Restoration, Target, Unwinding};
@@ -145,6 +145,7 @@ impl Target for LocalHost<'_> {
             | Work::Install(_)
             | Work::Smoke(_)
             | Work::Migrate(_)
+            | Work::Stop
             | Work::Verify(_)
             | Work::Settle(_)
             | Work::After(_)
@@ -167,6 +168,7 @@ impl Target for LocalHost<'_> {
             Work::Hold(holding) => hold::apply(holding, before),
             Work::Env(env) => env_file::apply(&site, env, before),
             Work::Migrate(migration) => hook::migrate(&site, migration, progress),
+            Work::Stop => stop::apply(&site, progress),
             Work::Switch => switch::apply(&site, before),
             Work::Restart(service) => restart::apply(&site, service, before, progress),
             Work::Verify(wanted) => verify::apply(&site, wanted, progress),
@@ -197,12 +199,13 @@ impl Target for LocalHost<'_> {
             Work::Migrate(migration) => hook::migrate_back(&site, migration, progress),
             Work::Switch => switch::restore(&site, before, &self.verdict(step, unwinding)),
             Work::Restart(service) => restart::restore(&site, service, before, progress),
-            // These change nothing, or only the release's own directory, which `assemble` takes away.
+            // These change nothing, or only the release's own directory, which `assemble` takes away, or what `hold` brings back.
             Work::Preflight(_)
             | Work::Receive(_)
             | Work::Link(_)
             | Work::Install(_)
             | Work::Smoke(_)
+            | Work::Stop
             | Work::Verify(_)
             | Work::Settle(_)
             | Work::After(_)

@@ -13,6 +13,7 @@ mod follow;
 pub mod gate;
 mod journal_file;
 mod layout;
+mod left;
 mod leftovers;
 pub mod lock;
 pub mod planner;

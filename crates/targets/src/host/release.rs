@@ -118,7 +118,9 @@ impl Release {
     pub fn foreign(&self, layout: &Layout, project: &ProjectName) -> Option<Failure> {
         let theirs = self.project.as_ref().filter(|theirs| *theirs != project)?;
         let (id, root, file) = (&self.id, layout.root().display(), layout.release(&self.id).join(RELEASE_FILE));
-        let failure = Failure::new(format!("{id}, live in {root}, is a release of project {theirs}"));
+        let is_live = linked(&layout.current()).is_ok_and(|live| live.as_ref() == Some(id));
+        let place = if is_live { format!("{id}, live in {root},") } else { format!("{id} in {root}") };
+        let failure = Failure::new(format!("{place} is a release of project {theirs}"));
         Some(failure.hint(format!(
             "give {project} a deploy_to of its own; if it is {theirs} under a new name, change `project` in {}",
             file.display()

@@ -61,7 +61,6 @@ pub fn github(project: &Project<'_>) -> Rendered {
     warnings.extend(impossible_secrets(project.config));
     warnings.extend(alike(project.config));
     warnings.extend(deploy::out_of_order(project.config));
-    warnings.extend(pull_request::unsigned(project.config));
     Rendered { files, warnings }
 }
 

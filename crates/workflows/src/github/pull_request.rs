@@ -52,16 +52,6 @@ fn unreviewed(config: &Config) -> Config {
     config
 }
 
-/// What a pull request can try out in no environment, though one is meant for it: what is packed for it is not signed.
-pub(super) fn unsigned(config: &Config) -> Option<String> {
-    let place = channel(config).filter(|_| config.artifact.signers.is_some())?;
-    Some(format!(
-        "pull requests will not get to {}: `signers` are named, and what is built before anybody has looked at it is not signed; \
-         take `pull_requests` out, and deploy there from a branch",
-        place.name
-    ))
-}
-
 /// What a newer commit ends of the older one's run: all but a deployment that has begun.
 fn replaced(job: &str) -> Option<Concurrency> {
     Some(Concurrency { group: format!("cutover-pull-request-{NUMBER}-{job}"), manner: Manner::Replace })
