@@ -55,6 +55,32 @@ fn only_its_owner_can_read_the_file_and_its_companions() {
 }
 
 #[test]
+fn a_copy_has_what_the_file_and_its_log_have_and_changes_neither() {
+    let (_folder, path) = folder();
+    drop(with_deployments(&path, 1));
+    let writer = with_deployments(&path, 2);
+    let before = fs::read(&path).unwrap();
+
+    let copy = SqliteStore::copy_of(&path).unwrap();
+    let (plan, records) = Story::new(3).deployed();
+    copy.ingest(&plan, &records).unwrap();
+
+    assert_eq!((count(&copy), count(&writer)), (3, 2));
+    assert_eq!(fs::read(&path).unwrap(), before);
+}
+
+#[test]
+fn what_cannot_be_copied_is_refused() {
+    let (folder, path) = folder();
+    assert!(matches!(SqliteStore::copy_of(&path), Err(StoreError::Failed { .. })), "there is no file");
+    let odd = folder.path().join("what? 100%#.db");
+    drop(with_deployments(&odd, 1));
+    assert_eq!(count(&SqliteStore::copy_of(&odd).unwrap()), 1, "whatever its name is");
+    Connection::open(&odd).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    assert!(matches!(SqliteStore::copy_of(&odd), Err(StoreError::TooNew { found: 99, .. })));
+}
+
+#[test]
 fn a_newer_file_is_refused_and_left_alone() {
     let (_folder, path) = folder();
     drop(with_deployments(&path, 1));

@@ -48,7 +48,7 @@ pub(crate) struct LockArgs {
     /// Why nothing shall be deployed; "maintenance" when nothing is said
     #[arg(long, value_name = "TEXT", value_parser = reason())]
     reason: Option<String>,
-    /// When the maintenance lock ends by itself: 30m, 2h, 3d
+    /// When the maintenance lock ends by itself: 90s, 30m, 2h, 3d
     #[arg(long = "for", value_name = "TIME", value_parser = span)]
     expires: Option<SignedDuration>,
     #[command(flatten)]

@@ -10,7 +10,7 @@ use cutover_core::config::HostConfig;
 use cutover_core::id::{ReleaseId, TargetName};
 use cutover_core::target::Failure;
 use cutover_targets::host::planner::{self, Subject, Wish};
-use cutover_targets::host::{HostPlan, Layout, Release, SupervisorProgram, amiss, linked};
+use cutover_targets::host::{HostPlan, Layout, Listing, SupervisorProgram, Unreadable, amiss, linked};
 use cutover_targets::setup::{Outdated, outdated_units};
 use std::collections::BTreeSet;
 
@@ -40,7 +40,7 @@ impl Draft<'_> {
                 }
             }
             (Task::Deploy { artifact, .. }, None) => Err(not_offered(&artifact.to_string())),
-            (Task::Rollback { release }, _) => rollback(&place, &wish, release.as_deref()),
+            (Task::Rollback { release }, _) => rollback(&place, wish, release.as_deref()),
             (Task::Start, _) => {
                 let live = pass_over_what_is_not_live(&mut wish)?;
                 Ok(self.start(wish, &live)?)
@@ -176,27 +176,41 @@ fn live(place: &Place<'_>) -> Result<Option<ReleaseId>, Failure> {
     place.layouts().next().map_or(Ok(None), |(_, _, layout)| linked(&layout.current()))
 }
 
-fn rollback(place: &Place<'_>, wish: &Wish<'_>, named: Option<&str>) -> Result<HostPlan, CommandError> {
+fn rollback(place: &Place<'_>, mut wish: Wish<'_>, named: Option<&str>) -> Result<HostPlan, CommandError> {
+    let live = live(place)?;
     let release = match (named, place.targets.values().next()) {
         (Some(named), Some(config)) => find(&Layout::new(&config.deploy_to), named)?,
-        (None, Some(config)) => planner::last_good(config, wish.project)?,
+        (None, Some(config)) => {
+            let unreadable = Listing::of(&Layout::new(&config.deploy_to))?.unreadable;
+            let passed_over: Vec<String> =
+                unreadable.iter().filter(|release| Some(&release.id) != live.as_ref()).map(passed_over).collect();
+            let tell = |failure: Failure| passed_over.iter().cloned().fold(failure.into(), CommandError::hint);
+            let release = planner::last_good(config, wish.project).map_err(tell)?;
+            wish.remarks.extend(passed_over);
+            release
+        }
         (_, None) => return Err(CommandError::new(ErrorKind::Config, "the environment has no targets")),
     };
-    if live(place)?.as_ref() == Some(&release) {
+    if live.as_ref() == Some(&release) {
         return Err(CommandError::new(ErrorKind::Usage, format!("release {release} is live already"))
             .state("nothing was changed"));
     }
-    Ok(planner::rollback(wish, &release)?)
+    Ok(planner::rollback(&wish, &release)?)
 }
 
-/// The one release whose id is this or begins with it.
+/// Nobody knows whether it was good.
+fn passed_over(release: &Unreadable) -> String {
+    format!("release {} was passed over, as it cannot be read: {}", release.id, release.why)
+}
+
+/// The one release whose id is this or begins with it. One that can't be read is found, too: the plan says why.
 fn find(layout: &Layout, named: &str) -> Result<ReleaseId, CommandError> {
-    let ids: Vec<ReleaseId> = Release::list(layout).into_iter().rev().map(|release| release.id).collect();
-    // A release that is not listed can't be read: the plan says why.
-    let exact = ReleaseId::new(named).ok().filter(|id| layout.release(id).is_dir());
+    let Listing { releases, unreadable } = Listing::of(layout)?;
+    let readable = releases.into_iter().rev().map(|release| release.id);
+    let ids: Vec<ReleaseId> = readable.chain(unreadable.into_iter().map(|release| release.id)).collect();
     let fitting: Vec<&ReleaseId> = ids.iter().filter(|id| id.as_str().starts_with(named)).collect();
-    match (exact, fitting.as_slice()) {
-        (Some(id), _) => Ok(id),
+    match (ids.iter().find(|id| id.as_str() == named), fitting.as_slice()) {
+        (Some(id), _) => Ok(id.clone()),
         (None, [id]) => Ok((*id).clone()),
         (None, []) => Err(unknown(format!("no release {named:?} in {}", layout.releases().display()), &ids)),
         (None, _) => Err(unknown(format!("release {named:?} is ambiguous"), fitting)),

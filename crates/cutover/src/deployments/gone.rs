@@ -77,7 +77,7 @@ fn spots(name: &EnvironmentName, config: &EnvironmentConfig) -> Vec<Spot> {
 fn last_change(context: &Context, name: &EnvironmentName) -> Option<Plan> {
     let scope = context.scope(Some(name)).ok()?;
     let filter = Filter { scope, standing: Some(Standing::Ended(DeploymentOutcome::Deployed)), ..Filter::default() };
-    last_of(&context.store().ok()?, &filter).ok()?
+    context.memory().ok()?.ask(|store| last_of(store, &filter)).ok()?
 }
 
 /// The plan of the newest of these that brought another release: a restart may be of some targets only.

@@ -7,7 +7,7 @@ use super::apart::assert_apart;
 use super::conductor::open_service;
 use super::fleet::{Fleet, FleetEnd, Member};
 use super::gone::Gone;
-use super::hands::{Hands, Job};
+use super::hands::{Hands, Job, Stock};
 use super::identity::{asker, deployment_id};
 use super::memory::remember_releases;
 use super::order::{Order, Part, Task};
@@ -22,7 +22,6 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::github::DeploymentVoice;
 use crate::output::Output;
-use cutover_artifacts::{ArtifactBlobs, ArtifactStore};
 use cutover_core::artifact::{Digest, Manifest};
 use cutover_core::config::{EnvironmentConfig, HostConfig, OnUnreachable, RolloutConfig, ServiceConfig};
 use cutover_core::event::{Event, Observer};
@@ -72,9 +71,6 @@ pub(crate) struct Session<'a> {
     pub(crate) supersede: bool,
     by: String,
     supervisor: SupervisorProgram,
-    /// A history that can't be opened fails no deployment: it catches up later.
-    store: Option<SqliteStore>,
-    artifacts: ArtifactStore,
 }
 
 impl<'a> Session<'a> {
@@ -127,10 +123,6 @@ impl<'a> Session<'a> {
     pub(crate) fn open_without_variables(context: &'a Context, environment: &str) -> Result<Self, CommandError> {
         let (name, environment) = context.environment(environment)?;
         let places = Place::all(name, environment)?;
-        let store = context
-            .store()
-            .inspect_err(|_| context.output.warn("the history cannot be opened; it will catch up later"))
-            .ok();
         Ok(Self {
             context,
             project: &context.project()?.config.name,
@@ -143,8 +135,6 @@ impl<'a> Session<'a> {
             supersede: false,
             by: asker(),
             supervisor: supervisor()?,
-            store,
-            artifacts: context.artifacts()?,
         })
     }
 
@@ -241,7 +231,7 @@ impl<'a> Session<'a> {
         let keep = |one: &Ended| ended.lock().unwrap_or_else(PoisonError::into_inner).push(one.clone());
         let orders = self.settled(task).and_then(|settled| self.orders(purpose, task, &settled));
         let how = orders.and_then(|orders| {
-            let auditor = self.auditor(&hands.blobs, &ears);
+            let auditor = self.auditor(hands.stock.as_ref(), &ears);
             let mut members: Vec<Member> =
                 connections.into_iter().zip(orders).map(|(connection, order)| Member { connection, order }).collect();
             if members.len() > 1 {
@@ -264,17 +254,17 @@ impl<'a> Session<'a> {
     /// What carries out orders for this.
     pub(super) fn hands(&self, task: &Task) -> Result<Hands<'_>, CommandError> {
         let goes_far = matches!(task, Task::Deploy { .. }) && !self.is_here();
-        let earlier = if goes_far { self.last_deployed() } else { None };
         let hosts = self.places.iter().map(|place| place.host.to_owned()).collect();
         let told = (hosts, &self.context.output);
-        Hands::new(&self.variables, &self.supervisor, &self.artifacts, task, earlier.as_ref(), told)
+        let last = |stock: &Stock| goes_far.then(|| self.last_deployed(stock))?;
+        Hands::new(&self.variables, &self.supervisor, Stock::open(self.context), task, &last, told)
     }
 
     /// What was deployed last, as far as it is known here: hosts probably have it.
-    fn last_deployed(&self) -> Option<Manifest> {
+    fn last_deployed(&self, stock: &Stock) -> Option<Manifest> {
         let filter = Filter { standing: Some(Standing::Ended(DeploymentOutcome::Deployed)), ..self.filter().ok()? };
-        let last = self.store.as_ref()?.history(&filter, 1).ok()?.rows.pop()?;
-        Some(self.artifacts.get(&last.artifact).ok()?.manifest)
+        let last = self.context.memory().ok()?.ask(|store| store.history(&filter, 1)).ok()?.rows.pop()?;
+        Some(stock.store.get(&last.artifact).ok()?.manifest)
     }
 
     /// How many hosts it has.
@@ -305,10 +295,10 @@ impl<'a> Session<'a> {
         Fleet { rollout, observer, cancel: &CANCEL, perform: &perform, brings_one_artifact }.run(members)
     }
 
-    fn auditor<'s>(&'s self, blobs: &'s ArtifactBlobs, inner: &'s dyn Observer) -> Auditor<'s> {
-        let Self { context, variables, artifacts, .. } = self;
+    fn auditor<'s>(&'s self, stock: Option<&'s Stock>, inner: &'s dyn Observer) -> Auditor<'s> {
+        let Self { context, variables, .. } = self;
         let is_done = AtomicBool::new(false);
-        Auditor { output: &context.output, place: self.place(), variables, artifacts, blobs, inner, is_done }
+        Auditor { output: &context.output, place: self.place(), variables, stock, inner, is_done }
     }
 
     /// One order for each host. Those deployments have settled on one of them.
@@ -395,7 +385,8 @@ impl<'a> Session<'a> {
 
     fn usual_times(&self) -> BTreeMap<String, Duration> {
         let scope = self.context.scope(Some(self.place().name)).ok();
-        let times = scope.and_then(|scope| self.store.as_ref()?.usual_times(&scope, None).ok()).unwrap_or_default();
+        let ask = |scope| self.context.memory().ok()?.ask(|store| store.usual_times(&scope, None)).ok();
+        let times: BTreeMap<String, u64> = scope.and_then(ask).unwrap_or_default();
         times.into_iter().map(|(step, ms)| (step, Duration::from_millis(ms))).collect()
     }
 
@@ -408,14 +399,14 @@ impl<'a> Session<'a> {
                 self.context.output.warn(&told);
             }
         }
-        let Some(store) = &self.store else { return };
         let (all, warnings) = sift(all, Timestamp::now());
         warnings.iter().for_each(|warning| self.context.output.warn(warning));
         let written = parts(&all).and_then(|parts| {
-            self.context.in_sound_history(store, |store| {
+            let keep = |store: &SqliteStore| {
                 parts.iter().try_for_each(|part| store.ingest(&part.plan, &part.records))?;
                 self.tidy(store)
-            })
+            };
+            Ok(self.context.memory()?.ask(keep)?)
         });
         if written.is_err() {
             self.context.output.warn("the history was not written; it will catch up later");
@@ -568,8 +559,7 @@ struct Auditor<'a> {
     output: &'a Output,
     place: &'a Place<'a>,
     variables: &'a Variables,
-    artifacts: &'a ArtifactStore,
-    blobs: &'a ArtifactBlobs,
+    stock: Option<&'a Stock>,
     inner: &'a dyn Observer,
     is_done: AtomicBool,
 }
@@ -582,8 +572,9 @@ impl Auditor<'_> {
         if self.is_done.swap(true, Ordering::SeqCst) {
             return;
         }
-        let Ok(artifact) = self.artifacts.get(&plan.artifact) else { return };
-        let warnings = audit::artifact_warnings(self.place, self.variables, &artifact.manifest, self.blobs);
+        let held = self.stock.and_then(|stock| Some((stock.store.get(&plan.artifact).ok()?, &stock.blobs)));
+        let Some((artifact, blobs)) = held else { return };
+        let warnings = audit::artifact_warnings(self.place, self.variables, &artifact.manifest, blobs);
         warnings.iter().for_each(|warning| self.output.warn(warning));
     }
 }

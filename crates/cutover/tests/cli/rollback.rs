@@ -83,6 +83,54 @@ fn the_release_of_another_project_is_not_brought_back() {
 }
 
 #[test]
+fn the_way_back_needs_no_home_on_this_machine() {
+    let (sandbox, ids) = two_releases();
+    let nowhere = [("CUTOVER_HOME", "/proc/nope")];
+    let on = |args: &[&str]| sandbox.run_with(args, &nowhere);
+
+    let back = on(&["rollback", "production"]);
+
+    assert_eq!(back.code, 0, "{}", back.told());
+    let warning = "warning: this machine's history /proc/nope/projects/";
+    assert_eq!(back.stderr.matches(warning).count(), 1, "{}", back.told());
+    let later =
+        "what the hosts did stays in their journals and is read from there later (CUTOVER_HOME can name another place)";
+    assert!(back.stderr.contains(later), "{}", back.told());
+    for args in [
+        ["status"].as_slice(),
+        &["history"],
+        &["metrics"],
+        &["resume", "production"],
+        &["resume", "production", "--abandon"],
+        &["lock", "production", "acquire"],
+        &["lock", "production", "release"],
+        &["releases", "production"],
+    ] {
+        assert_eq!(on(args).code, 0, "{args:?}: {}", on(args).told());
+    }
+    assert_eq!(
+        on(&["history"]).stdout.matches(&ids[0]).count(),
+        2,
+        "it is in the journals: {}",
+        on(&["history"]).told()
+    );
+    // And the history has it once it can be written.
+    assert!(sandbox.run(&["history"]).stdout.contains("rollback"), "{}", sandbox.run(&["history"]).told());
+}
+
+#[test]
+fn what_must_be_packed_is_refused_early_without_a_home_on_this_machine() {
+    let (sandbox, ids) = two_releases();
+
+    let ran = sandbox.run_with(&["deploy", "production"], &[("CUTOVER_HOME", "/proc/nope")]);
+
+    assert_eq!(ran.code, 1, "{}", ran.told());
+    assert!(ran.stderr.contains("error: cannot make directory /proc/nope/projects/"), "{}", ran.told());
+    assert!(ran.stderr.contains("state: nothing was deployed\n"), "{}", ran.told());
+    assert!(sandbox.run(&["status"]).stdout.contains(&format!("live: {}", ids[1])));
+}
+
+#[test]
 fn a_rollback_that_finds_a_deployment_killed_after_its_switch_takes_that_back_and_goes_no_further() {
     let (sandbox, ids) = two_releases();
     sandbox.write("app.py", "print('v3')\n");

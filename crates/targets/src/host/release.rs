@@ -16,6 +16,8 @@ use std::path::{Path, PathBuf};
 
 /// The file in a release that describes it. Artifacts may not have one of that name.
 pub const RELEASE_FILE: &str = "release.json";
+/// The newest format of it that is known.
+const FORMAT_VERSION: u32 = 1;
 /// The largest release file that is read, in bytes.
 const RELEASE_FILE_BYTES_MAX: u64 = 1 << 20;
 /// The most releases that are listed.
@@ -83,7 +85,7 @@ impl Release {
     /// Reads a release's own description.
     pub fn read(layout: &Layout, id: &ReleaseId) -> Result<Self, Failure> {
         let path = layout.release(id).join(RELEASE_FILE);
-        let release: Self = read_json(&path)?;
+        let release: Self = read_json(&path).map_err(|failure| newer(&path).unwrap_or(failure))?;
         if release.id == *id {
             Ok(release)
         } else {
@@ -148,12 +150,7 @@ impl Release {
 
     /// All releases that can be read, oldest first. Others are passed over: they are no candidates for anything.
     pub fn list(layout: &Layout) -> Vec<Self> {
-        let Ok(directory) = std::fs::read_dir(layout.releases()) else { return Vec::new() };
-        let names = directory.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-        let ids = names.filter_map(|name| ReleaseId::new(name).ok()).take(RELEASE_COUNT_MAX);
-        let mut releases: Vec<Self> = ids.filter_map(|id| Self::read(layout, &id).ok()).collect();
-        releases.sort_by_key(|release| release.seq);
-        releases
+        Listing::of(layout).map_or_else(|_| Vec::new(), |listing| listing.releases)
     }
 }
 
@@ -193,6 +190,62 @@ impl Mark {
         (release.state, release.reason, release.never_started) = (state, reason, never_started);
         release.write(&layout.release(id))
     }
+}
+
+/// What lies among a place's releases.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// Those that can be read, oldest first.
+    pub releases: Vec<Release>,
+    /// The others, by name.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// A release that nobody can say anything of.
+#[derive(Debug)]
+pub struct Unreadable {
+    /// The name of its directory.
+    pub id: ReleaseId,
+    /// Why it cannot be read.
+    pub why: String,
+}
+
+impl Listing {
+    /// Reads all of them. Where nothing was deployed yet there are none.
+    pub fn of(layout: &Layout) -> Result<Self, Failure> {
+        let mut listing = Self::default();
+        let directory = match std::fs::read_dir(layout.releases()) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(listing),
+            opened => opened.map_err(|error| io("read", &layout.releases(), &error))?,
+        };
+        let names = directory.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        for id in names.filter_map(|name| ReleaseId::new(name).ok()).take(RELEASE_COUNT_MAX) {
+            match Release::read(layout, &id) {
+                Ok(release) => listing.releases.push(release),
+                // A file that somebody left there is no release.
+                Err(failure) if layout.release(&id).is_dir() => {
+                    listing.unreadable.push(Unreadable { id, why: failure.message });
+                }
+                Err(_) => {}
+            }
+        }
+        listing.releases.sort_by_key(|release| release.seq);
+        listing.unreadable.sort_by(|one, other| one.id.cmp(&other.id));
+        Ok(listing)
+    }
+}
+
+/// That a description which cannot be understood is of a newer format, where it says so.
+fn newer(path: &Path) -> Option<Failure> {
+    #[derive(Deserialize)]
+    struct Format {
+        version: u32,
+    }
+    let Format { version } = read_json(path).ok().filter(|format: &Format| format.version > FORMAT_VERSION)?;
+    let (path, known) = (path.display(), FORMAT_VERSION);
+    let failure =
+        Failure::new(format!("read {path}: it has format version {version}; this version knows up to {known}"));
+    Some(failure.hint("a newer Cutover wrote it: use that one here too"))
 }
 
 /// The release that a link (`current` or `previous`) names; None when there is no such link.
