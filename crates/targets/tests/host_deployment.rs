@@ -2,11 +2,12 @@
 
 mod support;
 
-use cutover_core::config::{CommandLine, HookConfig, MigrateConfig, ServiceConfig};
+use cutover_core::config::{CommandLine, Config, HookConfig, MigrateConfig, ServiceConfig, TargetConfig};
 use cutover_core::journal::Entry;
 use cutover_core::next::DeploymentOutcome::{Deployed, Failed, RolledBack, Stuck};
 use cutover_core::secret::Secret;
 use cutover_targets::host::transaction::Ended;
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -200,6 +201,22 @@ fn a_rollback_goes_to_the_last_good_release_with_the_env_file_it_had() {
     assert_eq!(place.rollback(Some(second.plan.release.as_str())).outcome, Deployed);
     assert_eq!(place.read("current/VERSION"), "v2");
     assert!(place.read("current/.env").contains("GREETING=two"));
+}
+
+#[test]
+fn a_release_that_is_left_and_does_not_describe_itself_is_warned_of_with_what_to_do() {
+    let place = Place::new();
+    place.deploy(&v(1));
+    place.deploy(&v(2));
+    let left = place.live().unwrap();
+    std::fs::remove_file(place.path(&left).join("release.json")).unwrap();
+
+    let ended = place.rollback(None);
+
+    let told = warnings(&ended);
+    assert!(ended.outcome == Deployed && told.len() == 1, "{told:?}");
+    let id = left.trim_start_matches("releases/");
+    assert!(told[0].starts_with(&format!("release {id}, which was left, has no readable release.json")), "{told:?}");
 }
 
 #[test]
@@ -509,4 +526,46 @@ fn why_the_same_files_become_a_new_release_is_told_with_the_keys_that_changed() 
     let why = "app: the same files are live; config changed: disk_free_min, keep_releases; variables changed";
     assert_eq!(place.why_anew(&v(1)), [why]);
     assert_eq!(place.why_anew(&v(2)), Vec::<String>::new(), "other files are reason enough");
+}
+
+/// What stopped a deployment.
+fn failure(ended: &Ended) -> String {
+    let failed = ended.records.iter().find_map(|record| match &record.entry {
+        Entry::Failed { error, .. } => Some(error.message.clone()),
+        Entry::Started { .. }
+        | Entry::Applied { .. }
+        | Entry::Cancelled { .. }
+        | Entry::Restored { .. }
+        | Entry::RestoreFailed { .. }
+        | Entry::Resumed { .. } => None,
+    });
+    failed.unwrap_or_default()
+}
+
+#[test]
+fn a_port_that_somebody_else_has_is_refused_before_anything_is_done_where_the_service_could_not_have_it() {
+    let stranger = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = stranger.local_addr().unwrap();
+    let serving = |service: &str| {
+        let mut place = Place::new();
+        let keys = format!("service = {{ {service} }}\nverify.probes = [{{ tcp = {{ address = \"{at}\" }} }}]\n");
+        let text = format!("name = \"demo\"\n[targets.app.host]\ndeploy_to = \"/srv/demo\"\n{keys}");
+        let TargetConfig::Host(host) = Config::parse(&text).unwrap().targets.into_values().next().unwrap();
+        (place.config.service, place.config.verify.probes) = (host.service, host.verify.probes);
+        place.config.verify.within = Duration::from_millis(200);
+        place
+    };
+
+    let process = serving("process = { command = [\"sleep\", \"60\"] }");
+    let refused = process.deploy(&v(1));
+
+    assert_eq!(refused.outcome, Failed);
+    assert!(failure(&refused).starts_with(&format!("preflight: {at} is taken by pid {}", std::process::id())));
+    assert_eq!(std::fs::read_dir(process.path("releases")).unwrap().count(), 0, "nothing was done");
+
+    // What a user's own commands end and hand over when they start the service, nobody knows beforehand.
+    let command = serving("command = { restart = \"true\", stop = \"true\", status = \"true\" }");
+    let tried = command.deploy(&v(1));
+    assert!(!failure(&tried).contains("preflight"), "{}", failure(&tried));
+    assert!(warnings(&tried).iter().any(|warning| warning.contains("is no part of the service")), "{tried:?}");
 }

@@ -7,7 +7,7 @@ use super::reason::reason;
 use super::stop;
 use crate::context::Context;
 use crate::deployments::{
-    Place, Session, Task, Variables, is_asked_from_elsewhere, kept_secrets, live_variables, nothing_live,
+    Place, Session, Task, Variables, is_asked_from_elsewhere, kept_secrets, live_release, live_variables,
 };
 use crate::error::{CommandError, ErrorKind};
 use crate::exit::Exit;
@@ -19,7 +19,7 @@ use cutover_core::mask::Masker;
 use cutover_core::secret::Secret;
 use cutover_core::target::Failure;
 use cutover_reporters::log_text;
-use cutover_targets::host::{Layout, linked};
+use cutover_targets::host::Layout;
 use cutover_targets::service::{LogMark, LogPlace};
 use std::io::IsTerminal;
 use std::os::unix::process::CommandExt;
@@ -314,7 +314,7 @@ fn exec(session: &Session<'_>, command: &[String]) -> Result<Exit, CommandError>
     };
     let (program, arguments) =
         command.split_first().ok_or_else(|| CommandError::new(ErrorKind::Usage, "name a command"))?;
-    linked(&layout.current())?.ok_or_else(nothing_live)?;
+    live_release(&layout)?;
     let mut child = Command::new(program);
     // Here as on any host: what a service inherits and the release's own variables. The terminal is the caller's.
     child.env_clear().envs(Inherited::Services.variables()).args(arguments).current_dir(layout.current());

@@ -18,8 +18,7 @@ use cutover_core::mask::Masker;
 use cutover_core::target::Failure;
 use cutover_reporters::{bytes, one_line};
 use cutover_targets::host::lock::{self, Holder};
-use cutover_targets::host::{Layout, Release, ReleaseState, linked, open_journals, previous_release};
-use cutover_targets::process::cwd_of;
+use cutover_targets::host::{Layout, Release, ReleaseState, amiss, live, open_journals, previous_release, release_of};
 use cutover_targets::service::{self, ServiceState};
 use serde::Serialize;
 use serde_json::Value;
@@ -252,8 +251,11 @@ impl TargetStatus {
         (name, config): (&TargetName, &HostConfig),
         layout: &Layout,
     ) -> Self {
-        let mut faults = Vec::new();
-        let live = named(linked(&layout.current()), &mut faults);
+        let opened = config.service.as_ref().map(|service| service::open(service, &site(name, config)));
+        let (service, service_error) = split(opened.as_ref().map(|service| service.state()).transpose());
+        let mut faults: Vec<String> =
+            amiss(layout, service.as_ref()).map(|amiss| told(amiss.failure)).into_iter().collect();
+        let live = live(layout);
         let nothing_live = live.is_none() && faults.is_empty();
         let previous = named(previous_release(layout), &mut faults);
         faults.extend(journals_fault(layout));
@@ -261,8 +263,6 @@ impl TargetStatus {
             faults.push(error.to_string());
             None
         });
-        let opened = config.service.as_ref().map(|service| service::open(service, &site(name, config)));
-        let (service, service_error) = split(opened.as_ref().map(|service| service.state()).transpose());
         let release = live.as_ref().and_then(|id| Release::read(layout, id).ok());
         let asked = release.as_ref().map(|release| {
             let target = (name, config);
@@ -314,10 +314,7 @@ fn told(failure: Failure) -> String {
 
 /// The release that a service's main process works in, when it is not the live one.
 fn other_release(pid: u32, layout: &Layout, live: Option<&ReleaseId>) -> Option<ReleaseId> {
-    let place = cwd_of(pid)?;
-    let releases = layout.releases().canonicalize().ok()?;
-    let name = place.strip_prefix(releases).ok()?.components().next()?.as_os_str().to_str()?.to_owned();
-    ReleaseId::new(name).ok().filter(|release| Some(release) != live)
+    release_of(pid, layout).filter(|release| Some(release) != live)
 }
 
 /// A place from which a service is only looked at.

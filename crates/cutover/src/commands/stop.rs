@@ -6,11 +6,11 @@ use crate::deployments::{Session, asker};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use cutover_core::config::HostConfig;
-use cutover_core::id::{ProjectName, TargetName};
+use cutover_core::id::TargetName;
 use cutover_core::target::{Failure, Unheard};
 use cutover_reporters::one_line;
 use cutover_targets::host::lock::{self, Holder, Lock, LockError, Waiting};
-use cutover_targets::host::{Layout, Release, linked};
+use cutover_targets::host::{Layout, linked, other_project};
 use serde_json::json;
 
 /// Stops these targets' services. What does not run is left alone, and one that cannot be stopped keeps none of the others
@@ -23,7 +23,7 @@ pub(super) fn stop(
 ) -> Result<Exit, CommandError> {
     let _locks = locked(context, chosen.iter().map(|(_, _, layout)| layout), waiting)?;
     let project = &context.project()?.config.name;
-    if let Some(foreign) = chosen.iter().find_map(|(_, _, layout)| foreign(layout, project)) {
+    if let Some(foreign) = chosen.iter().find_map(|(_, _, layout)| other_project(layout, project)) {
         return Err(CommandError::from(foreign).state("nothing was stopped"));
     }
     let mut failures: Vec<(&TargetName, Failure)> = Vec::new();
@@ -62,12 +62,6 @@ fn pass_over(context: &Context, name: &TargetName) -> Result<(), CommandError> {
         return context.output.json(&json!({ "v": 1, "target": name, "stopped": false, "service": why }));
     }
     context.output.text(&format!("{name}: {why}\n"))
-}
-
-/// That another project's release is live there.
-fn foreign(layout: &Layout, project: &ProjectName) -> Option<Failure> {
-    let live = linked(&layout.current()).ok()??;
-    Release::read(layout, &live).ok()?.foreign(layout, project)
 }
 
 /// The locks of these places, in one order for everybody.

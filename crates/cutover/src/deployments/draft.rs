@@ -10,7 +10,7 @@ use cutover_core::config::HostConfig;
 use cutover_core::id::{ReleaseId, TargetName};
 use cutover_core::target::Failure;
 use cutover_targets::host::planner::{self, Subject, Wish};
-use cutover_targets::host::{HostPlan, Layout, Listing, SupervisorProgram, Unreadable, linked};
+use cutover_targets::host::{HostPlan, Layout, Listing, SupervisorProgram, Unreadable, amiss, linked};
 use cutover_targets::setup::{Outdated, outdated_units};
 use std::collections::BTreeSet;
 
@@ -158,7 +158,7 @@ struct Services {
 fn pass_over_what_is_not_live(wish: &mut Wish<'_>) -> Result<ReleaseId, CommandError> {
     let (mut live, mut without) = (None, Vec::new());
     for (target, config) in &wish.targets {
-        match linked(&Layout::new(&config.deploy_to).current())? {
+        match live_in(&Layout::new(&config.deploy_to))? {
             Some(release) => live = live.or(Some(release)),
             None => without.push(target.clone()),
         }
@@ -229,7 +229,19 @@ fn not_offered(artifact: &str) -> CommandError {
         .hint("deploy the commit again")
 }
 
+/// The release that is live there. Where `current` leads to none, that is said: a service may run all the same.
+pub(crate) fn live_release(layout: &Layout) -> Result<ReleaseId, CommandError> {
+    live_in(layout)?.ok_or_else(nothing_live)
+}
+
+fn live_in(layout: &Layout) -> Result<Option<ReleaseId>, CommandError> {
+    match amiss(layout, None) {
+        Some(amiss) => Err(CommandError::from(amiss.failure).state("nothing was changed")),
+        None => Ok(linked(&layout.current())?),
+    }
+}
+
 /// Nothing was ever deployed here.
-pub(crate) fn nothing_live() -> CommandError {
+fn nothing_live() -> CommandError {
     CommandError::new(ErrorKind::Usage, "nothing is live yet").hint("`cutover deploy` comes first")
 }

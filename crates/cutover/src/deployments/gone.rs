@@ -6,9 +6,7 @@ use cutover_core::config::EnvironmentConfig;
 use cutover_core::id::{DeploymentId, EnvironmentName, TargetName};
 use cutover_core::next::DeploymentOutcome;
 use cutover_core::plan::{Plan, PlanKind, Step};
-use cutover_core::record::DeploymentRow;
-use cutover_core::store::{Filter, Standing, Store};
-use cutover_store::SqliteStore;
+use cutover_core::store::{Filter, Standing, Store, StoreError};
 use cutover_targets::host::{Action, Work};
 use cutover_targets::remote::destination::Destination;
 use serde::Deserialize;
@@ -75,23 +73,24 @@ fn spots(name: &EnvironmentName, config: &EnvironmentConfig) -> Vec<Spot> {
     places.iter().flat_map(of).collect()
 }
 
-/// The plan of the last deployment that went well and brought another release. A restart may be of some targets only.
+/// The plan of the last deployment that went well and brought another release.
 fn last_change(context: &Context, name: &EnvironmentName) -> Option<Plan> {
     let scope = context.scope(Some(name)).ok()?;
     let filter = Filter { scope, standing: Some(Standing::Ended(DeploymentOutcome::Deployed)), ..Filter::default() };
-    let plan = |store: &SqliteStore| {
-        let mut last = None;
-        let mut look = |row: DeploymentRow| {
-            if row.is_change() || row.kind == PlanKind::Rollback {
-                last = Some(row.deployment);
-                return ControlFlow::Break(());
-            }
-            ControlFlow::Continue(())
-        };
-        store.each(&filter, &mut look)?;
-        last.map(|last| store.plan(&last)).transpose()
-    };
-    context.memory().ok()?.ask(plan).ok()?
+    context.memory().ok()?.ask(|store| last_of(store, &filter)).ok()?
+}
+
+/// The plan of the newest of these that brought another release: a restart may be of some targets only.
+fn last_of(store: &impl Store, filter: &Filter) -> Result<Option<Plan>, StoreError> {
+    let mut last = None;
+    store.each(filter, &mut |row| {
+        if row.is_change() || row.kind == PlanKind::Rollback {
+            last = Some(row.deployment);
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    })?;
+    last.map(|deployment| store.plan(&deployment)).transpose()
 }
 
 /// The targets of a plan that are in none of these places.

@@ -5,6 +5,7 @@ mod afar;
 pub(crate) mod agent;
 mod agents;
 mod ahead;
+mod apart;
 pub(crate) mod audit;
 mod conductor;
 mod contact;
@@ -37,8 +38,9 @@ mod unfinished;
 mod variables;
 
 pub(crate) use afar::catch_up_from_afar;
+pub(crate) use apart::not_apart;
 pub(crate) use conductor::{RunError, open_service};
-pub(crate) use draft::nothing_live;
+pub(crate) use draft::live_release;
 pub(crate) use gone::Gone;
 pub(crate) use identity::{asker, own_name};
 pub(crate) use journals::journals_fault;

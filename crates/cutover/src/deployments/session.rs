@@ -3,6 +3,7 @@
 use super::afar::catch_up;
 use super::agents::agents;
 use super::ahead::sift;
+use super::apart::assert_apart;
 use super::conductor::open_service;
 use super::fleet::{Fleet, FleetEnd, Member};
 use super::gone::Gone;
@@ -73,9 +74,10 @@ pub(crate) struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    /// The environment with all its variables and secrets.
+    /// The environment for a deployment, with all its variables and secrets.
     pub(crate) fn open(context: &'a Context, environment: &str) -> Result<Self, CommandError> {
         let mut session = Self::open_without_variables(context, environment)?;
+        assert_apart(context.project()?, &session.places)?;
         session.variables = session.resolve(context)??;
         Ok(session)
     }
@@ -97,6 +99,7 @@ impl<'a> Session<'a> {
         environment: &str,
     ) -> Result<(Self, Option<VariablesError>), CommandError> {
         let mut session = Self::open_without_variables(context, environment)?;
+        assert_apart(context.project()?, &session.places)?;
         let root = &context.project()?.dir;
         let (variables, error) = Variables::as_far_as_known(session.place().name.as_str(), session.environment, root);
         if let Some(error) = error.as_ref().filter(|error| error.cancelled) {

@@ -10,6 +10,7 @@ use super::steps::{
     assemble, dependencies, env_file, hold, hook, link, preflight, prune, receive, restart, settle, smoke, stop,
     switch, verify,
 };
+use cutover_core::config::VerifyConfig;
 use cutover_core::plan::{Plan, Step};
 use cutover_core::target::{Before, Cause, Failure, Outcome, Progress, Restoration, Target, Unwinding};
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,7 +28,7 @@ pub struct LocalHost<'a> {
     layouts: BTreeMap<PathBuf, Layout>,
     env_files: BTreeMap<PathBuf, PathBuf>,
     secret_names: BTreeSet<String>,
-    watched_logs: BTreeSet<PathBuf>,
+    verified: BTreeMap<PathBuf, VerifyConfig>,
 }
 
 const NOTHING: &str = "nothing to take back";
@@ -50,7 +51,7 @@ impl<'a> LocalHost<'a> {
             layouts: layouts.collect(),
             env_files: BTreeMap::new(),
             secret_names: BTreeSet::new(),
-            watched_logs: BTreeSet::new(),
+            verified: BTreeMap::new(),
         };
         for step in &plan.steps {
             host.learn(&step.action);
@@ -64,10 +65,8 @@ impl<'a> LocalHost<'a> {
             self.secret_names.extend(env.secrets.iter().cloned());
             self.env_files.extend(env.path.clone().map(|file| (action.deploy_to.clone(), file)));
         }
-        if let Work::Verify(Verification { verify, .. }) = &action.work
-            && verify.watches_log()
-        {
-            self.watched_logs.insert(action.deploy_to.clone());
+        if let Work::Verify(Verification { verify, .. }) = &action.work {
+            self.verified.insert(action.deploy_to.clone(), verify.clone());
         }
     }
 
@@ -112,7 +111,7 @@ impl<'a> LocalHost<'a> {
             supervisor: self.supervisor,
             env_file: self.env_files.get(&step.action.deploy_to).cloned(),
             secret_names: &self.secret_names,
-            is_log_watched: self.watched_logs.contains(&step.action.deploy_to),
+            verify: self.verified.get(&step.action.deploy_to),
         }
     }
 }

@@ -6,6 +6,7 @@
 mod action;
 mod archive;
 mod course;
+mod current;
 pub mod env_text;
 mod executor;
 mod fitness;
@@ -29,6 +30,7 @@ mod unprobed;
 
 pub use action::{Action, Work};
 pub use archive::ended_in;
+pub use current::{Amiss, amiss, live, other_project, release_of};
 pub use executor::{HostPlan, LocalHost, check_preflight};
 pub use follow::follow;
 pub use journal_file::{FileJournal, journal_name, read as read_journal};
@@ -37,7 +39,7 @@ pub use release::{Listing, RELEASE_FILE, Release, ReleaseState, Unreadable, link
 pub use site::{Offer, SupervisorProgram};
 pub(crate) use standing::own_name;
 pub use standing::{Obstacle, obstacle, obstacle_above};
-pub(crate) use steps::preflight::find_program;
 pub use steps::preflight::make_directories as prepare_directories;
+pub(crate) use steps::preflight::{find_program, missing_files};
 pub use unfinished::{done_journals, open_journals};
 pub(crate) use unprobed::unprobed;

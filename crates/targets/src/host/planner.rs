@@ -4,6 +4,7 @@ use super::action::{
     Action, Assembly, EnvFile, Holding, Hook, Links, Migration, Preflight, Retention, Settlement, Smoke, Verification,
     Work,
 };
+use super::current::live;
 use super::env_text;
 use super::executor::HostPlan;
 use super::fitness::misfits;
@@ -344,7 +345,9 @@ impl<'a> Builder<'a> {
     fn new(wish: &'a Wish<'a>, kind: PlanKind, release: ReleaseId) -> Result<Self, Failure> {
         let mut original = None;
         for config in wish.targets.values() {
-            original = original.or(linked(&Layout::new(&config.deploy_to).current())?);
+            let layout = Layout::new(&config.deploy_to);
+            linked(&layout.current())?;
+            original = original.or(live(&layout));
         }
         let plan = Plan {
             deployment: wish.deployment.clone(),

@@ -224,12 +224,13 @@ pub fn linked(link: &Path) -> Result<Option<ReleaseId>, Failure> {
         Ok(target) => release_of_link(link, &target).map(Some),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => {
+            if error.kind() == std::io::ErrorKind::InvalidInput {
+                return Err(no_link(link));
+            }
             // Beneath a file, or in a directory that nobody lets this user into.
-            let place = link.parent().filter(|_| error.kind() != std::io::ErrorKind::InvalidInput);
-            let advice = place.and_then(|root| obstacle(&Layout::new(root))).map(|obstacle| obstacle.advice());
-            let stray = "it must be a symbolic link into releases/; move whatever is there out of the way";
+            let obstacle = link.parent().and_then(|root| obstacle(&Layout::new(root)));
             let failure = Failure::new(format!("read link {}: {error}", link.display()));
-            Err(failure.hint(advice.unwrap_or_else(|| stray.to_owned())))
+            Err(obstacle.map_or(failure.clone(), |obstacle| failure.hint(obstacle.advice())))
         }
     }
 }
@@ -247,11 +248,33 @@ pub(crate) fn stray(link: &Path) -> Option<PathBuf> {
     (leads_nowhere && release_of_link(link, &target).is_err()).then_some(target)
 }
 
+/// Whether it is the link to the live release, and not to the one before it.
+fn is_current(link: &Path) -> bool {
+    link.parent().is_some_and(|root| Layout::new(root).current() == link)
+}
+
+/// Something else is where a link shall be.
+fn no_link(link: &Path) -> Failure {
+    let (shown, kind) = (link.display(), if link.is_dir() { "directory" } else { "file" });
+    let away = format!("move it out of the way (`mv {shown} {shown}.was`)");
+    let again =
+        format!(", and make it a link to the release that is live, if one is: `ln -s releases/RELEASE {shown}`");
+    let hint = if is_current(link) { away + &again } else { away };
+    Failure::new(format!("{shown} is a {kind} and no link")).hint(hint)
+}
+
 fn release_of_link(link: &Path, target: &Path) -> Result<ReleaseId, Failure> {
     let name = target.strip_prefix("releases").ok().and_then(Path::to_str);
     name.and_then(|name| ReleaseId::new(name).ok()).ok_or_else(|| {
         Failure::new(format!("read link {}: it points to {}, which is no release", link.display(), target.display()))
-            .hint("point it to releases/<id>, or remove it to begin anew")
+            .hint(if is_current(link) {
+                format!(
+                    "point it to the release that is live (`ln -sfn releases/RELEASE {0}`), or remove it (`rm {0}`) to begin anew",
+                    link.display()
+                )
+            } else {
+                format!("remove it (`rm {}`): there is none before the live one then", link.display())
+            })
     })
 }
 

@@ -30,7 +30,7 @@ const LOG_BYTES_MAX: usize = 1 << 20;
 /// Reads what runs and where its log stands.
 pub(crate) fn capture(site: &Site<'_>, config: &ServiceConfig) -> Result<Before, Failure> {
     let service = service::open(config, &site.service_site());
-    let (service, mark) = service.state_and_mark(site.is_log_watched)?;
+    let (service, mark) = service.state_and_mark(site.is_log_watched())?;
     Before::encode(&RestartBefore { service, mark })
 }
 
