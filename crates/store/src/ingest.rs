@@ -75,7 +75,7 @@ fn put_row(connection: &Connection, row: &DeploymentRow) -> Result<i64, Fault> {
             failed_step, error, forward, promoted_from, hosts)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,
             ?23, ?24)
-        ON CONFLICT (id) DO UPDATE SET ended_at = ?15, outcome = ?16, switched = ?17, cancelled = ?18,
+        ON CONFLICT (id) DO UPDATE SET kind = ?2, release = ?5, original = ?6, ended_at = ?15, outcome = ?16, switched = ?17, cancelled = ?18,
             elapsed_ms = ?19, failed_step = ?20, error = ?21, hosts = ?24
         RETURNING number";
     let values = params![

@@ -65,6 +65,12 @@ pub struct DeploymentRow {
 }
 
 impl DeploymentRow {
+    /// Whether it was called off before anything was switched, because another host refused or could not be reached: nothing came of it.
+    pub fn was_called_off(&self) -> bool {
+        let is_cause_told = self.failed_step.is_none() && self.error.is_some();
+        self.outcome == Some(DeploymentOutcome::Failed) && self.cancelled && !self.switched && is_cause_told
+    }
+
     /// Whether it was to make another release live than the one that was.
     pub fn is_change(&self) -> bool {
         self.kind == PlanKind::Deploy && !finds_nothing_to_do(self.kind, &self.release, self.original.as_ref())
