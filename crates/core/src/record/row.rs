@@ -52,6 +52,9 @@ pub struct DeploymentRow {
     pub ended_at: Option<Timestamp>,
     /// How it ended; None while it is unfinished.
     pub outcome: Option<DeploymentOutcome>,
+    /// Whether the release stays on some of its hosts, though it was taken back on others or never went live there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub divided: bool,
     /// Whether traffic may have reached the release.
     pub switched: bool,
     /// Whether a cancellation stopped it.
@@ -105,6 +108,7 @@ impl From<&DeploymentRecord> for DeploymentRow {
             began_at: record.began_at,
             ended_at: record.ended_at,
             outcome: record.outcome,
+            divided: !record.divided().is_empty(),
             switched: record.switched,
             cancelled: record.cancelled,
             elapsed_ms: record.elapsed_ms,

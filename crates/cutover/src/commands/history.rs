@@ -216,6 +216,8 @@ mod tests {
         (row.failed_step, row.error) = (None, Some("web-1: locked by ada".to_owned()));
 
         assert!(text(&page, minute(60), None).contains("· not begun"));
+        page.rows[0].divided = true;
+        assert!(text(&page, minute(60), None).contains("✗ divided"));
         page.rows[1].switched = true;
         assert!(text(&page, minute(60), None).contains("✗ failed"), "nothing came of it only before the switch");
     }

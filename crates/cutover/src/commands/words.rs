@@ -23,11 +23,15 @@ pub(crate) fn outcome(outcome: Option<DeploymentOutcome>) -> &'static str {
     }
 }
 
+/// How a deployment ended whose release stays on some hosts only.
+pub(super) const DIVIDED: &str = "✗ divided";
+
 /// How a deployment of the history ended, with its symbol.
 pub(crate) fn end(row: &DeploymentRow) -> &'static str {
     match (row.kind, row.outcome) {
         (PlanKind::Deploy, Some(DeploymentOutcome::Deployed)) if !row.is_change() => "✓ no change",
         (PlanKind::Rollback | PlanKind::Restart, Some(DeploymentOutcome::Deployed)) => "✓ done",
+        (_, Some(_)) if row.divided => DIVIDED,
         (_, Some(DeploymentOutcome::Failed)) if row.was_called_off() => "· not begun",
         (PlanKind::Deploy | PlanKind::Rollback | PlanKind::Restart, ended) => outcome(ended),
     }
