@@ -10,6 +10,7 @@ mod commands;
 mod foreign;
 mod lock;
 mod look;
+mod occupied;
 mod outdated;
 mod parts;
 mod place;
@@ -101,6 +102,7 @@ pub fn perform(order: &Order, program: &Path) -> Result<Report, SetupError> {
     let receipt = Receipt::read(Path::new(RECEIPTS), &order.wish.slug(), &order.wish.title())?;
     let changes = match order.task {
         Task::Prepare => {
+            occupied::check(&order.wish, &receipt)?;
             let parts = looked_at(&order.wish, program)?;
             foreign::check(&parts, &receipt, &|path| path.symlink_metadata().is_ok())?;
             plan(parts, &receipt)?
