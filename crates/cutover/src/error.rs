@@ -200,9 +200,10 @@ impl CommandError {
         &self.message
     }
 
-    /// What failed and the last that was said to it, in one sentence.
+    /// What failed and the last that was said to it, else what led to it, in one sentence.
     pub(crate) fn reason(&self) -> String {
         let said = self.excerpt.lines().rev().map(str::trim).find(|line| !line.is_empty());
+        let said = said.or_else(|| self.causes.last().map(String::as_str));
         said.map_or_else(|| self.message.clone(), |said| format!("{}: {said}", self.message))
     }
 

@@ -168,6 +168,13 @@ impl From<serde_json::Error> for Trouble {
     }
 }
 
+/// That a connection could not even be begun.
+pub(crate) fn not_begun(name: &str, failure: Failure) -> CommandError {
+    let told = CommandError::new(ErrorKind::Unreachable, format!("cannot begin to reach {name}"));
+    let told = told.because(&failure).state("nothing was changed");
+    failure.hint.into_iter().fold(told, CommandError::hint)
+}
+
 impl Host {
     /// Begins the connection.
     pub(crate) fn connect(name: &str, options: &Options, agents: Vec<Agent>) -> Result<Self, CommandError> {
@@ -179,11 +186,7 @@ impl Host {
             });
             Ok((connection, pipes.map_err(|error| Failure::new(format!("talk to ssh: {error}")))?))
         });
-        let (connection, (stdin, stdout)) = opened.map_err(|failure| {
-            let told = CommandError::new(ErrorKind::Unreachable, format!("cannot begin to reach {name}"));
-            let told = told.because(&failure).state("nothing was changed");
-            failure.hint.into_iter().fold(told, CommandError::hint)
-        })?;
+        let (connection, (stdin, stdout)) = opened.map_err(|failure| not_begun(name, failure))?;
         let caller = Caller::new(name, options);
         Ok(Self { caller, agents, connection, stdin, stdout: BufReader::new(stdout), patience })
     }

@@ -122,18 +122,12 @@ fn ask_several(
     let (output, voice, is_endless) = (Mutex::new(output), &context.output, inquiry.follows);
     let shared = inquiry.streams.then_some(&output);
     let answers: Vec<(Vec<u8>, i32)> = std::thread::scope(|scope| {
-        let ask = move |(far, question): (Option<Host>, Question)| {
-            let host = question.host.clone();
+        let ask = move |(far, question): (Result<Option<Host>, CommandError>, Question)| {
             scope.spawn(move || {
-                let mut lines = Lines::new(&host, width, voice.json, shared);
-                let hearing = Hearing { is_endless, label: &label(&host, width) };
-                let code = ask_one(far, question, hearing, &mut lines);
-                // Whoever follows several wants to know at once that one is gone.
-                let code = code.unwrap_or_else(|error| {
-                    (inquiry.unheard)(&host, &error);
-                    Exit::Unreachable as i32
-                });
-                (lines.finish(), code)
+                let mut lines = Lines::new(&question.host, width, voice.json, shared);
+                let hearing = Hearing { is_endless, label: &label(&question.host, width) };
+                let code = far.map_or_else(Err, |far| ask_one(far, question.clone(), hearing, &mut lines));
+                (lines.finish(), told_code(inquiry, &question.host, code))
             })
         };
         let threads: Vec<_> = asked.map(ask).collect();
@@ -146,6 +140,18 @@ fn ask_several(
         worst = worst.max(code);
     }
     Ok(worst)
+}
+
+/// The exit code of one of several hosts.
+fn told_code(inquiry: &Inquiry<'_>, host: &str, code: Result<i32, CommandError>) -> i32 {
+    match code {
+        Ok(code) => code,
+        // Whoever follows several wants to know at once that one is gone.
+        Err(error) => {
+            (inquiry.unheard)(host, &error);
+            Exit::Unreachable as i32
+        }
+    }
 }
 
 /// Has one of several hosts answer.

@@ -9,7 +9,7 @@ mod there;
 pub(crate) use there::{answer, answer_input};
 
 use crate::context::Context;
-use crate::deployments::{Place, ssh_options};
+use crate::deployments::{Place, not_begun, ssh_options};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::side_by_side::side_by_side;
@@ -101,6 +101,9 @@ impl SetupArgs {
     /// The same, before anything is asked about its key.
     fn job_there(&self, context: &Context, place: &Place<'_>, options: &Options) -> Result<Job, CommandError> {
         let machine = Machine::of(place);
+        if let Machine::There(host) = &machine {
+            options.check().map_err(|failure| not_begun(host, failure))?;
+        }
         let login = Login::find(&machine, &self.admin, options)?;
         let key = if self.remove { None } else { key::find(self.key.as_deref(), &machine, options)? };
         let wish = Wish {

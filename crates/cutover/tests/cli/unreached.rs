@@ -52,3 +52,20 @@ fn a_history_says_which_host_stopped_the_others_and_why() {
     let logs = run(&sandbox, &["logs", &history.stdout.lines().nth(1).unwrap()[..20]]);
     assert!(logs.stdout.contains("— cannot reach deploy@nowhere"), "{logs:?}");
 }
+
+#[test]
+fn a_key_that_is_not_there_is_named_by_whatever_would_use_it() {
+    let sandbox = half();
+    let config = sandbox.config().replace("\"localhost\", ", "\"ada@elsewhere\", ");
+    sandbox.write("cutover.toml", &format!("{config}\n[ssh]\nidentity = \"no-key\"\n"));
+    let missing = "/repo/no-key, and there is no such file";
+    for command in [&["status"][..], &["doctor"], &["setup", "production"], &["setup", "production", "--dry-run"]] {
+        let ran = run(&sandbox, command);
+        let told = format!("{}{}", ran.stdout, ran.stderr);
+        assert_eq!(ran.code, 7, "{command:?}: {ran:?}");
+        assert!(told.matches(missing).count() == 2, "each host is told of: {command:?}: {ran:?}");
+        assert!(!told.contains(" ENV"), "{command:?}: {ran:?}");
+    }
+    let deployed = run(&sandbox, &["deploy", "production"]);
+    assert!(deployed.code == 7 && deployed.stderr.contains(missing), "{deployed:?}");
+}

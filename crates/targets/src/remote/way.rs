@@ -55,6 +55,7 @@ impl Way {
 
     /// The same; `may_ask` says whether somebody is there whom `ssh` can ask for something.
     fn told(destination: &Destination, options: &Options, may_ask: bool) -> Result<Self, Failure> {
+        options.check()?;
         let (dir, lock) = private_dir().map_err(|error| unusable("make a private directory for ssh", &error))?;
         let keyring = match &options.identity {
             Some(Identity::Key(key)) => Some(Keyring::open(dir.path(), key)?),
@@ -149,11 +150,6 @@ fn lines(known_as: &str, keys: &[String]) -> String {
 fn key_lines(options: &Options, keyring: Option<&Keyring>) -> Result<String, Failure> {
     let only = "IdentitiesOnly yes\n";
     match (&options.identity, keyring) {
-        (Some(Identity::File(path)), _) if !path.is_file() => {
-            Err(Failure::new(format!("ssh.identity names {}, and there is no such file", path.display())).hint(
-                "make a key with `ssh-keygen -t ed25519`, or leave `identity` out: ssh then finds its keys itself",
-            ))
-        }
         (Some(Identity::File(path)), _) => Ok(format!("IdentityFile {}\n{only}", quoted(path.as_path())?)),
         (_, Some(Keyring::Agent(agent))) => {
             Ok(format!("IdentityAgent {}\nIdentityFile {}\n{only}", quoted(agent.socket())?, quoted(agent.public())?))
@@ -168,10 +164,6 @@ fn user_files(dir: &Path, options: &Options) -> Result<String, Failure> {
     let Some(file) = &options.config_file else {
         return Ok(USUAL_FILES.map(|file| format!("Include {file}\n")).concat());
     };
-    if !file.is_file() {
-        let message = format!("ssh.config_file names {}, and there is no such file", file.display());
-        return Err(Failure::new(message).hint("write it, or leave `config_file` out"));
-    }
     // `Include` takes a pattern; a link has a name without meaning.
     let link = dir.join("user");
     symlink(file, &link).map_err(|error| unusable("link ssh's configuration", &error))?;
