@@ -8,6 +8,7 @@ mod unit;
 
 use crate::host::{Layout, unprobed};
 use crate::service::Service;
+use crate::setup::Outdated;
 use cutover_core::config::{HostConfig, ServiceConfig};
 use cutover_core::id::TargetName;
 use cutover_core::target::Failure;
@@ -74,7 +75,7 @@ pub struct Patient<'a> {
     /// The project and the environment, as setup names its files: see [`crate::setup::slug`].
     pub slug: String,
     /// The units that setup would write otherwise now: see [`crate::setup::outdated_units`].
-    pub outdated: Vec<String>,
+    pub outdated: Vec<Outdated>,
     /// Cutover itself.
     pub program: &'a Path,
     /// Whether somebody asks from another machine, who came by ssh.
@@ -109,10 +110,15 @@ pub fn glance(target: (&TargetName, &HostConfig), layout: &Layout, service: Opti
     place.into_iter().chain(ports).filter(|finding| finding.verdict != Verdict::Fine).collect()
 }
 
-fn of_service(config: &HostConfig, service: &ServiceConfig, opened: &dyn Service, outdated: &[String]) -> Vec<Finding> {
+fn of_service(
+    config: &HostConfig,
+    service: &ServiceConfig,
+    opened: &dyn Service,
+    outdated: &[Outdated],
+) -> Vec<Finding> {
     let mut findings = vec![Finding::of("service", opened.check().map(|()| describe(service)))];
     if let ServiceConfig::Systemd { unit, scope, .. } = service {
-        findings.extend(unit::examine(config, unit, *scope, outdated.contains(unit)));
+        findings.extend(unit::examine(config, unit, *scope, outdated.iter().find(|one| one.unit == *unit)));
         findings.extend(superseded(opened));
     }
     findings.extend(dead(opened));

@@ -24,7 +24,7 @@ mod work;
 pub use account::{OwnAccount, own_account};
 pub use commands::Argv;
 pub use look::{Found, Old};
-pub use outdated::{Outdated, outdated_units};
+pub use outdated::{Author, Outdated, outdated_units};
 pub use parts::{FileKind, Part, Wish, slug};
 pub use place::Owner;
 pub use plan::{Change, Made};
