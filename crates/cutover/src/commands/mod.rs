@@ -230,6 +230,6 @@ impl Command {
 #[derive(Debug, clap::Args)]
 pub(crate) struct HostArgs {
     /// Only this host of the environment; may be given several times
-    #[arg(long, value_name = "HOST")]
+    #[arg(long, value_name = "HOST", global = true)]
     host: Vec<String>,
 }

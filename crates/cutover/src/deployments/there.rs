@@ -64,12 +64,12 @@ pub(crate) fn ask(
     let (name, config) = context.environment(inquiry.environment)?;
     let all = Place::all(name, config)?;
     let hosts: Vec<&str> = all.iter().map(|place| place.host).collect();
-    if let Some(unknown) = inquiry.hosts.iter().find(|host| !hosts.contains(&host.as_str())) {
+    if let Some(unknown) = inquiry.hosts.iter().find(|host| !all.iter().any(|place| place.is_called(host))) {
         return Err(CommandError::new(ErrorKind::Usage, format!("{name} has no host {unknown:?}"))
             .hint(format!("there are: {}", hosts.join(", "))));
     }
     let is_wanted =
-        |place: &&Place<'_>| inquiry.hosts.is_empty() || inquiry.hosts.iter().any(|host| host == place.host);
+        |place: &&Place<'_>| inquiry.hosts.is_empty() || inquiry.hosts.iter().any(|host| place.is_called(host));
     let places: Vec<&Place<'_>> = all.iter().filter(is_wanted).collect();
     if is_only_here(&all) {
         return Ok(None);
