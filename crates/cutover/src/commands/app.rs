@@ -2,6 +2,7 @@
 
 use super::HostArgs;
 use super::deploy::WaitArgs;
+use super::exec::{NOT_EXECUTABLE, NOT_FOUND};
 use super::follow::{Followed, follow};
 use super::reason::reason;
 use super::stop;
@@ -21,7 +22,7 @@ use cutover_core::target::Failure;
 use cutover_reporters::log_text;
 use cutover_targets::host::{Layout, linked};
 use cutover_targets::service::{LogMark, LogPlace};
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -66,6 +67,9 @@ enum Verb {
         target: Option<String>,
     },
     /// Run a command in the live release, with its env file's variables; its exit code is ours
+    ///
+    /// Where there is no such command that is 127, and 126 where it cannot be run, as a shell has it. Of several hosts it is
+    /// the highest, and each whose own is not 0 is named with it.
     ///
     /// Of the caller's own environment it has what a service inherits: PATH, HOME, the user's name, locale, time zone.
     ///
@@ -137,13 +141,17 @@ impl AppArgs {
 
     /// Says, to somebody at a terminal, that what is run elsewhere has none.
     pub(super) fn warn_of_no_terminal(&self, context: &Context) {
-        let is_run = matches!(self.verb, Verb::Exec { .. });
-        if is_run && !is_asked_from_elsewhere() && std::io::stdin().is_terminal() {
+        if self.runs_a_command() && !is_asked_from_elsewhere() && io::stdin().is_terminal() {
             let way = "pass what it needs as arguments, or use `ssh -t`";
             context
                 .output
                 .warn(&format!("on another machine the command has no terminal, and its input is empty: {way}"));
         }
+    }
+
+    /// Whether what it runs has an exit code of its own.
+    pub(super) fn runs_a_command(&self) -> bool {
+        matches!(self.verb, Verb::Exec { .. })
     }
 
     /// Whether it goes on until it is stopped.
@@ -155,7 +163,7 @@ impl AppArgs {
         let session = Session::open_without_variables(context, &self.environment)?;
         match &self.verb {
             Verb::Logs { lines, follow, target } => logs(context, &session, *lines, *follow, target.as_deref()),
-            Verb::Exec { target, command } => exec(&session, target.as_deref(), command),
+            Verb::Exec { target, command } => exec(context, &session, target.as_deref(), command),
             Verb::Restart { reason, waiting } => change(session, ("restart", &Task::Restart), reason, waiting),
             Verb::Start { reason, waiting } => change(session, ("start", &Task::Start), reason, waiting),
             Verb::Stop { target, waiting } => {
@@ -290,7 +298,12 @@ fn tell_log(context: &Context, name: &TargetName, text: &str, lines: usize) -> R
     context.output.text(&last.iter().map(|line| log_text(line) + "\n").collect::<String>())
 }
 
-fn exec(session: &Session<'_>, target: Option<&str>, command: &[String]) -> Result<Exit, CommandError> {
+fn exec(
+    context: &Context,
+    session: &Session<'_>,
+    target: Option<&str>,
+    command: &[String],
+) -> Result<Exit, CommandError> {
     let mut chosen = chosen(session, target)?.into_iter();
     let (Some((_, config, layout)), None) = (chosen.next(), chosen.next()) else {
         return Err(CommandError::new(ErrorKind::Usage, "name one target with --target")
@@ -310,8 +323,10 @@ fn exec(session: &Session<'_>, target: Option<&str>, command: &[String]) -> Resu
     }
     // From here on this process is the command: terminal, signals and exit code are its own.
     let error = child.exec();
-    Err(CommandError::new(ErrorKind::Failed, format!("run {program} in {}", layout.current().display()))
-        .because(&error))
+    let told = CommandError::new(ErrorKind::Failed, format!("run {program} in {}", layout.current().display()));
+    told.because(&error).tell(&context.output);
+    // As a shell ends: whoever asked can tell this from what the command itself ends with.
+    std::process::exit(if error.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { NOT_EXECUTABLE })
 }
 
 fn no_service() -> CommandError {

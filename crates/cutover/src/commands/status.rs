@@ -200,9 +200,9 @@ fn see(context: &Context, name: &EnvironmentName, config: &EnvironmentConfig, is
         let status = EnvironmentStatus { host: Some(host.to_owned()), ..unseen(name, why(error)) };
         unheard.lock().unwrap_or_else(PoisonError::into_inner).push(status);
     };
-    let (streams, follows) = (false, false);
-    let (environment, leaves) = (name.as_str(), || ());
-    let inquiry = Inquiry { environment, hosts: &[], args: &args, streams, follows, leaves: &leaves, unheard: &note };
+    let (streams, follows, tells_codes) = (false, false, false);
+    let (environment, args, leaves) = (name.as_str(), args.as_slice(), &|| ());
+    let inquiry = Inquiry { environment, hosts: &[], args, streams, follows, tells_codes, leaves, unheard: &note };
     let asked = there::ask(context, &inquiry, &mut answer);
     let unheard = unheard.into_inner().unwrap_or_else(PoisonError::into_inner);
     let told = (!answer.is_empty()).then(|| Told::There(String::from_utf8_lossy(&answer).into_owned()));

@@ -37,6 +37,8 @@ pub(crate) struct Inquiry<'a> {
     pub(crate) streams: bool,
     /// Whether the answer has no end.
     pub(crate) follows: bool,
+    /// Whether it is told of each of several hosts with which exit code it ended there, where that is not 0.
+    pub(crate) tells_codes: bool,
     /// Told when it is answered by another process than this one, before that is asked.
     pub(crate) leaves: &'a (dyn Fn() + Sync),
     /// Told of each of several hosts that could not be asked, as soon as that is known.
@@ -127,7 +129,7 @@ fn ask_several(
                 let mut lines = Lines::new(&question.host, width, voice.json, shared);
                 let hearing = Hearing { is_endless, label: &label(&question.host, width) };
                 let code = far.map_or_else(Err, |far| ask_one(far, question.clone(), hearing, &mut lines));
-                (lines.finish(), told_code(inquiry, &question.host, code))
+                (lines.finish(), told_code(inquiry, &question.host, width, code))
             })
         };
         let threads: Vec<_> = asked.map(ask).collect();
@@ -142,10 +144,15 @@ fn ask_several(
     Ok(worst)
 }
 
-/// The exit code of one of several hosts.
-fn told_code(inquiry: &Inquiry<'_>, host: &str, code: Result<i32, CommandError>) -> i32 {
+/// The exit code of one of several hosts, told where that is of interest.
+fn told_code(inquiry: &Inquiry<'_>, host: &str, width: usize, code: Result<i32, CommandError>) -> i32 {
     match code {
-        Ok(code) => code,
+        Ok(code) => {
+            if code != 0 && inquiry.tells_codes {
+                say_errors(&label(host, width), &format!("exit code {code}"));
+            }
+            code
+        }
         // Whoever follows several wants to know at once that one is gone.
         Err(error) => {
             (inquiry.unheard)(host, &error);

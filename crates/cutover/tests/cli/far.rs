@@ -89,6 +89,19 @@ fn a_host_may_be_named_behind_the_command_and_without_who_logs_in() {
 }
 
 #[test]
+fn of_several_hosts_each_where_a_command_failed_is_named_with_its_exit_code() {
+    let sandbox = near_and_far();
+
+    let ran = exec(&sandbox, &[], &["sh", "-c", "case $HOME in */far) exit 4;; esac"]);
+
+    assert_eq!((ran.code, ran.stderr.as_str()), (4, "ada@far.test | exit code 4\n"), "{}", ran.told());
+    let missing = exec(&sandbox, &[], &["no-such-program"]);
+    assert_eq!(missing.code, 127, "{}", missing.told());
+    assert_eq!(missing.stderr.matches(" | exit code 127\n").count(), 2, "{}", missing.told());
+    assert!(missing.stderr.contains("run no-such-program in "), "{}", missing.told());
+}
+
+#[test]
 fn a_status_ends_alike_where_no_agent_is_for_a_host_or_for_one_of_several() {
     let sandbox = far("");
     sandbox.script("ssh", &arm(&sandbox));
