@@ -14,7 +14,7 @@ use cutover_child::GitError;
 use cutover_core::id::InvalidId;
 use cutover_core::store::StoreError;
 use cutover_disk::DiskError;
-use cutover_reporters::one_line;
+use cutover_reporters::{in_environment, one_line};
 use serde::{Deserialize, Serialize};
 use std::error::Error;
 use std::io;
@@ -181,7 +181,7 @@ impl CommandError {
     /// The same error with the environment's name where its advice says `ENV`.
     #[must_use]
     pub(crate) fn in_environment(mut self, environment: &str) -> Self {
-        self.hints.iter_mut().for_each(|hint| *hint = named(hint, environment));
+        self.hints.iter_mut().for_each(|hint| *hint = in_environment(hint, environment));
         self
     }
 
@@ -217,6 +217,11 @@ impl CommandError {
         let mut error = Self::new(ErrorKind::Config, findings.summary()).state("nothing was changed");
         error.findings = Some(Box::new(findings));
         error
+    /// The same, with the environment's name where it says `ENV`.
+    pub(crate) fn advice_in(&self, environment: &str) -> String {
+        in_environment(&self.advice(), environment)
+    }
+
     }
 
     /// A panic: a mistake in Cutover, not in its use.
@@ -270,13 +275,6 @@ impl CommandError {
         text.extend(self.hints.iter().map(|hint| format!("  {} {}\n", paint.strong("hint:"), one_line(hint))));
         text
     }
-}
-
-/// The hint with the environment's name for each word `ENV`.
-fn named(hint: &str, environment: &str) -> String {
-    let is_place = |word: &&str| word.trim_matches(['`', ',', ';', '.', ':']) == "ENV";
-    let name = |word: &str| if is_place(&word) { word.replace("ENV", environment) } else { word.to_owned() };
-    hint.split(' ').map(name).collect::<Vec<_>>().join(" ")
 }
 
 impl From<ArtifactError> for CommandError {
