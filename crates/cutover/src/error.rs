@@ -195,6 +195,11 @@ impl CommandError {
         self.kind
     }
 
+    /// Whether all is as it was before.
+    pub(crate) fn changed_nothing(&self) -> bool {
+        self.state.as_ref().is_some_and(|state| state.starts_with("nothing was changed"))
+    }
+
     /// What failed, for a warning about it.
     pub(crate) fn message(&self) -> &str {
         &self.message
@@ -212,16 +217,16 @@ impl CommandError {
         self.hints.join("; ")
     }
 
-    /// The findings in a `cutover.toml` that is not sound.
-    pub(crate) fn config(findings: ConfigFindings) -> Self {
-        let mut error = Self::new(ErrorKind::Config, findings.summary()).state("nothing was changed");
-        error.findings = Some(Box::new(findings));
-        error
     /// The same, with the environment's name where it says `ENV`.
     pub(crate) fn advice_in(&self, environment: &str) -> String {
         in_environment(&self.advice(), environment)
     }
 
+    /// The findings in a `cutover.toml` that is not sound.
+    pub(crate) fn config(findings: ConfigFindings) -> Self {
+        let mut error = Self::new(ErrorKind::Config, findings.summary()).state("nothing was changed");
+        error.findings = Some(Box::new(findings));
+        error
     }
 
     /// A panic: a mistake in Cutover, not in its use.

@@ -213,10 +213,15 @@ impl Host {
 }
 
 impl Host {
-    /// Has the host prepared; what it answers goes to `output`.
-    pub(crate) fn set_up(mut self, order: setup::Order, output: &mut dyn Write) -> Result<i32, CommandError> {
+    /// Has the host prepared; what it answers goes to `output`, and what is said there besides is told behind `label`.
+    pub(crate) fn set_up(
+        mut self,
+        order: setup::Order,
+        label: &str,
+        output: &mut dyn Write,
+    ) -> Result<i32, CommandError> {
         self.caller.prepares = true;
-        self.ask(&Letter::Setup(Box::new(order)), Hearing::default(), output)
+        self.ask(&Letter::Setup(Box::new(order)), Hearing { label, ..Hearing::default() }, output)
     }
 
     /// Has something looked at that nobody changes; gives what was seen.

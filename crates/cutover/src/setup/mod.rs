@@ -77,8 +77,10 @@ impl SetupArgs {
         let places = Place::all(name, environment)?;
         // Whoever is to be asked for something is asked first, for all hosts.
         let jobs: Vec<_> = places.iter().map(|place| (place.host, self.job(context, place, &mut options))).collect();
+        let is_alone = places.len() == 1;
         let perform = |(host, job): (&str, Result<Job, CommandError>)| {
-            let done = job.and_then(|job| job.perform(&options));
+            let label = if is_alone { String::new() } else { format!("{host} | ") };
+            let done = job.and_then(|job| Job { label, ..job }.perform(&options));
             Told { host: host.to_owned(), done: done.map_err(|error| error.in_environment(&self.environment)) }
         };
         let mut teller = Teller::new(context, self);
@@ -114,7 +116,7 @@ impl SetupArgs {
             targets: place.targets.iter().map(|(name, config)| (name.clone(), (*config).clone())).collect(),
         };
         let order = Order { wish, task: self.task(), dry_run: self.dry_run };
-        Ok(Job { machine, pinned: None, has_pinned: false, login, order })
+        Ok(Job { machine, pinned: None, has_pinned: false, login, order, label: String::new() })
     }
 
     fn task(&self) -> Task {
@@ -131,11 +133,13 @@ struct Job {
     has_pinned: bool,
     login: Login,
     order: Order,
+    /// What stands before each line that is said there, where there are several hosts.
+    label: String,
 }
 
 impl Job {
     fn perform(self, options: &Options) -> Result<Done, CommandError> {
-        let report = there::perform(&self.machine, &self.login, options, self.order)
+        let report = there::perform(&self.machine, &self.login, options, (self.order, &self.label))
             .map_err(|error| if self.has_pinned { error.besides(PINNED) } else { error })?;
         Ok(Done { user: self.login.user, pinned: self.pinned, report })
     }

@@ -105,11 +105,12 @@ impl<'a> Teller<'a> {
             self.tell_json()?;
             return Ok(worst);
         }
-        let (all, mut failed) = (self.told.len(), 0);
+        let (all, mut failed, mut begun) = (self.told.len(), 0, false);
         let done: Vec<Done> = self
             .told
             .into_iter()
             .filter_map(|Told { host, done }| {
+                begun |= done.as_ref().err().is_none_or(|error| !error.changed_nothing());
                 done.map_err(|error| {
                     failed += 1;
                     error.on_host(&host).tell(&self.context.output)
@@ -117,10 +118,16 @@ impl<'a> Teller<'a> {
                 .ok()
             })
             .collect();
-        let text = if failed > 0 {
-            format!("{failed} of {all} hosts failed; the same command goes on where it ended\n")
-        } else {
-            conclusion(self.args, &done)
+        let text = match failed {
+            0 => conclusion(self.args, &done),
+            _ => {
+                let next = match (self.args.dry_run, begun) {
+                    (true, _) => "; nothing was changed: this was a dry run",
+                    (false, true) => "; the same command goes on where it ended",
+                    (false, false) => "; nothing was changed on any",
+                };
+                format!("{failed} of {all} hosts failed{next}\n")
+            }
         };
         self.context.output.text(&text).map(|()| worst)
     }

@@ -13,6 +13,16 @@ fn half() -> Sandbox {
     sandbox
 }
 
+/// The same for what asks `ssh` beforehand what it makes of a host.
+fn closed(hosts: &str) -> Sandbox {
+    let sandbox = half();
+    sandbox.write("cutover.toml", &sandbox.config().replace("\"localhost\", \"deploy@nowhere\"", hosts));
+    let answer = "printf 'user ada\\nhostname nowhere\\nport 22\\n'; exit";
+    let refuse = "echo 'ssh: connect to host nowhere port 22: Connection refused' >&2; exit 255";
+    sandbox.script("ssh", &format!("[ \"$1\" = -G ] && {{ {answer}; }}; {refuse}"));
+    sandbox
+}
+
 fn run(sandbox: &Sandbox, args: &[&str]) -> Ran {
     let path = format!("{}:{}", sandbox.bin().display(), std::env::var("PATH").unwrap());
     sandbox.run_with(args, &[("PATH", &path)])
@@ -68,4 +78,23 @@ fn a_key_that_is_not_there_is_named_by_whatever_would_use_it() {
     }
     let deployed = run(&sandbox, &["deploy", "production"]);
     assert!(deployed.code == 7 && deployed.stderr.contains(missing), "{deployed:?}");
+}
+
+#[test]
+fn a_setup_that_began_on_no_host_does_not_say_that_it_goes_on() {
+    let sandbox = closed("\"ada@elsewhere\", \"deploy@nowhere\"");
+    let key = sandbox.path().join("key");
+    let made = sandbox.command("ssh-keygen").args(["-q", "-N", "", "-t", "ed25519", "-f"]).arg(&key).status().unwrap();
+    assert!(made.success());
+    let public = format!("{}.pub", key.display());
+
+    let setup = run(&sandbox, &["setup", "production", "--key", &public]);
+    let dry = run(&sandbox, &["setup", "production", "--dry-run", "--key", &public]);
+
+    assert_eq!(
+        (setup.code, setup.stdout.as_str()),
+        (7, "2 of 2 hosts failed; nothing was changed on any\n"),
+        "{setup:?}"
+    );
+    assert_eq!(dry.stdout, "2 of 2 hosts failed; nothing was changed: this was a dry run\n", "{dry:?}");
 }
