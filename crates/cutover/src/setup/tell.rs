@@ -67,12 +67,17 @@ impl<'a> Teller<'a> {
             let pins = if dry_run { "would pin" } else { "pinned" };
             line(&mut text, &paint.good("+"), &format!("{pins} its key in cutover.toml: {fingerprint}"));
         }
+        let in_full = dry_run || self.context.output.verbose;
+        if in_full && let Some(like) = like(&self.told, report) {
+            line(&mut text, &paint.dim("="), &format!("all of it as on {like}"));
+            return text;
+        }
         for change in &report.changes {
-            text += &described(change, paint, dry_run || self.context.output.verbose);
+            text += &described(change, paint, in_full);
         }
         // What an earlier setup did not come to run is all that there may be to tell.
         for argv in report.afterwards.iter().filter(|_| dry_run || report.changes.is_empty()) {
-            line(&mut text, "$", &argv.join(" "));
+            line(&mut text, "$", &shell_line(argv));
         }
         for unit in &report.stopped {
             line(&mut text, &paint.warning("!"), &format!("stopped: {unit}, which ran"));
@@ -126,7 +131,7 @@ impl<'a> Teller<'a> {
                     (false, true) => "; the same command goes on where it ended",
                     (false, false) => "; nothing was changed on any",
                 };
-                format!("{failed} of {all} hosts failed{next}\n")
+                format!("{failed} of {all} hosts failed{next}\n{}", to_commit(self.args, &done))
             }
         };
         self.context.output.text(&text).map(|()| worst)
@@ -139,6 +144,12 @@ impl<'a> Teller<'a> {
             json!({ "v": VERSION, "environment": environment, "dry_run": dry_run, "remove": remove, "hosts": hosts });
         self.context.output.json(&object)
     }
+}
+
+/// A host that was told of in full, and where just the same is done.
+fn like<'t>(told: &'t [Told], report: &Report) -> Option<&'t str> {
+    let is_like = |done: &Done| !report.changes.is_empty() && done.report == *report;
+    told.iter().find(|told| told.done.as_ref().is_ok_and(is_like)).map(|told| told.host.as_str())
 }
 
 /// What stands when all hosts went well, and what comes next.
@@ -168,7 +179,23 @@ fn conclusion(args: &SetupArgs, done: &[Done]) -> String {
     } else {
         String::new()
     };
-    format!("ready for `cutover deploy {environment}`{restart}\n")
+    format!("{}ready for `cutover deploy {environment}`{restart}\n", to_commit(args, done))
+}
+
+/// What is to be done about keys that were pinned.
+fn to_commit(args: &SetupArgs, done: &[Done]) -> &'static str {
+    let has_pinned = !args.dry_run && !args.remove && done.iter().any(|done| done.pinned.is_some());
+    if has_pinned { "commit cutover.toml: colleagues and CI know the host by the key in it\n" } else { "" }
+}
+
+/// A command as a shell takes it.
+fn shell_line(argv: &[String]) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@,%".contains(c);
+    let word = |word: &String| {
+        let is_bare = !word.is_empty() && word.chars().all(is_plain);
+        if is_bare { word.clone() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+    };
+    argv.iter().map(word).collect::<Vec<_>>().join(" ")
 }
 
 fn line(text: &mut String, mark: &str, words: &str) {
@@ -185,7 +212,7 @@ fn described(change: &Change, paint: Paint, in_full: bool) -> String {
     };
     line(&mut text, &mark, &name(&change.made().part));
     if in_full {
-        text.extend(change.commands().iter().map(|argv| format!("      $ {}\n", argv.join(" "))));
+        text.extend(change.commands().iter().map(|argv| format!("      $ {}\n", shell_line(argv))));
         text.extend(diff(change).lines().map(|line| format!("      {}\n", paint.dim(line))));
     }
     text
@@ -265,4 +292,31 @@ fn json_of_change(change: &Change) -> Value {
         Change::Leave { .. } => "leave",
     };
     json!({ "does": does, "part": change.made().part.name(), "commands": change.commands(), "diff": diff(change) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(user: &str) -> Report {
+        let made = Made { part: Part::Linger { user: user.to_owned() }, before: None };
+        let (afterwards, stopped, left) = (Vec::new(), Vec::new(), Vec::new());
+        Report { changes: vec![Change::Make(made)], afterwards, stopped, left, keeps_data: false }
+    }
+
+    #[test]
+    fn hosts_to_which_the_same_is_done_are_told_of_in_full_once() {
+        let done = Done { user: "deploy".to_owned(), pinned: None, report: report("deploy") };
+        let told = [Told { host: "web-1".to_owned(), done: Ok(done) }];
+        assert_eq!(like(&told, &report("deploy")), Some("web-1"));
+        assert_eq!(like(&told, &report("ada")), None);
+        assert_eq!(like(&told, &Report { changes: Vec::new(), ..report("deploy") }), None);
+    }
+
+    #[test]
+    fn a_command_is_told_as_a_shell_takes_it() {
+        let line = |words: &[&str]| shell_line(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
+        assert_eq!(line(&["useradd", "--password", "*", "deploy"]), "useradd --password '*' deploy");
+        assert_eq!(line(&["x", "", "it's"]), r"x '' 'it'\''s'");
+    }
 }

@@ -66,7 +66,7 @@ pub enum Task {
 }
 
 /// What was done on a host, or would be.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// The changes in order.
     pub changes: Vec<Change>,
