@@ -9,6 +9,7 @@ use cutover_targets::setup::{Change, FileKind, Made, Part, Report};
 use serde_json::{Value, json};
 use similar::TextDiff;
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
 /// The version of the JSON.
 const VERSION: u32 = 1;
@@ -42,13 +43,15 @@ pub(super) struct Teller<'a> {
     context: &'a Context,
     args: &'a SetupArgs,
     told: Vec<Told>,
+    /// Where variables and secrets are as long as data stays.
+    env_files: Vec<PathBuf>,
     /// Why something could not be told.
     unheard: Option<CommandError>,
 }
 
 impl<'a> Teller<'a> {
-    pub(super) fn new(context: &'a Context, args: &'a SetupArgs) -> Self {
-        Self { context, args, told: Vec::new(), unheard: None }
+    pub(super) fn new(context: &'a Context, args: &'a SetupArgs, env_files: Vec<PathBuf>) -> Self {
+        Self { context, args, told: Vec::new(), env_files, unheard: None }
     }
 
     /// Tells of one host.
@@ -124,7 +127,7 @@ impl<'a> Teller<'a> {
             })
             .collect();
         let text = match failed {
-            0 => conclusion(self.args, &done),
+            0 => conclusion(self.args, &self.env_files, &done),
             _ => {
                 let next = match (self.args.dry_run, begun) {
                     (true, _) => "; nothing was changed: this was a dry run",
@@ -153,7 +156,7 @@ fn like<'t>(told: &'t [Told], report: &Report) -> Option<&'t str> {
 }
 
 /// What stands when all hosts went well, and what comes next.
-fn conclusion(args: &SetupArgs, done: &[Done]) -> String {
+fn conclusion(args: &SetupArgs, env_files: &[PathBuf], done: &[Done]) -> String {
     let environment = &args.environment;
     let mut changes = done.iter().flat_map(|done| &done.report.changes);
     if args.dry_run {
@@ -167,7 +170,8 @@ fn conclusion(args: &SetupArgs, done: &[Done]) -> String {
         let next = format!(
             "`cutover setup {environment}` prepares it anew, and a deployment starts it; `--remove --data` removes it"
         );
-        return if keeps_data { format!("{what}: {next}\n") } else { String::new() };
+        let secrets = with_secrets(env_files);
+        return if keeps_data { format!("{what}: {next}\n{secrets}") } else { String::new() };
     }
     if done.iter().all(Done::is_nothing) {
         return String::new();
@@ -186,6 +190,12 @@ fn conclusion(args: &SetupArgs, done: &[Done]) -> String {
 fn to_commit(args: &SetupArgs, done: &[Done]) -> &'static str {
     let has_pinned = !args.dry_run && !args.remove && done.iter().any(|done| done.pinned.is_some());
     if has_pinned { "commit cutover.toml: colleagues and CI know the host by the key in it\n" } else { "" }
+}
+
+/// The files that stay and may hold secrets.
+fn with_secrets(env_files: &[PathBuf]) -> String {
+    let files: Vec<String> = env_files.iter().map(|file| file.display().to_string()).collect();
+    if files.is_empty() { String::new() } else { format!("variables and secrets stay in {}\n", files.join(", ")) }
 }
 
 /// A command as a shell takes it.

@@ -98,3 +98,23 @@ fn a_setup_that_began_on_no_host_does_not_say_that_it_goes_on() {
     );
     assert_eq!(dry.stdout, "2 of 2 hosts failed; nothing was changed: this was a dry run\n", "{dry:?}");
 }
+
+#[test]
+fn who_takes_a_setup_back_at_a_terminal_is_asked_first() {
+    let sandbox = closed("\"deploy@nowhere\"");
+    let path = format!("{}:{}", sandbox.bin().display(), std::env::var("PATH").unwrap());
+    let line = format!("{} setup production --remove", env!("CARGO_BIN_EXE_cutover"));
+    // script(1) gives it a terminal.
+    let answered = |answer: &str| {
+        let piped = format!("echo {answer} | script -qefc '{line}' /dev/null");
+        sandbox.ran(&sandbox.command("sh").args(["-c", &piped]).env("PATH", &path).output().unwrap())
+    };
+
+    let (no, yes) = (answered("no"), answered("yes"));
+
+    assert!(no.code == 1 && no.stdout.contains("stops the services of production on its host"), "{no:?}");
+    assert!(no.stdout.contains("state: nothing was changed") && !no.stdout.contains("nowhere"), "{no:?}");
+    assert!(yes.code == 7 && yes.stdout.contains("reach nowhere"), "{yes:?}");
+    let scripted = run(&sandbox, &["setup", "production", "--remove"]);
+    assert!(scripted.code == 7 && !scripted.stderr.contains("yes or no"), "{scripted:?}");
+}
