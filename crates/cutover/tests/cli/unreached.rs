@@ -118,3 +118,13 @@ fn who_takes_a_setup_back_at_a_terminal_is_asked_first() {
     let scripted = run(&sandbox, &["setup", "production", "--remove"]);
     assert!(scripted.code == 7 && !scripted.stderr.contains("yes or no"), "{scripted:?}");
 }
+
+#[test]
+fn a_config_without_environments_is_told_as_that() {
+    let sandbox = Sandbox::new();
+    sandbox.write("cutover.toml", "name = \"shop\"\n\n[targets.api.host]\ndeploy_to = \"/srv/api\"\n");
+
+    let ran = sandbox.run(&["setup", "production"]);
+
+    assert!(ran.code == 2 && ran.stderr.contains("there are none yet: [environments.production.hosts]"), "{ran:?}");
+}
