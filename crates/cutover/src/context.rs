@@ -128,7 +128,13 @@ impl Context {
         environments.iter().find(|(known, _)| known.as_str() == name).ok_or_else(|| {
             let known: Vec<&str> = environments.keys().map(EnvironmentName::as_str).collect();
             let told = CommandError::new(ErrorKind::Usage, format!("no environment {name:?} in {CONFIG_NAME}"));
-            let told = told.hint(format!("there are: {}", known.join(", ")));
+            let told = told.hint(if known.is_empty() {
+                format!(
+                    "there are none yet: [environments.{name}.hosts] makes one, with a line like: app = [\"localhost\"]"
+                )
+            } else {
+                format!("there are: {}", known.join(", "))
+            });
             let has_host =
                 |environment: &EnvironmentConfig| environment.hosts.values().flatten().any(|host| host == name);
             match environments.iter().find(|(_, environment)| has_host(environment)) {

@@ -14,7 +14,7 @@ use cutover_child::GitError;
 use cutover_core::id::InvalidId;
 use cutover_core::store::StoreError;
 use cutover_disk::DiskError;
-use cutover_reporters::one_line;
+use cutover_reporters::{in_environment, one_line};
 use serde::{Deserialize, Serialize};
 use std::error::Error;
 use std::io;
@@ -181,7 +181,7 @@ impl CommandError {
     /// The same error with the environment's name where its advice says `ENV`.
     #[must_use]
     pub(crate) fn in_environment(mut self, environment: &str) -> Self {
-        self.hints.iter_mut().for_each(|hint| *hint = named(hint, environment));
+        self.hints.iter_mut().for_each(|hint| *hint = in_environment(hint, environment));
         self
     }
 
@@ -195,20 +195,31 @@ impl CommandError {
         self.kind
     }
 
+    /// Whether all is as it was before.
+    pub(crate) fn changed_nothing(&self) -> bool {
+        self.state.as_ref().is_some_and(|state| state.starts_with("nothing was changed"))
+    }
+
     /// What failed, for a warning about it.
     pub(crate) fn message(&self) -> &str {
         &self.message
     }
 
-    /// What failed and the last that was said to it, in one sentence.
+    /// What failed and the last that was said to it, else what led to it, in one sentence.
     pub(crate) fn reason(&self) -> String {
         let said = self.excerpt.lines().rev().map(str::trim).find(|line| !line.is_empty());
+        let said = said.or_else(|| self.causes.last().map(String::as_str));
         said.map_or_else(|| self.message.clone(), |said| format!("{}: {said}", self.message))
     }
 
     /// What to do, in one sentence.
     pub(crate) fn advice(&self) -> String {
         self.hints.join("; ")
+    }
+
+    /// The same, with the environment's name where it says `ENV`.
+    pub(crate) fn advice_in(&self, environment: &str) -> String {
+        in_environment(&self.advice(), environment)
     }
 
     /// The findings in a `cutover.toml` that is not sound.
@@ -269,13 +280,6 @@ impl CommandError {
         text.extend(self.hints.iter().map(|hint| format!("  {} {}\n", paint.strong("hint:"), one_line(hint))));
         text
     }
-}
-
-/// The hint with the environment's name for each word `ENV`.
-fn named(hint: &str, environment: &str) -> String {
-    let is_place = |word: &&str| word.trim_matches(['`', ',', ';', '.', ':']) == "ENV";
-    let name = |word: &str| if is_place(&word) { word.replace("ENV", environment) } else { word.to_owned() };
-    hint.split(' ').map(name).collect::<Vec<_>>().join(" ")
 }
 
 impl From<ArtifactError> for CommandError {

@@ -20,5 +20,5 @@ pub use json::{JsonLines, json_line};
 pub use release_notes::ReleaseNotes;
 pub use reporter::Reporter;
 pub use tee::{THREAD_NAME, Tee};
-pub use terminal::words::{bytes, duration, log_text, one_line};
+pub use terminal::words::{bytes, duration, in_environment, log_text, one_line};
 pub use terminal::{Live, Manner, Plain};

@@ -90,6 +90,14 @@ fn a_success() {
 }
 
 #[test]
+fn what_to_do_is_told_with_the_environments_name() {
+    let failure = Failure::new("sudo says no").hint("`cutover setup ENV` sees to it; ENVIRON is no place");
+    let script = Script::begun().started(PREFLIGHT, 0).failed(PREFLIGHT, 40, failure);
+    let told = plain(&script, &Manner::default());
+    assert!(told.contains("  hint: `cutover setup production` sees to it; ENVIRON is no place\n"), "{told}");
+}
+
+#[test]
 fn a_failure_before_the_switch() {
     let failure = Failure::new("12 MB free in /srv/shop, 40 MB needed").hint("make room, or lower disk_free_min");
     let script = Script::begun().done(PREFLIGHT, 10, "").started(ASSEMBLE, 0).failed(ASSEMBLE, 40, failure);

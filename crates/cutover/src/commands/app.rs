@@ -2,6 +2,7 @@
 
 use super::HostArgs;
 use super::deploy::WaitArgs;
+use super::exec::{NOT_EXECUTABLE, NOT_FOUND};
 use super::follow::{Followed, follow};
 use super::reason::masked;
 use super::stop;
@@ -21,7 +22,7 @@ use cutover_core::target::Failure;
 use cutover_reporters::log_text;
 use cutover_targets::host::Layout;
 use cutover_targets::service::{LogMark, LogPlace};
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -67,6 +68,9 @@ enum Verb {
         target: Option<String>,
     },
     /// Run a command in the live release, with its env file's variables; its exit code is ours
+    ///
+    /// Where there is no such command that is 127, and 126 where it cannot be run, as a shell has it. Of several hosts it is
+    /// the highest, and each whose own is not 0 is named with it.
     ///
     /// Of the caller's own environment it has what a service inherits: PATH, HOME, the user's name, locale, time zone.
     ///
@@ -166,13 +170,17 @@ impl AppArgs {
 
     /// Says, to somebody at a terminal, that what is run elsewhere has none.
     pub(super) fn warn_of_no_terminal(&self, context: &Context) {
-        let is_run = matches!(self.verb, Verb::Exec { .. });
-        if is_run && !is_asked_from_elsewhere() && std::io::stdin().is_terminal() {
+        if self.runs_a_command() && !is_asked_from_elsewhere() && io::stdin().is_terminal() {
             let way = "pass what it needs as arguments, or use `ssh -t`";
             context
                 .output
                 .warn(&format!("on another machine the command has no terminal, and its input is empty: {way}"));
         }
+    }
+
+    /// Whether what it runs has an exit code of its own.
+    pub(super) fn runs_a_command(&self) -> bool {
+        matches!(self.verb, Verb::Exec { .. })
     }
 
     /// Whether it goes on until it is stopped.
@@ -185,7 +193,7 @@ impl AppArgs {
         session.narrow(&self.only.host, self.targets())?;
         match &self.verb {
             Verb::Logs { lines, follow, .. } => logs(context, &session, *lines, *follow),
-            Verb::Exec { command, .. } => exec(&session, command),
+            Verb::Exec { command, .. } => exec(context, &session, command),
             Verb::Restart { reason, waiting, .. } => {
                 change(context, session, ("restart", &Task::Restart), reason, waiting)
             }
@@ -308,7 +316,7 @@ fn tell_log(context: &Context, name: &TargetName, text: &str, lines: usize) -> R
     context.output.text(&last.iter().map(|line| log_text(line) + "\n").collect::<String>())
 }
 
-fn exec(session: &Session<'_>, command: &[String]) -> Result<Exit, CommandError> {
+fn exec(context: &Context, session: &Session<'_>, command: &[String]) -> Result<Exit, CommandError> {
     let mut chosen = chosen(session).into_iter();
     let (Some((_, config, layout)), None) = (chosen.next(), chosen.next()) else {
         return Err(CommandError::new(ErrorKind::Usage, "name one target with --target")
@@ -328,8 +336,10 @@ fn exec(session: &Session<'_>, command: &[String]) -> Result<Exit, CommandError>
     }
     // From here on this process is the command: terminal, signals and exit code are its own.
     let error = child.exec();
-    Err(CommandError::new(ErrorKind::Failed, format!("run {program} in {}", layout.current().display()))
-        .because(&error))
+    let told = CommandError::new(ErrorKind::Failed, format!("run {program} in {}", layout.current().display()));
+    told.because(&error).tell(&context.output);
+    // As a shell ends: whoever asked can tell this from what the command itself ends with.
+    std::process::exit(if error.kind() == io::ErrorKind::NotFound { NOT_FOUND } else { NOT_EXECUTABLE })
 }
 
 fn no_service() -> CommandError {

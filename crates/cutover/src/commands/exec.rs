@@ -14,8 +14,8 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 /// How a shell ends when there is no such program, and when there is one that cannot be run.
-const NOT_FOUND: i32 = 127;
-const NOT_EXECUTABLE: i32 = 126;
+pub(super) const NOT_FOUND: i32 = 127;
+pub(super) const NOT_EXECUTABLE: i32 = 126;
 
 /// Become a command that has the variables of an env file
 ///

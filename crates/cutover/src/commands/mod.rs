@@ -183,8 +183,9 @@ impl Command {
             }
         };
         let hosts = if let Self::App(args) = self { args.hosts(context)? } else { only.host.clone() };
-        let inquiry =
-            Inquiry { environment, hosts: &hosts, args: &args, streams, follows, leaves: &leaves, unheard: &unheard };
+        let tells_codes = matches!(self, Self::App(args) if args.runs_a_command());
+        let (hosts, leaves, unheard) = (&hosts, &leaves, &unheard);
+        let inquiry = Inquiry { environment, hosts, args: &args, streams, follows, tells_codes, leaves, unheard };
         // What is answered here is masked here already.
         let goes_elsewhere = there::goes_elsewhere(context, environment)?;
         let masker = if let Self::App(args) = self

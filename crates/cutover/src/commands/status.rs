@@ -204,12 +204,12 @@ fn see(context: &Context, name: &EnvironmentName, config: &EnvironmentConfig, is
     let (mut answer, unheard) = (Vec::new(), Mutex::new(Vec::new()));
     let args = [args, json.into_iter().collect()].concat();
     let note = |host: &str, error: &CommandError| {
-        let status = EnvironmentStatus { host: Some(host.to_owned()), ..unseen(name, why(error)) };
+        let status = EnvironmentStatus { host: Some(host.to_owned()), ..unseen(name, why(error, name)) };
         unheard.lock().unwrap_or_else(PoisonError::into_inner).push(status);
     };
-    let (streams, follows) = (false, false);
-    let (environment, leaves) = (name.as_str(), || ());
-    let inquiry = Inquiry { environment, hosts: &[], args: &args, streams, follows, leaves: &leaves, unheard: &note };
+    let (streams, follows, tells_codes) = (false, false, false);
+    let (environment, args, leaves) = (name.as_str(), args.as_slice(), &|| ());
+    let inquiry = Inquiry { environment, hosts: &[], args, streams, follows, tells_codes, leaves, unheard: &note };
     let asked = there::ask(context, &inquiry, &mut answer);
     let unheard = unheard.into_inner().unwrap_or_else(PoisonError::into_inner);
     let told = (!answer.is_empty()).then(|| Told::There(String::from_utf8_lossy(&answer).into_owned()));
@@ -221,13 +221,13 @@ fn see(context: &Context, name: &EnvironmentName, config: &EnvironmentConfig, is
             Seen::of(Told::Here(unseen(name, format!("the host answered with exit code {code}"))), Exit::Failed)
         }
         (Ok(None), _) => Seen::of(Told::Here(look(context, name, config)), Exit::Done),
-        (Err(error), _) => Seen::of(Told::Here(unseen(name, why(&error))), error.exit()),
+        (Err(error), _) => Seen::of(Told::Here(unseen(name, why(&error, name))), error.exit()),
     }
 }
 
-/// Why a host could not be asked, and what to do.
-fn why(error: &CommandError) -> String {
-    let advice = error.advice();
+/// Why a host could not be asked, and what to do, with the environment's name where that says `ENV`.
+fn why(error: &CommandError, name: &EnvironmentName) -> String {
+    let advice = error.advice_in(name.as_str());
     if advice.is_empty() { error.reason() } else { format!("{} ({advice})", error.reason()) }
 }
 

@@ -86,13 +86,14 @@ impl Draft<'_> {
     /// What a deployment does not see to.
     fn remarks(&self) -> Vec<String> {
         let Order { project, environment, targets, .. } = self.order;
-        let told = |Outdated { unit, hides_variables }: Outdated| {
-            let why = if hides_variables && !self.variables.values.is_empty() {
+        let told = |outdated: Outdated| {
+            let why = if outdated.hides_variables && !self.variables.values.is_empty() {
                 "and its service does not see the variables and secrets, for it does not read their file"
             } else {
                 "and a deployment changes no units"
             };
-            format!("{unit} is not what cutover.toml asks for now, {why}: `cutover setup {environment}` writes it anew")
+            let (unit, advice) = (&outdated.unit, outdated.advice().replace("ENV", environment.as_str()));
+            format!("{unit} is not what cutover.toml asks for now, {why}: {advice}")
         };
         outdated_units(project, environment, targets).into_iter().map(told).collect()
     }

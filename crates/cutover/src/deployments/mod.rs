@@ -52,7 +52,7 @@ pub(crate) use place::{Place, PlaceError, is_asked_from_elsewhere};
 pub(crate) use preview::{FileChanges, Preview, Previewed, StepPreview, VariableChanges};
 pub(crate) use recover::recover;
 pub(crate) use refusal::changed as changed_key;
-pub(crate) use remote::Host;
+pub(crate) use remote::{Host, not_begun};
 pub(crate) use session::{Session, connect_as, supervisor};
 pub(crate) use signals::{CANCEL, watch as watch_signals};
 pub(crate) use ssh_options::{local as local_file, ssh_options};

@@ -96,6 +96,11 @@ impl<'a> Place<'a> {
         here.ok_or_else(|| PlaceError::Elsewhere(name.to_string()))
     }
 
+    /// Whether somebody who says this means its host: as the config has it, or without who logs in there.
+    pub(crate) fn is_called(&self, name: &str) -> bool {
+        self.host == name || self.host.rsplit_once('@').is_some_and(|(_user, host)| host == name)
+    }
+
     /// Whether it is this machine.
     pub(crate) fn is_here(&self) -> bool {
         self.host == LOCALHOST || std::env::var(HERE_VARIABLE).is_ok_and(|name| name == self.host)

@@ -168,6 +168,13 @@ impl From<serde_json::Error> for Trouble {
     }
 }
 
+/// That a connection could not even be begun.
+pub(crate) fn not_begun(name: &str, failure: Failure) -> CommandError {
+    let told = CommandError::new(ErrorKind::Unreachable, format!("cannot begin to reach {name}"));
+    let told = told.because(&failure).state("nothing was changed");
+    failure.hint.into_iter().fold(told, CommandError::hint)
+}
+
 impl Host {
     /// Begins the connection.
     pub(crate) fn connect(name: &str, options: &Options, agents: Vec<Agent>) -> Result<Self, CommandError> {
@@ -179,11 +186,7 @@ impl Host {
             });
             Ok((connection, pipes.map_err(|error| Failure::new(format!("talk to ssh: {error}")))?))
         });
-        let (connection, (stdin, stdout)) = opened.map_err(|failure| {
-            let told = CommandError::new(ErrorKind::Unreachable, format!("cannot begin to reach {name}"));
-            let told = told.because(&failure).state("nothing was changed");
-            failure.hint.into_iter().fold(told, CommandError::hint)
-        })?;
+        let (connection, (stdin, stdout)) = opened.map_err(|failure| not_begun(name, failure))?;
         let caller = Caller::new(name, options);
         Ok(Self { caller, agents, connection, stdin, stdout: BufReader::new(stdout), patience })
     }
@@ -210,10 +213,15 @@ impl Host {
 }
 
 impl Host {
-    /// Has the host prepared; what it answers goes to `output`.
-    pub(crate) fn set_up(mut self, order: setup::Order, output: &mut dyn Write) -> Result<i32, CommandError> {
+    /// Has the host prepared; what it answers goes to `output`, and what is said there besides is told behind `label`.
+    pub(crate) fn set_up(
+        mut self,
+        order: setup::Order,
+        label: &str,
+        output: &mut dyn Write,
+    ) -> Result<i32, CommandError> {
         self.caller.prepares = true;
-        self.ask(&Letter::Setup(Box::new(order)), Hearing::default(), output)
+        self.ask(&Letter::Setup(Box::new(order)), Hearing { label, ..Hearing::default() }, output)
     }
 
     /// Has something looked at that nobody changes; gives what was seen.

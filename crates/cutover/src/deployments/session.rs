@@ -161,7 +161,7 @@ impl<'a> Session<'a> {
 
     /// Begins the connections to the hosts that are other machines, so that the handshakes pass while other things are done.
     pub(crate) fn connect(&self) -> Result<Vec<Option<Host>>, CommandError> {
-        connect_all(self.context, &self.supervisor, &self.places)
+        connect_all(self.context, &self.supervisor, &self.places)?.into_iter().collect()
     }
 
     /// Its targets on each of its hosts.
@@ -514,16 +514,17 @@ pub(super) fn connect(context: &Context, host: &str, supervisor: &SupervisorProg
     Host::connect(host, &ssh_options(context.project()?), agents(&supervisor.program)?)
 }
 
-/// The same to each of these places that is another machine; None for this one.
+/// The same to each of these places that is another machine; None for this one, and an error for one of which it is plain
+/// already that it cannot be reached.
 pub(super) fn connect_all<'p>(
     context: &Context,
     supervisor: &SupervisorProgram,
     places: impl IntoIterator<Item = &'p Place<'p>>,
-) -> Result<Vec<Option<Host>>, CommandError> {
+) -> Result<Vec<Result<Option<Host>, CommandError>>, CommandError> {
     let (options, agents) = (ssh_options(context.project()?), agents(&supervisor.program)?);
     let connect =
         |place: &Place<'_>| (!place.is_here()).then(|| Host::connect(place.host, &options, agents.clone())).transpose();
-    places.into_iter().map(connect).collect()
+    Ok(places.into_iter().map(connect).collect())
 }
 
 /// Begins a connection with options of its own, to a host that names who logs in.

@@ -40,6 +40,8 @@ pub(crate) struct Inquiry<'a> {
     pub(crate) streams: bool,
     /// Whether the answer has no end.
     pub(crate) follows: bool,
+    /// Whether it is told of each of several hosts with which exit code it ended there, where that is not 0.
+    pub(crate) tells_codes: bool,
     /// Told when it is answered by another process than this one, before that is asked.
     pub(crate) leaves: &'a (dyn Fn() + Sync),
     /// Told of each of several hosts that could not be asked, as soon as that is known.
@@ -67,12 +69,12 @@ pub(crate) fn ask(
     let (name, config) = context.environment(inquiry.environment)?;
     let all = Place::all(name, config)?;
     let hosts: Vec<&str> = all.iter().map(|place| place.host).collect();
-    if let Some(unknown) = inquiry.hosts.iter().find(|host| !hosts.contains(&host.as_str())) {
+    if let Some(unknown) = inquiry.hosts.iter().find(|host| !all.iter().any(|place| place.is_called(host))) {
         return Err(CommandError::new(ErrorKind::Usage, format!("{name} has no host {unknown:?}"))
             .hint(format!("there are: {}", hosts.join(", "))));
     }
     let is_wanted =
-        |place: &&Place<'_>| inquiry.hosts.is_empty() || inquiry.hosts.iter().any(|host| host == place.host);
+        |place: &&Place<'_>| inquiry.hosts.is_empty() || inquiry.hosts.iter().any(|host| place.is_called(host));
     let places: Vec<&Place<'_>> = all.iter().filter(is_wanted).collect();
     if is_only_here(&all) {
         return Ok(None);
@@ -125,18 +127,12 @@ fn ask_several(
     let (output, voice, is_endless) = (Mutex::new(output), &context.output, inquiry.follows);
     let shared = inquiry.streams.then_some(&output);
     let answers: Vec<(Vec<u8>, i32)> = std::thread::scope(|scope| {
-        let ask = move |(far, question): (Option<Host>, Question)| {
-            let host = question.host.clone();
+        let ask = move |(far, question): (Result<Option<Host>, CommandError>, Question)| {
             scope.spawn(move || {
-                let mut lines = Lines::new(&host, width, voice.json, shared);
-                let hearing = Hearing { is_endless, label: &label(&host, width) };
-                let code = ask_one(far, question, hearing, &mut lines);
-                // Whoever follows several wants to know at once that one is gone.
-                let code = code.unwrap_or_else(|error| {
-                    (inquiry.unheard)(&host, &error);
-                    Exit::Unreachable as i32
-                });
-                (lines.finish(), code)
+                let mut lines = Lines::new(&question.host, width, voice.json, shared);
+                let hearing = Hearing { is_endless, label: &label(&question.host, width) };
+                let code = far.map_or_else(Err, |far| ask_one(far, question.clone(), hearing, &mut lines));
+                (lines.finish(), told_code(inquiry, &question.host, width, code))
             })
         };
         let threads: Vec<_> = asked.map(ask).collect();
@@ -149,6 +145,23 @@ fn ask_several(
         worst = worst.max(code);
     }
     Ok(worst)
+}
+
+/// The exit code of one of several hosts, told where that is of interest.
+fn told_code(inquiry: &Inquiry<'_>, host: &str, width: usize, code: Result<i32, CommandError>) -> i32 {
+    match code {
+        Ok(code) => {
+            if code != 0 && inquiry.tells_codes {
+                say_errors(&label(host, width), &format!("exit code {code}"));
+            }
+            code
+        }
+        // Whoever follows several wants to know at once that one is gone.
+        Err(error) => {
+            (inquiry.unheard)(host, &error);
+            Exit::Unreachable as i32
+        }
+    }
 }
 
 /// Has one of several hosts answer.

@@ -125,10 +125,7 @@ fn own(context: &Context, place: &Place<'_>) -> Result<Vec<Finding>, CommandErro
             &project.config.name,
             place.name,
             place.targets.iter().map(|(name, config)| (name, *config)),
-        )
-        .into_iter()
-        .map(|outdated| outdated.unit)
-        .collect(),
+        ),
         program: &supervisor.program,
         is_asked_from_elsewhere: is_asked_from_elsewhere(),
         service: &service,

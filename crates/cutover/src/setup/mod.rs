@@ -9,14 +9,16 @@ mod there;
 pub(crate) use there::{answer, answer_input};
 
 use crate::context::Context;
-use crate::deployments::{Place, ssh_options};
-use crate::error::CommandError;
+use crate::deployments::{Place, not_begun, ssh_options};
+use crate::error::{CommandError, ErrorKind};
 use crate::exit::Exit;
 use crate::side_by_side::side_by_side;
 use clap::Args;
 use cutover_targets::remote::ssh::Options;
 use cutover_targets::setup::{Order, Task, Wish};
 use host::{Login, Machine};
+use std::collections::BTreeSet;
+use std::io::{self, BufRead, IsTerminal};
 use std::path::PathBuf;
 use tell::{Done, Teller, Told};
 
@@ -25,13 +27,16 @@ const PINNED: &str = "its key is pinned in cutover.toml";
 
 /// Prepare the hosts of an environment for deployments
 ///
-/// Sees to it that each host has: a user who deploys, with your public key; `deploy_to`, which is theirs; a sudo rule for
-/// just what deployments do with their units; the units whose `start` the config has, with few rights; limits for the
-/// journal; and a unit that finishes or takes back, at boot, what a power cut left. The host's key is shown, and pinned in
-/// cutover.toml once you have said that it is right.
+/// Sees to it that each host has: a user who deploys, with your public key;
+/// `deploy_to`, which is theirs; a sudo rule for just what deployments do with
+/// their units; the units whose `start` the config has, with few rights; limits
+/// for the journal; and a unit that finishes or takes back, at boot, what a
+/// power cut left. The host's key is shown, and pinned in cutover.toml once you
+/// have said that it is right.
 ///
-/// What is there already is left alone, so that a second run has nothing to do. What was made, and what it replaced, is
-/// written down on the host: `--remove` takes it back.
+/// What is there already is left alone, so that a second run has nothing to do.
+/// What was made, and what it replaced, is written down on the host: `--remove`
+/// takes it back, and asks first where somebody is at the terminal.
 ///
 /// Examples:
 ///   cutover setup production --dry-run         # every file and every command; changes nothing
@@ -75,13 +80,18 @@ impl SetupArgs {
         let (name, environment) = context.environment(&self.environment)?;
         let mut options = ssh_options(context.project()?);
         let places = Place::all(name, environment)?;
+        if self.remove && !self.dry_run {
+            self.confirm_removal(context, places.len())?;
+        }
         // Whoever is to be asked for something is asked first, for all hosts.
         let jobs: Vec<_> = places.iter().map(|place| (place.host, self.job(context, place, &mut options))).collect();
+        let is_alone = places.len() == 1;
         let perform = |(host, job): (&str, Result<Job, CommandError>)| {
-            let done = job.and_then(|job| job.perform(&options));
+            let label = if is_alone { String::new() } else { format!("{host} | ") };
+            let done = job.and_then(|job| Job { label, ..job }.perform(&options));
             Told { host: host.to_owned(), done: done.map_err(|error| error.in_environment(&self.environment)) }
         };
-        let mut teller = Teller::new(context, self);
+        let mut teller = Teller::new(context, self, env_files(&places));
         side_by_side(jobs, perform, |told| teller.tell(told));
         teller.conclude()
     }
@@ -101,6 +111,9 @@ impl SetupArgs {
     /// The same, before anything is asked about its key.
     fn job_there(&self, context: &Context, place: &Place<'_>, options: &Options) -> Result<Job, CommandError> {
         let machine = Machine::of(place);
+        if let Machine::There(host) = &machine {
+            options.check().map_err(|failure| not_begun(host, failure))?;
+        }
         let login = Login::find(&machine, &self.admin, options)?;
         let key = if self.remove { None } else { key::find(self.key.as_deref(), &machine, options)? };
         let wish = Wish {
@@ -111,12 +124,44 @@ impl SetupArgs {
             targets: place.targets.iter().map(|(name, config)| (name.clone(), (*config).clone())).collect(),
         };
         let order = Order { wish, task: self.task(), dry_run: self.dry_run };
-        Ok(Job { machine, pinned: None, has_pinned: false, login, order })
+        Ok(Job { machine, pinned: None, has_pinned: false, login, order, label: String::new() })
+    }
+
+    /// Asks whoever is at a terminal before what serves is stopped. Scripts mean what they say.
+    fn confirm_removal(&self, context: &Context, host_count: usize) -> Result<(), CommandError> {
+        if !io::stdin().is_terminal() || context.output.json {
+            return Ok(());
+        }
+        let hosts = if host_count == 1 { "its host".to_owned() } else { format!("{host_count} hosts") };
+        let data = if self.data { ", with releases, shared files and all else in its directories" } else { "" };
+        context.output.error(&format!(
+            "This stops the services of {} on {hosts} at once and takes back what setup made{data}.\nShall it? yes or no: ",
+            self.environment
+        ))?;
+        let mut answer = String::new();
+        // No answer is not yes.
+        let _ = io::stdin().lock().read_line(&mut answer);
+        if answer.trim() == "yes" {
+            return Ok(());
+        }
+        Err(CommandError::new(ErrorKind::Failed, "it was not confirmed that setup is to be taken back")
+            .state("nothing was changed")
+            .hint("--remove --dry-run shows all that would be taken back"))
     }
 
     fn task(&self) -> Task {
         if self.remove { Task::Remove { with_data: self.data } } else { Task::Prepare }
     }
+}
+
+/// Where variables and secrets stay as long as the directories of these places do.
+fn env_files(places: &[Place<'_>]) -> Vec<PathBuf> {
+    let targets = places.iter().flat_map(|place| place.targets.values());
+    let files = targets.filter_map(|config| {
+        let env_file = config.env_file.as_ref()?;
+        Some([config.deploy_to.join("shared").join(env_file), config.deploy_to.join(".cutover/env")])
+    });
+    files.flatten().collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// What is to be done on one host.
@@ -128,11 +173,13 @@ struct Job {
     has_pinned: bool,
     login: Login,
     order: Order,
+    /// What stands before each line that is said there, where there are several hosts.
+    label: String,
 }
 
 impl Job {
     fn perform(self, options: &Options) -> Result<Done, CommandError> {
-        let report = there::perform(&self.machine, &self.login, options, self.order)
+        let report = there::perform(&self.machine, &self.login, options, (self.order, &self.label))
             .map_err(|error| if self.has_pinned { error.besides(PINNED) } else { error })?;
         Ok(Done { user: self.login.user, pinned: self.pinned, report })
     }

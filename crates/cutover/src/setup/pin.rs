@@ -106,7 +106,7 @@ fn answered(place: &str, trusted: &Trust) -> Result<bool, CommandError> {
         ("yes", _) => Ok(true),
         (_, Trust::Known) => Ok(false),
         (_, Trust::Unknown | Trust::Changed(_)) => {
-            Err(CommandError::new(ErrorKind::Unreachable, format!("the key of {place} was not confirmed"))
+            Err(CommandError::new(ErrorKind::Failed, format!("the key of {place} was not confirmed"))
                 .state("nothing was changed"))
         }
     }

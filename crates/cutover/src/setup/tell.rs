@@ -9,6 +9,7 @@ use cutover_targets::setup::{Change, FileKind, Made, Part, Report};
 use serde_json::{Value, json};
 use similar::TextDiff;
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
 /// The version of the JSON.
 const VERSION: u32 = 1;
@@ -42,13 +43,15 @@ pub(super) struct Teller<'a> {
     context: &'a Context,
     args: &'a SetupArgs,
     told: Vec<Told>,
+    /// Where variables and secrets are as long as data stays.
+    env_files: Vec<PathBuf>,
     /// Why something could not be told.
     unheard: Option<CommandError>,
 }
 
 impl<'a> Teller<'a> {
-    pub(super) fn new(context: &'a Context, args: &'a SetupArgs) -> Self {
-        Self { context, args, told: Vec::new(), unheard: None }
+    pub(super) fn new(context: &'a Context, args: &'a SetupArgs, env_files: Vec<PathBuf>) -> Self {
+        Self { context, args, told: Vec::new(), env_files, unheard: None }
     }
 
     /// Tells of one host.
@@ -67,12 +70,17 @@ impl<'a> Teller<'a> {
             let pins = if dry_run { "would pin" } else { "pinned" };
             line(&mut text, &paint.good("+"), &format!("{pins} its key in cutover.toml: {fingerprint}"));
         }
+        let in_full = dry_run || self.context.output.verbose;
+        if in_full && let Some(like) = like(&self.told, report) {
+            line(&mut text, &paint.dim("="), &format!("all of it as on {like}"));
+            return text;
+        }
         for change in &report.changes {
-            text += &described(change, paint, dry_run || self.context.output.verbose);
+            text += &described(change, paint, in_full);
         }
         // What an earlier setup did not come to run is all that there may be to tell.
         for argv in report.afterwards.iter().filter(|_| dry_run || report.changes.is_empty()) {
-            line(&mut text, "$", &argv.join(" "));
+            line(&mut text, "$", &shell_line(argv));
         }
         for unit in &report.stopped {
             line(&mut text, &paint.warning("!"), &format!("stopped: {unit}, which ran"));
@@ -105,11 +113,12 @@ impl<'a> Teller<'a> {
             self.tell_json()?;
             return Ok(worst);
         }
-        let (all, mut failed) = (self.told.len(), 0);
+        let (all, mut failed, mut begun) = (self.told.len(), 0, false);
         let done: Vec<Done> = self
             .told
             .into_iter()
             .filter_map(|Told { host, done }| {
+                begun |= done.as_ref().err().is_none_or(|error| !error.changed_nothing());
                 done.map_err(|error| {
                     failed += 1;
                     error.on_host(&host).tell(&self.context.output)
@@ -117,10 +126,16 @@ impl<'a> Teller<'a> {
                 .ok()
             })
             .collect();
-        let text = if failed > 0 {
-            format!("{failed} of {all} hosts failed; the same command goes on where it ended\n")
-        } else {
-            conclusion(self.args, &done)
+        let text = match failed {
+            0 => conclusion(self.args, &self.env_files, &done),
+            _ => {
+                let next = match (self.args.dry_run, begun) {
+                    (true, _) => "; nothing was changed: this was a dry run",
+                    (false, true) => "; the same command goes on where it ended",
+                    (false, false) => "; nothing was changed on any",
+                };
+                format!("{failed} of {all} hosts failed{next}\n{}", to_commit(self.args, &done))
+            }
         };
         self.context.output.text(&text).map(|()| worst)
     }
@@ -134,8 +149,14 @@ impl<'a> Teller<'a> {
     }
 }
 
+/// A host that was told of in full, and where just the same is done.
+fn like<'t>(told: &'t [Told], report: &Report) -> Option<&'t str> {
+    let is_like = |done: &Done| !report.changes.is_empty() && done.report == *report;
+    told.iter().find(|told| told.done.as_ref().is_ok_and(is_like)).map(|told| told.host.as_str())
+}
+
 /// What stands when all hosts went well, and what comes next.
-fn conclusion(args: &SetupArgs, done: &[Done]) -> String {
+fn conclusion(args: &SetupArgs, env_files: &[PathBuf], done: &[Done]) -> String {
     let environment = &args.environment;
     let mut changes = done.iter().flat_map(|done| &done.report.changes);
     if args.dry_run {
@@ -149,7 +170,8 @@ fn conclusion(args: &SetupArgs, done: &[Done]) -> String {
         let next = format!(
             "`cutover setup {environment}` prepares it anew, and a deployment starts it; `--remove --data` removes it"
         );
-        return if keeps_data { format!("{what}: {next}\n") } else { String::new() };
+        let secrets = with_secrets(env_files);
+        return if keeps_data { format!("{what}: {next}\n{secrets}") } else { String::new() };
     }
     if done.iter().all(Done::is_nothing) {
         return String::new();
@@ -161,7 +183,29 @@ fn conclusion(args: &SetupArgs, done: &[Done]) -> String {
     } else {
         String::new()
     };
-    format!("ready for `cutover deploy {environment}`{restart}\n")
+    format!("{}ready for `cutover deploy {environment}`{restart}\n", to_commit(args, done))
+}
+
+/// What is to be done about keys that were pinned.
+fn to_commit(args: &SetupArgs, done: &[Done]) -> &'static str {
+    let has_pinned = !args.dry_run && !args.remove && done.iter().any(|done| done.pinned.is_some());
+    if has_pinned { "commit cutover.toml: colleagues and CI know the host by the key in it\n" } else { "" }
+}
+
+/// The files that stay and may hold secrets.
+fn with_secrets(env_files: &[PathBuf]) -> String {
+    let files: Vec<String> = env_files.iter().map(|file| file.display().to_string()).collect();
+    if files.is_empty() { String::new() } else { format!("variables and secrets stay in {}\n", files.join(", ")) }
+}
+
+/// A command as a shell takes it.
+fn shell_line(argv: &[String]) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:@,%".contains(c);
+    let word = |word: &String| {
+        let is_bare = !word.is_empty() && word.chars().all(is_plain);
+        if is_bare { word.clone() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+    };
+    argv.iter().map(word).collect::<Vec<_>>().join(" ")
 }
 
 fn line(text: &mut String, mark: &str, words: &str) {
@@ -178,7 +222,7 @@ fn described(change: &Change, paint: Paint, in_full: bool) -> String {
     };
     line(&mut text, &mark, &name(&change.made().part));
     if in_full {
-        text.extend(change.commands().iter().map(|argv| format!("      $ {}\n", argv.join(" "))));
+        text.extend(change.commands().iter().map(|argv| format!("      $ {}\n", shell_line(argv))));
         text.extend(diff(change).lines().map(|line| format!("      {}\n", paint.dim(line))));
     }
     text
@@ -258,4 +302,31 @@ fn json_of_change(change: &Change) -> Value {
         Change::Leave { .. } => "leave",
     };
     json!({ "does": does, "part": change.made().part.name(), "commands": change.commands(), "diff": diff(change) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(user: &str) -> Report {
+        let made = Made { part: Part::Linger { user: user.to_owned() }, before: None };
+        let (afterwards, stopped, left) = (Vec::new(), Vec::new(), Vec::new());
+        Report { changes: vec![Change::Make(made)], afterwards, stopped, left, keeps_data: false }
+    }
+
+    #[test]
+    fn hosts_to_which_the_same_is_done_are_told_of_in_full_once() {
+        let done = Done { user: "deploy".to_owned(), pinned: None, report: report("deploy") };
+        let told = [Told { host: "web-1".to_owned(), done: Ok(done) }];
+        assert_eq!(like(&told, &report("deploy")), Some("web-1"));
+        assert_eq!(like(&told, &report("ada")), None);
+        assert_eq!(like(&told, &Report { changes: Vec::new(), ..report("deploy") }), None);
+    }
+
+    #[test]
+    fn a_command_is_told_as_a_shell_takes_it() {
+        let line = |words: &[&str]| shell_line(&words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>());
+        assert_eq!(line(&["useradd", "--password", "*", "deploy"]), "useradd --password '*' deploy");
+        assert_eq!(line(&["x", "", "it's"]), r"x '' 'it'\''s'");
+    }
 }

@@ -14,6 +14,10 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+/// How to become root on the machine that asks, and on another one.
+const HERE: &str = "do it as root (`sudo cutover …`), or as one who may use sudo without a password";
+const THERE: &str = "log in as root (`--as root`), or as one who may use sudo there without a password (`--as USER`)";
+
 /// What comes back from a host.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -33,13 +37,13 @@ pub(super) fn perform(
     machine: &Machine,
     login: &Login,
     options: &Options,
-    order: Order,
+    (order, label): (Order, &str),
 ) -> Result<Report, CommandError> {
     let answer = match machine {
-        Machine::Here => as_root(&order),
+        Machine::Here => as_root(&order, HERE),
         Machine::There(_) => {
             let mut said = Bounded::default();
-            let code = connect_as(&login.admin, options)?.set_up(order, &mut said)?;
+            let code = connect_as(&login.admin, options)?.set_up(order, label, &mut said)?;
             serde_json::from_slice(&said.bytes).map_err(|_| unanswered(code))?
         }
     };
@@ -57,7 +61,7 @@ fn unanswered(code: i32) -> CommandError {
 
 /// Carries an order out and says how it went; for whoever asked the agent.
 pub(crate) fn answer(order: &Order) -> Result<(), CommandError> {
-    say(&as_root(order))?;
+    say(&as_root(order, THERE))?;
     leave(order);
     Ok(())
 }
@@ -82,8 +86,8 @@ fn say(answer: &Answer) -> Result<(), CommandError> {
         .map_err(|error| CommandError::new(ErrorKind::Failed, "answer the client").because(&error))
 }
 
-/// This process is root, or sudo makes one that is.
-fn as_root(order: &Order) -> Answer {
+/// This process is root, or sudo makes one that is; else that is the way to become it.
+fn as_root(order: &Order, way: &str) -> Answer {
     let program = match supervisor() {
         Ok(supervisor) => supervisor.program,
         Err(failure) => return Answer::Refused(failure.into()),
@@ -91,7 +95,7 @@ fn as_root(order: &Order) -> Answer {
     if rustix::process::geteuid().is_root() {
         return setup::perform(order, &program).map_err(CommandError::from).into();
     }
-    through_sudo(order, &program).unwrap_or_else(|error| Answer::Refused(no_root(&error)))
+    through_sudo(order, &program).unwrap_or_else(|error| Answer::Refused(no_root(&error, way)))
 }
 
 fn through_sudo(order: &Order, program: &Path) -> io::Result<Answer> {
@@ -110,11 +114,11 @@ fn through_sudo(order: &Order, program: &Path) -> io::Result<Answer> {
     serde_json::from_slice(&text).map_err(|_| io::Error::other("sudo did not let it"))
 }
 
-fn no_root(error: &io::Error) -> CommandError {
+fn no_root(error: &io::Error, way: &str) -> CommandError {
     CommandError::new(ErrorKind::Failed, "prepare the host as root")
         .because(error)
         .state("nothing was changed")
-        .hint("do it as root (`--as root`; on this machine `sudo cutover …`), or as one who may use sudo without a password (`--as USER`)")
+        .hint(way)
 }
 
 /// With everything else the agent that removes it goes, too.

@@ -1,6 +1,6 @@
 //! Another machine, as far as one can be had without one: an `ssh` that gives a shell with a home of its own.
 
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Ran, Sandbox};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::path::PathBuf;
@@ -21,6 +21,24 @@ fn far(ssh: &str) -> Sandbox {
 fn arm(sandbox: &Sandbox) -> String {
     sandbox.script("uname", "case $1 in -m) echo aarch64;; *) echo Linux;; esac");
     format!("for last; do :; done; HOME={}/far exec sh -c \"$last\"", sandbox.path().display())
+}
+
+/// This machine by two names, of which one is elsewhere, with a release that is live.
+fn near_and_far() -> Sandbox {
+    let sandbox = Sandbox::deployable("");
+    assert_eq!(sandbox.run(&["deploy", "production"]).code, 0);
+    let both = sandbox.config().replace("[\"localhost\"]", "[\"localhost\", \"ada@far.test\"]");
+    sandbox.write("cutover.toml", &both);
+    fs::create_dir(sandbox.path().join("far")).unwrap();
+    let home = sandbox.path().join("far");
+    sandbox.script("ssh", &format!("for last; do :; done; HOME={} exec sh -c \"$last\"", home.display()));
+    sandbox
+}
+
+/// Runs a command in the release.
+fn exec(sandbox: &Sandbox, options: &[&str], command: &[&str]) -> Ran {
+    let args = [&["app", "production", "exec"], options, &["--"], command].concat();
+    sandbox.ran(&cutover(sandbox, env!("CARGO_BIN_EXE_cutover"), &args).output().unwrap())
 }
 
 /// A Cutover of its own directory, to which others can be put.
@@ -56,6 +74,31 @@ fn a_host_of_another_kind_gets_the_agent_that_lies_beside() {
     let agents = fs::read_dir(sandbox.path().join("far/.cache/cutover/agents")).unwrap();
     let agents: Vec<Vec<u8>> = agents.map(|entry| fs::read(entry.unwrap().path()).unwrap()).collect();
     assert!(agents == [other]);
+}
+
+#[test]
+fn a_host_may_be_named_behind_the_command_and_without_who_logs_in() {
+    let sandbox = near_and_far();
+    for name in ["ada@far.test", "far.test"] {
+        let ran = exec(&sandbox, &["--host", name], &["sh", "-c", "echo $HOME"]);
+        assert_eq!((ran.code, ran.stdout.trim_end().ends_with("/far")), (0, true), "{}", ran.told());
+        assert_eq!(ran.stdout.lines().count(), 1, "{}", ran.told());
+    }
+    let ran = exec(&sandbox, &["--host", "near.test"], &["true"]);
+    assert!(ran.code == 2 && ran.stderr.contains("near.test"), "{}", ran.told());
+}
+
+#[test]
+fn of_several_hosts_each_where_a_command_failed_is_named_with_its_exit_code() {
+    let sandbox = near_and_far();
+
+    let ran = exec(&sandbox, &[], &["sh", "-c", "case $HOME in */far) exit 4;; esac"]);
+
+    assert_eq!((ran.code, ran.stderr.as_str()), (4, "ada@far.test | exit code 4\n"), "{}", ran.told());
+    let missing = exec(&sandbox, &[], &["no-such-program"]);
+    assert_eq!(missing.code, 127, "{}", missing.told());
+    assert_eq!(missing.stderr.matches(" | exit code 127\n").count(), 2, "{}", missing.told());
+    assert!(missing.stderr.contains("run no-such-program in "), "{}", missing.told());
 }
 
 #[test]

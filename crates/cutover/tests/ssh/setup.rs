@@ -502,7 +502,7 @@ fn a_person_at_a_terminal_says_whether_the_key_is_right() {
     };
 
     let no = answer("no");
-    assert_eq!(no.code, 7, "{no:?}");
+    assert_eq!(no.code, 1, "{no:?}");
     assert!(no.stdout.contains(&fingerprint(&world)) && no.stdout.contains("was not confirmed"), "{no:?}");
     assert_eq!(config(&world), text);
     assert_as_before(&world, &machine, &no);

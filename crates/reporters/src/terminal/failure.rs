@@ -1,15 +1,15 @@
 //! What a failure says below its first line.
 
 use super::line::{Line, Tone};
-use super::words::one_line;
+use super::words::{in_environment, one_line};
 use cutover_core::probe::ProbeResult;
 use cutover_core::target::Failure;
 
 /// The most lines of a log that are shown; its file has the rest.
 const EXCERPT_LINES_MAX: usize = 20;
 
-/// What probes saw, the log's last lines, where the whole of it lies and what to do.
-pub(super) fn details(error: &Failure) -> Vec<Line> {
+/// What probes saw, the log's last lines, where the whole of it lies and what to do in this environment, when that is known.
+pub(super) fn details(error: &Failure, environment: Option<&str>) -> Vec<Line> {
     let unhealthy = error.probes.iter().filter(|result| !result.healthy);
     let mut lines: Vec<Line> =
         unhealthy.map(|result| Line::whole(Tone::Plain, format!("  probe {}", probe(result)))).collect();
@@ -18,7 +18,8 @@ pub(super) fn details(error: &Failure) -> Vec<Line> {
         lines.push(Line::whole(Tone::Plain, format!("  log: {}", one_line(log))));
     }
     if let Some(hint) = &error.hint {
-        lines.push(Line::whole(Tone::Strong, format!("  hint: {}", one_line(hint))));
+        let hint = environment.map_or_else(|| hint.clone(), |name| in_environment(hint, name));
+        lines.push(Line::whole(Tone::Strong, format!("  hint: {}", one_line(&hint))));
     }
     lines
 }

@@ -195,7 +195,7 @@ impl Story {
         let (tone, mark) = if settles { (Tone::Warning, '!') } else { (Tone::Bad, '✗') };
         let head = format!("{mark} {} {} — {}", self.label(step), duration(took), one_line(&error.message));
         let mut lines = vec![Line::whole(tone, head)];
-        lines.extend(failure::details(error));
+        lines.extend(self.details(error));
         if settles {
             self.warning_count += 1;
             lines.push(Line::whole(Tone::Plain, "  nothing is taken back: the release is verified"));
@@ -203,6 +203,10 @@ impl Story {
             lines.extend(self.unwind());
         }
         lines
+    }
+
+    fn details(&self, error: &Failure) -> Vec<Line> {
+        failure::details(error, self.plan.as_ref().map(|plan| plan.environment.as_str()))
     }
 
     fn cancelled(&mut self, reason: &str) -> Vec<Line> {
@@ -236,7 +240,7 @@ impl Story {
         self.unwinding = true;
         let why = format!("could not take back {}: {}", self.label(step), one_line(&error.message));
         let mut lines = vec![Line::whole(Tone::Bad, format!("✗ {why} ({})", duration(took)))];
-        lines.extend(failure::details(error));
+        lines.extend(self.details(error));
         self.need.why.push(why);
         self.need.can_be_tried_again = true;
         lines

@@ -15,6 +15,13 @@ pub fn duration(duration: Duration) -> String {
     }
 }
 
+/// Advice with the environment's name for each word `ENV`.
+pub fn in_environment(advice: &str, environment: &str) -> String {
+    let is_place = |word: &&str| word.trim_matches(['`', ',', ';', '.', ':']) == "ENV";
+    let name = |word: &str| if is_place(&word) { word.replace("ENV", environment) } else { word.to_owned() };
+    advice.split(' ').map(name).collect::<Vec<_>>().join(" ")
+}
+
 /// Progress: `412/1000 files`, `4.1 MB of 12.0 MB`, `412 files` when the total is unknown.
 pub(super) fn progress(done: u64, total: u64, unit: &str) -> String {
     match (unit, total) {

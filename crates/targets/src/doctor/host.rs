@@ -131,8 +131,8 @@ fn boot(patient: &Patient<'_>, scope: SystemdScope) -> Finding {
         let what = format!("{unit} is not there: what a power cut leaves waits for the next command");
         return Finding::warning("boot", what, SETUP);
     }
-    if patient.outdated.contains(&unit) {
-        return Finding { area: "boot".to_owned(), ..outdated(&unit) };
+    if let Some(found) = patient.outdated.iter().find(|found| found.unit == unit) {
+        return Finding { area: "boot".to_owned(), ..outdated(found) };
     }
     if is("ActiveState", "failed") {
         let what = format!("{unit} failed: a person is needed");

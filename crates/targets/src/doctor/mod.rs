@@ -9,6 +9,7 @@ mod unit;
 
 use crate::host::{Layout, own_name, unprobed};
 use crate::service::Service;
+use crate::setup::Outdated;
 use cutover_core::config::{HostConfig, ServiceConfig};
 use cutover_core::id::{ProjectName, TargetName};
 use cutover_core::target::Failure;
@@ -75,7 +76,7 @@ pub struct Patient<'a> {
     /// The project and the environment, as setup names its files: see [`crate::setup::slug`].
     pub slug: String,
     /// The units that setup would write otherwise now: see [`crate::setup::outdated_units`].
-    pub outdated: Vec<String>,
+    pub outdated: Vec<Outdated>,
     /// Cutover itself.
     pub program: &'a Path,
     /// Whether somebody asks from another machine, who came by ssh.
@@ -122,12 +123,12 @@ fn of_service(
     (name, config): (&TargetName, &HostConfig),
     service: &ServiceConfig,
     (layout, opened): (&Layout, &dyn Service),
-    outdated: &[String],
+    outdated: &[Outdated],
 ) -> Vec<Finding> {
     let otherwise = || put_right(service, &layout.process(name));
     let mut findings = vec![Finding::of("service", opened.check().map(|()| describe(service)), &otherwise)];
     if let ServiceConfig::Systemd { unit, scope, .. } = service {
-        findings.extend(unit::examine(config, unit, *scope, outdated.contains(unit)));
+        findings.extend(unit::examine(config, unit, *scope, outdated.iter().find(|one| one.unit == *unit)));
         findings.extend(superseded(opened));
     }
     findings.extend(dead(opened));

@@ -3,7 +3,7 @@
 use super::Finding;
 use super::ask::{ask, show};
 use crate::service::sudo_commands;
-use crate::setup::ENV_EXEC;
+use crate::setup::{Author, ENV_EXEC, Outdated};
 use cutover_core::config::{HostConfig, ServiceConfig, SystemdScope};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -16,23 +16,36 @@ const OWN: &str = "say what it runs in `service.start`, and `cutover setup ENV` 
 const SETUP: &str = "`cutover setup ENV` writes it anew; where that does not help, a drop-in of yours says otherwise, and \
                      `systemctl cat` shows it";
 
-pub(super) fn examine(config: &HostConfig, unit: &str, scope: SystemdScope, is_outdated: bool) -> Vec<Finding> {
+pub(super) fn examine(
+    config: &HostConfig,
+    unit: &str,
+    scope: SystemdScope,
+    outdated: Option<&Outdated>,
+) -> Vec<Finding> {
     let shown = show(unit, scope, PROPERTIES);
     if shown.get("LoadState").map(String::as_str) != Some("loaded") {
         // That it is not there is told already.
         return Vec::new();
     }
-    let mut findings: Vec<Finding> = is_outdated.then(|| outdated(unit)).into_iter().collect();
-    findings.extend(judge(config, unit, scope, &shown).into_iter().filter(|one| !is_outdated || one.fix.is_some()));
+    let mut findings = judged(outdated, || judge(config, unit, scope, &shown));
     let needs_sudo = scope == SystemdScope::System && !rustix::process::geteuid().is_root();
     findings.extend(needs_sudo.then(|| sudo(unit, &ask(&["sudo", "-n", "-l"]).unwrap_or_default())));
     findings
 }
 
-/// Setup would write it otherwise now.
-pub(super) fn outdated(unit: &str) -> Finding {
-    let what = format!("{unit} is not what cutover.toml asks for now, and deployments change no units");
-    Finding::warning("unit", what, "`cutover setup ENV` writes it anew; with --dry-run it shows what differs")
+/// Setup would write it otherwise now, or somebody else wrote it.
+pub(super) fn outdated(outdated: &Outdated) -> Finding {
+    let what = format!("{} is not what cutover.toml asks for now, and deployments change no units", outdated.unit);
+    let more = if outdated.author == Author::Own { "; with --dry-run it shows what differs" } else { "" };
+    Finding::warning("unit", what, outdated.advice() + more)
+}
+
+/// What there is to say of a unit besides. How another's unit differs is theirs.
+fn judged(found: Option<&Outdated>, judge: impl FnOnce() -> Vec<Finding>) -> Vec<Finding> {
+    let Some(found) = found else { return judge() };
+    let is_own = found.author == Author::Own;
+    let differs = is_own.then(judge).unwrap_or_default().into_iter().filter(|finding| finding.fix.is_some());
+    std::iter::once(outdated(found)).chain(differs).collect()
 }
 
 fn judge(config: &HostConfig, unit: &str, scope: SystemdScope, shown: &BTreeMap<String, String>) -> Vec<Finding> {
@@ -148,13 +161,13 @@ mod tests {
         judge(config, "shop.service", SystemdScope::System, &shown)
     }
 
-    fn judged(change: &[(&str, &str)]) -> Vec<(Verdict, String)> {
+    fn told(change: &[(&str, &str)]) -> Vec<(Verdict, String)> {
         findings(&config(""), change).into_iter().map(|finding| (finding.verdict, finding.what)).collect()
     }
 
     #[test]
     fn each_thing_that_is_not_as_the_config_says_is_told_with_a_fix() {
-        assert_eq!(judged(&[])[0].0, Verdict::Fine);
+        assert_eq!(told(&[])[0].0, Verdict::Fine);
         for (name, value, what) in [
             ("WorkingDirectory", "!/opt/other/current", "works in \"/opt/other/current\""),
             ("EnvironmentFiles", "", "does not read the env file"),
@@ -163,7 +176,7 @@ mod tests {
             ("NoNewPrivileges", "no", "more than it needs"),
             ("ProtectSystem", "no", "more than it needs"),
         ] {
-            let found = judged(&[(name, value)]);
+            let found = told(&[(name, value)]);
             assert_eq!(found.len(), 1, "{found:?}");
             assert!(found[0].0 == Verdict::Warning && found[0].1.contains(what), "{found:?}");
         }
@@ -180,12 +193,26 @@ mod tests {
     }
 
     #[test]
+    fn of_a_unit_that_setup_would_not_write_only_that_is_said() {
+        let told = |author: Author| {
+            let outdated = Outdated { unit: "shop.service".to_owned(), hides_variables: true, author };
+            judged(Some(&outdated), || findings(&config(", start = \"./serve\""), &[("EnvironmentFiles", "")]))
+        };
+        assert_eq!(told(Author::Own).len(), 2);
+        for author in [Author::Other("hello (production)".to_owned()), Author::Nobody] {
+            let found = told(author);
+            assert_eq!(found.len(), 1, "{found:?}");
+            assert!(!found[0].fix.as_deref().unwrap().contains("cutover setup"), "{found:?}");
+        }
+    }
+
+    #[test]
     fn a_unit_that_starts_its_service_through_cutover_reads_the_env_file_when_it_is_the_right_one() {
         let found = |env_file: &str| {
             let argv =
                 format!("/usr/local/lib/cutover/shop-production/cutover agent exec --env-file {env_file} -- /bin/x");
             let start = format!("{{ path=/usr/local/lib/cutover/shop-production/cutover ; argv[]={argv} ; pid=0 }}");
-            judged(&[("EnvironmentFiles", ""), ("ExecStart", &start)])
+            told(&[("EnvironmentFiles", ""), ("ExecStart", &start)])
         };
         for right in ["/opt/shop/current/.env", "\"/opt/shop/current/.env\"", "/opt/shop/shared/.env"] {
             assert_eq!(found(right)[0].0, Verdict::Fine, "{right}");

@@ -7,7 +7,7 @@ use cutover_core::secret::Secret;
 use cutover_core::target::Failure;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -53,6 +53,27 @@ pub struct Options {
 }
 
 impl Options {
+    /// Fails where a file that they name is not there.
+    pub fn check(&self) -> Result<(), Failure> {
+        let missing = |key: &str, file: &Path| {
+            Failure::new(format!("ssh.{key} names {}, and there is no such file", file.display()))
+        };
+        match &self.identity {
+            Some(Identity::File(file)) if !file.is_file() => {
+                return Err(missing("identity", file).hint(
+                    "make a key with `ssh-keygen -t ed25519`, or leave `identity` out: ssh then finds its keys itself",
+                ));
+            }
+            Some(Identity::File(_) | Identity::Key(_)) | None => {}
+        }
+        match &self.config_file {
+            Some(file) if !file.is_file() => {
+                Err(missing("config_file", file).hint("write it, or leave `config_file` out"))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// Keeps secrets from a program of OpenSSH. It needs none, and hands its environment to whatever its configuration runs
     /// (`ProxyCommand`, `Match exec`).
     pub(super) fn withhold(&self, command: &mut Command) {

@@ -9,7 +9,7 @@ use super::ssh::{Identity, Options};
 use cutover_core::target::Failure;
 use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::process::getuid;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 use std::fs::{File, Metadata, Permissions};
 use std::io;
@@ -22,6 +22,9 @@ use tempfile::TempDir;
 const USUAL_FILES: [&str; 2] = ["~/.ssh/config", "/etc/ssh/ssh_config"];
 /// Memory that looks like a directory, where a user has none of their own.
 const MEMORY: &str = "/dev/shm";
+
+/// Where `ssh` asks people.
+const TERMINAL: &str = "/dev/tty";
 
 /// How private directories begin, and the file in each that is locked while it is needed.
 pub(super) const PREFIX: &str = "cutover-way-";
@@ -46,12 +49,23 @@ pub(super) struct Way {
 impl Way {
     /// Writes down what `ssh` is told.
     pub(super) fn prepare(destination: &Destination, options: &Options) -> Result<Self, Failure> {
+        let may_ask = may_ask(File::open(TERMINAL).is_ok(), &|name| std::env::var_os(name));
+        Self::told(destination, options, may_ask)
+    }
+
+    /// The same; `may_ask` says whether somebody is there whom `ssh` can ask for something.
+    fn told(destination: &Destination, options: &Options, may_ask: bool) -> Result<Self, Failure> {
+        options.check()?;
         let (dir, lock) = private_dir().map_err(|error| unusable("make a private directory for ssh", &error))?;
         let keyring = match &options.identity {
             Some(Identity::Key(key)) => Some(Keyring::open(dir.path(), key)?),
             Some(Identity::File(_)) | None => None,
         };
         let mut text = String::from("StrictHostKeyChecking yes\n");
+        if !may_ask {
+            // Passwords that nobody types are attempts all the same, for which hosts shut people out.
+            text += "BatchMode yes\n";
+        }
         text += &key_lines(options, keyring.as_ref())?;
         let user_files = user_files(dir.path(), options)?;
         let way = Self { dir, keyring, _lock: lock };
@@ -107,6 +121,17 @@ impl Way {
     }
 }
 
+/// Whether `ssh` can ask somebody for a password or a passphrase: at the terminal, else by a program with a window of its own
+/// (ssh(1), `SSH_ASKPASS`).
+fn may_ask(has_terminal: bool, variable: &dyn Fn(&str) -> Option<OsString>) -> bool {
+    let is_set = |name: &str| variable(name).is_some_and(|value| !value.is_empty());
+    let has_screen = is_set("DISPLAY") || is_set("WAYLAND_DISPLAY");
+    match variable("SSH_ASKPASS_REQUIRE") {
+        Some(required) if required == "force" => is_set("SSH_ASKPASS"),
+        Some(_) | None => has_terminal || has_screen,
+    }
+}
+
 /// The keys that are pinned for a host: by its name with the port, else by its name alone.
 fn pinned<'o>(destination: &Destination, options: &'o Options) -> &'o [String] {
     let bare = Destination { port: None, ..destination.clone() };
@@ -125,11 +150,6 @@ fn lines(known_as: &str, keys: &[String]) -> String {
 fn key_lines(options: &Options, keyring: Option<&Keyring>) -> Result<String, Failure> {
     let only = "IdentitiesOnly yes\n";
     match (&options.identity, keyring) {
-        (Some(Identity::File(path)), _) if !path.is_file() => {
-            Err(Failure::new(format!("ssh.identity names {}, and there is no such file", path.display())).hint(
-                "make a key with `ssh-keygen -t ed25519`, or leave `identity` out: ssh then finds its keys itself",
-            ))
-        }
         (Some(Identity::File(path)), _) => Ok(format!("IdentityFile {}\n{only}", quoted(path.as_path())?)),
         (_, Some(Keyring::Agent(agent))) => {
             Ok(format!("IdentityAgent {}\nIdentityFile {}\n{only}", quoted(agent.socket())?, quoted(agent.public())?))
@@ -144,10 +164,6 @@ fn user_files(dir: &Path, options: &Options) -> Result<String, Failure> {
     let Some(file) = &options.config_file else {
         return Ok(USUAL_FILES.map(|file| format!("Include {file}\n")).concat());
     };
-    if !file.is_file() {
-        let message = format!("ssh.config_file names {}, and there is no such file", file.display());
-        return Err(Failure::new(message).hint("write it, or leave `config_file` out"));
-    }
     // `Include` takes a pattern; a link has a name without meaning.
     let link = dir.join("user");
     symlink(file, &link).map_err(|error| unusable("link ssh's configuration", &error))?;
@@ -216,11 +232,15 @@ mod tests {
 
     /// The files of a way to `host`, when the user's own configuration says this.
     fn told(host: &str, user: &str, options: Options) -> (String, String) {
+        told_by(host, user, options, true)
+    }
+
+    fn told_by(host: &str, user: &str, options: Options, may_ask: bool) -> (String, String) {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("[ssh] 100%");
         fs::write(&file, user).unwrap();
         let options = Options { config_file: Some(file), ..options };
-        let way = Way::prepare(&Destination::of(host, &options), &options).unwrap();
+        let way = Way::told(&Destination::of(host, &options), &options, may_ask).unwrap();
         let read = |name: &str| fs::read_to_string(way.dir.path().join(name)).unwrap_or_default();
         let mode = fs::metadata(way.dir.path()).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode, 0o700);
@@ -235,6 +255,28 @@ mod tests {
     #[test]
     fn without_options_only_strictness_stands_before_what_the_user_has() {
         assert_eq!(told("web", "", Options::default()).0, "StrictHostKeyChecking yes\nInclude \"DIR/user\"\n");
+    }
+
+    #[test]
+    fn where_nobody_can_be_asked_no_password_is_tried() {
+        let user = "BatchMode no\n";
+        let (config, _) = told_by("web", user, pins(&[("web", KEY)]), false);
+        assert!(config.starts_with("StrictHostKeyChecking yes\nBatchMode yes\n"), "{config}");
+        let may_ask = |has_terminal: bool, set: &[(&str, &str)]| {
+            let value = |name: &str| set.iter().find(|(set, _)| *set == name).map(|(_, value)| value.into());
+            super::may_ask(has_terminal, &value)
+        };
+        assert!(may_ask(true, &[]) && may_ask(false, &[("DISPLAY", ":0")]));
+        assert!(may_ask(false, &[("SSH_ASKPASS_REQUIRE", "force"), ("SSH_ASKPASS", "/usr/bin/ask")]));
+        for set in
+            [&[][..], &[("DISPLAY", "")], &[("SSH_ASKPASS", "/usr/bin/ask")], &[("SSH_ASKPASS_REQUIRE", "never")]]
+        {
+            assert!(!may_ask(false, set), "{set:?}");
+        }
+        assert!(
+            !may_ask(true, &[("SSH_ASKPASS_REQUIRE", "force")]),
+            "what is asked instead of the terminal is not there"
+        );
     }
 
     #[test]

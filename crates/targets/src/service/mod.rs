@@ -183,8 +183,9 @@ impl Site {
 /// The service that the configuration names.
 pub fn open(config: &ServiceConfig, site: &Site) -> Box<dyn Service> {
     match config {
-        ServiceConfig::Systemd { unit, scope, timeout, .. } => {
-            Box::new(systemd::Systemd::new(unit.clone(), *scope, *timeout, site.masker.clone()))
+        ServiceConfig::Systemd { unit, scope, timeout, start } => {
+            let unit = (unit.clone(), start.is_some());
+            Box::new(systemd::Systemd::new(unit, *scope, *timeout, site.masker.clone()))
         }
         ServiceConfig::Command { restart, stop, status, pid_file, timeout } => Box::new(command::CommandService {
             restart: restart.clone(),

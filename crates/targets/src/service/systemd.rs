@@ -4,6 +4,7 @@ use super::bus::{self, Bus};
 use super::journal::Journal;
 use super::manager::{Manager, is_booted};
 use super::{CRASH_LOOP_COUNT, LogMark, Retired, Service, ServiceState, sudo, unit_files};
+use crate::host::own_name;
 use crate::process::{ProcessIdentity, cgroup_members, memory_bytes, stat_of};
 use cutover_child::signal_name;
 use cutover_core::config::SystemdScope;
@@ -25,6 +26,8 @@ const SYSTEMCTL: &str = "/usr/bin/systemctl";
 const VERBS: [&str; 3] = ["restart", "stop", "reset-failed"];
 pub(super) struct Systemd {
     unit: String,
+    /// Whether setup writes the unit.
+    is_written: bool,
     timeout: Duration,
     journal: Journal,
     manager: Manager,
@@ -32,11 +35,17 @@ pub(super) struct Systemd {
 }
 
 impl Systemd {
-    pub(super) fn new(unit: String, scope: SystemdScope, timeout: Duration, masker: Masker) -> Self {
+    pub(super) fn new(
+        (unit, is_written): (String, bool),
+        scope: SystemdScope,
+        timeout: Duration,
+        masker: Masker,
+    ) -> Self {
         let manager = Manager { scope, masker };
         Self {
             journal: Journal { unit: unit.clone(), manager: manager.clone() },
             unit,
+            is_written,
             timeout,
             manager,
             bus: Bus::default(),
@@ -140,8 +149,13 @@ impl Systemd {
         Err(Failure::new(why).excerpt(&exit.excerpt).hint(self.sudo_advice()))
     }
 
+    /// What to do about a unit that is not there.
+    fn placing(&self) -> String {
+        if self.is_written { "`cutover setup ENV` writes it".to_owned() } else { self.manager.place_of_units() }
+    }
+
     fn sudo_advice(&self) -> String {
-        let rule = sudo_rule("USER", [self.unit.as_str()]);
+        let rule = sudo_rule(&own_name(), [self.unit.as_str()]);
         format!("allow it in sudoers (visudo -f /etc/sudoers.d/cutover): {rule}; `cutover setup ENV` does that")
     }
 
@@ -190,9 +204,7 @@ impl Service for Systemd {
         let shown = shown?;
         match shown.get("LoadState").map_or("", String::as_str) {
             "loaded" => allowed,
-            "not-found" => {
-                Err(Failure::new(format!("there is no unit {}", self.unit)).hint(self.manager.place_of_units()))
-            }
+            "not-found" => Err(Failure::new(format!("there is no unit {}", self.unit)).hint(self.placing())),
             other => Err(Failure::new(format!("unit {} cannot be started: it is {other}", self.unit)).hint(format!(
                 "`{} status {}` says why",
                 self.manager.systemctl(),
@@ -394,6 +406,24 @@ mod tests {
 
     fn state(text: &str) -> ServiceState {
         state_of(&parse_show(text), "2026-01-02T03:04:05Z".parse().unwrap(), 60_000_000)
+    }
+
+    #[test]
+    fn a_unit_that_is_not_there_is_setups_to_write_where_the_config_says_what_runs() {
+        let placing = |is_written: bool, scope: SystemdScope| {
+            let unit = ("shop.service".to_owned(), is_written);
+            Systemd::new(unit, scope, SHOW_TIMEOUT, Masker::new([])).placing()
+        };
+        assert_eq!(placing(true, SystemdScope::System), "`cutover setup ENV` writes it");
+        let by_hand = placing(false, SystemdScope::User);
+        assert_eq!(by_hand, "write it to ~/.config/systemd/user, then run `systemctl --user daemon-reload`");
+    }
+
+    #[test]
+    fn what_sudo_lacks_is_told_with_who_lacks_it() {
+        let unit = ("shop.service".to_owned(), false);
+        let advice = Systemd::new(unit, SystemdScope::System, SHOW_TIMEOUT, Masker::new([])).sudo_advice();
+        assert!(advice.contains(&format!(": {} ALL=(root) NOPASSWD: ", own_name())), "{advice}");
     }
 
     #[test]

@@ -14,6 +14,10 @@ const SYSTEM_UNITS: [&str; 4] =
 const USER_UNITS: [&str; 4] =
     ["/etc/systemd/user", "/run/systemd/user", "/usr/local/lib/systemd/user", "/usr/lib/systemd/user"];
 
+/// What to do about one.
+pub(super) const KEEP: &str = "give `service.unit` another name; or leave `service.start` out, and the unit stays what it is; \
+                               or, where nobody needs it, move it away";
+
 /// Fails for a unit that is there and that no setup made: the name may be a mistake, and the host may need what has it.
 pub(super) fn check(
     parts: &[(Part, Found)],
@@ -27,10 +31,7 @@ pub(super) fn check(
             "prepare the host: it has a unit of this name already, which no setup wrote: {}",
             foreign.display()
         ))
-        .hint(
-            "give `service.unit` another name; or leave `service.start` out, and the unit stays what it is; or, where nobody \
-             needs it, move it away",
-        ));
+        .hint(KEEP));
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ mod commands;
 mod foreign;
 mod lock;
 mod look;
+mod occupied;
 mod outdated;
 mod parts;
 mod place;
@@ -23,7 +24,7 @@ mod work;
 pub use account::{OwnAccount, own_account};
 pub use commands::Argv;
 pub use look::{Found, Old};
-pub use outdated::{Outdated, outdated_units};
+pub use outdated::{Author, Outdated, outdated_units};
 pub use parts::{FileKind, Part, Wish, slug};
 pub use place::Owner;
 pub use plan::{Change, Made};
@@ -65,7 +66,7 @@ pub enum Task {
 }
 
 /// What was done on a host, or would be.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// The changes in order.
     pub changes: Vec<Change>,
@@ -101,6 +102,7 @@ pub fn perform(order: &Order, program: &Path) -> Result<Report, SetupError> {
     let receipt = Receipt::read(Path::new(RECEIPTS), &order.wish.slug(), &order.wish.title())?;
     let changes = match order.task {
         Task::Prepare => {
+            occupied::check(&order.wish, &receipt)?;
             let parts = looked_at(&order.wish, program)?;
             foreign::check(&parts, &receipt, &|path| path.symlink_metadata().is_ok())?;
             plan(parts, &receipt)?

@@ -1,8 +1,10 @@
 //! Which units are not what setup would write now. Anybody may read them, so that deployments can say it, too.
 
 use super::account::own_account;
+use super::foreign::KEEP;
 use super::parts::{FileKind, Part, ROOT};
 use super::place::TEXT_BYTES_MAX;
+use super::unit::{MARK, titled};
 use super::{ENV_EXEC, Wish};
 use cutover_core::config::HostConfig;
 use cutover_core::id::{EnvironmentName, ProjectName, TargetName};
@@ -16,6 +18,47 @@ pub struct Outdated {
     pub unit: String,
     /// Whether its service would be given the variables of an env file that it does not read now.
     pub hides_variables: bool,
+    /// Whose it is.
+    pub author: Author,
+}
+
+/// Who wrote a unit.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Author {
+    /// A setup of this environment, which writes it anew.
+    Own,
+    /// A setup of another one, in the words of people. This one's would be refused.
+    Other(String),
+    /// No setup, and none replaces it.
+    Nobody,
+}
+
+impl Outdated {
+    /// What to do about it, with `ENV` for the environment.
+    pub fn advice(&self) -> String {
+        match &self.author {
+            Author::Own => "`cutover setup ENV` writes it anew".to_owned(),
+            Author::Other(title) => {
+                format!(
+                    "it is the unit of {title}: give `service.unit` another name, or set up the other one with --remove first"
+                )
+            }
+            Author::Nobody => format!("no setup wrote it: {KEEP}"),
+        }
+    }
+}
+
+impl Author {
+    /// Who wrote this unit, asked by somebody whose own are called so.
+    fn of(unit: &str, title: &str) -> Self {
+        if !unit.starts_with(MARK) {
+            return Self::Nobody;
+        }
+        match titled(unit) {
+            Some(theirs) if theirs != title => Self::Other(theirs),
+            Some(_) | None => Self::Own,
+        }
+    }
 }
 
 /// The units of this machine that differ from what setup would write for these targets and for whoever asks, by name.
@@ -42,7 +85,8 @@ fn differing(wish: &Wish, home: &Path, there: &dyn Fn(&Path) -> Option<String>) 
         let is_same = if is_anybody { nobodys(&there) == nobodys(text) } else { there == text };
         let unit = path.file_name()?.to_string_lossy().into_owned();
         let hides_variables = env_file(text).is_some() && env_file(&there) != env_file(text);
-        (!is_same).then_some(Outdated { unit, hides_variables })
+        let author = Author::of(&there, &wish.title());
+        (!is_same).then_some(Outdated { unit, hides_variables, author })
     };
     let outdated = wish.parts(home).into_iter().filter_map(|part| match part {
         Part::File { path, text, kind: FileKind::Unit | FileKind::UserUnit, .. } => compared(&path, &text),
@@ -121,6 +165,28 @@ mod tests {
         assert_eq!(found(&with(Some("old.env")), &with(Some(".env"))), hides);
         assert_eq!(found(&with(Some(".env")), &with(None)), ["shop.service"]);
         assert_eq!(found(&with(Some(".env")), &with(Some(".env"))), [""; 0]);
+    }
+
+    #[test]
+    fn who_puts_a_unit_right_depends_on_whose_it_is() {
+        let now = wish("deploy", "./serve --fast");
+        let parts = wish("deploy", "./serve").parts(Path::new(HOME));
+        let text = parts.into_iter().find_map(|part| match part {
+            Part::File { text, kind: FileKind::Unit, .. } => Some(text),
+            _ => None,
+        });
+        let text = text.unwrap();
+        let advice = |there: &str| {
+            let there = there.to_owned();
+            let outdated =
+                differing(&now, Path::new(HOME), &|path| path.ends_with("shop.service").then(|| there.clone()));
+            outdated[0].advice()
+        };
+        assert_eq!(advice(&text), "`cutover setup ENV` writes it anew");
+        let theirs = advice(&text.replace("of shop (production)", "of hello (production)"));
+        assert!(theirs.starts_with("it is the unit of hello (production): "), "{theirs}");
+        let foreign = advice("[Service]\nExecStart=/bin/true\n");
+        assert!(foreign.starts_with("no setup wrote it") && !foreign.contains("cutover setup"), "{foreign}");
     }
 
     #[test]

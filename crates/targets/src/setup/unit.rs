@@ -157,6 +157,15 @@ fn head(title: &str, what: &str, scope: SystemdScope) -> String {
     text
 }
 
+/// The environment that a unit of setup's is for, in the words of people, as its description has it.
+pub(super) fn titled(unit: &str) -> Option<String> {
+    let description = unit.lines().find_map(|line| line.strip_prefix("Description="))?;
+    let (title, _what) = description.rsplit_once(": ")?;
+    // A service's has the target before it.
+    let title = title.split_once(" of ").map_or(title, |(_target, title)| title);
+    Some(title.replace("%%", "%"))
+}
+
 fn tail(scope: SystemdScope) -> String {
     format!("\n[Install]\nWantedBy={}\n", wanted_by(scope))
 }
