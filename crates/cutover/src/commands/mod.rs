@@ -167,7 +167,10 @@ impl Command {
     /// Has it answered on other machines, when the environment is there; this process then ends as those commands did.
     fn ask(&self, context: &Context) -> Result<(), CommandError> {
         let Some((environment, only)) = self.asks() else { return Ok(()) };
-        let args: Vec<String> = std::env::args().skip(1).collect();
+        let mut args: Vec<String> = std::env::args().skip(1).collect();
+        if matches!(self, Self::Lock(_)) {
+            reason::mask_arguments(&packing::known_secrets(context.project()?), &mut args);
+        }
         let streams = matches!(self, Self::App(_));
         let follows = matches!(self, Self::App(args) if args.follows());
         if follows {
@@ -179,8 +182,9 @@ impl Command {
                 args.warn_of_no_terminal(context);
             }
         };
-        let hosts = &only.host;
-        let inquiry = Inquiry { environment, hosts, args: &args, streams, follows, leaves: &leaves, unheard: &unheard };
+        let hosts = if let Self::App(args) = self { args.hosts(context)? } else { only.host.clone() };
+        let inquiry =
+            Inquiry { environment, hosts: &hosts, args: &args, streams, follows, leaves: &leaves, unheard: &unheard };
         // What is answered here is masked here already.
         let goes_elsewhere = there::goes_elsewhere(context, environment)?;
         let masker = if let Self::App(args) = self
@@ -231,6 +235,6 @@ impl Command {
 #[derive(Debug, clap::Args)]
 pub(crate) struct HostArgs {
     /// Only this host of the environment; may be given several times
-    #[arg(long, value_name = "HOST")]
+    #[arg(long, value_name = "HOST", global = true)]
     host: Vec<String>,
 }

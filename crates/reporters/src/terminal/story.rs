@@ -3,7 +3,7 @@
 use super::Manner;
 use super::failure;
 use super::line::{Line, Tone};
-use super::summary::{self, End, Need};
+use super::summary::{self, End, Need, Seen};
 use super::words::{duration, one_line};
 use cutover_core::event::Event;
 use cutover_core::journal::{Entry, Record};
@@ -110,7 +110,7 @@ impl Story {
             (done | self.applied.contains(&id), tried | self.tried.contains(&id))
         });
         match &plan.original {
-            Some(_) if !was_tried => ("unchanged", "nothing that runs was changed".to_owned()),
+            _ if !was_tried => ("unchanged", "nothing that runs was changed".to_owned()),
             None => ("as before", "no release was live before, and none is now".to_owned()),
             Some(_) if self.down => ("as before", "its service does not run, as before".to_owned()),
             Some(original) if was_restarted => {
@@ -138,8 +138,11 @@ impl Story {
             self.need.why = self.irreversible();
         }
         let Some(plan) = &self.plan else { return Vec::new() };
+        let has_switched = plan.steps.iter().any(|step| step.switches && self.applied.contains(&step.id));
+        let is_untouched = !has_switched && !self.resumed;
+        let seen = Seen { warning_count: self.warning_count, down: self.down, is_untouched };
         let (live_on, not_on) = self.divided(plan);
-        let end = End { need: &self.need, warning_count: self.warning_count, down: self.down, live_on, not_on };
+        let end = End { need: &self.need, seen, live_on, not_on };
         let mut lines = summary::ended(plan, outcome, took, &end);
         lines.extend(summary::more(plan, outcome).filter(|_| !self.retold));
         lines
