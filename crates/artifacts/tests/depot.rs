@@ -4,31 +4,27 @@
 mod common;
 mod suite;
 
-use common::{Bed, bed, head, project};
+use common::{bed, head};
+use cutover_artifacts::Artifact;
 use cutover_artifacts::depot::{
-    Content, Credentials, Depot, DepotError, DepotPruned, DepotRetention, Directory, Kept, Listed, ObjectError,
-    Objects, Provenance, S3, S3Access,
+    Credentials, DepotError, DepotRetention, Directory, ObjectError, Objects, Provenance, S3, S3Access,
 };
-use cutover_artifacts::{Artifact, ArtifactStore};
 use cutover_core::artifact::Digest;
 use cutover_core::config::S3Config;
-use cutover_core::id::EnvironmentName;
 use cutover_core::patience::{Pace, Patience};
 use cutover_core::secret::Secret;
 use cutover_testkit::s3::{FakeS3, Mishap};
 use jiff::Timestamp;
-use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use suite::{DAY, LIMIT, Shared, aged, every_kind_of_place, packed, prune_old, put, said};
+use suite::{
+    DAY, LIMIT, LIST_MAX, Shared, Watched, aged, every_kind_of_place, packed, production, prune_old, put, said,
+};
 use tempfile::TempDir;
 use ureq::tls::RootCerts;
-
-const LIST_MAX: usize = 1000;
 
 /// Time that passes only when somebody sleeps.
 struct Asleep(Mutex<Timestamp>);
@@ -254,208 +250,9 @@ fn the_end_of_a_line_after_a_key_is_no_part_of_it_and_one_within_is_told_at_once
     assert_eq!(fake.received().len(), 2, "nothing was sent that cannot be");
 }
 
-/// A place in which something happens before each operation, which says its number, what is done and with which name.
-struct Watched<F> {
-    inner: Box<dyn Objects>,
-    before: F,
-    count: AtomicUsize,
-    list_max: usize,
-}
-
-impl<F: Fn(usize, &str, &str) -> Result<(), ObjectError> + Send + Sync + 'static> Watched<F> {
-    fn depot(place: &Place, list_max: usize, before: F) -> Depot {
-        let watched = Self { inner: place.objects(), before, count: AtomicUsize::new(0), list_max };
-        Depot::new(Box::new(watched), project())
-    }
-
-    fn step(&self, doing: &str, name: &str) -> Result<&dyn Objects, ObjectError> {
-        (self.before)(self.count.fetch_add(1, Ordering::SeqCst), doing, name)?;
-        Ok(&*self.inner)
-    }
-}
-
-impl<F: Fn(usize, &str, &str) -> Result<(), ObjectError> + Send + Sync + 'static> Objects for Watched<F> {
-    fn place(&self) -> &str {
-        self.inner.place()
-    }
-
-    fn put(&self, name: &str, content: &mut dyn Content) -> Result<(), ObjectError> {
-        self.step("put", name)?.put(name, content)
-    }
-
-    fn mark(&self, name: &str) -> Result<(), ObjectError> {
-        self.step("mark", name)?.mark(name)
-    }
-
-    fn fetch(&self, name: &str, bytes_max: u64, into: &mut fs::File) -> Result<bool, ObjectError> {
-        self.step("fetch", name)?.fetch(name, bytes_max, into)
-    }
-
-    fn read(&self, name: &str, bytes_max: u64) -> Result<Option<Vec<u8>>, ObjectError> {
-        self.step("read", name)?.read(name, bytes_max)
-    }
-
-    fn list(&self, prefix: &str, count_max: usize) -> Result<Vec<Listed>, ObjectError> {
-        self.step("list", prefix)?.list(prefix, count_max.min(self.list_max))
-    }
-
-    fn remove(&self, name: &str) -> Result<(), ObjectError> {
-        self.step("remove", name)?.remove(name)
-    }
-}
-
 fn broken(doing: &str, name: &str) -> ObjectError {
     let (doing, place) = (format!("{doing} {name}"), "a broken place".to_owned());
     ObjectError::Failed { doing, place, why: "an input/output error".to_owned() }
-}
-
-fn production() -> EnvironmentName {
-    EnvironmentName::new("production").unwrap()
-}
-
-/// What one does with an old artifact while another one prunes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Doing {
-    Renew,
-    Put,
-    /// A file that is there already, byte for byte.
-    PutTheSame,
-    Note,
-}
-
-/// One machine, the artifact that it has packed again, and what it does with that in a place that has the old one.
-struct Machine {
-    bed: Bed,
-    store: ArtifactStore,
-    old: Artifact,
-    new: Artifact,
-    doing: Doing,
-}
-
-impl Machine {
-    fn new(doing: Doing) -> Self {
-        let (mut bed, old) = packed();
-        bed.now += 20 * DAY;
-        let store = bed.other_store("machine");
-        let new = bed.pack_into(&store, &head()).unwrap();
-        Self { bed, store, old, new, doing }
-    }
-
-    /// A place that has the old artifact.
-    fn place(&self) -> Place {
-        let place = Place::Directory(tempfile::tempdir().unwrap());
-        if self.doing != Doing::PutTheSame {
-            put(&place.depot(), &self.bed.store, &self.old).unwrap();
-            return place;
-        }
-        put(&place.depot(), &self.store, &self.new).unwrap();
-        let record = format!("sample/artifacts/{}/record.json", self.new.id);
-        let mut told: serde_json::Value = serde_json::from_slice(&place.read(&record)).unwrap();
-        told["record"]["packed_at"] = self.old.record.packed_at.to_string().into();
-        place.tamper(&record, Some(told.to_string().as_bytes()));
-        place
-    }
-
-    /// Says whether the artifact is there and stays.
-    fn act(&self, old: &Kept, depot: &Depot) -> Result<bool, DepotError> {
-        match self.doing {
-            Doing::Renew => Ok(depot.renew(old.clone(), self.bed.now)?.is_some()),
-            Doing::Put | Doing::PutTheSame => {
-                let said = Provenance { statement: b"{}".to_vec(), signature: Some(b"by me".to_vec()) };
-                depot.put(&mut self.store.export_file(&self.new).unwrap(), Some(&said)).map(|_| true)
-            }
-            Doing::Note => depot.note_deploying(&production(), &self.new.id, self.bed.now),
-        }
-    }
-}
-
-/// What became of both, where one came in between before this operation of the other.
-fn interleave(
-    machine: &Arc<Machine>,
-    is_pruned_within: bool,
-    step: usize,
-) -> (Result<bool, DepotError>, Option<DepotPruned>) {
-    let (place, now) = (Arc::new(machine.place()), machine.bed.now);
-    let old = place.depot().kept(&machine.new.id).unwrap().unwrap();
-    let (told, pruned) = (Arc::new(Mutex::new(None)), Arc::new(Mutex::new(None)));
-    let within = {
-        let (place, machine, told, pruned) = (place.clone(), machine.clone(), told.clone(), pruned.clone());
-        let old = old.clone();
-        move |number: usize, _: &str, _: &str| {
-            if number == step && is_pruned_within {
-                *pruned.lock().unwrap() = Some(prune_old(&place.depot(), now));
-            } else if number == step {
-                *told.lock().unwrap() = Some(machine.act(&old, &place.depot()));
-            }
-            Ok(())
-        }
-    };
-    let depot = Watched::depot(&place, LIST_MAX, within);
-    if is_pruned_within {
-        *told.lock().unwrap() = Some(machine.act(&old, &depot));
-    } else {
-        *pruned.lock().unwrap() = Some(prune_old(&depot, now));
-    }
-    let (told, pruned) = (told.lock().unwrap().take(), pruned.lock().unwrap().take());
-    // Whoever comes after the other one is not what this is about.
-    let first = told.unwrap_or_else(|| machine.act(&old, &place.depot()));
-    let doing = machine.doing;
-    let what = format!("{doing:?} {is_pruned_within} {step}: {first:?} {pruned:?}");
-    // Who is told to ask again does so.
-    let last = match &first {
-        Err(DepotError::Leaving { .. }) => machine.act(&old, &place.depot()).unwrap(),
-        told => *told.as_ref().unwrap(),
-    };
-    let standing = place.depot().standing(&machine.new.id).unwrap();
-    assert!(standing.as_ref().is_none_or(|there| there.has_file), "{what}: {standing:?}");
-    assert_eq!(last, standing.is_some(), "what it says is so: {what}");
-    let of_commit = place.depot().of_commit(&machine.new.record.commit).unwrap();
-    assert_eq!(of_commit.len(), usize::from(last), "{what}");
-    let is_put = matches!(doing, Doing::Put | Doing::PutTheSame);
-    let said = standing.as_ref().and_then(|there| place.depot().provenance(&there.kept).unwrap());
-    assert!(!is_put || said.is_some_and(|said| said.signature.is_some()), "what was put is signed: {what}");
-    if let Some(pruned) = &pruned {
-        assert!(pruned.removed.len() == 1 || standing.is_some(), "what stays is there: {what}");
-        assert!(is_put || pruned.removed.is_empty() == standing.is_some(), "what was removed is gone: {what}");
-    }
-    let marks = place.names().into_iter().filter(|name| name.ends_with(".leaving")).count();
-    assert_eq!(marks, 0, "{what}");
-    (first, pruned)
-}
-
-#[test]
-fn what_is_put_renewed_or_noted_while_it_is_removed_is_there_exactly_when_that_is_said() {
-    for doing in [Doing::Renew, Doing::Put, Doing::PutTheSame, Doing::Note] {
-        let machine = Arc::new(Machine::new(doing));
-        for is_pruned_within in [true, false] {
-            let mut all = Vec::new();
-            for step in 0..24 {
-                let (told, pruned) = interleave(&machine, is_pruned_within, step);
-                if let Some(pruned) = pruned {
-                    all.push((matches!(told, Ok(true)), pruned.removed.len()));
-                }
-            }
-            let met: HashSet<_> = all.iter().copied().collect();
-            assert!(met.contains(&(true, 0)) && met.len() > 1, "both went first at times: {doing:?} {all:?}");
-        }
-    }
-}
-
-#[test]
-fn whoever_renews_what_is_removed_and_then_dies_leaves_no_record_without_a_file() {
-    let machine = Machine::new(Doing::Renew);
-    let (place, now) = (Arc::new(machine.place()), machine.bed.now);
-    let id = machine.new.id;
-    let (inner, old) = (place.clone(), place.depot().kept(&id).unwrap().unwrap());
-    let depot = Watched::depot(&place, LIST_MAX, move |_, doing, name| {
-        if doing == "remove" && name.ends_with(".cutover") {
-            let told = machine.act(&old, &inner.depot());
-            assert!(matches!(told, Err(DepotError::Leaving { .. })), "{told:?}");
-        }
-        Ok(())
-    });
-    assert_eq!(prune_old(&depot, now).removed.len(), 1);
-    assert_eq!(place.depot().kept(&id).unwrap(), None);
 }
 
 #[test]
@@ -467,7 +264,7 @@ fn a_commit_leads_to_what_was_put_while_what_led_to_it_before_was_removed() {
     let link = dir.path().join(format!("sample/commits/{commit}/{}", artifact.id));
     let inner = place.clone();
     // Given a name below the commit that is old when somebody prunes, just before the record is there.
-    let depot = Watched::depot(&place, LIST_MAX, move |_, doing, name| {
+    let depot = Watched::depot(place.objects(), LIST_MAX, move |_, doing, name| {
         if doing == "put" && name.ends_with("/record.json") {
             let long_ago = std::time::SystemTime::now() - 2 * DAY;
             fs::File::options().write(true).open(&link).unwrap().set_modified(long_ago).unwrap();
@@ -510,7 +307,7 @@ fn a_full_disk_is_pruned_without_a_byte_more_and_what_needs_no_mark_goes_first()
     let done = Arc::new(Mutex::new(Vec::new()));
     let (heard, reader) = (done.clone(), place.objects());
     // Given a disk that takes names and no bytes.
-    let depot = Watched::depot(&place, LIST_MAX, move |_, doing, name| {
+    let depot = Watched::depot(place.objects(), LIST_MAX, move |_, doing, name| {
         if doing == "remove" {
             heard.lock().unwrap().push(name.to_owned());
             if name.ends_with(".leaving") {
@@ -558,7 +355,7 @@ fn a_prune_that_fails_half_way_says_what_it_has_removed_and_nothing_that_stays()
     let mut ids: Vec<Digest> = aged(&place, &mut bed, &[0, 0, 0]).iter().map(|artifact| artifact.id).collect();
     ids.sort_unstable();
     let file = place.depot().kept(&ids[1]).unwrap().unwrap().sha256;
-    let depot = Watched::depot(&place, LIST_MAX, move |_, doing, name| {
+    let depot = Watched::depot(place.objects(), LIST_MAX, move |_, doing, name| {
         if doing == "remove" && name.ends_with(&format!("{file}.cutover")) { Err(broken(doing, name)) } else { Ok(()) }
     });
     let (pinned, commits) = Default::default();
@@ -579,7 +376,7 @@ fn a_store_with_more_names_than_one_list_has_is_pruned_in_parts() {
     for place in Place::all() {
         let mut bed = bed();
         let all = aged(&place, &mut bed, &[0, 0, 0, 0, 20]);
-        let depot = Watched::depot(&place, 6, |_, _, _| Ok(()));
+        let depot = Watched::depot(place.objects(), 6, |_, _, _| Ok(()));
         assert!(depot.newest(10).unwrap_err().hint().unwrap().contains("artifact prune"));
 
         let pruned = prune_old(&depot, bed.now);
@@ -649,13 +446,14 @@ fn a_statement_is_never_beside_another_ones_signature_wherever_a_second_upload_e
         let place = Place::Directory(tempfile::tempdir().unwrap());
         let exported = || bed.store.export_file(&artifact).unwrap();
         let kept = place.depot().put(&mut exported(), Some(&said("one"))).unwrap();
-        let cut = Watched::depot(
-            &place,
-            LIST_MAX,
-            move |number, doing, name| {
-                if number >= step { Err(broken(doing, name)) } else { Ok(()) }
-            },
-        );
+        let cut =
+            Watched::depot(
+                place.objects(),
+                LIST_MAX,
+                move |number, doing, name| {
+                    if number >= step { Err(broken(doing, name)) } else { Ok(()) }
+                },
+            );
         let ended = cut.put(&mut exported(), Some(&said("another")));
         assert!(ended.is_err(), "{step}");
         let now = place.depot().provenance(&kept).unwrap().unwrap();
@@ -672,7 +470,7 @@ fn whether_an_artifact_is_there_whole_is_asked_of_its_own_names_alone() {
     put(&place.depot(), &bed.store, &artifact).unwrap();
     let listed = Arc::new(Mutex::new(Vec::new()));
     let heard = listed.clone();
-    let depot = Watched::depot(&place, LIST_MAX, move |_, doing, name| {
+    let depot = Watched::depot(place.objects(), LIST_MAX, move |_, doing, name| {
         if doing == "list" {
             heard.lock().unwrap().push(name.to_owned());
         }
@@ -734,6 +532,13 @@ fn a_directory_that_is_missing_is_not_made_and_links_and_halves_in_it_are_nothin
     let dir = tempfile::tempdir().unwrap();
     let error = DepotError::from(Directory::open(&dir.path().join("mount")).unwrap_err());
     assert!(error.hint().unwrap().contains("mount it"), "{error}");
+    fs::write(dir.path().join("file"), "").unwrap();
+    let error = DepotError::from(Directory::open(&dir.path().join("file")).unwrap_err());
+    assert!(error.to_string().ends_with("it is there, and is no directory"), "{error}");
+    assert!(error.hint().unwrap().contains("name another"), "{error}");
+    let error = DepotError::from(Directory::open(&dir.path().join("file/beneath")).unwrap_err());
+    assert!(!error.to_string().contains("no such directory"), "{error}");
+    fs::remove_file(dir.path().join("file")).unwrap();
 
     let place = Place::Directory(dir);
     let Place::Directory(dir) = &place else { panic!("it is one") };
@@ -800,5 +605,107 @@ fn what_is_made_in_a_directory_is_its_groups_whatever_the_umask_takes() {
         assert_eq!((mode(group), mode(&format!("{group}/a"))), (dirs, dirs), "{root:o}");
         assert_eq!(mode(&format!("{group}/a/b")), files, "{root:o}");
         assert_eq!(fs::read_dir(dir.path().join(group)).unwrap().count(), 1);
+    }
+}
+
+#[test]
+fn what_holds_the_room_of_marks_and_counts_for_nothing_is_gone_before_a_mark_is_put() {
+    let place = Place::directory();
+    let Place::Directory(dir) = &place else { panic!("it is one") };
+    let (bed, artifact) = packed();
+    put(&place.depot(), &bed.store, &artifact).unwrap();
+    // Given a prune that died hours ago, and one that may be under way.
+    let [dead, alive] = ["0a", "0b"].map(|token| {
+        let mark = format!("sample/artifacts/{}/{}.leaving", Digest::of(token.as_bytes()), token.repeat(16));
+        place.tamper(&mark, Some(b""));
+        mark
+    });
+    for (mark, hours) in [(&dead, 3), (&alive, 1)] {
+        let died_at = std::time::SystemTime::now() - Duration::from_hours(hours);
+        fs::File::options().write(true).open(dir.path().join(mark)).unwrap().set_modified(died_at).unwrap();
+    }
+    let done = Arc::new(Mutex::new(Vec::new()));
+    let heard = done.clone();
+    let depot = Watched::depot(&place, LIST_MAX, move |_, doing, name| {
+        if matches!(doing, "mark" | "remove") {
+            heard.lock().unwrap().push((doing.to_owned(), name.to_owned()));
+        }
+        Ok(())
+    });
+
+    prune_old(&depot, Timestamp::now());
+
+    assert_eq!(done.lock().unwrap()[0], ("remove".to_owned(), dead.clone()));
+    assert!(place.names().contains(&alive) && !place.names().contains(&dead), "{:?}", place.names());
+}
+
+#[test]
+fn a_note_is_two_looks_and_what_is_not_heard_after_it_does_not_undo_it() {
+    let place = Place::directory();
+    let (bed, artifact) = packed();
+    put(&place.depot(), &bed.store, &artifact).unwrap();
+    let done = Arc::new(Mutex::new(Vec::new()));
+    let heard = done.clone();
+    let depot = Watched::depot(&place, LIST_MAX, move |_, doing, _| {
+        heard.lock().unwrap().push(doing.to_owned());
+        Ok(())
+    });
+    assert!(depot.note_deploying(&production(), &artifact.id, bed.now).unwrap());
+    assert_eq!(*done.lock().unwrap(), ["put", "list", "read"], "one list, which may be long");
+
+    for silent in ["list", "read"] {
+        let at = bed.now + DAY;
+        let depot = Watched::depot(
+            &place,
+            LIST_MAX,
+            move |_, doing, name| {
+                if doing == silent { Err(broken(doing, name)) } else { Ok(()) }
+            },
+        );
+        let error = depot.note_deployed(&production(), &artifact.id, at).unwrap_err();
+        assert!(matches!(&error, DepotError::Unseen(_)) && error.to_string().contains("input/output"), "{error}");
+        assert!(place.names().iter().any(|name| name.contains("/deployed/")));
+    }
+    let deaf = Watched::depot(&place, LIST_MAX, |_, doing, name| Err(broken(doing, name)));
+    let error = deaf.note_deployed(&production(), &artifact.id, bed.now).unwrap_err();
+    assert!(matches!(error, DepotError::Object(_)), "it is not noted: {error}");
+}
+
+#[test]
+fn a_directory_keeps_a_file_back_that_is_no_object() {
+    let place = Place::directory();
+    let Place::Directory(dir) = &place else { panic!("it is one") };
+    place.objects().put("sample/a", &mut &b"1"[..]).unwrap();
+    assert!(dir.path().join(".spare").is_file());
+    assert_eq!(place.objects().list("", 10).unwrap().len(), 1);
+}
+
+#[test]
+fn what_is_renewed_lacks_nothing_that_a_prune_has_taken_before_it_failed() {
+    let place = Arc::new(Place::directory());
+    let (bed, artifact) = packed();
+    let said = Provenance { statement: b"{}".to_vec(), signature: Some(b"by me".to_vec()) };
+    let put = || place.depot().put(&mut bed.store.export_file(&artifact).unwrap(), Some(&said)).unwrap();
+    for is_vouched in [true, false] {
+        let (kept, now) = (put(), bed.now + 20 * DAY);
+        let inner = place.clone();
+        // Given somebody who prunes just before the record is written anew, and fails at the file.
+        let depot = Watched::depot(&place, LIST_MAX, move |_, doing, name| {
+            if doing == "put" && name.contains("/commits/") {
+                let cut = Watched::depot(&inner, LIST_MAX, |_, doing, name| {
+                    let is_file = doing == "remove" && name.ends_with(".cutover");
+                    if is_file { Err(broken(doing, name)) } else { Ok(()) }
+                });
+                let (pinned, commits) = Default::default();
+                let retention =
+                    DepotRetention { now, keep_for: 10 * DAY, pinned: &pinned, commits: &commits, dry_run: false };
+                cut.prune(&retention).unwrap_err();
+                let said = inner.names().into_iter().find(|name| name.ends_with(".provenance.json"));
+                said.iter().for_each(|name| inner.tamper(name, None));
+            }
+            Ok(())
+        });
+        let renewed = if is_vouched { depot.renew_vouched(kept, now) } else { depot.renew(kept, now) }.unwrap();
+        assert_eq!(renewed.is_none(), is_vouched, "what nobody looked for is not lacking");
     }
 }

@@ -11,8 +11,8 @@ use std::path::Path;
 const LINE_BYTES_MAX: usize = 16 * 1024;
 /// How many lines are told; a command that says more is read on, but only its log and its excerpt have it.
 const LINE_COUNT_MAX: usize = 100_000;
-/// How much one command may append to its log, in bytes.
-const LOG_BYTES_MAX: usize = 64 << 20;
+/// How much of what one command says its log has from the beginning, and how much from the end, in bytes.
+const LOG_BYTES_MAX: (usize, usize) = (63 << 20, 1 << 20);
 
 /// Takes output as it comes. Masking comes first, so that no cut can bare a part of a secret.
 pub(super) struct Output<'a> {
@@ -105,28 +105,44 @@ impl<'a> Output<'a> {
 struct Log {
     file: File,
     room_bytes: usize,
+    /// What was said last of all that came when there was no room for it, and some more before that.
+    end: Vec<u8>,
+    end_bytes_max: usize,
     left_out_bytes: u64,
 }
 
 impl Log {
-    fn open(path: &Path, room_bytes: usize) -> Option<Self> {
+    /// Has so many bytes of the beginning, and of the end.
+    fn open(path: &Path, (room_bytes, end_bytes_max): (usize, usize)) -> Option<Self> {
         let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path).ok()?;
-        Some(Self { file, room_bytes, left_out_bytes: 0 })
+        Some(Self { file, room_bytes, end: Vec::new(), end_bytes_max, left_out_bytes: 0 })
     }
 
     fn append(&mut self, bytes: &[u8]) {
-        let (bytes, left_out) = bytes.split_at(bytes.len().min(self.room_bytes));
+        let (bytes, rest) = bytes.split_at(bytes.len().min(self.room_bytes));
         self.room_bytes -= bytes.len();
-        self.left_out_bytes += left_out.len() as u64;
         // Tried again at the next chunk: there may be room by then.
         let _ = self.file.write_all(bytes);
+        self.end.extend_from_slice(rest);
+        if self.end.len() > 2 * self.end_bytes_max {
+            self.leave_out();
+        }
     }
 
-    /// Says how much was cut, so that nobody takes the log's end for the command's.
+    /// Forgets what stands before the end that is kept.
+    fn leave_out(&mut self) {
+        let count = self.end.len().saturating_sub(self.end_bytes_max);
+        self.end.drain(..count);
+        self.left_out_bytes += count as u64;
+    }
+
+    /// Writes the end, where most people look first, and says how much is missing before it.
     fn finish(mut self) {
+        self.leave_out();
         if self.left_out_bytes > 0 {
-            let _ = writeln!(self.file, "\n[{} bytes more are left out]", self.left_out_bytes);
+            let _ = write!(self.file, "\n[{} bytes are left out here]\n", self.left_out_bytes);
         }
+        let _ = self.file.write_all(&self.end);
     }
 }
 
@@ -135,22 +151,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_full_log_says_how_much_it_leaves_out() {
+    fn a_full_log_has_the_beginning_and_the_end_and_says_how_much_it_leaves_out_between() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("log");
-        let mut log = Log::open(&path, 8).unwrap();
+        let mut log = Log::open(&path, (8, 5)).unwrap();
         log.append(b"01234");
         log.append(b"56789");
-        log.append(b"more");
+        (0..100).for_each(|_| log.append(b"and so on "));
+        assert!(log.end.len() <= 10, "no more is held than twice the end");
+        log.append(b"the end");
         log.finish();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "01234567\n[6 bytes more are left out]\n");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "01234567\n[1004 bytes are left out here]\ne end");
+    }
+
+    #[test]
+    fn a_log_whose_end_follows_its_beginning_leaves_nothing_out() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("log");
+        let mut log = Log::open(&path, (3, 5)).unwrap();
+        log.append(b"01234567");
+        log.finish();
+        assert_eq!(std::fs::read(&path).unwrap(), b"01234567");
     }
 
     #[test]
     fn a_log_with_room_has_what_was_said_and_no_more() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("log");
-        let mut log = Log::open(&path, 5).unwrap();
+        let mut log = Log::open(&path, (5, 0)).unwrap();
         log.append(b"01234");
         log.finish();
         assert_eq!(std::fs::read(&path).unwrap(), b"01234");

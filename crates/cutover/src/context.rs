@@ -4,13 +4,14 @@ use crate::cli::GlobalArgs;
 use crate::deployments::{catch_up, journals_fault};
 use crate::diagnostics::ConfigFindings;
 use crate::error::{CommandError, ErrorKind};
+use crate::memory::Memory;
 use crate::output::Output;
 use cutover_artifacts::ArtifactStore;
 use cutover_core::artifact::Digest;
 use cutover_core::config::{Checked, Config, EnvironmentConfig, TEXT_BYTES_MAX, TargetConfig};
 use cutover_core::id::EnvironmentName;
 use cutover_core::store::{Filter, Scope, Store, StoreError};
-use cutover_store::{SqliteStore, renew};
+use cutover_store::SqliteStore;
 use cutover_targets::host::{Layout, Release};
 use jiff::Timestamp;
 use std::fs::{self, File};
@@ -22,6 +23,8 @@ use std::{env, path};
 
 /// The config's name.
 pub(crate) const CONFIG_NAME: &str = "cutover.toml";
+/// The history's name, beside the artifacts.
+const HISTORY: &str = "history.db";
 /// How many characters of the hash of a repository's path keep projects of the same name apart.
 const PLACE_LENGTH: usize = 12;
 
@@ -33,6 +36,7 @@ pub(crate) struct Context {
     pub(crate) store_silence: OnceLock<String>,
     config: Option<PathBuf>,
     project: OnceLock<Project>,
+    memory: OnceLock<Memory>,
 }
 
 /// A project on this machine.
@@ -51,8 +55,8 @@ pub(crate) struct Project {
 impl Context {
     /// A context for these flags, in the current directory.
     pub(crate) fn new(global: &GlobalArgs, output: Output) -> Self {
-        let (store_silence, project) = (OnceLock::new(), OnceLock::new());
-        Self { output, store_silence, config: global.config.clone(), project }
+        let (store_silence, project, memory) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        Self { output, store_silence, config: global.config.clone(), project, memory }
     }
 
     /// The config that `--config` names.
@@ -164,7 +168,7 @@ impl Context {
         let environments = &self.project()?.config.environments;
         let Some(name) = environment.filter(|name| !environments.contains_key(*name)) else { return Ok(()) };
         let filter = Filter { scope: self.scope(environment)?, ..Filter::default() };
-        if self.store()?.history(&filter, 1)?.rows.is_empty() {
+        if self.memory()?.ask(|store| store.history(&filter, 1))?.rows.is_empty() {
             let known: Vec<&str> = environments.keys().map(EnvironmentName::as_str).collect();
             let known = known.join(", ");
             self.output.warn(&format!("no environment {name} in {CONFIG_NAME} or in the history; there are: {known}"));
@@ -177,16 +181,13 @@ impl Context {
         Ok(ArtifactStore::open(&self.data_dir()?.join("artifacts"))?)
     }
 
-    /// The project's history on this machine.
-    pub(crate) fn store(&self) -> Result<SqliteStore, CommandError> {
-        match SqliteStore::open(&self.history_file()?) {
-            Err(StoreError::Damaged { .. }) => self.renewed_store(),
-            opened => Ok(opened?),
-        }
+    /// What this machine remembers of the project.
+    pub(crate) fn memory(&self) -> Result<&Memory, CommandError> {
+        let file = self.project()?.data_dir.join(HISTORY);
+        Ok(self.memory.get_or_init(|| Memory::new(file, self.output.clone())))
     }
 
-    /// Asks the history, after it has caught up with the journals of this machine's targets. A damaged one is made anew
-    /// from them.
+    /// Asks the history, after it has caught up with the journals of this machine's targets.
     pub(crate) fn recall<T>(&self, ask: impl Fn(&SqliteStore) -> Result<T, StoreError>) -> Result<T, CommandError> {
         let layouts = self.layouts()?;
         for fault in layouts.iter().filter_map(journals_fault) {
@@ -196,33 +197,12 @@ impl Context {
             layouts.iter().try_for_each(|layout| catch_up(store, layout))?;
             ask(store)
         };
-        self.in_sound_history(&self.store()?, asked)
+        Ok(self.memory()?.ask(asked)?)
     }
 
-    /// Reads or writes the history. When damage shows on the way it is made anew, and the same is done again.
-    pub(crate) fn in_sound_history<T>(
-        &self,
-        store: &SqliteStore,
-        act: impl Fn(&SqliteStore) -> Result<T, StoreError>,
-    ) -> Result<T, CommandError> {
-        match act(store) {
-            Err(StoreError::Damaged { .. }) => Ok(act(&self.renewed_store()?)?),
-            done => Ok(done?),
-        }
-    }
-
-    /// The history after damage was seen in it.
-    fn renewed_store(&self) -> Result<SqliteStore, CommandError> {
-        let (store, aside) = renew(&self.history_file()?)?;
-        if let Some(aside) = aside {
-            let aside = shown(&aside);
-            self.output.warn(&format!("the history was damaged and lies in {aside} now; the journals make it anew"));
-        }
-        Ok(store)
-    }
-
-    fn history_file(&self) -> Result<PathBuf, CommandError> {
-        Ok(self.data_dir()?.join("history.db"))
+    /// Whether there is a history on this machine; none is made.
+    pub(crate) fn remembers(&self) -> bool {
+        self.project().is_ok_and(|project| project.data_dir.join(HISTORY).exists())
     }
 
     /// The directory of what is remembered, made when it is missing. Only its owner can read it.
@@ -231,10 +211,23 @@ impl Context {
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
         made.map_err(|error| {
             failed(&format!("cannot make directory {}", dir.display()), &error)
+                .state("nothing was deployed")
+                .advise_on_space(Some(&error))
                 .hint("CUTOVER_HOME can name another place")
         })?;
         Ok(dir)
     }
+}
+
+/// Where this process began, when `-C` has led it elsewhere: what its environment names is seen from there.
+static BEGINNING: OnceLock<PathBuf> = OnceLock::new();
+
+/// Goes to the directory that `-C` names.
+pub(crate) fn go_to(directory: &Path) -> io::Result<()> {
+    let beginning = env::current_dir()?;
+    env::set_current_dir(directory)?;
+    let _noted = BEGINNING.set(beginning);
+    Ok(())
 }
 
 /// `$CUTOVER_HOME`, or `cutover` in the user's data directory as the XDG base directories say.
@@ -247,6 +240,7 @@ pub(crate) fn home() -> Result<PathBuf, CommandError> {
         CommandError::new(ErrorKind::Usage, "cannot find the home directory: HOME is not set")
             .hint("set CUTOVER_HOME to the directory that shall hold artifacts and history")
     })?;
+    let home = BEGINNING.get().map(|beginning| beginning.join(&home)).unwrap_or(home);
     path::absolute(&home).map_err(|error| failed("cannot find the current directory", &error))
 }
 
@@ -259,7 +253,7 @@ fn place(config: &Config, dir: &Path) -> String {
 }
 
 /// The path as the user would type it: relative where it lies below the current directory.
-fn shown(path: &Path) -> String {
+pub(crate) fn shown(path: &Path) -> String {
     let here = env::current_dir().ok();
     let below = here.as_ref().and_then(|here| path.strip_prefix(here).ok());
     below.unwrap_or(path).display().to_string()

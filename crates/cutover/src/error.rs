@@ -333,6 +333,7 @@ impl From<DepotError> for CommandError {
             DepotError::Object(_)
             | DepotError::Damaged { .. }
             | DepotError::Leaving { .. }
+            | DepotError::Unseen(_)
             | DepotError::Crowded(_) => ErrorKind::Failed,
         };
         error.hint().into_iter().fold(Self::of(kind, &error).advise_on_space(error.source()), Self::hint)

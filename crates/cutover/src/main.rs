@@ -15,6 +15,7 @@ mod exit;
 mod github;
 mod init;
 mod limits;
+mod memory;
 mod output;
 mod panic;
 mod release;
@@ -59,7 +60,7 @@ fn run(cli: &Cli) -> Exit {
 
 fn perform(cli: &Cli, output: Output) -> Result<Exit, CommandError> {
     if let Some(directory) = &cli.global.directory {
-        std::env::set_current_dir(directory).map_err(|error| {
+        context::go_to(directory).map_err(|error| {
             CommandError::new(ErrorKind::Usage, format!("cannot change to directory {}", directory.display()))
                 .because(&error)
         })?;

@@ -128,6 +128,21 @@ fn a_failure_before_the_switch() {
 }
 
 #[test]
+fn where_nothing_was_live_a_failure_tells_what_was_done_and_not_what_was_before() {
+    // Nobody knows what runs there: a service may, whose `current` is missing.
+    let refused = Script::first().started(PREFLIGHT, 0).failed(PREFLIGHT, 1, Failure::new("current is missing"));
+    let refused = refused.restored(PREFLIGHT, 1, "").ended(DeploymentOutcome::Failed);
+    let told = plain(&refused, &Manner::default());
+    assert!(told.contains("✗ Failed after 0.00s: nothing that runs was changed; no release is live\n"), "{told}");
+
+    let unhealthy = Script::first().done(PREFLIGHT, 1, "").done(SWITCH, 1, "").started(VERIFY, 0);
+    let unhealthy = unhealthy.failed(VERIFY, 1, Failure::new("health: no answer")).restored(VERIFY, 1, "");
+    let unhealthy = unhealthy.restored(SWITCH, 1, "").restored(PREFLIGHT, 1, "").ended(DeploymentOutcome::Failed);
+    let told = plain(&unhealthy, &Manner::default());
+    assert!(told.contains("no release was live before, and none is now\n"), "{told}");
+}
+
+#[test]
 fn a_release_that_is_rolled_back() {
     assert_snapshot!(plain(&rolled_back(), &Manner::default()), @"
     Deploying shop to production: release 20261121101500-a1b2c3d

@@ -153,6 +153,7 @@ fn deployment_row(row: &Row<'_>) -> Result<DeploymentRow, Fault> {
         error: columns.plain()?,
         forward: columns.plain()?,
         promoted_from: columns.maybe_word()?,
-        hosts: serde_json::from_str(&columns.plain::<String>()?)?,
+        // Taken from the plan, which is kept: one cell that cannot be read must not close the whole history.
+        hosts: serde_json::from_str(&columns.plain::<String>()?).unwrap_or_default(),
     })
 }

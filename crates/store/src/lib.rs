@@ -46,6 +46,25 @@ impl SqliteStore {
         Ok(Self { connection, path: path.to_owned() })
     }
 
+    /// A copy of the history at this path that ends with it: for whoever cannot write that one, which is not touched. What its
+    /// last writer had not yet moved from the log beside it may be missing.
+    ///
+    /// # Errors
+    /// When it was written by a newer version, is damaged, too large to copy, or cannot be read.
+    pub fn copy_of(path: &Path) -> Result<Self, StoreError> {
+        let connection = open::copy(path).map_err(|fault| fault.explain("read", path))?;
+        Ok(Self { connection, path: path.to_owned() })
+    }
+
+    /// An empty history that ends with it, in place of the one at this path.
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub fn instead_of(path: &Path) -> Result<Self, StoreError> {
+        let connection = open::in_memory().map_err(|fault| fault.explain("begin", path))?;
+        Ok(Self { connection, path: path.to_owned() })
+    }
+
     fn read<T>(&self, ask: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, StoreError> {
         ask(&self.connection).map_err(|fault| fault.explain("read", &self.path))
     }

@@ -3,9 +3,11 @@
 use crate::fault::Fault;
 use crate::{SqliteStore, schema};
 use cutover_core::store::StoreError;
+use rusqlite::backup::Backup;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -14,6 +16,11 @@ use std::time::{Duration, Instant};
 const BUSY_LIMIT: Duration = Duration::from_secs(10);
 /// How many set-aside files may lie beside the history.
 const ASIDE_COUNT_MAX: u32 = 1_000;
+
+/// The largest file that is copied, in bytes: ten times what the history of ten thousand deployments takes.
+const COPIED_BYTES_MAX: u64 = 512 << 20;
+/// How many pages of a copy are made in one piece.
+const COPIED_PAGE_COUNT: i32 = 1_024;
 
 /// Opens the file, makes it where it is missing, and brings an older one up to date.
 pub(crate) fn connect(path: &Path) -> Result<Connection, Fault> {
@@ -31,6 +38,47 @@ pub(crate) fn connect(path: &Path) -> Result<Connection, Fault> {
         }
     }
     Ok(connection)
+}
+
+/// What the file holds, in memory and up to date.
+pub(crate) fn copy(path: &Path) -> Result<Connection, Fault> {
+    let bytes = fs::metadata(path)?.len();
+    if bytes > COPIED_BYTES_MAX {
+        let why = format!("it has {bytes} bytes, and at most {COPIED_BYTES_MAX} are copied");
+        return Err(std::io::Error::other(why).into());
+    }
+    // To read what its last writer left in the log beside it SQLite wants to write there. Where it can't, the file as it is.
+    let copied = copied(path, "mode=ro").or_else(|_| copied(path, "mode=ro&immutable=1"))?;
+    match schema::version(&copied)? {
+        newer if newer > schema::VERSION => return Err(Fault::TooNew(newer)),
+        _ => schema::migrate(&copied)?,
+    }
+    Ok(copied)
+}
+
+/// An empty history in memory.
+pub(crate) fn in_memory() -> Result<Connection, Fault> {
+    let connection = Connection::open_in_memory()?;
+    connection.execute_batch("PRAGMA foreign_keys = ON;")?;
+    schema::migrate(&connection)?;
+    Ok(connection)
+}
+
+fn copied(path: &Path, how: &str) -> Result<Connection, Fault> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+    let from = Connection::open_with_flags(format!("file:{}?{how}", escaped(path)), flags)?;
+    from.busy_timeout(BUSY_LIMIT)?;
+    let mut to = Connection::open_in_memory()?;
+    Backup::new(&from, &mut to)?.run_to_completion(COPIED_PAGE_COUNT, Duration::ZERO, None)?;
+    to.execute_batch("PRAGMA foreign_keys = ON;")?;
+    Ok(to)
+}
+
+/// A path as it stands in a URI.
+fn escaped(path: &Path) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_.".contains(&byte);
+    let bytes = path.as_os_str().as_bytes().iter();
+    bytes.map(|&byte| if is_plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }).collect()
 }
 
 /// Makes the file, or an existing one's mode, such that only its owner reads it; SQLite gives its companions the same mode.

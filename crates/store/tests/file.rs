@@ -55,6 +55,32 @@ fn only_its_owner_can_read_the_file_and_its_companions() {
 }
 
 #[test]
+fn a_copy_has_what_the_file_and_its_log_have_and_changes_neither() {
+    let (_folder, path) = folder();
+    drop(with_deployments(&path, 1));
+    let writer = with_deployments(&path, 2);
+    let before = fs::read(&path).unwrap();
+
+    let copy = SqliteStore::copy_of(&path).unwrap();
+    let (plan, records) = Story::new(3).deployed();
+    copy.ingest(&plan, &records).unwrap();
+
+    assert_eq!((count(&copy), count(&writer)), (3, 2));
+    assert_eq!(fs::read(&path).unwrap(), before);
+}
+
+#[test]
+fn what_cannot_be_copied_is_refused() {
+    let (folder, path) = folder();
+    assert!(matches!(SqliteStore::copy_of(&path), Err(StoreError::Failed { .. })), "there is no file");
+    let odd = folder.path().join("what? 100%#.db");
+    drop(with_deployments(&odd, 1));
+    assert_eq!(count(&SqliteStore::copy_of(&odd).unwrap()), 1, "whatever its name is");
+    Connection::open(&odd).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    assert!(matches!(SqliteStore::copy_of(&odd), Err(StoreError::TooNew { found: 99, .. })));
+}
+
+#[test]
 fn a_newer_file_is_refused_and_left_alone() {
     let (_folder, path) = folder();
     drop(with_deployments(&path, 1));
@@ -267,4 +293,19 @@ fn an_older_file_learns_the_hosts_of_what_it_remembers() {
     let row = rows.remove(0);
     assert_eq!((row.hosts, row.forward, row.promoted_from), (vec!["web-2".to_owned()], false, None));
     assert_eq!(rows.iter().map(|row| row.hosts.len()).collect::<Vec<_>>(), [0, 0, 0]);
+}
+
+#[test]
+fn hosts_that_cannot_be_read_close_nothing_of_the_history() {
+    let (_folder, path) = folder();
+    let (plan, records) = Story::new(1).host("web-1").deployed();
+    let store = SqliteStore::open(&path).unwrap();
+    store.ingest(&plan, &records).unwrap();
+    for hosts in ["", "web-1", r#"["web-"#, r#"{"web-1":1}"#] {
+        Connection::open(&path).unwrap().execute("UPDATE deployments SET hosts = ?1", [hosts]).unwrap();
+
+        let rows = store.history(&Filter::default(), 4).unwrap().rows;
+
+        assert_eq!((rows.len(), rows[0].hosts.len()), (1, 0), "{hosts:?}");
+    }
 }

@@ -2,11 +2,12 @@
 
 mod support;
 
-use cutover_core::config::{CommandLine, HookConfig, MigrateConfig, ServiceConfig};
+use cutover_core::config::{CommandLine, Config, HookConfig, MigrateConfig, ServiceConfig, TargetConfig};
 use cutover_core::journal::Entry;
 use cutover_core::next::DeploymentOutcome::{Deployed, Failed, RolledBack, Stuck};
 use cutover_core::secret::Secret;
 use cutover_targets::host::transaction::Ended;
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -60,19 +61,35 @@ fn a_first_deployment_makes_the_release_current() {
 }
 
 #[test]
+fn a_rollback_passes_over_releases_of_another_project() {
+    // Given a good release of this project, and a newer one of another.
+    let place = Place::new();
+    let [first, second, _] = [1, 2, 3].map(|number| place.deploy(&v(number)).plan.release);
+    place.give_to_shop(&second);
+    // Then a rollback goes to the former.
+    assert_eq!(place.last_good().unwrap(), first);
+    // And where all are the other's, it is said whose they are, of none that it is live, and what to do.
+    place.give_to_shop(&first);
+    let none = place.last_good().unwrap_err();
+    let foreign = format!("{second} in {} is a release of project shop", place.dir.path().display());
+    assert!(none.message.ends_with(&format!("no earlier release of demo was good; {foreign}")), "{none}");
+    assert_eq!(place.refused_rollback(&second).message, foreign);
+    let hint = none.hint.unwrap();
+    assert!(hint.contains("if it is shop under a new name, change `project` in ") && hint.contains(second.as_str()));
+}
+
+#[test]
 fn a_place_where_another_project_is_live_is_refused_before_anything_is_done() {
     let place = Place::new();
-    place.deploy(&v(1));
-    let file = place.path(&format!("{}/release.json", place.live().unwrap()));
-    let text = std::fs::read_to_string(&file).unwrap();
-    assert!(text.contains("\"project\": \"demo\""));
-    std::fs::write(&file, text.replace("\"project\": \"demo\"", "\"project\": \"shop\"")).unwrap();
+    let live = place.deploy(&v(1)).plan.release;
+    place.give_to_shop(&live);
     let before = place.picture();
 
     let ended = place.deploy(&v(2));
 
     assert_eq!(ended.outcome, Failed);
-    assert!(format!("{:?}", ended.records).contains("is a release of project shop"), "{:?}", ended.records);
+    let said = format!("{live}, live in {}, is a release of project shop", place.dir.path().display());
+    assert!(format!("{:?}", ended.records).contains(&said), "{:?}", ended.records);
     assert_eq!(place.picture(), before);
 }
 
@@ -184,6 +201,22 @@ fn a_rollback_goes_to_the_last_good_release_with_the_env_file_it_had() {
     assert_eq!(place.rollback(Some(second.plan.release.as_str())).outcome, Deployed);
     assert_eq!(place.read("current/VERSION"), "v2");
     assert!(place.read("current/.env").contains("GREETING=two"));
+}
+
+#[test]
+fn a_release_that_is_left_and_does_not_describe_itself_is_warned_of_with_what_to_do() {
+    let place = Place::new();
+    place.deploy(&v(1));
+    place.deploy(&v(2));
+    let left = place.live().unwrap();
+    std::fs::remove_file(place.path(&left).join("release.json")).unwrap();
+
+    let ended = place.rollback(None);
+
+    let told = warnings(&ended);
+    assert!(ended.outcome == Deployed && told.len() == 1, "{told:?}");
+    let id = left.trim_start_matches("releases/");
+    assert!(told[0].starts_with(&format!("release {id}, which was left, has no readable release.json")), "{told:?}");
 }
 
 #[test]
@@ -427,6 +460,29 @@ fn a_release_that_the_machine_could_not_start_is_not_called_unhealthy_and_nobody
 }
 
 #[test]
+fn that_a_release_never_started_is_known_whatever_its_words_are_and_by_its_words_where_an_older_version_wrote_them() {
+    for is_older in [false, true] {
+        let mut place = Place::new();
+        let mended = place.path("mended");
+        place.config.service = Some(service_that_needs(&mended));
+        let first = place.deploy(&v(1));
+        let file = place.path(&format!("releases/{}/release.json", first.plan.release));
+        let mut release: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+        assert_eq!(release["never_started"], true);
+        match is_older {
+            true => drop(release.as_object_mut().unwrap().remove("never_started")),
+            false => release["reason"] = "its unit was masked".into(),
+        }
+        std::fs::write(&file, release.to_string()).unwrap();
+        std::fs::write(&mended, "").unwrap();
+
+        let second = place.deploy(&v(1));
+
+        assert!(!warnings(&second).iter().any(|warning| warning.contains("marked bad")), "{:?}", warnings(&second));
+    }
+}
+
+#[test]
 fn a_good_release_stays_good_when_the_machine_cannot_start_it_again() {
     let mut place = Place::new();
     let mended = place.path("mended");
@@ -493,4 +549,46 @@ fn why_the_same_files_become_a_new_release_is_told_with_the_keys_that_changed() 
     let why = "app: the same files are live; config changed: disk_free_min, keep_releases; variables changed";
     assert_eq!(place.why_anew(&v(1)), [why]);
     assert_eq!(place.why_anew(&v(2)), Vec::<String>::new(), "other files are reason enough");
+}
+
+/// What stopped a deployment.
+fn failure(ended: &Ended) -> String {
+    let failed = ended.records.iter().find_map(|record| match &record.entry {
+        Entry::Failed { error, .. } => Some(error.message.clone()),
+        Entry::Started { .. }
+        | Entry::Applied { .. }
+        | Entry::Cancelled { .. }
+        | Entry::Restored { .. }
+        | Entry::RestoreFailed { .. }
+        | Entry::Resumed { .. } => None,
+    });
+    failed.unwrap_or_default()
+}
+
+#[test]
+fn a_port_that_somebody_else_has_is_refused_before_anything_is_done_where_the_service_could_not_have_it() {
+    let stranger = TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = stranger.local_addr().unwrap();
+    let serving = |service: &str| {
+        let mut place = Place::new();
+        let keys = format!("service = {{ {service} }}\nverify.probes = [{{ tcp = {{ address = \"{at}\" }} }}]\n");
+        let text = format!("name = \"demo\"\n[targets.app.host]\ndeploy_to = \"/srv/demo\"\n{keys}");
+        let TargetConfig::Host(host) = Config::parse(&text).unwrap().targets.into_values().next().unwrap();
+        (place.config.service, place.config.verify.probes) = (host.service, host.verify.probes);
+        place.config.verify.within = Duration::from_millis(200);
+        place
+    };
+
+    let process = serving("process = { command = [\"sleep\", \"60\"] }");
+    let refused = process.deploy(&v(1));
+
+    assert_eq!(refused.outcome, Failed);
+    assert!(failure(&refused).starts_with(&format!("preflight: {at} is taken by pid {}", std::process::id())));
+    assert_eq!(std::fs::read_dir(process.path("releases")).unwrap().count(), 0, "nothing was done");
+
+    // What a user's own commands end and hand over when they start the service, nobody knows beforehand.
+    let command = serving("command = { restart = \"true\", stop = \"true\", status = \"true\" }");
+    let tried = command.deploy(&v(1));
+    assert!(!failure(&tried).contains("preflight"), "{}", failure(&tried));
+    assert!(warnings(&tried).iter().any(|warning| warning.contains("is no part of the service")), "{tried:?}");
 }

@@ -9,7 +9,7 @@ use cutover_core::probe::ProbeResult;
 use cutover_core::secret::Secret;
 use cutover_core::target::{Failure, FailureKind};
 use cutover_targets::service::{LogMark, LogPlace, Service};
-use cutover_targets::verify::{Verification, verify};
+use cutover_targets::verify::{Seen, Verification, Within, observe_once, verify};
 use service_support::{PATIENCE, Place, Told, free_port, process, wait_for};
 use std::collections::BTreeMap;
 use std::net::TcpListener;
@@ -64,6 +64,20 @@ impl Case {
             masker: &self.masker,
         };
         verify(&verification, &self.told)
+    }
+
+    /// What a look sees in which nobody waits long for an answer.
+    fn look(&self, command: Duration) -> Vec<Seen> {
+        let asked = Verification {
+            config: &self.config,
+            service: None,
+            mark: &LogMark::now(LogPlace::None),
+            restarted: false,
+            release: &self.place.release(),
+            variables: &self.variables,
+            masker: &self.masker,
+        };
+        observe_once(&asked, Within { answers: Duration::from_millis(1), command })
     }
 
     fn restart_and_verify(&self) -> Result<Vec<ProbeResult>, Failure> {
@@ -480,4 +494,45 @@ fn without_a_service_only_the_probes_count() {
         masker: &masker,
     };
     assert!(verify(&verification, &Told::default()).unwrap()[0].healthy);
+}
+
+fn by_shell(line: &str, timeout: Duration) -> ProbeConfig {
+    probe(ProbeKind::Command { run: CommandLine::Shell(line.to_owned()), timeout })
+}
+
+#[test]
+fn a_look_ends_no_command_half_way() {
+    // Given a probe that would get no answer in time, a command that takes longer than a look, and one that may take too long.
+    let deaf = TcpListener::bind("127.0.0.1:0").unwrap();
+    let second = Duration::from_secs(1);
+    let commands = [
+        by_shell("echo begin > steps; sleep 0.2; echo end >> steps", 20 * second),
+        by_shell("touch begun", 31 * second),
+    ];
+    let [whole, long] = commands;
+    let case = Case::shell("true", vec![whole, http(deaf.local_addr().unwrap().port(), "/"), long]);
+    // When they are looked at.
+    let seen = case.look(30 * second);
+    // Then the first command came to its end, the other was not begun, and each is told in its place.
+    let passed: Vec<_> = seen.iter().map(|seen| (seen.result.healthy, seen.is_unfinished)).collect();
+    assert_eq!(passed, [(true, false), (false, true), (false, true)], "{seen:?}");
+    assert_eq!(std::fs::read_to_string(case.place.release().join("steps")).unwrap(), "begin\nend\n");
+    assert!(!case.place.release().join("begun").exists());
+    let long = &seen[2].result;
+    assert_eq!((long.endpoint.as_str(), long.error.as_str()), ("touch begun", "not run now, for it may take 31s"));
+}
+
+#[test]
+fn a_secret_at_the_cut_of_a_long_command_is_masked_as_a_whole() {
+    let secret = format!("{:x}-tok", u64::from(std::process::id()) * 6_700_417);
+    let line = format!("true {} {secret}", "x".repeat(190));
+    let mut case = Case::shell("true", vec![by_shell(&line, Duration::from_secs(20)); 2]);
+    case.masker = Masker::new([("TOKEN", &Secret::new(secret))]);
+
+    let run = case.look(Duration::from_secs(30));
+    let not_run = case.look(Duration::ZERO);
+
+    for seen in [&run[0], &not_run[1]] {
+        assert!(seen.result.endpoint.ends_with("x ***"), "{}", seen.result.endpoint);
+    }
 }

@@ -1,6 +1,9 @@
 //! What will probably not work in a CI as it stands.
 
-use cutover_core::config::{Config, EnvironmentConfig, SecretSource};
+use cutover_core::config::{ArtifactStoreKind, Config, EnvironmentConfig, SecretSource};
+
+/// What labels of GitHub's and GitLab's own runners begin with.
+const HOSTED: [&str; 4] = ["ubuntu-", "macos-", "windows-", "saas-"];
 
 /// What is true of every CI.
 pub(crate) fn common(config: &Config) -> Vec<String> {
@@ -19,10 +22,11 @@ pub(crate) fn common(config: &Config) -> Vec<String> {
     });
     warnings.extend(nowhere.map(|name| format!("nothing is deployed to {name}: it has no hosts")));
     warnings.extend(unreleased(config));
+    warnings.extend(unshared(config));
     warnings.extend(unsigned(config));
     let knows_hosts = !config.ssh.host_keys.is_empty() || config.ssh.config_file.is_some();
     for (name, environment) in &config.environments {
-        if is_local(environment) && config.workflows.runs_on.is_empty() {
+        if is_local(environment) && are_thrown_away(config) {
             warnings.push(format!(
                 "{name} would be deployed to the runner itself (localhost), which is thrown away after the job: \
                  name its machine, or a runner of your own in `runs_on` under [workflows]"
@@ -56,6 +60,20 @@ fn unreleased(config: &Config) -> Option<String> {
     })
 }
 
+/// A directory as the shared store that runners do not have: each job would look into one of its own machine.
+fn unshared(config: &Config) -> Option<String> {
+    let ArtifactStoreKind::Directory(directory) = &config.artifact.store.as_ref()?.kind else { return None };
+    let packs = config.environments.values().any(|environment| !environment.targets.is_empty());
+    (packs && are_thrown_away(config)).then(|| {
+        format!(
+            "the artifact store is the directory {}, which a runner that is thrown away after the job does not have: \
+             `cutover build` would fail there; share in a bucket or a release at GitHub (docs/artifacts.md), or name runners of your \
+             own that have it in `runs_on` under [workflows]",
+            directory.display()
+        )
+    })
+}
+
 /// What a pull request can try out in no environment, though one is meant for it: what is packed for it is not signed.
 fn unsigned(config: &Config) -> Option<String> {
     let name = config.workflows.pull_requests.as_ref().filter(|_| config.artifact.signers.is_some())?;
@@ -71,6 +89,13 @@ fn unsigned(config: &Config) -> Option<String> {
 /// How many seconds a job waits for the lock of an environment: half of what it has.
 pub(crate) fn patience(config: &Config) -> u64 {
     (config.workflows.timeout.as_secs() / 2).max(1)
+}
+
+/// Whether jobs run on machines of the CI's own, by all that their labels say: each job has a new one.
+fn are_thrown_away(config: &Config) -> bool {
+    let labels = &config.workflows.runs_on;
+    let is_hosted = |label: &String| HOSTED.iter().any(|beginning| label.starts_with(beginning));
+    labels.is_empty() || labels.iter().any(is_hosted) && labels.iter().all(|label| label != "self-hosted")
 }
 
 /// Whether a host of it is the machine that deploys.

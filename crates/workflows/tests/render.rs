@@ -103,8 +103,28 @@ fn a_deployment_to_the_runner_itself_is_warned_of_unless_the_runner_is_ones_own(
             .any(|warning| warning.contains("here would be deployed to the runner itself"))
     };
     assert!(warned(&here));
-    assert!(!warned(&here.replace("[workflows]", "[workflows]\nruns_on = \"own\"")));
+    let runs_on = |labels: &str| here.replace("[workflows]", &format!("[workflows]\nruns_on = {labels}"));
+    assert!(!warned(&runs_on("\"own\"")));
+    assert!(!warned(&runs_on("[\"self-hosted\", \"ubuntu-24.04\"]")));
+    assert!(warned(&runs_on("\"ubuntu-24.04\"")), "GitHub's own are thrown away by whatever name");
     assert!(!warned(&here.replace("localhost", "web-9")));
+}
+
+#[test]
+fn a_store_that_is_a_directory_is_warned_of_unless_the_runners_are_ones_own() {
+    let there = format!("{SMALL}\n[artifact.store]\ndirectory = \"/srv/artifacts\"\n");
+    let warned = |text: &str| {
+        [github, gitlab].map(|render| {
+            let is_it = |warning: &String| warning.contains("the artifact store is the directory /srv/artifacts");
+            rendered(text, render).warnings.iter().any(is_it)
+        })
+    };
+    assert_eq!(warned(&there), [true, true]);
+    assert_eq!(warned(&there.replace("[workflows]", "[workflows]\nruns_on = \"own\"")), [false, false]);
+    assert_eq!(warned(&there.replace("directory = \"/srv/artifacts\"", "github = {}")), [false, false]);
+    // Where nothing is deployed, nothing is packed.
+    let judged = "name = \"x\"\n[checks.a]\nrun = \"true\"\n[artifact.store]\ndirectory = \"/srv/artifacts\"\n";
+    assert_eq!(warned(judged), [false, false]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use super::beneath::{Chain, Found, in_made, is_absent, is_odd, is_partial, open_file, walk};
 use super::objects::{Content, Listed, ObjectError, Objects, Side, checked, copy, is_sound};
+use super::spare;
 use jiff::{SignedDuration, Timestamp};
 use rustix::fs::{AtFlags, FileType, Stat, unlinkat};
 use std::fs::{self, File};
@@ -11,6 +12,9 @@ use std::path::{Path, PathBuf};
 
 /// How old a file is that is not whole before it is taken for what a cut upload left.
 const PARTIAL_AGE_MAX: SignedDuration = SignedDuration::from_hours(24);
+
+const NO_MARK_HINT: &str = "`cutover artifact prune` itself makes a file there: remove any one by hand that is not needed, of the store or \
+                            beside it, and give that command again";
 
 /// Named bytes as files in a directory.
 ///
@@ -26,12 +30,21 @@ impl Directory {
     /// The store in a directory that exists: one that does not is probably a mount that is missing.
     pub fn open(root: &Path) -> Result<Self, ObjectError> {
         let place = format!("the directory {}", root.display());
-        if fs::metadata(root).is_ok_and(|found| found.is_dir()) {
-            return Ok(Self { root: root.to_owned(), place });
-        }
-        let hint = "mount it, or make it once, for all who share it: a store that is made by itself where a mount is missing \
-                    would be one that nobody shares";
-        let why = "there is no such directory".to_owned();
+        let (why, hint) = match fs::metadata(root) {
+            Ok(found) if found.is_dir() => return Ok(Self { root: root.to_owned(), place }),
+            Ok(_) => {
+                let hint = "`directory` of [artifact.store] must name a directory: name another, or move what is there out of the way";
+                ("it is there, and is no directory".to_owned(), hint)
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let hint = "mount it, or make it once, for all who share it: a store that is made by itself where a mount is missing \
+                            would be one that nobody shares";
+                ("there is no such directory".to_owned(), hint)
+            }
+            Err(error) => {
+                (error.to_string(), "all who share the store must be let into its directory, and what lies above it")
+            }
+        };
         Err(ObjectError::Refused { doing: "look for artifacts".to_owned(), place, why, hint })
     }
 
@@ -87,12 +100,21 @@ impl Objects for Directory {
     fn put(&self, name: &str, content: &mut dyn Content) -> Result<(), ObjectError> {
         let (parts, file_name) = split(checked(name)?);
         let put = in_made(&self.root, &parts, |chain| chain.write(file_name, |file| write_whole(file, content)));
-        put.map_err(|error| self.failed(format!("write {name}"), &error))
+        put.map_err(|error| self.failed(format!("write {name}"), &error))?;
+        spare::keep(&self.root);
+        Ok(())
     }
 
     fn mark(&self, name: &str) -> Result<(), ObjectError> {
-        // What is empty has room on a disk that is full.
-        self.put(name, &mut &b""[..])
+        let (parts, file_name) = split(checked(name)?);
+        // What is empty has room on a disk that is full, as far as that can have more files at all.
+        let mark = || in_made(&self.root, &parts, |chain| chain.write(file_name, |file| file.sync_all()));
+        spare::within(&self.root, mark).map_err(|error| match self.failed(format!("write {name}"), &error) {
+            ObjectError::Failed { doing, place, why } if spare::is_full(&error) => {
+                ObjectError::Refused { doing, place, why, hint: NO_MARK_HINT }
+            }
+            failed => failed,
+        })
     }
 
     fn fetch(&self, name: &str, bytes_max: u64, into: &mut File) -> Result<bool, ObjectError> {
@@ -133,7 +155,7 @@ impl Objects for Directory {
         let doing = || format!("list {prefix}");
         walked.map_err(|error| self.failed(doing(), &error))?;
         if found.len() > count_max {
-            return Err(self.too_much(doing(), format!("{count_max} names")));
+            return Err(ObjectError::too_many_names(doing(), &self.place, count_max));
         }
         Ok(found)
     }

@@ -30,6 +30,9 @@ pub enum DepotError {
         /// Where.
         place: String,
     },
+    /// What was to be noted of an artifact is, and whether that is still there was not seen.
+    #[error(transparent)]
+    Unseen(Box<Self>),
     /// There is more than can be looked through to remove what is old.
     #[error(transparent)]
     Crowded(ObjectError),
@@ -61,6 +64,7 @@ impl DepotError {
             Self::Crowded(_) => Some(
                 "no store of artifacts has so much under one name: look who put it there, and remove it by other means",
             ),
+            Self::Unseen(error) => error.hint(),
             Self::Ambiguous { .. } => Some("give more of its id"),
             Self::Artifact(error) => error.hint(),
             Self::Object(ObjectError::Odd { .. }) => {

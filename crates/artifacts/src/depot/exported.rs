@@ -1,11 +1,13 @@
 //! An artifact as the file that a shared store keeps of it.
 
+use super::count_as_packed;
 use super::objects::FileContent;
 use super::sha256::Digesting;
 use crate::error::ArtifactError;
 use crate::record::{Artifact, ArtifactRecord};
 use crate::store::ArtifactStore;
 use cutover_disk::DiskError;
+use jiff::Timestamp;
 use std::fs::File;
 use std::io::{self, BufWriter, Seek, Write};
 
@@ -16,6 +18,13 @@ pub struct Exported {
     pub record: ArtifactRecord,
     /// The file, which has no name and is gone when this is.
     pub file: FileContent,
+}
+
+impl Exported {
+    /// Counts it as packed now, when that was long ago, so that it is not removed as old from where it is put.
+    pub fn renew(&mut self, now: Timestamp) {
+        count_as_packed(&mut self.record, now);
+    }
 }
 
 impl ArtifactStore {

@@ -7,12 +7,14 @@
 
 use super::beneath::random_token;
 use super::names::Thing;
-use super::{Depot, DepotError, Kept, Listed, NAME_COUNT_MAX, ObjectError, Standing};
+use super::{Depot, DepotError, KEPT_BYTES_MAX, Kept, Listed, NAME_COUNT_MAX, ObjectError, Standing};
 use cutover_core::artifact::{Digest, is_commit_hash};
 use jiff::{SignedDuration, Timestamp};
 
 /// How old a mark is before whoever put it has died.
 const LEAVING_AGE_MAX: SignedDuration = SignedDuration::from_hours(1);
+/// How old a mark is before it is taken away: it has not counted for so long that no clock can be that wrong.
+pub(super) const LEFT_AGE_MIN: SignedDuration = SignedDuration::from_hours(2);
 /// How long one may remove under a mark; clocks may differ by the rest of its age.
 const REMOVAL_TIME_MAX: SignedDuration = SignedDuration::from_mins(10);
 /// The largest note that a commit has an artifact, in bytes: it is an id.
@@ -107,19 +109,28 @@ impl Depot {
     pub(super) fn stays(&self, kept: &Kept, said: Option<&str>) -> Result<bool, DepotError> {
         let id = &kept.record.id;
         self.refuse_leaving(id)?;
-        // Only now: whatever went under a mark that is away again is seen to be gone.
-        let is_there = match self.standing(id)? {
-            None => false,
-            Some(Standing { has_file: true, .. }) => true,
-            Some(Standing { has_file: false, .. }) => self.removing(id, |removal| removal.settle(id))?,
-        };
-        Ok(is_there && self.is_led_to(kept)? && said.map_or(Ok(true), |name| self.is_beside(id, name))?)
+        // Only now: whatever went under a mark that is away again is seen to be gone. The list that has no mark does not tell: a directory's
+        // is not of one moment.
+        let Some(there) = self.kept(id)? else { return Ok(false) };
+        let parts = self.parts(id)?;
+        let is_beside = |name: &str| parts.iter().any(|listed| listed.name == name);
+        let has_file = is_beside(&self.names.file(id, &there.sha256));
+        let is_there = has_file || self.removing(id, |removal| removal.settle(id))?;
+        // What is said of it is written before its file is: whoever has removed all that was there in between has removed this alone of
+        // what is new.
+        Ok(is_there && self.is_led_to(kept)? && said.is_none_or(is_beside))
     }
 
-    /// Whether something lies there of an artifact. What is said of it is written before its file is: whoever has removed all that was
-    /// there in between has removed this alone of what is new.
-    fn is_beside(&self, id: &Digest, name: &str) -> Result<bool, DepotError> {
-        Ok(self.parts(id)?.iter().any(|listed| listed.name == name))
+    /// Whether an artifact is there of which a note was just written; an error while somebody is removing it.
+    pub(super) fn remains(&self, id: &Digest) -> Result<bool, DepotError> {
+        self.refuse_leaving(id)?;
+        // Only now, as above. What is read needs no second list, which is seconds where there is much.
+        match self.read(&self.names.record(id), KEPT_BYTES_MAX) {
+            Ok(record) => Ok(record.is_some()),
+            // Something is there.
+            Err(DepotError::Damaged { .. }) => Ok(true),
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether its commit leads to an artifact, where it should.

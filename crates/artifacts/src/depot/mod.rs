@@ -24,6 +24,7 @@ mod objects;
 mod prune;
 mod s3;
 pub(crate) mod sha256;
+mod spare;
 
 pub use directory::Directory;
 pub use error::DepotError;
@@ -46,6 +47,8 @@ use std::collections::BTreeSet;
 
 /// The version of records in a shared store.
 const RECORD_VERSION: u32 = 1;
+/// The largest record there, in bytes: that of the artifact, and what is said of its file.
+const KEPT_BYTES_MAX: u64 = RECORD_BYTES_MAX + (16 << 10);
 /// The largest exported file that is read, in bytes.
 const FILE_BYTES_MAX: u64 = 64 << 30;
 /// The most names that are listed.
@@ -141,7 +144,7 @@ impl Depot {
     /// What is said of an artifact; None where it is not there.
     pub fn kept(&self, id: &Digest) -> Result<Option<Kept>, DepotError> {
         let name = self.names.record(id);
-        let Some(bytes) = self.read(&name, RECORD_BYTES_MAX + (16 << 10))? else { return Ok(None) };
+        let Some(bytes) = self.read(&name, KEPT_BYTES_MAX)? else { return Ok(None) };
         let kept: Kept = serde_json::from_slice(&bytes).map_err(|error| self.damaged(&name, &error))?;
         let why = match &kept {
             Kept { v, .. } if *v != RECORD_VERSION => {
@@ -235,14 +238,22 @@ impl Depot {
 
     /// Counts an artifact that is there as packed now, when that was long ago, so that it is not removed as old. None where it
     /// was removed meanwhile; an error while somebody is at it.
-    pub fn renew(&self, mut kept: Kept, now: Timestamp) -> Result<Option<Kept>, DepotError> {
-        let packed_at = kept.record.packed_at;
-        if now.duration_since(packed_at) <= RENEW_AFTER && !is_ahead(packed_at, now) {
+    pub fn renew(&self, kept: Kept, now: Timestamp) -> Result<Option<Kept>, DepotError> {
+        self.renew_beside(kept, None, now)
+    }
+
+    /// The same of one whose provenance was there; None also where that was removed meanwhile.
+    pub fn renew_vouched(&self, kept: Kept, now: Timestamp) -> Result<Option<Kept>, DepotError> {
+        let said = self.names.provenance(&kept.record.id, &kept.sha256);
+        self.renew_beside(kept, Some(&said), now)
+    }
+
+    fn renew_beside(&self, mut kept: Kept, said: Option<&str>, now: Timestamp) -> Result<Option<Kept>, DepotError> {
+        if !count_as_packed(&mut kept.record, now) {
             return Ok(Some(kept));
         }
-        kept.record.packed_at = now;
         self.record(&kept)?;
-        Ok(self.stays(&kept, None)?.then_some(kept))
+        Ok(self.stays(&kept, said)?.then_some(kept))
     }
 
     /// Reads what has a name; what is there and can be none of ours is damaged.
@@ -348,10 +359,11 @@ impl Depot {
     }
 
     fn note(&self, name: &str, id: &Digest) -> Result<bool, DepotError> {
-        self.objects.put(name, &mut &id.to_string().as_bytes()[..])?;
-        self.refuse_leaving(id)?;
-        let record = self.names.record(id);
-        Ok(self.parts(id)?.iter().any(|listed| listed.name == record))
+        self.objects.note(name, &mut &id.to_string().as_bytes()[..])?;
+        self.remains(id).map_err(|error| match error {
+            error @ DepotError::Leaving { .. } => error,
+            error => DepotError::Unseen(Box::new(error)),
+        })
     }
 
     fn leaving(&self, id: &Digest) -> DepotError {
@@ -366,6 +378,15 @@ impl Depot {
 /// Whether a time is later than any clock that is about right says.
 fn is_ahead(at: Timestamp, now: Timestamp) -> bool {
     at.duration_since(now) > AHEAD_MAX
+}
+
+/// Counts what was packed long ago, or in the future, as packed now; says whether it was.
+fn count_as_packed(record: &mut ArtifactRecord, now: Timestamp) -> bool {
+    let is_renewed = now.duration_since(record.packed_at) > RENEW_AFTER || is_ahead(record.packed_at, now);
+    if is_renewed {
+        record.packed_at = now;
+    }
+    is_renewed
 }
 
 /// Orders artifacts; what was packed in the future is the last, since anybody can say that.

@@ -26,6 +26,11 @@ pub trait Objects: Send + Sync {
         self.put(name, &mut name.as_bytes())
     }
 
+    /// Puts what keeps an artifact there that is live: it has room for a while where all else has none any more.
+    fn note(&self, name: &str, content: &mut dyn Content) -> Result<(), ObjectError> {
+        self.put(name, content)
+    }
+
     /// Reads what has a name into a file, which is begun anew; false where there is nothing. More than `bytes_max` bytes are
     /// an error.
     fn fetch(&self, name: &str, bytes_max: u64, into: &mut File) -> Result<bool, ObjectError>;
@@ -100,6 +105,13 @@ pub struct Listed {
     pub name: String,
     /// When it was put, as the place's own clock says; the end of all time where it does not, so that it counts as new.
     pub put_at: jiff::Timestamp,
+}
+
+impl ObjectError {
+    /// The error of more names than are read.
+    pub fn too_many_names(doing: String, place: &str, count_max: usize) -> Self {
+        Self::TooMuch { doing, place: place.to_owned(), what_max: format!("{count_max} names") }
+    }
 }
 
 /// A place that did not do what it was asked for.

@@ -1,6 +1,6 @@
 //! Removing from a shared store what nobody needs any more.
 
-use super::leaving::Removal;
+use super::leaving::{LEFT_AGE_MIN, Removal};
 use super::names::Thing;
 use super::objects::Listed;
 use super::{Depot, DepotError, Kept, NAME_COUNT_MAX, ObjectError, is_ahead};
@@ -161,7 +161,7 @@ impl Depot {
         for listed in listed {
             match self.names.read(&listed.name) {
                 // It means nothing any more, and holds the room of another one.
-                Some(Thing::Leaving(id)) if sweep.retention.is_leftover(&listed) => {
+                Some(Thing::Leaving(id)) if sweep.retention.age(listed.put_at) > LEFT_AGE_MIN => {
                     self.drop_leftover(sweep, &listed.name)?;
                     artifacts.entry(id).or_default().1 = true;
                 }

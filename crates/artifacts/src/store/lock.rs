@@ -5,6 +5,7 @@ use cutover_disk::DiskError;
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -24,7 +25,7 @@ impl Lock {
     pub(crate) fn shared(path: &Path) -> Result<Self, ArtifactError> {
         let deadline = Instant::now() + WAIT_MAX;
         loop {
-            if let Some(lock) = Self::attempt(path, FlockOperation::NonBlockingLockShared)? {
+            if let Some(lock) = Self::attempt(path, FlockOperation::NonBlockingLockShared, open_shared)? {
                 return Ok(lock);
             }
             if Instant::now() >= deadline {
@@ -36,13 +37,15 @@ impl Lock {
 
     /// Has the store alone, or `None` when anybody uses it.
     pub(crate) fn exclusive(path: &Path) -> Result<Option<Self>, ArtifactError> {
-        Self::attempt(path, FlockOperation::NonBlockingLockExclusive)
+        Self::attempt(path, FlockOperation::NonBlockingLockExclusive, open)
     }
 
-    fn attempt(path: &Path, operation: FlockOperation) -> Result<Option<Self>, ArtifactError> {
-        let mut options = OpenOptions::new();
-        let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
-        let file = file.map_err(|error| DiskError::new("open", path, error))?;
+    fn attempt(
+        path: &Path,
+        operation: FlockOperation,
+        open: fn(&Path) -> io::Result<File>,
+    ) -> Result<Option<Self>, ArtifactError> {
+        let file = open(path).map_err(|error| DiskError::new("open", path, error))?;
         loop {
             match flock(&file, operation) {
                 Ok(()) => return Ok(Some(Self { file })),
@@ -52,6 +55,18 @@ impl Lock {
             }
         }
     }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
+/// To share what lies where nobody writes now, a lock that somebody made once will do.
+fn open_shared(path: &Path) -> io::Result<File> {
+    open(path).or_else(|error| match error.kind() {
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => File::open(path).map_err(|_| error),
+        _ => Err(error),
+    })
 }
 
 impl Drop for Lock {

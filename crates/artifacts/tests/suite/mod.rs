@@ -2,6 +2,10 @@
 #![allow(unreachable_pub, reason = "shared by the tests of all kinds")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
+mod moment;
+
+pub use moment::*;
+
 use super::common::{Bed, bed, head, project};
 use cutover_artifacts::depot::{Depot, DepotError, DepotPruned, DepotRetention, ObjectError, Objects};
 use cutover_artifacts::{Artifact, ArtifactStore};
@@ -390,6 +394,14 @@ macro_rules! every_kind_of_place {
             an_old_artifact_that_is_built_again_counts_as_new
             what_is_said_from_the_future_counts_for_nothing_and_ousts_nothing
             what_lies_beside_what_checks_said_is_neither_believed_nor_removed);
+        every_kind_of_place!(anew $new; what_is_put_renewed_or_noted_while_it_is_removed_is_there_exactly_when_that_is_said
+            whoever_renews_what_is_removed_and_then_dies_leaves_no_record_without_a_file);
+    };
+    (anew $new:expr; $($does:ident)+) => {
+        $(#[test]
+        fn $does() {
+            suite::$does(&|| std::sync::Arc::new($new));
+        })+
     };
     ($new:expr; $($does:ident)+) => {
         $(#[test]

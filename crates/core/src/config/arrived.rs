@@ -2,7 +2,7 @@
 
 use super::host::{EnvBackups, KeptReleases};
 use super::kind::TextKind;
-use super::places::{Directory, ReleasePath};
+use super::places::{OwnDirectory, ReleasePath};
 use super::sink::Fault;
 use serde::de::{Deserialize, Deserializer, Error};
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 /// An absolute directory.
 pub(super) fn directory<'de, D: Deserializer<'de>>(input: D) -> Result<PathBuf, D::Error> {
-    parsed::<Directory, D::Error>(&String::deserialize(input)?)
+    parsed::<OwnDirectory, D::Error>(&String::deserialize(input)?)
 }
 
 /// A path inside of a release, or none.

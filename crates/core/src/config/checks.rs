@@ -72,17 +72,6 @@ fn report_collision(one: &Placed<'_>, other: &Placed<'_>, sink: &mut Sink) {
 }
 
 impl HostConfig {
-    /// Why both cannot be on one host: each needs a directory of its own, for what it makes and removes there.
-    pub fn collides_with(&self, other: &Self) -> Option<String> {
-        let (one, other) = (&self.deploy_to, &other.deploy_to);
-        if one == other {
-            return Some(format!("have the same deploy_to {}", one.display()));
-        }
-        let is_nested = one.starts_with(other) || other.starts_with(one);
-        is_nested
-            .then(|| format!("have a deploy_to that lies in the other's: {} and {}", one.display(), other.display()))
-    }
-
     /// Why its links cannot lie in one release, as [`Config::check`](super::Config::check) says it of the text: for a config that
     /// came from another machine.
     pub fn misplaced(&self) -> Option<String> {

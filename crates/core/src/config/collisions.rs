@@ -76,21 +76,43 @@ fn directories<'c>(places: &mut [Place<'c>], told: &mut Told<'c>, sink: &mut Sin
     places.sort_by(|a, b| a.config.deploy_to.cmp(&b.config.deploy_to).then(a.key.cmp(&b.key)));
     let mut above: Option<Place<'_>> = None;
     for place in places.iter() {
-        match above {
-            Some(above) if place.config.deploy_to.starts_with(&above.config.deploy_to) => {
-                report([&above, place], &same_directory(&above, place), told, sink);
-            }
-            Some(_) | None => above = Some(*place),
+        match above.and_then(|above| Some((above, above.config.overlap(place.config)?))) {
+            Some((above, overlap)) => report([&above, place], &same_directory(overlap, &above, place), told, sink),
+            None => above = Some(*place),
         }
     }
 }
 
-fn same_directory(one: &Place<'_>, other: &Place<'_>) -> Collision {
+/// How the directories of two are not of their own, where each needs one for what it makes and removes there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Overlap {
+    Same,
+    /// One lies in the other.
+    Nested,
+}
+
+impl HostConfig {
+    fn overlap(&self, other: &Self) -> Option<Overlap> {
+        let (one, other) = (&self.deploy_to, &other.deploy_to);
+        let is_nested = one.starts_with(other) || other.starts_with(one);
+        is_nested.then_some(if one == other { Overlap::Same } else { Overlap::Nested })
+    }
+
+    /// Why both cannot be on one host: each needs a directory of its own.
+    pub fn collides_with(&self, other: &Self) -> Option<String> {
+        let (shown, inner) = (self.deploy_to.display(), other.deploy_to.display());
+        Some(match self.overlap(other)? {
+            Overlap::Same => format!("have the same deploy_to {shown}"),
+            Overlap::Nested => format!("have a deploy_to that lies in the other's: {shown} and {inner}"),
+        })
+    }
+}
+
+fn same_directory(overlap: Overlap, one: &Place<'_>, other: &Place<'_>) -> Collision {
     let (shown, inner) = (one.config.deploy_to.display(), other.config.deploy_to.display());
-    let why = if one.config.deploy_to == other.config.deploy_to {
-        format!("is deployed to {shown}")
-    } else {
-        format!("is deployed to {shown} or {inner}, of which one lies in the other,")
+    let why = match overlap {
+        Overlap::Same => format!("is deployed to {shown}"),
+        Overlap::Nested => format!("is deployed to {shown} or {inner}, of which one lies in the other,"),
     };
     let consequence = "each deployment would replace the other's release";
     Collision { why, label: "not a place of its own", consequence, key: "deploy_to" }

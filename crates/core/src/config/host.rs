@@ -3,7 +3,7 @@
 use super::command::{Command, FromCommand, OrCommand};
 use super::kind::{ListOf, MapOf, Switch, Whole};
 use super::names::{ModuleName, Text, Word};
-use super::places::{Directory, ReleasePath};
+use super::places::{OwnDirectory, ReleasePath};
 use super::service::ServiceTable;
 use super::table::table;
 use super::units::{Limit, Size, Time};
@@ -19,7 +19,7 @@ table! {
     /// Releases on Linux hosts: a service in `releases/`.
     HostTable for HostConfig = HostConfig {
         /// Absolute directory that holds `releases/`, `current` and `shared/`.
-        deploy_to: Directory, required;
+        deploy_to: OwnDirectory, required;
         /// How many good releases to keep, the live one included.
         keep_releases: KeptReleases, default "3";
         /// Directories of `shared/` linked into every release.

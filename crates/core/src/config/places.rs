@@ -3,7 +3,7 @@
 use super::kind::{Kind, ListOf, Node, TextKind};
 use super::sink::{Fault, Sink};
 use crate::artifact::RelativePath;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The longest glob pattern in bytes.
 const GLOB_LENGTH_MAX: usize = 500;
@@ -60,6 +60,35 @@ impl TextKind for Directory {
 
     fn text_schema() -> serde_json::Value {
         serde_json::json!({ "type": "string", "pattern": "^/.", "examples": [Self::EXAMPLE] })
+    }
+}
+
+/// Directories that each system has for its own: what is made and removed in one of them lies among what is not Cutover's.
+const SYSTEM_DIRECTORIES: [&str; 16] = [
+    "bin", "boot", "dev", "etc", "home", "lib", "lib32", "lib64", "proc", "root", "run", "sbin", "sys", "tmp", "usr",
+    "var",
+];
+
+/// A directory for Cutover alone: none of those that a system has for its own.
+pub(super) struct OwnDirectory;
+
+impl TextKind for OwnDirectory {
+    type Out = PathBuf;
+    const WHAT: &'static str = Directory::WHAT;
+    const EXAMPLE: &'static str = Directory::EXAMPLE;
+
+    fn parse(text: &str) -> Result<PathBuf, Fault> {
+        let path = Directory::parse(text)?;
+        if SYSTEM_DIRECTORIES.iter().any(|name| path == Path::new("/").join(name)) {
+            let shown = path.display();
+            let why = format!("must not be {shown}, which is the system's own");
+            return Err(Fault::hinted(why, "use a directory of its own: \"/opt/app\""));
+        }
+        Ok(path)
+    }
+
+    fn text_schema() -> serde_json::Value {
+        Directory::text_schema()
     }
 }
 
@@ -301,6 +330,18 @@ mod tests {
             &["/opt/app", "/srv/a b/", "/home/ä"],
             &["", "/", "//", "opt/app", "~/app", "/opt/../etc", "/opt//app", "/opt/./app", "/a\nb", "/a\0b"],
         );
+    }
+
+    #[test]
+    fn a_deploy_directory_is_none_of_the_system() {
+        assert_all::<OwnDirectory>(
+            &["/opt/app", "/var/www", "/home/deploy", "/etcetera", "/tmp/x"],
+            &[
+                "/", "/etc", "/usr/", "/bin", "/boot", "/dev", "/proc", "/sys", "/var", "/home", "/root", "/tmp",
+                "opt/app",
+            ],
+        );
+        assert_all::<Directory>(&["/home", "/run"], &[]);
     }
 
     #[test]

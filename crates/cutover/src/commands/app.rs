@@ -4,11 +4,11 @@ use super::HostArgs;
 use super::deploy::WaitArgs;
 use super::exec::{NOT_EXECUTABLE, NOT_FOUND};
 use super::follow::{Followed, follow};
-use super::reason::reason;
+use super::reason::{masked, reason};
 use super::stop;
 use crate::context::Context;
 use crate::deployments::{
-    Session, Task, Variables, is_asked_from_elsewhere, kept_secrets, live_variables, nothing_live,
+    Place, Session, Task, Variables, is_asked_from_elsewhere, kept_secrets, live_release, live_variables,
 };
 use crate::error::{CommandError, ErrorKind};
 use crate::exit::Exit;
@@ -20,7 +20,7 @@ use cutover_core::mask::Masker;
 use cutover_core::secret::Secret;
 use cutover_core::target::Failure;
 use cutover_reporters::log_text;
-use cutover_targets::host::{Layout, linked};
+use cutover_targets::host::Layout;
 use cutover_targets::service::{LogMark, LogPlace};
 use std::io::{self, IsTerminal};
 use std::os::unix::process::CommandExt;
@@ -37,6 +37,7 @@ use std::process::{Command, Stdio};
 ///   cutover app production restart                     # under the lock, verified like a deployment
 ///   cutover app production stop                        # until it is started, or something is deployed
 ///   cutover app production start                       # what does not run; verified like a deployment
+///   cutover app production restart --target worker     # of several targets only this one
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct AppArgs {
@@ -85,6 +86,8 @@ enum Verb {
     },
     /// Restart the service under the lock, verify it, and remember that
     Restart {
+        #[command(flatten)]
+        targets: TargetArgs,
         /// Why, for the history
         #[arg(long, value_name = "TEXT", default_value = "", value_parser = reason())]
         reason: String,
@@ -97,20 +100,31 @@ enum Verb {
     /// does a reboot, unless it is a systemd unit that is enabled: that one starts at boot. It is no deployment, so that the
     /// history does not have it; `cutover status` shows that the service does not run.
     Stop {
-        /// Only this target
-        #[arg(long)]
-        target: Option<String>,
+        #[command(flatten)]
+        targets: TargetArgs,
         #[command(flatten)]
         waiting: WaitArgs,
     },
     /// Start the services that do not run under the lock, verify them, and remember that
+    ///
+    /// Targets where nothing is live yet are passed over.
     Start {
+        #[command(flatten)]
+        targets: TargetArgs,
         /// Why, for the history
         #[arg(long, value_name = "TEXT", default_value = "", value_parser = reason())]
         reason: String,
         #[command(flatten)]
         waiting: WaitArgs,
     },
+}
+
+/// Which of the environment's targets are meant.
+#[derive(Debug, Args)]
+struct TargetArgs {
+    /// Only this target; may be given several times
+    #[arg(long, value_name = "TARGET")]
+    target: Vec<String>,
 }
 
 /// What a program must know of the terminal that it has.
@@ -126,6 +140,21 @@ impl AppArgs {
             Verb::Logs { .. } | Verb::Exec { .. } | Verb::Stop { .. } => Some((&self.environment, &self.only)),
             Verb::Restart { .. } | Verb::Start { .. } => None,
         }
+    }
+
+    /// The targets that are named; none where all are meant.
+    fn targets(&self) -> &[String] {
+        match &self.verb {
+            Verb::Logs { target, .. } | Verb::Exec { target, .. } => target.as_slice(),
+            Verb::Restart { targets, .. } | Verb::Stop { targets, .. } | Verb::Start { targets, .. } => &targets.target,
+        }
+    }
+
+    /// The hosts that are asked: those that have what is meant.
+    pub(super) fn hosts(&self, context: &Context) -> Result<Vec<String>, CommandError> {
+        let (name, environment) = context.environment(&self.environment)?;
+        let places = Place::narrowed(Place::all(name, environment)?, &self.only.host, self.targets())?;
+        Ok(places.into_iter().map(|place| place.host.to_owned()).collect())
     }
 
     /// What hides the secrets that are known here in what hosts say their services logged.
@@ -160,15 +189,16 @@ impl AppArgs {
     }
 
     pub(super) fn run(&self, context: &Context) -> Result<Exit, CommandError> {
-        let session = Session::open_without_variables(context, &self.environment)?;
+        let mut session = Session::open_without_variables(context, &self.environment)?;
+        session.narrow(&self.only.host, self.targets())?;
         match &self.verb {
-            Verb::Logs { lines, follow, target } => logs(context, &session, *lines, *follow, target.as_deref()),
-            Verb::Exec { target, command } => exec(context, &session, target.as_deref(), command),
-            Verb::Restart { reason, waiting } => change(session, ("restart", &Task::Restart), reason, waiting),
-            Verb::Start { reason, waiting } => change(session, ("start", &Task::Start), reason, waiting),
-            Verb::Stop { target, waiting } => {
-                stop::stop(context, &session, &with_service(&session, target.as_deref())?, waiting)
+            Verb::Logs { lines, follow, .. } => logs(context, &session, *lines, *follow),
+            Verb::Exec { command, .. } => exec(context, &session, command),
+            Verb::Restart { reason, waiting, .. } => {
+                change(context, session, ("restart", &Task::Restart), reason, waiting)
             }
+            Verb::Start { reason, waiting, .. } => change(context, session, ("start", &Task::Start), reason, waiting),
+            Verb::Stop { waiting, .. } => stop::stop(context, &session, &with_service(&session)?, waiting),
         }
     }
 }
@@ -176,20 +206,14 @@ impl AppArgs {
 /// One target's place.
 type Chosen<'a> = (&'a TargetName, &'a HostConfig, Layout);
 
-/// The target that is named, or all of them.
-fn chosen<'a>(session: &'a Session<'_>, target: Option<&str>) -> Result<Vec<Chosen<'a>>, CommandError> {
-    let wanted = |name: &TargetName| target.is_none_or(|target| name.as_str() == target);
-    let chosen: Vec<Chosen<'a>> = session.place().layouts().filter(|(name, _, _)| wanted(name)).collect();
-    match target.filter(|_| chosen.is_empty()) {
-        Some(target) => Err(CommandError::new(ErrorKind::Usage, format!("no target {target:?} in this environment"))
-            .hint(format!("there are: {}", names(session)))),
-        None => Ok(chosen),
-    }
+/// The targets that are meant.
+fn chosen<'a>(session: &'a Session<'_>) -> Vec<Chosen<'a>> {
+    session.place().layouts().collect()
 }
 
 /// Those of them that have a service.
-fn with_service<'a>(session: &'a Session<'_>, target: Option<&str>) -> Result<Vec<Chosen<'a>>, CommandError> {
-    let mut chosen = chosen(session, target)?;
+fn with_service<'a>(session: &'a Session<'_>) -> Result<Vec<Chosen<'a>>, CommandError> {
+    let mut chosen = chosen(session);
     chosen.retain(|(_, config, _)| config.service.is_some());
     if chosen.is_empty() { Err(no_service()) } else { Ok(chosen) }
 }
@@ -198,14 +222,8 @@ fn names(session: &Session<'_>) -> String {
     session.place().targets.keys().map(TargetName::as_str).collect::<Vec<_>>().join(", ")
 }
 
-fn logs(
-    context: &Context,
-    session: &Session<'_>,
-    lines: usize,
-    follows: bool,
-    target: Option<&str>,
-) -> Result<Exit, CommandError> {
-    let chosen = with_service(session, target)?;
+fn logs(context: &Context, session: &Session<'_>, lines: usize, follows: bool) -> Result<Exit, CommandError> {
+    let chosen = with_service(session)?;
     if follows {
         return follow(context, &followed(context, session, &chosen)?, lines);
     }
@@ -298,20 +316,15 @@ fn tell_log(context: &Context, name: &TargetName, text: &str, lines: usize) -> R
     context.output.text(&last.iter().map(|line| log_text(line) + "\n").collect::<String>())
 }
 
-fn exec(
-    context: &Context,
-    session: &Session<'_>,
-    target: Option<&str>,
-    command: &[String],
-) -> Result<Exit, CommandError> {
-    let mut chosen = chosen(session, target)?.into_iter();
+fn exec(context: &Context, session: &Session<'_>, command: &[String]) -> Result<Exit, CommandError> {
+    let mut chosen = chosen(session).into_iter();
     let (Some((_, config, layout)), None) = (chosen.next(), chosen.next()) else {
         return Err(CommandError::new(ErrorKind::Usage, "name one target with --target")
             .hint(format!("there are: {}", names(session))));
     };
     let (program, arguments) =
         command.split_first().ok_or_else(|| CommandError::new(ErrorKind::Usage, "name a command"))?;
-    linked(&layout.current())?.ok_or_else(nothing_live)?;
+    live_release(&layout)?;
     let mut child = Command::new(program);
     // Here as on any host: what a service inherits and the release's own variables. The terminal is the caller's.
     child.env_clear().envs(Inherited::Services.variables()).args(arguments).current_dir(layout.current());
@@ -336,6 +349,7 @@ fn no_service() -> CommandError {
 }
 
 fn change(
+    context: &Context,
     mut session: Session<'_>,
     (purpose, task): (&str, &Task),
     reason: &str,
@@ -344,7 +358,7 @@ fn change(
     if session.place().targets.values().all(|config| config.service.is_none()) {
         return Err(no_service());
     }
-    reason.clone_into(&mut session.reason);
+    session.reason = masked(context, &session, reason)?;
     session.wait = waiting.limit();
     session.supersede = waiting.supersede();
     session.change(purpose, task)

@@ -210,6 +210,8 @@ fn prune(context: &Context, dry_run: bool) -> Result<(), CommandError> {
             tell_pruned(context, depot.place(), &pruned, dry_run, false)?;
             let state = if dry_run {
                 "nothing was removed"
+            } else if pruned.removed.is_empty() && pruned.leftover_count == 0 {
+                "nothing was removed, but for parts of what could not be perhaps"
             } else {
                 "what is listed above was removed, and parts of what could not be perhaps"
             };

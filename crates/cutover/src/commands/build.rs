@@ -11,6 +11,7 @@ use clap::Args;
 use cutover_artifacts::depot::{Content, FileContent};
 use cutover_artifacts::{Artifact, PackSource};
 use cutover_core::check::run::Run;
+use cutover_core::secret::SIGNING_KEY_VARIABLE;
 use cutover_reporters::{bytes, one_line};
 use serde_json::json;
 use std::fs::{self, File};
@@ -28,7 +29,9 @@ use std::path::{Path, PathBuf};
 ///
 /// The id goes to the standard output, everything else to the standard error.
 ///
-/// With --json: {"v":1,"artifact":{"id":…,"commit":…,"file_count":…,"bytes":…},"exported":…,"shared":…}.
+/// With --json: {"v":1,"artifact":{"id":…,"commit":…,"file_count":…,"bytes":…},"exported":…,"shared":…,"signed":…}.
+///
+/// Where cutover.toml names `signers` and there is no key to sign with, it says so: what is packed cannot be deployed then.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
   cutover build                         HEAD, whatever the work tree looks like
@@ -92,9 +95,12 @@ impl BuildArgs {
 
     fn tell(&self, context: &Context, artifact: &Artifact, shared: Option<&Shared>) -> Result<(), CommandError> {
         let output = &context.output;
+        let is_signed = shared.is_some_and(|shared| shared.was_signed) || depot::is_signed_here(context, &artifact.id)?;
         if output.json {
-            return output
-                .json(&json!({ "v": 1, "artifact": artifact.record, "exported": self.output, "shared": shared }));
+            let (record, exported) = (&artifact.record, &self.output);
+            return output.json(
+                &json!({ "v": 1, "artifact": record, "exported": exported, "shared": shared, "signed": is_signed }),
+            );
         }
         let about = &artifact.record;
         let commit = words::commit(&about.commit, about.dirty);
@@ -102,7 +108,19 @@ impl BuildArgs {
         let subject = one_line(&about.subject);
         output.error(&format!("packed {commit} {subject}: {} files, {size}\n", about.file_count))?;
         shared.map_or(Ok(()), |shared| output.error(&shared.told()))?;
+        if !is_signed && depot::signers(context.project()?).is_some() {
+            output.error(&unsigned(about.dirty))?;
+        }
         output.text(&format!("{}\n", artifact.id))
+    }
+}
+
+/// What is said of an artifact that is not signed where only what is signed is deployed.
+fn unsigned(dirty: bool) -> String {
+    let what = "note: it is not signed, and cutover.toml names `signers`: it cannot be deployed";
+    match dirty {
+        true => format!("{what}; nobody signs uncommitted changes\n"),
+        false => format!("{what} until `cutover build` signs it, with the key in {SIGNING_KEY_VARIABLE}\n"),
     }
 }
 

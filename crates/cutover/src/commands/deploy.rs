@@ -1,7 +1,7 @@
 //! `cutover deploy`.
 
 use super::packing::{named, pack};
-use super::reason::reason;
+use super::reason::{masked, reason};
 use super::required::OverrideArgs;
 use super::words;
 use super::work_tree::{warn_beside, warn_of_uncommitted};
@@ -30,7 +30,9 @@ use std::time::Duration;
 /// A commit or a tag that is named is not packed again when the store of `[artifact.store]` has its
 /// artifact: what was built once is deployed everywhere.
 ///
-/// With `artifact.signers` in cutover.toml, only what one of them has signed is deployed (exit code 5).
+/// With `artifact.signers` in cutover.toml, only what one of them has signed is deployed (exit code 5):
+/// what is packed here is signed with the key of `build`. Where there is none, nothing is packed, and what one of
+/// them has signed of the commit is deployed.
 ///
 /// A commit that has not passed the environment's `required_checks` is refused (exit code 5).
 ///
@@ -118,7 +120,10 @@ impl DeployArgs {
     pub(crate) fn run(&self, context: &Context) -> Result<Exit, CommandError> {
         let session = Session::open(context, &self.environment)?;
         let connections = session.connect()?;
-        let artifact = find_artifact(context, &self.what)?;
+        let artifact = find_artifact(context, &self.what, depot::signed_instead)?;
+        if depot::signers(context.project()?).is_some() {
+            depot::vouch_here(context, &artifact).map_err(|error| error.state("nothing was deployed"))?;
+        }
         self.how.bring(context, session, connections, &artifact)
     }
 }
@@ -138,8 +143,10 @@ impl HowArgs {
             context.output.error(&format!("artifact {} is signed by {}\n", artifact.id.short(), one_line(&signer)))?;
         }
         let overridden = self.required.judge(context, session.place().name.as_str(), artifact)?;
+        let overridden = overridden.map(|note| masked(context, &session, &note)).transpose()?;
         overridden.iter().for_each(|note| context.output.warn(note));
-        let reasons = overridden.into_iter().chain(Some(self.reason.clone()).filter(|reason| !reason.is_empty()));
+        let reason = masked(context, &session, &self.reason)?;
+        let reasons = overridden.into_iter().chain(Some(reason).filter(|reason| !reason.is_empty()));
         session.reason = reasons.collect::<Vec<_>>().join("; ");
         session.wait = self.waiting.limit();
         session.supersede = self.waiting.supersede();
@@ -150,7 +157,11 @@ impl HowArgs {
         let purpose = format!("deploy {} {}", words::commit(&record.commit, record.dirty), record.subject);
         // Before it is live: whoever dies on the way has noted it, and nobody prunes what is about to be live.
         depot::note(context, session.place().name, &artifact.id, Noted::Deploying);
-        session.change_through(connections, purpose.trim(), &deployment(artifact, self.restart))
+        // Once this is live, it is the last one.
+        let gone = session.gone();
+        let exit = session.change_through(connections, purpose.trim(), &deployment(artifact, self.restart))?;
+        session.warn_of_gone(&gone);
+        Ok(exit)
     }
 }
 
@@ -164,8 +175,12 @@ pub(super) fn deployment(artifact: &Artifact, restart: bool) -> Task {
     }
 }
 
-/// The artifact that is meant: found by its id, or packed now.
-pub(crate) fn find_artifact(context: &Context, what: &WhatArgs) -> Result<Artifact, CommandError> {
+/// The artifact that is meant: found by its id, or packed now, unless something else is found instead or that is refused.
+pub(crate) fn find_artifact(
+    context: &Context,
+    what: &WhatArgs,
+    instead: fn(&Context, &PackSource) -> Result<Option<Artifact>, CommandError>,
+) -> Result<Artifact, CommandError> {
     let named_revision = what.tag.as_deref().map(Revision::Tag).or(what.commit.as_deref().map(Revision::Any));
     if let Some(revision) = &named_revision
         && let Some(artifact) = depot::of_revision(context, revision)?
@@ -183,6 +198,10 @@ pub(crate) fn find_artifact(context: &Context, what: &WhatArgs) -> Result<Artifa
         (None, Some(revision)) => PackSource::Commit(revision.to_string()),
         (None, None) => PackSource::Commit("HEAD".to_owned()),
     };
+    if let Some(artifact) = instead(context, &source)? {
+        let _unknown = warn_of_uncommitted(context, Some(&source))?;
+        return Ok(artifact);
+    }
     let (artifact, unknown) = if context.project()?.config.artifact.build.is_some() {
         // Before the build, which may take a while: whoever forgot to commit wants to stop here.
         let unknown = warn_of_uncommitted(context, Some(&source))?;

@@ -1,7 +1,7 @@
 //! `cutover lock`.
 
 use super::HostArgs;
-use super::reason::reason;
+use super::reason::{masked_here, reason};
 use super::since::span;
 use super::words;
 use crate::context::Context;
@@ -20,7 +20,8 @@ const REASON_DEFAULT: &str = "maintenance";
 /// Show, set or release an environment's maintenance lock
 ///
 /// While the maintenance lock is set, deployments and rollbacks of the environment are refused with
-/// exit code 6, or wait with --wait. It has a reason, and it can expire by itself. The lock of a
+/// exit code 6, or wait with --wait. `app stop`, `start` and `restart` are refused to everybody but
+/// whoever holds it, who has set it to work there. It has a reason, and it can expire by itself. The lock of a
 /// running deployment is another one: the kernel holds it, so it ends with its process and needs no
 /// releasing; `status` shows its holder and who waits.
 ///
@@ -47,7 +48,7 @@ pub(crate) struct LockArgs {
     /// Why nothing shall be deployed; "maintenance" when nothing is said
     #[arg(long, value_name = "TEXT", value_parser = reason())]
     reason: Option<String>,
-    /// When the maintenance lock ends by itself: 30m, 2h, 3d
+    /// When the maintenance lock ends by itself: 90s, 30m, 2h, 3d
     #[arg(long = "for", value_name = "TIME", value_parser = span)]
     expires: Option<SignedDuration>,
     #[command(flatten)]
@@ -89,13 +90,14 @@ impl LockArgs {
             return Err(LockError::Maintenance(Box::new(theirs.clone())).into());
         }
         prepare_directories(layout)?;
-        lock::set_maintenance(layout, &self.holder(old.as_ref(), now))?;
+        let reason = self.reason.as_deref().map(|reason| masked_here(context, reason)).transpose()?;
+        lock::set_maintenance(layout, &self.holder(reason, old.as_ref(), now))?;
         tell(context, layout, old.as_ref())
     }
 
     /// The lock as it is set now, in place of an older one of the same asker.
-    fn holder(&self, old: Option<&Holder>, now: Timestamp) -> Holder {
-        let reason = self.reason.clone().or_else(|| old.map(|old| old.reason.clone()));
+    fn holder(&self, reason: Option<String>, old: Option<&Holder>, now: Timestamp) -> Holder {
+        let reason = reason.or_else(|| old.map(|old| old.reason.clone()));
         Holder {
             by: asker(),
             reason: reason.unwrap_or_else(|| REASON_DEFAULT.to_owned()),

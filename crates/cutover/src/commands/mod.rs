@@ -166,7 +166,10 @@ impl Command {
     /// Has it answered on other machines, when the environment is there; this process then ends as those commands did.
     fn ask(&self, context: &Context) -> Result<(), CommandError> {
         let Some((environment, only)) = self.asks() else { return Ok(()) };
-        let args: Vec<String> = std::env::args().skip(1).collect();
+        let mut args: Vec<String> = std::env::args().skip(1).collect();
+        if matches!(self, Self::Lock(_)) {
+            reason::mask_arguments(&packing::known_secrets(context.project()?), &mut args);
+        }
         let streams = matches!(self, Self::App(_));
         let follows = matches!(self, Self::App(args) if args.follows());
         if follows {
@@ -178,7 +181,8 @@ impl Command {
                 args.warn_of_no_terminal(context);
             }
         };
-        let hosts = &only.host;
+        let hosts = if let Self::App(args) = self { args.hosts(context)? } else { only.host.clone() };
+        let hosts = hosts.as_slice();
         let tells_codes = matches!(self, Self::App(args) if args.runs_a_command());
         let (leaves, unheard) = (&leaves, &unheard);
         let inquiry = Inquiry { environment, hosts, args: &args, streams, follows, tells_codes, leaves, unheard };

@@ -135,7 +135,7 @@ fn tell_untidy(context: &Context, tidied: Result<(), CommandError>) {
 fn tidy(context: &Context, artifacts: &ArtifactStore, artifact: &Artifact) -> Result<(), CommandError> {
     let project = context.project()?;
     let remembered = remembered(project, artifact);
-    context.in_sound_history(&context.store()?, |store| store.put_artifact(&remembered))?;
+    context.memory()?.ask_file(|store| store.put_artifact(&remembered))?;
     // What this build made, too.
     let pinned: HashSet<Digest> = needed_here(context)?.into_iter().chain([artifact.id]).collect();
     let retention = Retention {
@@ -153,9 +153,9 @@ fn tidy(context: &Context, artifacts: &ArtifactStore, artifact: &Artifact) -> Re
 /// them.
 pub(super) fn needed_here(context: &Context) -> Result<HashSet<Digest>, CommandError> {
     let project = context.project()?;
-    let releases = context.in_sound_history(&context.store()?, |store| {
-        store.releases(&Scope { project: Some(project.config.name.clone()), environment: None })
-    })?;
+    let releases = context
+        .memory()?
+        .ask_file(|store| store.releases(&Scope { project: Some(project.config.name.clone()), environment: None }))?;
     let listed = releases.into_iter().filter_map(|(_, release)| release.artifact.parse().ok());
     Ok(listed.chain(context.held_artifacts()?).collect())
 }

@@ -42,10 +42,14 @@ impl PlanArgs {
     pub(super) fn run(&self, context: &Context) -> Result<Exit, CommandError> {
         let (session, unknown) = Session::open_for_look(context, &self.environment)?;
         let connections = session.connect()?;
-        let artifact = find_artifact(context, &self.what)?;
+        let artifact = find_artifact(context, &self.what, |context, source| {
+            // Why a deployment would be refused is told below.
+            Ok(depot::signed_instead(context, source).unwrap_or_default())
+        })?;
         let seen = session.preview(connections, &artifact, &deployment(&artifact, false), false)?;
         let rest = previews::tell(context, seen)?;
         warn(context, &session, &artifact)?;
+        session.warn_of_gone(&session.gone());
         if let Some(unknown) = unknown {
             context.output.warn(&format!("a deployment would be refused: {unknown}"));
         }
@@ -53,7 +57,10 @@ impl PlanArgs {
         if !lacking.is_empty() {
             context.output.warn(&format!("a deployment would be refused: {}", listed(&lacking)));
         }
-        if let Err(error) = depot::judge(context, &artifact) {
+        // What a deployment would sign needs no signature yet.
+        if !depot::can_sign(context, &artifact)?
+            && let Err(error) = depot::judge(context, &artifact)
+        {
             context.output.warn(&format!("a deployment would be refused: {}", error.message()));
         }
         rest.tell(context)

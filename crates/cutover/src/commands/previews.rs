@@ -104,7 +104,7 @@ fn described(context: &Context, preview: &Preview) -> String {
         return live + if preview.restarts { "; its service would be restarted\n" } else { "\n" };
     }
     let original = preview.original.as_ref();
-    let from = original.map_or_else(|| "nothing is live yet".to_owned(), |original| format!("{original} is live"));
+    let from = original.map_or_else(|| "no release is live".to_owned(), |original| format!("{original} is live"));
     let commit = one_line(&words::commit(&preview.commit, preview.dirty));
     let mut text = format!("would make {} live ({commit}); {from}\n", preview.release);
     text.extend(preview.why.iter().map(|why| one_line(why) + "\n"));

@@ -1,7 +1,15 @@
 //! Why somebody does something, in their words.
 
+use super::packing::known_secrets;
+use crate::context::Context;
+use crate::deployments::Session;
+use crate::error::CommandError;
 use clap::builder::{TypedValueParser, ValueParser};
+use cutover_core::mask::Masker;
 use std::convert::Infallible;
+
+/// The option that has it.
+const OPTION: &str = "--reason";
 
 /// The longest reason that is kept, in bytes: it stands in journals, locks and lists, and must be readable there.
 const REASON_BYTES_MAX: usize = 4096;
@@ -9,6 +17,28 @@ const REASON_BYTES_MAX: usize = 4096;
 /// Takes a reason of any length. A longer one is cut and not refused: it may be a CI's, on the way back from something.
 pub(super) fn reason() -> ValueParser {
     ValueParser::new(clap::builder::StringValueParser::new().try_map(|text| Ok::<_, Infallible>(bounded(text))))
+}
+
+/// A reason as it is kept and told: without the secrets that this command knows, or that are at hand here. It is read by more people
+/// than may know them.
+pub(super) fn masked(context: &Context, session: &Session<'_>, text: &str) -> Result<String, CommandError> {
+    Ok(known_secrets(context.project()?).and(session.variables.secrets()).mask(text))
+}
+
+/// The same where no environment's secrets were asked for.
+pub(super) fn masked_here(context: &Context, text: &str) -> Result<String, CommandError> {
+    Ok(known_secrets(context.project()?).mask(text))
+}
+
+/// Masks the reason in a command line that another machine is to answer: it knows none of the secrets that are at hand here.
+pub(super) fn mask_arguments(masker: &Masker, args: &mut [String]) {
+    let mut follows = false;
+    for arg in args {
+        if follows || arg.strip_prefix(OPTION).is_some_and(|rest| rest.starts_with('=')) {
+            *arg = masker.mask(arg);
+        }
+        follows = arg == OPTION;
+    }
 }
 
 fn bounded(mut text: String) -> String {
@@ -22,6 +52,17 @@ fn bounded(mut text: String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cutover_core::secret::Secret;
+
+    #[test]
+    fn only_the_reason_is_masked_in_a_command_line() {
+        let secret = Secret::new("made-up");
+        let masker = Masker::new([("TOKEN", &secret)]);
+        let mut args =
+            ["lock", "made-up", "--reason", "made-up leaked", "--reason=a made-up", "made-up"].map(str::to_owned);
+        mask_arguments(&masker, &mut args);
+        assert_eq!(args, ["lock", "made-up", "--reason", "*** leaked", "--reason=a ***", "made-up"]);
+    }
 
     #[test]
     fn a_reason_is_kept_as_it_is_and_a_long_one_is_cut() {

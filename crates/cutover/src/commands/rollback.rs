@@ -1,7 +1,7 @@
 //! `cutover rollback`.
 
 use super::deploy::WaitArgs;
-use super::reason::reason;
+use super::reason::{masked, reason};
 use crate::context::Context;
 use crate::deployments::{Session, Task};
 use crate::error::CommandError;
@@ -12,7 +12,8 @@ use clap::Args;
 ///
 /// Without a release it goes to the last good one before the live one, by the order in which
 /// releases were made, never by times. The release that is left is marked bad, so that no later
-/// rollback chooses it by itself; it can still be named. Naming one that was made after the live
+/// rollback chooses it by itself; it can still be named. Where a deployment was left unfinished after its
+/// release had been live, it is taken back, and that is all. Naming one that was made after the live
 /// one undoes a rollback: it is good again once it is healthy, and what is left is not marked.
 /// Nothing is built or received, so it takes about as long as the service's restart. A release that
 /// turns out not to be healthy is taken back, and what was live before the rollback is live again.
@@ -42,7 +43,7 @@ impl RollbackArgs {
     /// Rolls back.
     pub(crate) fn run(&self, context: &Context) -> Result<Exit, CommandError> {
         let mut session = Session::open_without_variables(context, &self.environment)?;
-        session.reason.clone_from(&self.reason);
+        session.reason = masked(context, &session, &self.reason)?;
         session.wait = self.waiting.limit();
         session.supersede = self.waiting.supersede();
         session.change("rollback", &Task::Rollback { release: self.release.clone() })

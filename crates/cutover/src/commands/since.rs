@@ -35,14 +35,15 @@ impl FromStr for Since {
     }
 }
 
-/// A span alone, for times ahead: `30m`, `2h`, `3d`.
+/// A span alone, for times ahead: `90s`, `30m`, `2h`, `3d`.
 pub(super) fn span(text: &str) -> Result<SignedDuration, String> {
-    ago(text).ok_or_else(|| "use a span like 30m, 2h, 3d or 1w".to_owned())
+    ago(text).ok_or_else(|| format!("use a span like 90s, 30m, 2h, 3d or 1w, of {DAYS_MAX} days at most"))
 }
 
 fn ago(text: &str) -> Option<SignedDuration> {
     let unit = text.chars().next_back()?;
     let seconds: u64 = match unit {
+        's' => 1,
         'm' => 60,
         'h' => 3_600,
         'd' => 86_400,
@@ -71,6 +72,13 @@ mod tests {
         assert_eq!(before("2w"), "2026-11-07T10:00:00Z");
         assert_eq!(before("2026-11-01"), "2026-11-01T00:00:00Z");
         assert_eq!(before("2026-11-01T12:00:00+02:00"), "2026-11-01T10:00:00Z");
+    }
+
+    #[test]
+    fn a_span_may_have_seconds_and_says_its_bound() {
+        assert_eq!(span("2s").unwrap(), SignedDuration::from_secs(2));
+        assert_eq!(span("1w").unwrap(), SignedDuration::from_hours(7 * 24));
+        assert_eq!(span("40000d").unwrap_err(), "use a span like 90s, 30m, 2h, 3d or 1w, of 36500 days at most");
     }
 
     #[test]

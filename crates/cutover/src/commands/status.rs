@@ -5,7 +5,7 @@ use super::health::{self, Health, Patient};
 use super::words;
 use crate::context::Context;
 use crate::deployments::{
-    Place, Unfinished, journals_fault,
+    Gone, Place, Unfinished, journals_fault,
     there::{self, Inquiry},
 };
 use crate::error::CommandError;
@@ -18,8 +18,7 @@ use cutover_core::mask::Masker;
 use cutover_core::target::Failure;
 use cutover_reporters::{bytes, one_line};
 use cutover_targets::host::lock::{self, Holder};
-use cutover_targets::host::{Layout, Release, ReleaseState, linked, open_journals, previous_release};
-use cutover_targets::process::cwd_of;
+use cutover_targets::host::{Layout, Release, ReleaseState, amiss, live, open_journals, previous_release, release_of};
 use cutover_targets::service::{self, ServiceState};
 use serde::Serialize;
 use serde_json::Value;
@@ -35,7 +34,8 @@ use std::sync::{Mutex, PoisonError};
 ///
 /// "healthy" is observed: each probe of the live release is made once, within two seconds (but for
 /// those of the log, which are about a start). What was not done by then and has more time in a
-/// deployment is "not known", "healthy":null in JSON. A service that ends again and again is in a "crash
+/// deployment is "not known", "healthy":null in JSON. A command has its own time; one that may take
+/// more than 30 seconds is not run. A service that ends again and again is in a "crash
 /// loop", also in the moments that it runs. Whatever is seen, the exit code is 0: --json is for
 /// scripts. A host that could not be asked is named with the reason, and the exit code is 7.
 ///
@@ -125,6 +125,7 @@ impl StatusArgs {
             Some(name) => vec![context.environment(name)?],
             None => context.project()?.config.environments.iter().collect(),
         };
+        let names: Vec<&EnvironmentName> = environments.iter().map(|(name, _)| *name).collect();
         let seen: Vec<Seen> =
             environments.into_iter().map(|(name, config)| see(context, name, config, context.output.json)).collect();
         if context.output.json {
@@ -134,6 +135,7 @@ impl StatusArgs {
             let text: String = seen.iter().map(|seen| seen.text(context)).collect();
             context.output.text(&text)?;
         }
+        names.iter().for_each(|name| Gone::warn(context, name, &Gone::from(context, name)));
         Ok(seen.iter().map(|seen| seen.exit).max_by_key(|exit| *exit as u8).unwrap_or(Exit::Done))
     }
 }
@@ -249,8 +251,11 @@ impl TargetStatus {
         (name, config): (&TargetName, &HostConfig),
         layout: &Layout,
     ) -> Self {
-        let mut faults = Vec::new();
-        let live = named(linked(&layout.current()), &mut faults);
+        let opened = config.service.as_ref().map(|service| service::open(service, &site(name, config)));
+        let (service, service_error) = split(opened.as_ref().map(|service| service.state()).transpose());
+        let mut faults: Vec<String> =
+            amiss(layout, service.as_ref()).map(|amiss| told(amiss.failure)).into_iter().collect();
+        let live = live(layout);
         let nothing_live = live.is_none() && faults.is_empty();
         let previous = named(previous_release(layout), &mut faults);
         faults.extend(journals_fault(layout));
@@ -258,8 +263,6 @@ impl TargetStatus {
             faults.push(error.to_string());
             None
         });
-        let opened = config.service.as_ref().map(|service| service::open(service, &site(name, config)));
-        let (service, service_error) = split(opened.as_ref().map(|service| service.state()).transpose());
         let release = live.as_ref().and_then(|id| Release::read(layout, id).ok());
         let asked = release.as_ref().map(|release| {
             let target = (name, config);
@@ -311,10 +314,7 @@ fn told(failure: Failure) -> String {
 
 /// The release that a service's main process works in, when it is not the live one.
 fn other_release(pid: u32, layout: &Layout, live: Option<&ReleaseId>) -> Option<ReleaseId> {
-    let place = cwd_of(pid)?;
-    let releases = layout.releases().canonicalize().ok()?;
-    let name = place.strip_prefix(releases).ok()?.components().next()?.as_os_str().to_str()?.to_owned();
-    ReleaseId::new(name).ok().filter(|release| Some(release) != live)
+    release_of(pid, layout).filter(|release| Some(release) != live)
 }
 
 /// A place from which a service is only looked at.

@@ -6,11 +6,11 @@ use crate::deployments::{Session, asker};
 use crate::error::CommandError;
 use crate::exit::Exit;
 use cutover_core::config::HostConfig;
-use cutover_core::id::{ProjectName, TargetName};
+use cutover_core::id::TargetName;
 use cutover_core::target::{Failure, Unheard};
 use cutover_reporters::one_line;
 use cutover_targets::host::lock::{self, Holder, Lock, LockError, Waiting};
-use cutover_targets::host::{Layout, Release, linked};
+use cutover_targets::host::{Layout, linked, other_project};
 use serde_json::json;
 
 /// Stops these targets' services. What does not run is left alone, and one that cannot be stopped keeps none of the others
@@ -23,13 +23,17 @@ pub(super) fn stop(
 ) -> Result<Exit, CommandError> {
     let _locks = locked(context, chosen.iter().map(|(_, _, layout)| layout), waiting)?;
     let project = &context.project()?.config.name;
-    if let Some(foreign) = chosen.iter().find_map(|(_, _, layout)| foreign(layout, project)) {
+    if let Some(foreign) = chosen.iter().find_map(|(_, _, layout)| other_project(layout, project)) {
         return Err(CommandError::from(foreign).state("nothing was stopped"));
     }
     let mut failures: Vec<(&TargetName, Failure)> = Vec::new();
     for (name, config, layout) in chosen {
         let Some(service) = &config.service else { continue };
         let service = session.service(name, config, service, layout);
+        if is_nothing_live(layout) && !service.state().is_ok_and(|state| state.active || state.wanted) {
+            pass_over(context, name)?;
+            continue;
+        }
         let stopped = service.state().and_then(|was| {
             let is_stopped = !was.active && !was.wanted && !was.failed;
             if !is_stopped {
@@ -47,10 +51,17 @@ pub(super) fn stop(
     Err(last.into())
 }
 
-/// That another project's release is live there.
-fn foreign(layout: &Layout, project: &ProjectName) -> Option<Failure> {
-    let live = linked(&layout.current()).ok()??;
-    Release::read(layout, &live).ok()?.foreign(layout, project)
+/// Whether it is known that no release is live there.
+fn is_nothing_live(layout: &Layout) -> bool {
+    linked(&layout.current()).is_ok_and(|live| live.is_none())
+}
+
+fn pass_over(context: &Context, name: &TargetName) -> Result<(), CommandError> {
+    let why = "nothing is live";
+    if context.output.json {
+        return context.output.json(&json!({ "v": 1, "target": name, "stopped": false, "service": why }));
+    }
+    context.output.text(&format!("{name}: {why}\n"))
 }
 
 /// The locks of these places, in one order for everybody.
@@ -74,7 +85,13 @@ fn locked<'l>(
     let told = |holder: &Holder, _: u32| {
         context.output.warn(&format!("waiting for {}: {}", one_line(&holder.by), one_line(&holder.reason)));
     };
-    let waiting = Waiting { limit: waiting.limit(), now: &jiff::Timestamp::now, cancelled: &|| false, told: &told };
+    let waiting = Waiting {
+        limit: waiting.limit(),
+        now: &jiff::Timestamp::now,
+        heeds_own: false,
+        cancelled: &|| false,
+        told: &told,
+    };
     layouts.into_iter().map(|layout| lock::acquire(layout, &me, &waiting)).collect()
 }
 

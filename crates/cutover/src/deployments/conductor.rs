@@ -10,6 +10,7 @@ use cutover_core::event::{Event, Observer};
 use cutover_core::id::{DeploymentId, InvalidId, TargetName};
 use cutover_core::mask::Masker;
 use cutover_core::next::DeploymentOutcome;
+use cutover_core::plan::PlanKind;
 use cutover_core::record::summarize;
 use cutover_core::target::{Cancel, Failure};
 use cutover_targets::host::gate::{Coordinator, Successor};
@@ -106,7 +107,13 @@ impl Conductor<'_> {
             let holder = format!("{}: {}", holder.by, holder.reason);
             self.observer.event(&Event::Waiting { holder, ahead_count });
         };
-        let waiting = Waiting { limit: self.order.wait, now: &Timestamp::now, cancelled: &cancelled, told: &told };
+        let waiting = Waiting {
+            limit: self.order.wait,
+            now: &Timestamp::now,
+            heeds_own: !matches!(self.order.task, Task::Restart | Task::Start),
+            cancelled: &cancelled,
+            told: &told,
+        };
         let place = self.order.place();
         Ok(Transaction::begin(&place.directories(), &self.order.holder(), &waiting, surroundings)?)
     }
@@ -119,6 +126,9 @@ impl Conductor<'_> {
             Task::Resume | Task::Abandon | Task::Recall { .. } => return Ok(recovered.into_iter().next_back()),
             task => {
                 refuse_if_stuck(&recovered)?;
+                if let Some(ended) = self.went_back(&recovered) {
+                    return Ok(Some(ended));
+                }
                 self.plan(task)?
             }
         };
@@ -127,17 +137,18 @@ impl Conductor<'_> {
         Ok(Some(ended))
     }
 
+    /// The unfinished deployment with which a rollback to no release in particular is done: its release had been live, and was
+    /// taken back. Several hosts go to the same release in any case, whichever of them had something unfinished.
+    fn went_back(&self, recovered: &[Ended]) -> Option<Ended> {
+        let is_done =
+            |ended: &&Ended| ended.plan.kind == PlanKind::Deploy && ended.outcome == DeploymentOutcome::RolledBack;
+        let is_asked = matches!(self.order.task, Task::Rollback { release: None }) && self.order.part.is_none();
+        recovered.last().filter(|_| is_asked).filter(is_done).cloned()
+    }
+
     /// What will be done, and what is offered for it.
     fn plan(&self, task: &Task) -> Result<(HostPlan, Option<Offer<'_>>), CommandError> {
-        let offer = match task {
-            Task::Deploy { artifact, .. } => (self.offers)(&artifact.to_string()),
-            Task::Rollback { .. }
-            | Task::Restart
-            | Task::Start
-            | Task::Resume
-            | Task::Abandon
-            | Task::Recall { .. } => None,
-        };
+        let offer = task.artifact().and_then(|artifact| (self.offers)(&artifact.to_string()));
         let draft = Draft { order: self.order, variables: self.variables, supervisor: self.supervisor };
         Ok((draft.plan(offer.as_ref().map(|offer| &offer.manifest))?, offer))
     }

@@ -10,7 +10,7 @@ use cutover_core::config::HostConfig;
 use cutover_core::id::{ReleaseId, TargetName};
 use cutover_core::target::Failure;
 use cutover_targets::host::planner::{self, Subject, Wish};
-use cutover_targets::host::{HostPlan, Layout, Release, SupervisorProgram, linked};
+use cutover_targets::host::{HostPlan, Layout, Listing, SupervisorProgram, Unreadable, amiss, linked};
 use cutover_targets::setup::{Outdated, outdated_units};
 use std::collections::BTreeSet;
 
@@ -28,7 +28,7 @@ impl Draft<'_> {
     /// The plan; a task that brings an artifact needs that one's manifest.
     pub(super) fn plan(&self, manifest: Option<&Manifest>) -> Result<HostPlan, CommandError> {
         let place = self.order.place();
-        let wish = self.wish(&place);
+        let mut wish = self.wish(&place);
         match (&self.order.task, manifest) {
             (Task::Deploy { artifact, subject, committed_at, restart }, Some(manifest)) => {
                 match planner::unchanged(&wish, artifact) {
@@ -40,13 +40,13 @@ impl Draft<'_> {
                 }
             }
             (Task::Deploy { artifact, .. }, None) => Err(not_offered(&artifact.to_string())),
-            (Task::Rollback { release }, _) => rollback(&place, &wish, release.as_deref()),
+            (Task::Rollback { release }, _) => rollback(&place, wish, release.as_deref()),
             (Task::Start, _) => {
-                let live = live(&place)?.ok_or_else(nothing_live)?;
+                let live = pass_over_what_is_not_live(&mut wish)?;
                 Ok(self.start(wish, &live)?)
             }
             (Task::Restart | Task::Resume | Task::Abandon | Task::Recall { .. }, _) => {
-                let live = live(&place)?.ok_or_else(nothing_live)?;
+                let live = pass_over_what_is_not_live(&mut wish)?;
                 Ok(planner::restart(&wish, &live, true)?)
             }
         }
@@ -116,6 +116,7 @@ impl Draft<'_> {
         let place = self.order.place();
         let down: BTreeSet<TargetName> = place
             .layouts()
+            .filter(|(name, _, _)| wish.targets.contains_key(*name))
             .filter(|(name, config, layout)| self.is_down(name, config, layout))
             .map(|(name, _, _)| name.clone())
             .collect();
@@ -154,32 +155,63 @@ struct Services {
     superseded: Vec<String>,
 }
 
+/// The release that is live. Targets that have none, since they came into the config after it, are left out, and that is said.
+fn pass_over_what_is_not_live(wish: &mut Wish<'_>) -> Result<ReleaseId, CommandError> {
+    let (mut live, mut without) = (None, Vec::new());
+    for (target, config) in &wish.targets {
+        match live_in(&Layout::new(&config.deploy_to))? {
+            Some(release) => live = live.or(Some(release)),
+            None => without.push(target.clone()),
+        }
+    }
+    let live = live.ok_or_else(nothing_live)?;
+    for target in without {
+        wish.targets.remove(&target);
+        wish.remarks.push(format!("{target} is passed over: nothing is live there; `cutover deploy` brings something"));
+    }
+    Ok(live)
+}
+
 /// The release that is live on the first target.
 fn live(place: &Place<'_>) -> Result<Option<ReleaseId>, Failure> {
     place.layouts().next().map_or(Ok(None), |(_, _, layout)| linked(&layout.current()))
 }
 
-fn rollback(place: &Place<'_>, wish: &Wish<'_>, named: Option<&str>) -> Result<HostPlan, CommandError> {
+fn rollback(place: &Place<'_>, mut wish: Wish<'_>, named: Option<&str>) -> Result<HostPlan, CommandError> {
+    let live = live(place)?;
     let release = match (named, place.targets.values().next()) {
         (Some(named), Some(config)) => find(&Layout::new(&config.deploy_to), named)?,
-        (None, Some(config)) => planner::last_good(config)?,
+        (None, Some(config)) => {
+            let unreadable = Listing::of(&Layout::new(&config.deploy_to))?.unreadable;
+            let passed_over: Vec<String> =
+                unreadable.iter().filter(|release| Some(&release.id) != live.as_ref()).map(passed_over).collect();
+            let tell = |failure: Failure| passed_over.iter().cloned().fold(failure.into(), CommandError::hint);
+            let release = planner::last_good(config, wish.project).map_err(tell)?;
+            wish.remarks.extend(passed_over);
+            release
+        }
         (_, None) => return Err(CommandError::new(ErrorKind::Config, "the environment has no targets")),
     };
-    if live(place)?.as_ref() == Some(&release) {
+    if live.as_ref() == Some(&release) {
         return Err(CommandError::new(ErrorKind::Usage, format!("release {release} is live already"))
             .state("nothing was changed"));
     }
-    Ok(planner::rollback(wish, &release)?)
+    Ok(planner::rollback(&wish, &release)?)
 }
 
-/// The one release whose id is this or begins with it.
+/// Nobody knows whether it was good.
+fn passed_over(release: &Unreadable) -> String {
+    format!("release {} was passed over, as it cannot be read: {}", release.id, release.why)
+}
+
+/// The one release whose id is this or begins with it. One that can't be read is found, too: the plan says why.
 fn find(layout: &Layout, named: &str) -> Result<ReleaseId, CommandError> {
-    let ids: Vec<ReleaseId> = Release::list(layout).into_iter().rev().map(|release| release.id).collect();
-    // A release that is not listed can't be read: the plan says why.
-    let exact = ReleaseId::new(named).ok().filter(|id| layout.release(id).is_dir());
+    let Listing { releases, unreadable } = Listing::of(layout)?;
+    let readable = releases.into_iter().rev().map(|release| release.id);
+    let ids: Vec<ReleaseId> = readable.chain(unreadable.into_iter().map(|release| release.id)).collect();
     let fitting: Vec<&ReleaseId> = ids.iter().filter(|id| id.as_str().starts_with(named)).collect();
-    match (exact, fitting.as_slice()) {
-        (Some(id), _) => Ok(id),
+    match (ids.iter().find(|id| id.as_str() == named), fitting.as_slice()) {
+        (Some(id), _) => Ok(id.clone()),
         (None, [id]) => Ok((*id).clone()),
         (None, []) => Err(unknown(format!("no release {named:?} in {}", layout.releases().display()), &ids)),
         (None, _) => Err(unknown(format!("release {named:?} is ambiguous"), fitting)),
@@ -198,7 +230,19 @@ fn not_offered(artifact: &str) -> CommandError {
         .hint("deploy the commit again")
 }
 
+/// The release that is live there. Where `current` leads to none, that is said: a service may run all the same.
+pub(crate) fn live_release(layout: &Layout) -> Result<ReleaseId, CommandError> {
+    live_in(layout)?.ok_or_else(nothing_live)
+}
+
+fn live_in(layout: &Layout) -> Result<Option<ReleaseId>, CommandError> {
+    match amiss(layout, None) {
+        Some(amiss) => Err(CommandError::from(amiss.failure).state("nothing was changed")),
+        None => Ok(linked(&layout.current())?),
+    }
+}
+
 /// Nothing was ever deployed here.
-pub(crate) fn nothing_live() -> CommandError {
+fn nothing_live() -> CommandError {
     CommandError::new(ErrorKind::Usage, "nothing is live yet").hint("`cutover deploy` comes first")
 }

@@ -5,6 +5,7 @@ use super::conductor::Conductor;
 use super::line::{FarCoordinator, Line};
 use super::order::{Order, Task};
 use super::remote::{Errand, Host, Says, Told, Undone, Voice, each_word};
+use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::Output;
 use cutover_artifacts::{Artifact, ArtifactBlobs, ArtifactStore};
@@ -28,8 +29,8 @@ const FOR_EVER: Duration = Duration::from_secs(u32::MAX as u64);
 pub(super) struct Hands<'a> {
     pub(super) variables: &'a Variables,
     pub(super) supervisor: &'a SupervisorProgram,
-    pub(super) artifacts: &'a ArtifactStore,
-    pub(super) blobs: ArtifactBlobs,
+    /// What artifacts can be offered. What brings none does without.
+    pub(super) stock: Option<Stock>,
     /// The artifact of a task that brings one.
     artifact: Option<Artifact>,
     /// Contents of it that hosts probably lack, packed once for all of them.
@@ -37,6 +38,21 @@ pub(super) struct Hands<'a> {
     /// The environment's hosts as the config names them now.
     hosts: Vec<String>,
     output: &'a Output,
+}
+
+/// The artifacts of this machine, of which none is pruned meanwhile.
+pub(super) struct Stock {
+    pub(super) store: ArtifactStore,
+    pub(super) blobs: ArtifactBlobs,
+}
+
+impl Stock {
+    /// What there is.
+    pub(super) fn open(context: &Context) -> Result<Self, CommandError> {
+        let store = context.artifacts()?;
+        let blobs = store.blobs()?;
+        Ok(Self { store, blobs })
+    }
 }
 
 /// One order and who is told of it.
@@ -52,25 +68,26 @@ impl<'a> Hands<'a> {
     pub(super) fn new(
         variables: &'a Variables,
         supervisor: &'a SupervisorProgram,
-        artifacts: &'a ArtifactStore,
+        stock: Result<Stock, CommandError>,
         task: &Task,
-        earlier: Option<&Manifest>,
+        earlier: &dyn Fn(&Stock) -> Option<Manifest>,
         (hosts, output): (Vec<String>, &'a Output),
     ) -> Result<Self, CommandError> {
-        let blobs = artifacts.blobs()?;
-        let artifact = match task {
-            Task::Deploy { artifact, .. } => Some(artifacts.get(&artifact.to_string())?),
-            Task::Rollback { .. }
-            | Task::Restart
-            | Task::Start
-            | Task::Resume
-            | Task::Abandon
-            | Task::Recall { .. } => None,
+        let (stock, artifact) = match task.artifact() {
+            Some(artifact) => {
+                let stock = stock?;
+                let artifact = stock.store.get(&artifact.to_string())?;
+                (Some(stock), Some(artifact))
+            }
+            // What is live or was staged before is on the hosts: the way back needs nothing of this machine's disk.
+            None => (stock.ok(), None),
         };
         // Without a good guess the hosts say themselves what they lack; what cannot be read is told when they ask for it.
-        let packed = artifact.as_ref().zip(earlier).map(|(new, earlier)| pack_ahead(&new.manifest, earlier, &blobs));
-        let ahead = packed.and_then(|packed| packed.ok().flatten());
-        Ok(Self { variables, supervisor, artifacts, blobs, artifact, ahead, hosts, output })
+        let ahead = stock.as_ref().zip(artifact.as_ref()).and_then(|(stock, new)| {
+            let earlier = earlier(stock)?;
+            pack_ahead(&new.manifest, &earlier, &stock.blobs).ok().flatten()
+        });
+        Ok(Self { variables, supervisor, stock, artifact, ahead, hosts, output })
     }
 
     /// Has an order carried out; gives how it ended, or None when there was nothing to do.
@@ -79,7 +96,7 @@ impl<'a> Hands<'a> {
         host.send(&Errand {
             order: job.order,
             variables: self.variables.known(),
-            artifact: self.artifact.as_ref().map(|artifact| (&artifact.manifest, &self.blobs as &dyn BlobSource)),
+            artifact: self.brought(),
             ahead: self.ahead.as_deref(),
             observer: job.observer,
             voice: job.voice,
@@ -87,6 +104,11 @@ impl<'a> Hands<'a> {
             hosts: &self.hosts,
             remark: &|sentence| self.output.warn(sentence),
         })
+    }
+
+    /// What a host is given of the artifact that it is to have.
+    fn brought(&self) -> Option<(&Manifest, &dyn BlobSource)> {
+        Some((&self.artifact.as_ref()?.manifest, &self.stock.as_ref()?.blobs))
     }
 
     /// Carries the order out in this process, which is told what to do as another machine would be.
@@ -141,8 +163,9 @@ impl<'a> Hands<'a> {
 
     /// An artifact, when this machine has it.
     fn offer(&self, artifact: &str) -> Option<Offer<'_>> {
-        let artifact = self.artifacts.get(artifact).ok()?;
+        let stock = self.stock.as_ref()?;
+        let artifact = stock.store.get(artifact).ok()?;
         let (id, manifest, variables) = (artifact.id, artifact.manifest, self.variables.offered());
-        Some(Offer { id, manifest, blobs: &self.blobs, variables })
+        Some(Offer { id, manifest, blobs: &stock.blobs, variables })
     }
 }

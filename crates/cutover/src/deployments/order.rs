@@ -103,6 +103,19 @@ impl Task {
         matches!(self, Self::Deploy { .. } | Self::Rollback { .. } | Self::Restart | Self::Start)
     }
 
+    /// The artifact that it brings live; None where a host has all that it is about.
+    pub(crate) fn artifact(&self) -> Option<&Digest> {
+        match self {
+            Self::Deploy { artifact, .. } => Some(artifact),
+            Self::Rollback { .. }
+            | Self::Restart
+            | Self::Start
+            | Self::Resume
+            | Self::Abandon
+            | Self::Recall { .. } => None,
+        }
+    }
+
     /// Whether it says itself what is brought live, whatever a host has.
     pub(crate) fn names_what_it_brings(&self) -> bool {
         !matches!(self, Self::Rollback { .. })

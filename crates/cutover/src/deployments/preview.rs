@@ -12,7 +12,7 @@ use cutover_core::id::{ReleaseId, TargetName};
 use cutover_core::plan::{Phase, PlanKind, Reversal, Step};
 use cutover_core::target::Failure;
 use cutover_disk::read_bounded;
-use cutover_targets::doctor::{Finding, glance};
+use cutover_targets::doctor::{Finding, Verdict, glance};
 use cutover_targets::host::{HostPlan, Layout, Release, check_preflight, linked};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -99,12 +99,14 @@ impl Previewed {
         let assumed = assumed(draft)?;
         let plan = Draft { variables: &assumed, ..*draft }.plan(Some(manifest))?;
         let mut preview = Preview::of(&plan, draft, manifest)?;
-        if !preview.is_nothing() {
-            preview.remarks.extend(obstacles(draft, rehearse));
-        }
         // Where nothing is put anywhere there is nothing to look for beforehand.
         let checked = if rehearse && !preview.unchanged { check_preflight(&plan, draft.supervisor) } else { Ok(()) };
-        Ok(Self { preview, misfit: checked.err().map(CommandError::from) })
+        let misfit = checked.err();
+        if !preview.is_nothing() {
+            let refused = misfit.as_ref().map_or("", |misfit| &misfit.message);
+            preview.remarks.extend(obstacles(draft, rehearse.then_some(refused)));
+        }
+        Ok(Self { preview, misfit: misfit.map(CommandError::from) })
     }
 }
 
@@ -163,18 +165,24 @@ fn remarks(draft: &Draft<'_>, plan: &HostPlan) -> Vec<String> {
 }
 
 /// What the doctor would say of the place as it is, as far as that costs no more than a look. What preflight refuses is told by
-/// who rehearses it.
-fn obstacles(draft: &Draft<'_>, is_rehearsed: bool) -> Vec<String> {
+/// who rehearses it, in what is `refused`.
+fn obstacles(draft: &Draft<'_>, refused: Option<&str>) -> Vec<String> {
     let (place, environment) = (draft.order.place(), draft.order.environment.as_str());
     let found = place.layouts().flat_map(|(name, config, layout)| {
         let service = config.service.as_ref();
         let service =
             service.map(|service| open_service(draft.variables, draft.supervisor, name, (config, service), &layout));
-        glance((name, config), &layout, service.as_deref())
+        glance(&draft.order.project, (name, config), &layout, service.as_deref())
     });
-    let told = found.filter(|finding| !is_rehearsed || finding.area == "port").map(|Finding { what, fix, .. }| {
+    let is_told = |finding: &Finding| match refused {
+        None => true,
+        Some(_) if finding.verdict == Verdict::Warning => true,
+        Some(refused) => finding.area == "port" && !refused.contains(&finding.what),
+    };
+    let told = found.filter(is_told).map(|Finding { what, fix, verdict, .. }| {
         let fix = fix.map_or_else(String::new, |fix| format!("; {}", fix.replace("ENV", environment)));
-        format!("a deployment would fail: {what}{fix}")
+        let what = if verdict == Verdict::Failed { format!("a deployment would fail: {what}") } else { what };
+        what + &fix
     });
     told.collect()
 }
@@ -205,8 +213,8 @@ pub(super) fn compare_variables<'t>(
 /// What the live release was assembled from; empty when nothing is live.
 fn live_manifest(layout: &Layout) -> Result<BTreeMap<RelativePath, ManifestEntry>, CommandError> {
     let Some(live) = linked(&layout.current())? else { return Ok(BTreeMap::new()) };
-    let release = Release::read(layout, &live)?;
-    // Without the manifest everything counts as new, which is the careful answer.
+    // Without either everything counts as new, which is the careful answer.
+    let Ok(release) = Release::read(layout, &live) else { return Ok(BTreeMap::new()) };
     let text = read_bounded(&layout.manifest(&release.artifact), MANIFEST_BYTES_MAX).unwrap_or_default();
     Ok(serde_json::from_slice::<Manifest>(&text).map(|manifest| manifest.entries).unwrap_or_default())
 }

@@ -48,7 +48,8 @@ pub(crate) fn recover(context: &Context, places: &[PathBuf]) -> Result<Exit, Com
 fn drive(places: &[PathBuf], surroundings: &Surroundings<'_>) -> Result<Option<DeploymentOutcome>, RunError> {
     let paths: Vec<&Path> = places.iter().map(PathBuf::as_path).collect();
     let cancelled = || CANCEL.is_cancelled();
-    let waiting = Waiting { limit: Some(WAIT), now: &Timestamp::now, cancelled: &cancelled, told: &|_, _| {} };
+    let waiting =
+        Waiting { limit: Some(WAIT), now: &Timestamp::now, heeds_own: true, cancelled: &cancelled, told: &|_, _| {} };
     let holder = Holder {
         by: BY.to_owned(),
         reason: "recover what a power cut left".to_owned(),

@@ -3,9 +3,11 @@
 use super::afar::catch_up;
 use super::agents::agents;
 use super::ahead::sift;
+use super::apart::assert_apart;
 use super::conductor::open_service;
 use super::fleet::{Fleet, FleetEnd, Member};
-use super::hands::{Hands, Job};
+use super::gone::Gone;
+use super::hands::{Hands, Job, Stock};
 use super::identity::{asker, deployment_id};
 use super::memory::remember_releases;
 use super::order::{Order, Part, Task};
@@ -20,7 +22,6 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use crate::github::DeploymentVoice;
 use crate::output::Output;
-use cutover_artifacts::{ArtifactBlobs, ArtifactStore};
 use cutover_core::artifact::{Digest, Manifest};
 use cutover_core::config::{EnvironmentConfig, HostConfig, OnUnreachable, RolloutConfig, ServiceConfig};
 use cutover_core::event::{Event, Observer};
@@ -70,15 +71,13 @@ pub(crate) struct Session<'a> {
     pub(crate) supersede: bool,
     by: String,
     supervisor: SupervisorProgram,
-    /// A history that can't be opened fails no deployment: it catches up later.
-    store: Option<SqliteStore>,
-    artifacts: ArtifactStore,
 }
 
 impl<'a> Session<'a> {
-    /// The environment with all its variables and secrets.
+    /// The environment for a deployment, with all its variables and secrets.
     pub(crate) fn open(context: &'a Context, environment: &str) -> Result<Self, CommandError> {
         let mut session = Self::open_without_variables(context, environment)?;
+        assert_apart(context.project()?, &session.places)?;
         session.variables = session.resolve(context)??;
         Ok(session)
     }
@@ -100,12 +99,14 @@ impl<'a> Session<'a> {
         environment: &str,
     ) -> Result<(Self, Option<VariablesError>), CommandError> {
         let mut session = Self::open_without_variables(context, environment)?;
+        assert_apart(context.project()?, &session.places)?;
         let root = &context.project()?.dir;
         let (variables, error) = Variables::as_far_as_known(session.place().name.as_str(), session.environment, root);
         if let Some(error) = error.as_ref().filter(|error| error.cancelled) {
             return Err(CommandError::from(error.clone()));
         }
         warn_of_short(context, &variables);
+        warn_of_open(context, session.environment)?;
         session.variables = variables;
         Ok((session, error))
     }
@@ -114,6 +115,7 @@ impl<'a> Session<'a> {
         let root = &context.project()?.dir;
         let resolved = Variables::resolve(self.place().name.as_str(), self.environment, root);
         resolved.iter().for_each(|variables| warn_of_short(context, variables));
+        warn_of_open(context, self.environment)?;
         Ok(resolved)
     }
 
@@ -121,10 +123,6 @@ impl<'a> Session<'a> {
     pub(crate) fn open_without_variables(context: &'a Context, environment: &str) -> Result<Self, CommandError> {
         let (name, environment) = context.environment(environment)?;
         let places = Place::all(name, environment)?;
-        let store = context
-            .store()
-            .inspect_err(|_| context.output.warn("the history cannot be opened; it will catch up later"))
-            .ok();
         Ok(Self {
             context,
             project: &context.project()?.config.name,
@@ -137,9 +135,23 @@ impl<'a> Session<'a> {
             supersede: false,
             by: asker(),
             supervisor: supervisor()?,
-            store,
-            artifacts: context.artifacts()?,
         })
+    }
+
+    /// Leaves out all but these hosts and targets; empty lists mean all.
+    pub(crate) fn narrow(&mut self, hosts: &[String], targets: &[String]) -> Result<(), CommandError> {
+        self.places = Place::narrowed(std::mem::take(&mut self.places), hosts, targets)?;
+        Ok(())
+    }
+
+    /// What the last deployment brought to where the config has nothing any more.
+    pub(crate) fn gone(&self) -> Vec<Gone> {
+        Gone::from(self.context, self.place().name)
+    }
+
+    /// Says so.
+    pub(crate) fn warn_of_gone(&self, gone: &[Gone]) {
+        Gone::warn(self.context, self.place().name, gone);
     }
 
     /// The environment's targets on its first host.
@@ -177,11 +189,22 @@ impl<'a> Session<'a> {
         let ended = self.perform(connections, purpose, task, self.usual_times())?;
         self.note_live(&ended.all);
         match ended.how {
+            How::One(Some(DeploymentOutcome::RolledBack)) if is_done_without(task, &ended.all) => {
+                self.say_taken_back(&ended.all);
+                Ok(Exit::Done)
+            }
             How::One(None) => self.say_nothing_unfinished(),
             How::One(Some(outcome)) => Ok(outcome.into()),
             How::Several(end) if ended.all.is_empty() && end.is_quiet() => self.say_nothing_unfinished(),
             How::Several(end) => end.conclude(self.environment.rollout.on_unreachable == OnUnreachable::Skip),
         }
+    }
+
+    fn say_taken_back(&self, all: &[Ended]) {
+        let Some(Plan { deployment, original, .. }) = all.last().map(|ended| &ended.plan) else { return };
+        let live = original.as_ref().map_or_else(String::new, |release| format!(": {release} is live and healthy"));
+        let once_more = format!("`cutover rollback {}` once more goes one further", self.place().name);
+        self.context.output.warn(&format!("{deployment} was unfinished and was taken back{live}; {once_more}"));
     }
 
     /// Notes in the shared store what is live now, so that it is kept there.
@@ -208,7 +231,7 @@ impl<'a> Session<'a> {
         let keep = |one: &Ended| ended.lock().unwrap_or_else(PoisonError::into_inner).push(one.clone());
         let orders = self.settled(task).and_then(|settled| self.orders(purpose, task, &settled));
         let how = orders.and_then(|orders| {
-            let auditor = self.auditor(&hands.blobs, &ears);
+            let auditor = self.auditor(hands.stock.as_ref(), &ears);
             let mut members: Vec<Member> =
                 connections.into_iter().zip(orders).map(|(connection, order)| Member { connection, order }).collect();
             if members.len() > 1 {
@@ -231,17 +254,17 @@ impl<'a> Session<'a> {
     /// What carries out orders for this.
     pub(super) fn hands(&self, task: &Task) -> Result<Hands<'_>, CommandError> {
         let goes_far = matches!(task, Task::Deploy { .. }) && !self.is_here();
-        let earlier = if goes_far { self.last_deployed() } else { None };
         let hosts = self.places.iter().map(|place| place.host.to_owned()).collect();
         let told = (hosts, &self.context.output);
-        Hands::new(&self.variables, &self.supervisor, &self.artifacts, task, earlier.as_ref(), told)
+        let last = |stock: &Stock| goes_far.then(|| self.last_deployed(stock))?;
+        Hands::new(&self.variables, &self.supervisor, Stock::open(self.context), task, &last, told)
     }
 
     /// What was deployed last, as far as it is known here: hosts probably have it.
-    fn last_deployed(&self) -> Option<Manifest> {
+    fn last_deployed(&self, stock: &Stock) -> Option<Manifest> {
         let filter = Filter { standing: Some(Standing::Ended(DeploymentOutcome::Deployed)), ..self.filter().ok()? };
-        let last = self.store.as_ref()?.history(&filter, 1).ok()?.rows.pop()?;
-        Some(self.artifacts.get(&last.artifact).ok()?.manifest)
+        let last = self.context.memory().ok()?.ask(|store| store.history(&filter, 1)).ok()?.rows.pop()?;
+        Some(stock.store.get(&last.artifact).ok()?.manifest)
     }
 
     /// How many hosts it has.
@@ -272,10 +295,10 @@ impl<'a> Session<'a> {
         Fleet { rollout, observer, cancel: &CANCEL, perform: &perform, brings_one_artifact }.run(members)
     }
 
-    fn auditor<'s>(&'s self, blobs: &'s ArtifactBlobs, inner: &'s dyn Observer) -> Auditor<'s> {
-        let Self { context, variables, artifacts, .. } = self;
+    fn auditor<'s>(&'s self, stock: Option<&'s Stock>, inner: &'s dyn Observer) -> Auditor<'s> {
+        let Self { context, variables, .. } = self;
         let is_done = AtomicBool::new(false);
-        Auditor { output: &context.output, place: self.place(), variables, artifacts, blobs, inner, is_done }
+        Auditor { output: &context.output, place: self.place(), variables, stock, inner, is_done }
     }
 
     /// One order for each host. Those deployments have settled on one of them.
@@ -362,7 +385,8 @@ impl<'a> Session<'a> {
 
     fn usual_times(&self) -> BTreeMap<String, Duration> {
         let scope = self.context.scope(Some(self.place().name)).ok();
-        let times = scope.and_then(|scope| self.store.as_ref()?.usual_times(&scope, None).ok()).unwrap_or_default();
+        let ask = |scope| self.context.memory().ok()?.ask(|store| store.usual_times(&scope, None)).ok();
+        let times: BTreeMap<String, u64> = scope.and_then(ask).unwrap_or_default();
         times.into_iter().map(|(step, ms)| (step, Duration::from_millis(ms))).collect()
     }
 
@@ -375,14 +399,14 @@ impl<'a> Session<'a> {
                 self.context.output.warn(&told);
             }
         }
-        let Some(store) = &self.store else { return };
         let (all, warnings) = sift(all, Timestamp::now());
         warnings.iter().for_each(|warning| self.context.output.warn(warning));
         let written = parts(&all).and_then(|parts| {
-            self.context.in_sound_history(store, |store| {
+            let keep = |store: &SqliteStore| {
                 parts.iter().try_for_each(|part| store.ingest(&part.plan, &part.records))?;
                 self.tidy(store)
-            })
+            };
+            Ok(self.context.memory()?.ask(keep)?)
         });
         if written.is_err() {
             self.context.output.warn("the history was not written; it will catch up later");
@@ -430,6 +454,23 @@ fn warn_of_short(context: &Context, variables: &Variables) {
             "secret {name} is too short to be masked: it will be seen in logs and output that have it; give it {MASKABLE_LENGTH_MIN} characters or more"
         ));
     });
+}
+
+/// Whether what was asked for was done by taking back what was unfinished: a rollback to no release in particular.
+fn is_done_without(task: &Task, all: &[Ended]) -> bool {
+    matches!(task, Task::Rollback { release: None })
+        && all.last().is_some_and(|ended| ended.plan.kind == PlanKind::Deploy)
+}
+
+/// No error: where the file is may be nobody else's machine.
+fn warn_of_open(context: &Context, environment: &EnvironmentConfig) -> Result<(), CommandError> {
+    for (name, file) in Variables::open_to_all(environment, &context.project()?.dir) {
+        let file = file.display();
+        context
+            .output
+            .warn(&format!("secret {name} is in a file that everybody on this machine may read: chmod 600 {file}"));
+    }
+    Ok(())
 }
 
 /// How a change ended, and every deployment that ended with it.
@@ -519,8 +560,7 @@ struct Auditor<'a> {
     output: &'a Output,
     place: &'a Place<'a>,
     variables: &'a Variables,
-    artifacts: &'a ArtifactStore,
-    blobs: &'a ArtifactBlobs,
+    stock: Option<&'a Stock>,
     inner: &'a dyn Observer,
     is_done: AtomicBool,
 }
@@ -533,8 +573,9 @@ impl Auditor<'_> {
         if self.is_done.swap(true, Ordering::SeqCst) {
             return;
         }
-        let Ok(artifact) = self.artifacts.get(&plan.artifact) else { return };
-        let warnings = audit::artifact_warnings(self.place, self.variables, &artifact.manifest, self.blobs);
+        let held = self.stock.and_then(|stock| Some((stock.store.get(&plan.artifact).ok()?, &stock.blobs)));
+        let Some((artifact, blobs)) = held else { return };
+        let warnings = audit::artifact_warnings(self.place, self.variables, &artifact.manifest, blobs);
         warnings.iter().for_each(|warning| self.output.warn(warning));
     }
 }

@@ -12,10 +12,13 @@ use crate::exit::Exit;
 use cutover_core::artifact::Digest;
 use cutover_disk::write_unsynced;
 use cutover_targets::remote::bootstrap::prune;
-use std::fs;
+use rustix::fs::{MemfdFlags, memfd_create};
+use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::fd::IntoRawFd;
 use std::os::unix::process::CommandExt;
 use std::panic::resume_unwind;
+use std::path::{Path, PathBuf};
 use std::process::{ChildStderr, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 
@@ -233,15 +236,34 @@ pub(crate) fn answer(question: &Question) -> CommandError {
     }
 }
 
+/// The file in which a config is kept: each state of it that was asked with has its own, and those of long ago go.
+fn kept(home: &Path, config: &[u8]) -> Result<PathBuf, CommandError> {
+    let dir = home.join("configs");
+    let path = dir.join(format!("{}.toml", Digest::of(config).short()));
+    fs::create_dir_all(&dir)
+        .map_err(|error| CommandError::new(ErrorKind::Failed, "make a directory").because(&error))?;
+    write_unsynced(&path, config, 0o600)?;
+    prune(&dir, &path);
+    Ok(path)
+}
+
+/// A file without a place, which this process and what it becomes can read.
+fn in_memory(config: &[u8]) -> io::Result<PathBuf> {
+    let mut file = File::from(memfd_create("cutover.toml", MemfdFlags::empty())?);
+    file.write_all(config)?;
+    // Never closed: its number is its name.
+    Ok(PathBuf::from(format!("/proc/self/fd/{}", file.into_raw_fd())))
+}
+
 /// The command that answers a question on this machine.
 fn answering(question: &Question) -> Result<Command, CommandError> {
     let failed = |what: &str, error: &dyn std::error::Error| CommandError::new(ErrorKind::Failed, what).because(error);
-    let dir = home()?.join("configs");
-    let path = dir.join(format!("{}.toml", Digest::of(question.config.as_bytes()).short()));
-    fs::create_dir_all(&dir).map_err(|error| failed("make a place for the config", &error))?;
-    write_unsynced(&path, question.config.as_bytes(), 0o600)?;
-    // Each state of a config that was ever asked with would else stay.
-    prune(&dir, &path);
+    let text = question.config.as_bytes();
+    // A disk that is full keeps nobody from looking, or from stopping what runs.
+    let path = home()
+        .and_then(|home| kept(&home, text))
+        .or_else(|_| in_memory(text))
+        .map_err(|error| CommandError::new(ErrorKind::Failed, "make a place for the config").because(&error))?;
     let program = std::env::current_exe().map_err(|error| failed("find Cutover's own executable", &error))?;
     let mut command = Command::new(program);
     command.arg("--config").arg(path).args(&question.args);
@@ -252,6 +274,22 @@ fn answering(question: &Question) -> Result<Command, CommandError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_config_that_cannot_be_kept_is_read_from_memory() {
+        let dir = tempfile::tempdir().unwrap();
+        let (home, config) = (dir.path().join("home"), b"name = \"shop\"\n");
+        let path = kept(&home, config).unwrap();
+        assert_eq!((path.parent(), fs::read(&path).unwrap().as_slice()), (Some(&*home.join("configs")), &config[..]));
+        // Given a home that cannot be made.
+        assert!(kept(&path.join("home"), config).is_err());
+
+        let path = in_memory(config).unwrap();
+
+        assert_eq!(fs::read(&path).unwrap(), config);
+        let read = Command::new("cat").arg(&path).output().unwrap();
+        assert_eq!(read.stdout, config, "what it becomes can read it, too");
+    }
 
     #[test]
     fn what_is_about_places_here_does_not_travel() {

@@ -7,7 +7,9 @@ use cutover_core::mask::Masker;
 use cutover_core::secret::Secret;
 use cutover_disk::read_bounded;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 /// The largest value in bytes: what Linux lets one string of a process's environment have.
 const VALUE_BYTES_MAX: usize = 128 * 1024;
@@ -116,6 +118,16 @@ impl Variables {
         Masker::new(self.secrets()).too_short().to_vec()
     }
 
+    /// The names of secrets that come from files which everybody on this machine may read, and those files; people should be warned.
+    pub(crate) fn open_to_all(environment: &EnvironmentConfig, root: &Path) -> Vec<(String, PathBuf)> {
+        let of_file = |(name, source): (&String, &SecretSource)| match source {
+            SecretSource::File(path) => Some((name.clone(), root.join(path))),
+            SecretSource::Variable(_) | SecretSource::Command(_) => None,
+        };
+        let files = environment.secrets.iter().filter_map(of_file);
+        files.filter(|(_, path)| is_open_to_all(path)).collect()
+    }
+
     /// The secrets with their names, for a masker.
     pub(crate) fn secrets(&self) -> impl Iterator<Item = (&str, &Secret)> {
         self.values
@@ -123,6 +135,12 @@ impl Variables {
             .filter(|(name, _)| self.secret_names.contains(*name))
             .map(|(name, value)| (name.as_str(), value))
     }
+}
+
+/// Whether everybody may read a file, and gets to where it lies.
+fn is_open_to_all(path: &Path) -> bool {
+    let allows = |path: &Path, mode: u32| fs::metadata(path).is_ok_and(|about| about.mode() & mode != 0);
+    path.canonicalize().is_ok_and(|path| allows(&path, 0o004) && path.ancestors().skip(1).all(|dir| allows(dir, 0o001)))
 }
 
 fn value(source: &SecretSource, root: &Path) -> Result<Secret, String> {

@@ -8,18 +8,18 @@ mod shelf;
 use open::open_briefly;
 pub(crate) use open::{is_kept_out, needed, open};
 pub(crate) use provenance::{
-    STATEMENT_ENDING, builder, file_of_builder, is_spoken_of, judge, keep, read_beside, said_of, signers, signing_key,
-    vouch, vouch_here, write_beside,
+    STATEMENT_ENDING, builder, can_sign, file_of_builder, is_signed_here, is_spoken_of, judge, keep, read_beside,
+    said_of, signers, signing_key, vouch, vouch_here, write_beside,
 };
-pub(crate) use revision::{Revision, of_revision, tagged_commits};
+pub(crate) use revision::{Revision, of_revision, signed_instead, tagged_commits};
 
-use provenance::{can_sign, counts};
+use provenance::counts;
 
 use crate::commands::packing::{IMPORT_BYTES_MAX, remember};
 use crate::commands::words;
 use crate::context::Context;
 use crate::error::{CommandError, ErrorKind};
-use cutover_artifacts::depot::{Depot, DepotError, Kept, ObjectError, Provenance};
+use cutover_artifacts::depot::{Depot, DepotError, Kept, ObjectError, Provenance, Standing};
 use cutover_artifacts::{Artifact, ArtifactError};
 use cutover_core::artifact::Digest;
 use cutover_core::check::CommitChecks;
@@ -40,12 +40,15 @@ pub(crate) struct Shared {
     was_there: bool,
     sha256: String,
     file_bytes: u64,
+    /// Whether somebody vouches for it in what was said of it there before.
+    #[serde(skip)]
+    pub(crate) was_signed: bool,
 }
 
 impl Shared {
     /// What people are told.
     pub(crate) fn told(&self) -> String {
-        let Self { place, was_there, sha256, file_bytes } = self;
+        let Self { place, was_there, sha256, file_bytes, was_signed: _ } = self;
         if *was_there {
             return format!("{place} has it already\n");
         }
@@ -72,7 +75,10 @@ pub(crate) fn share(context: &Context, artifact: &Artifact, again: bool) -> Resu
     let is_fine = said.is_some() || !can_vouch(context, artifact)?;
     let standing = standing.filter(|standing| !again && standing.has_file && is_fine);
     let renewed = match standing {
-        Some(standing) => patiently(|| depot.renew(standing.kept.clone(), context.now()))?,
+        Some(Standing { kept, .. }) if said.is_some() => {
+            patiently(|| depot.renew_vouched(kept.clone(), context.now()))?
+        }
+        Some(Standing { kept, .. }) => patiently(|| depot.renew(kept.clone(), context.now()))?,
         None => None,
     };
     let was_there = renewed.is_some();
@@ -82,7 +88,8 @@ pub(crate) fn share(context: &Context, artifact: &Artifact, again: bool) -> Resu
     if let Err(error) = depot.note_checks(&artifact.record.commit, &artifact.record.checks) {
         context.output.warn(&format!("{place} has the artifact, but not what checks said of its commit: {error}"));
     }
-    Ok(Some(Shared { place, was_there, sha256: kept.sha256, file_bytes: kept.file_bytes }))
+    let was_signed = said.is_some();
+    Ok(Some(Shared { place, was_there, sha256: kept.sha256, file_bytes: kept.file_bytes, was_signed }))
 }
 
 /// Puts an artifact into the shared store with what this machine says of it, unless what is said there already counts for more.
@@ -91,6 +98,8 @@ fn put(context: &Context, depot: &Depot, artifact: &Artifact, said: Option<&Prov
     let (ours, project) = (vouch(context, artifact, &exported)?, context.project()?);
     let is_ours = said.is_none() || ours.as_ref().is_some_and(|ours| counts(project, &artifact.id, ours));
     let told = if is_ours { ours.as_ref() } else { said };
+    // Else the next prune would remove it: whoever puts it there now wants it there.
+    exported.renew(context.now());
     Ok(patiently(|| depot.put(&mut exported, told))?)
 }
 
@@ -107,9 +116,7 @@ fn patiently<T>(mut once: impl FnMut() -> Result<T, DepotError>) -> Result<T, De
 
 /// Whether what is said of an artifact here would count more than what does not.
 fn can_vouch(context: &Context, artifact: &Artifact) -> Result<bool, CommandError> {
-    let (project, id) = (context.project()?, &artifact.id);
-    let known = || Ok::<_, CommandError>(context.artifacts()?.provenance(id).is_some_and(|k| counts(project, id, &k)));
-    Ok(can_sign(context, artifact)? || known()?)
+    Ok(can_sign(context, artifact)? || is_signed_here(context, &artifact.id)?)
 }
 
 /// An artifact that this machine lacks, by its id or the beginning of it; None where the shared store does not have it
@@ -195,41 +202,75 @@ pub(crate) enum Noted {
     Deployed,
 }
 
+impl Noted {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Deploying => "about to be live",
+            Self::Deployed => "live",
+        }
+    }
+}
+
+/// What became of an artifact that was just noted.
+enum Remains {
+    /// It is there, or was not before either.
+    AsBefore,
+    /// It was removed from this place meanwhile.
+    Gone(String),
+    /// That was not seen.
+    Unseen(DepotError),
+}
+
 /// Notes in the shared store what is brought live, so that it is kept there. What a pull request tries out is not there where its job
 /// may not write.
 pub(crate) fn note(context: &Context, environment: &EnvironmentName, id: &Digest, noted: Noted) {
     if is_kept_out(context) {
         return;
     }
-    let is_borne = open::is_of_pull_request() && open::is_job_of_store(context);
-    let write = |depot: Depot| {
-        let was_there = match depot.kept(id) {
-            Ok(kept) => kept.is_some(),
-            Err(DepotError::Damaged { .. }) => false,
-            Err(error) => return Err(error),
-        };
-        let is_there = patiently(|| match noted {
-            Noted::Deploying => depot.note_deploying(environment, id, context.now()),
-            Noted::Deployed => depot.note_deployed(environment, id, context.now()),
-        });
-        let is_there = match is_there {
-            Err(DepotError::Object(ObjectError::Refused { .. })) if is_borne => return Ok(None),
-            noted => noted?,
-        };
-        Ok((was_there && !is_there).then(|| depot.place().to_owned()))
-    };
-    let written = open_briefly(context).and_then(|depot| Ok(depot.map(write).transpose()?.flatten()));
-    let live = if noted == Noted::Deploying { "about to be live" } else { "live" };
+    let write = |depot: Depot| note_in(context, &depot, environment, id, noted);
+    let written = open_briefly(context).and_then(|depot| Ok(depot.map(write).transpose()?));
+    let (short, live) = (id.short(), noted.word());
     match written {
-        Ok(None) => {}
-        Ok(Some(place)) => context.output.warn(&format!(
-            "artifact {0} is {live}, and was removed from {place} as old at this moment: `cutover artifact push {0}` puts it there again",
-            id.short()
+        Ok(None | Some(Remains::AsBefore)) => {}
+        Ok(Some(Remains::Gone(place))) => context.output.warn(&format!(
+            "artifact {short} is {live}, and was removed from {place} as old at this moment: `cutover artifact push {short}` puts it \
+             there again"
+        )),
+        Ok(Some(Remains::Unseen(error))) => context.output.warn(&format!(
+            "that artifact {short} is {live} is noted in the artifact store, but it was not seen whether it is still there: {error}"
         )),
         Err(error) => context.output.warn(&format!(
             "the artifact store does not know that this is {live}, and may remove it when it is old: {}",
             error.message()
         )),
+    }
+}
+
+fn note_in(
+    context: &Context,
+    depot: &Depot,
+    environment: &EnvironmentName,
+    id: &Digest,
+    noted: Noted,
+) -> Result<Remains, DepotError> {
+    let was_there = match depot.kept(id) {
+        Ok(kept) => kept.is_some(),
+        Err(DepotError::Damaged { .. }) => false,
+        Err(error) => return Err(error),
+    };
+    let is_borne = open::is_of_pull_request() && open::is_job_of_store(context);
+    let is_there = patiently(|| match noted {
+        Noted::Deploying => depot.note_deploying(environment, id, context.now()),
+        Noted::Deployed => depot.note_deployed(environment, id, context.now()),
+    });
+    match is_there {
+        Err(DepotError::Object(ObjectError::Refused { .. })) if is_borne => Ok(Remains::AsBefore),
+        // It is noted, whatever came after that.
+        Err(error @ (DepotError::Leaving { .. } | DepotError::Unseen(_))) if was_there => Ok(Remains::Unseen(error)),
+        Err(DepotError::Leaving { .. } | DepotError::Unseen(_)) | Ok(true) => Ok(Remains::AsBefore),
+        Ok(false) if was_there => Ok(Remains::Gone(depot.place().to_owned())),
+        Ok(false) => Ok(Remains::AsBefore),
+        Err(error) => Err(error),
     }
 }
 

@@ -25,7 +25,7 @@ pub(crate) fn signing_key(project: &Project) -> Option<SigningKey> {
 }
 
 /// Whether this machine may sign what it says of an artifact: it packed a commit itself, knows how, and has a key.
-pub(super) fn can_sign(context: &Context, artifact: &Artifact) -> Result<bool, CommandError> {
+pub(crate) fn can_sign(context: &Context, artifact: &Artifact) -> Result<bool, CommandError> {
     let is_ours = !artifact.manifest.dirty && context.artifacts()?.packing(&artifact.id).is_some();
     Ok(is_ours && signing_key(context.project()?).is_some())
 }
@@ -141,12 +141,24 @@ pub(crate) fn signers(project: &Project) -> Option<PathBuf> {
     project.config.artifact.signers.as_ref().map(|file| local_file(&project.dir, file))
 }
 
+/// The same, which must be there to judge by.
+pub(super) fn known_signers(project: &Project) -> Result<Option<PathBuf>, CommandError> {
+    let Some(missing) = signers(project).filter(|file| !file.is_file()) else { return Ok(signers(project)) };
+    let why = format!("nobody knows whose signatures count: there is no file {}", missing.display());
+    let hint = "`signers` of [artifact] names it, beside cutover.toml: see docs/artifacts.md";
+    Err(CommandError::new(ErrorKind::Config, why).state("nothing was deployed").hint(hint))
+}
+
+/// Whether somebody vouches for an artifact in what this machine knows of it.
+pub(crate) fn is_signed_here(context: &Context, id: &Digest) -> Result<bool, CommandError> {
+    let (project, artifacts) = (context.project()?, context.artifacts()?);
+    Ok(artifacts.provenance(id).is_some_and(|known| counts(project, id, &known)))
+}
+
 /// Signs what is said of an artifact that leaves this machine by no store and in no file: it may be deployed from here.
 pub(crate) fn vouch_here(context: &Context, artifact: &Artifact) -> Result<(), CommandError> {
-    let (project, artifacts) = (context.project()?, context.artifacts()?);
-    let counts = |found: Provenance| counts(project, &artifact.id, &found);
-    if can_sign(context, artifact)? && !artifacts.provenance(&artifact.id).is_some_and(counts) {
-        vouch(context, artifact, &artifacts.export_file(artifact)?)?;
+    if can_sign(context, artifact)? && !is_signed_here(context, &artifact.id)? {
+        vouch(context, artifact, &context.artifacts()?.export_file(artifact)?)?;
     }
     Ok(())
 }
@@ -257,15 +269,10 @@ fn judge_here(context: &Context, artifact: &Artifact) -> Result<Here, CommandErr
         return Err(CommandError::new(ErrorKind::Usage, why).state("nothing was deployed"));
     }
     let local = context.artifacts()?.provenance(&artifact.id);
-    let Some(signers) = signers(project) else {
+    let Some(signers) = known_signers(project)? else {
         let fits = local.map(|found| fits(&artifact.id, &found)).transpose();
         return fits.map(|_| Here::Fine(None)).map_err(|why| refusal(artifact, &why));
     };
-    if !signers.is_file() {
-        let why = format!("nobody knows whose signatures count: there is no file {}", signers.display());
-        let hint = "`signers` of [artifact] names it, beside cutover.toml: see docs/artifacts.md";
-        return Err(CommandError::new(ErrorKind::Config, why).state("nothing was deployed").hint(hint));
-    }
     if artifact.manifest.dirty {
         return Err(refusal(artifact, "it has uncommitted changes, which nobody signs"));
     }

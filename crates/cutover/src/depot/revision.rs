@@ -1,13 +1,14 @@
 //! Which artifact of the shared store a revision means.
 
-use super::provenance::{ask, first_signed, is_fine_here, judge};
+use super::provenance::{ask, first_signed, is_fine_here, judge, known_signers, signing_key};
 use super::{needed, open, take};
 use crate::context::Context;
 use crate::error::{CommandError, ErrorKind};
 use cutover_artifacts::depot::{Depot, Kept};
-use cutover_artifacts::{Artifact, ArtifactError, ArtifactRecord, resolve_commit, tags_here, tags_there};
+use cutover_artifacts::{Artifact, ArtifactError, ArtifactRecord, PackSource, resolve_commit, tags_here, tags_there};
 use cutover_core::artifact::is_commit_hash;
 use cutover_core::config::ArtifactStoreKind;
+use cutover_core::secret::SIGNING_KEY_VARIABLE;
 use std::collections::HashSet;
 use std::fmt;
 
@@ -53,6 +54,43 @@ pub(crate) fn of_revision(context: &Context, revision: &Revision<'_>) -> Result<
     Ok(Some(signed_there(context, &commit)?.unwrap_or(refused)))
 }
 
+/// What is deployed instead of what would be packed here, where `signers` are named and there is no key here to sign that with: an
+/// artifact of the commit that one of them has signed. An error before anything is packed where there is none; None where packing is
+/// of use.
+pub(crate) fn signed_instead(context: &Context, source: &PackSource) -> Result<Option<Artifact>, CommandError> {
+    let project = context.project()?;
+    if known_signers(project)?.is_none() {
+        return Ok(None);
+    }
+    let revision = match source {
+        PackSource::WorkTree => return Err(unsignable("it has uncommitted changes, which nobody signs")),
+        PackSource::Commit(_) if signing_key(project).is_some() => return Ok(None),
+        PackSource::Commit(revision) => revision,
+    };
+    // What is wrong with the revision, packing says better.
+    let Ok(commit) = commit_of(context, &Revision::Any(revision)) else { return Ok(None) };
+    let here = of_commit_here(context, &commit)?.into_iter().find(|artifact| is_fine_here(context, artifact));
+    if here.is_some() {
+        return Ok(here);
+    }
+    let why = "there is no key here that could sign it";
+    match ask_for_signed(context, &commit) {
+        Ok((found, Some(chosen))) => take_of_several(context, &needed(context)?, &found, &chosen).map(Some),
+        Ok((_, None)) => Err(unsignable(why)),
+        Err(silence) => {
+            Err(unsignable(&format!("{why}; what the artifact store has of the commit is not known: {silence}")))
+        }
+    }
+}
+
+fn unsignable(why: &str) -> CommandError {
+    let why = format!("nobody would vouch for what is packed here: {why}");
+    CommandError::new(ErrorKind::ChecksFailed, why)
+        .state("nothing was packed, nothing was deployed")
+        .hint("`cutover build` where the key is, such as in a job of the CI, signs and shares it; then `cutover deploy ENV --commit REV`")
+        .hint(format!("or give the key of one of the config's `signers` here, in {SIGNING_KEY_VARIABLE} or as `signing_key` of [artifact]"))
+}
+
 /// The artifacts of a commit that this machine has, packed here or not, newest first.
 fn of_commit_here(context: &Context, commit: &str) -> Result<Vec<Artifact>, CommandError> {
     let (artifacts, ours) = (context.artifacts()?, context.project()?.config.name.as_str());
@@ -75,14 +113,18 @@ fn of_commit_there(context: &Context, commit: &str) -> Result<Option<Artifact>, 
 
 /// The newest artifact of a commit that the shared store has with a signature that counts; None also where it does not answer.
 fn signed_there(context: &Context, commit: &str) -> Result<Option<Artifact>, CommandError> {
-    let asked = ask(context, |depot| {
+    let Ok((found, Some(chosen))) = ask_for_signed(context, commit) else { return Ok(None) };
+    // Now it is known to be worth waiting for.
+    take_of_several(context, &needed(context)?, &found, &chosen).map(Some)
+}
+
+/// What the shared store has of a commit, and the newest of that with a signature that counts; or why that is not known.
+fn ask_for_signed(context: &Context, commit: &str) -> Result<(Vec<Kept>, Option<Kept>), String> {
+    ask(context, |depot| {
         let found = depot.of_commit(commit)?;
         let signed = first_signed(context, depot, &found)?.cloned();
         Ok((found, signed))
-    });
-    let Ok((found, Some(chosen))) = asked else { return Ok(None) };
-    // Now it is known to be worth waiting for.
-    take_of_several(context, &needed(context)?, &found, &chosen).map(Some)
+    })
 }
 
 fn take_of_several(context: &Context, depot: &Depot, found: &[Kept], chosen: &Kept) -> Result<Artifact, CommandError> {

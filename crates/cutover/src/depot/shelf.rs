@@ -37,8 +37,10 @@ const TOKEN_HINT: &str = "correct the token: GITHUB_TOKEN, or CUTOVER_ARTIFACTS_
 const RIGHTS_HINT: &str = "a job says `permissions: contents: write` to put artifacts there and `contents: read` to take them; a token of \
                            your own needs the same for Contents of that repository, and is CUTOVER_ARTIFACTS_TOKEN where that is \
                            another one than the job's";
-/// How many of a release's files are kept back: whoever removes something has to put a mark before.
-const KEPT_BACK_COUNT: usize = 10;
+/// How many of a release's files are kept back for marks: whoever removes something has to put one before.
+const MARK_COUNT: usize = 10;
+/// How many more are kept back for notes of what is live: what has none is removed when it is old.
+const NOTE_COUNT: usize = 30;
 const FULL_HINT: &str = "`cutover artifact prune` removes what is old, and a shorter `keep_for` more of it: an artifact is three to five \
                          files of a thousand";
 /// Nothing of ours can be removed then in a way that others see.
@@ -130,14 +132,16 @@ impl Shelf {
 
     fn full(&self, doing: &str, room: Room) -> ObjectError {
         let all = format!("{ASSET_COUNT_MAX} is all that a release takes");
+        let kept_back = |what: &str| {
+            let count_max = room.count_max();
+            format!(
+                "it has {count_max} files or more: {all}, and the last {} are for {what}",
+                ASSET_COUNT_MAX - count_max
+            )
+        };
         let (why, hint) = match room {
-            Room::ForAnything => (
-                format!(
-                    "it has {} files or more: {all}, and the last {KEPT_BACK_COUNT} are for removing others",
-                    room.count_max()
-                ),
-                FULL_HINT,
-            ),
+            Room::ForAnything => (kept_back("noting what is live and removing what is old"), FULL_HINT),
+            Room::ForNotes => (kept_back("removing others"), FULL_HINT),
             Room::All => (format!("it is full: {all}"), NO_MARK_HINT),
         };
         ObjectError::Refused { doing: doing.to_owned(), place: self.place.clone(), why, hint }
@@ -235,6 +239,8 @@ impl Shelf {
 enum Room {
     /// All but what is kept back.
     ForAnything,
+    /// All but what is kept back for marks.
+    ForNotes,
     /// All of it.
     All,
 }
@@ -242,7 +248,8 @@ enum Room {
 impl Room {
     fn count_max(self) -> usize {
         match self {
-            Self::ForAnything => ASSET_COUNT_MAX - KEPT_BACK_COUNT,
+            Self::ForAnything => ASSET_COUNT_MAX - MARK_COUNT - NOTE_COUNT,
+            Self::ForNotes => ASSET_COUNT_MAX - MARK_COUNT,
             Self::All => ASSET_COUNT_MAX,
         }
     }
@@ -286,6 +293,10 @@ impl Objects for Shelf {
         self.put_within(name, content, Room::ForAnything)
     }
 
+    fn note(&self, name: &str, content: &mut dyn Content) -> Result<(), ObjectError> {
+        self.put_within(name, content, Room::ForNotes)
+    }
+
     fn mark(&self, name: &str) -> Result<(), ObjectError> {
         self.put_within(name, &mut name.as_bytes(), Room::All)
     }
@@ -305,8 +316,7 @@ impl Objects for Shelf {
         let known = self.look(&doing)?;
         let objects = known.objects(prefix);
         if objects.len() > count_max {
-            let what_max = format!("{count_max} names");
-            return Err(ObjectError::TooMuch { doing, place: self.place.clone(), what_max });
+            return Err(ObjectError::too_many_names(doing, &self.place, count_max));
         }
         let listed =
             |(name, asset): (String, &Asset)| Listed { name, put_at: asset.begun_at.unwrap_or(Timestamp::MAX) };

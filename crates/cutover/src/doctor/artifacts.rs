@@ -10,12 +10,14 @@ use cutover_disk::read_regular;
 use cutover_targets::doctor::Finding;
 use rustix::fs::{Access, access};
 use std::fs;
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The most that is read of a file of signers, or of a key, in bytes.
 const FILE_BYTES_MAX: u64 = 1 << 20;
+/// How much is written to see whether there is room: what the history takes at the least.
+const PROBE_BYTES: usize = 64 << 10;
 /// How many entries of a directory are looked at.
 const ENTRY_COUNT_MAX: usize = 100;
 /// The rights that make `ssh-keygen` refuse a private key.
@@ -39,12 +41,29 @@ fn data(dir: &Path) -> Finding {
         None if !nearest.is_dir() => Some(format!("{} is no directory", nearest.display())),
         other => other,
     };
+    let cannot = |why: String| format!("artifacts and history cannot be kept in {}: {why}", dir.display());
     let Some(refused) = refused else {
-        return Finding::fine("data", format!("{} can be written to", dir.display()));
+        return match keeps(nearest) {
+            Ok(()) => Finding::fine("data", format!("{} can be written to", dir.display())),
+            Err(error) => {
+                let is_full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+                let room = if is_full { "make room there, or " } else { "" };
+                let fix = format!("{room}let CUTOVER_HOME name a directory in which files can be kept");
+                Finding::failed("data", cannot(format!("{}: {error}", nearest.display())), fix)
+            }
+        };
     };
-    let what = format!("artifacts and history cannot be kept in {}: {refused}", dir.display());
+    let what = cannot(refused);
     let fix = "give back what is named to who deploys (`sudo chown -R`), or let CUTOVER_HOME name another directory";
     Finding::failed("data", what, fix)
+}
+
+/// Whether a directory keeps what is written into it: a disk may be full, and not every file system has files of ours. The file
+/// that is tried has no name, and nothing is left of it.
+fn keeps(dir: &Path) -> Result<(), io::Error> {
+    let mut tried = tempfile::tempfile_in(dir)?;
+    tried.write_all(&[0; PROBE_BYTES])?;
+    tried.sync_all()
 }
 
 /// What lies in a directory: one command that was run as root leaves what nobody else can write.
@@ -130,4 +149,24 @@ fn is_open(file: &Path) -> bool {
 fn text_of(file: &Path) -> Result<String, io::Error> {
     let bytes = read_regular(file, FILE_BYTES_MAX).map_err(|error| error.source)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cutover_targets::doctor::Verdict;
+
+    #[test]
+    fn a_place_that_keeps_nothing_is_told_with_another_way_and_one_that_does_has_nothing_left_in_it() {
+        // Given a file system in which nobody makes files, whoever they are.
+        let nowhere = data(Path::new("/proc/nope"));
+
+        assert_eq!(nowhere.verdict, Verdict::Failed);
+        assert!(nowhere.what.starts_with("artifacts and history cannot be kept in /proc/nope: /proc"), "{nowhere:?}");
+        assert!(nowhere.fix.unwrap().contains("let CUTOVER_HOME name"));
+
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(data(&dir.path().join("home")).verdict, Verdict::Fine);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "nothing is changed");
+    }
 }

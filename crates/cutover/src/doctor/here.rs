@@ -2,7 +2,7 @@
 
 use super::{Ward, artifacts};
 use crate::context::Context;
-use crate::deployments::Variables;
+use crate::deployments::{Gone, Variables};
 use crate::error::CommandError;
 use cutover_child::{Git, withhold_own};
 use cutover_core::config::EnvironmentConfig;
@@ -90,5 +90,8 @@ pub(super) fn environment(
             vec![Finding::failed("secrets", error.to_string(), fix)]
         }
     };
-    Ok(Ward { environment: Some(name.clone()), host: None, reached: true, findings: secrets })
+    let gone = Gone::from(context, name);
+    let gone = gone.iter().map(|gone| Finding::warning("gone", gone.what(), gone.fix(name)));
+    let findings = secrets.into_iter().chain(gone).collect();
+    Ok(Ward { environment: Some(name.clone()), host: None, reached: true, findings })
 }

@@ -4,7 +4,7 @@ use super::Ward;
 use crate::bounded::Bounded;
 use crate::context::Context;
 use crate::deployments::{
-    Place, Variables, ask_there, changed_key, is_asked_from_elsewhere, open_service, ssh_options, supervisor,
+    Place, Variables, ask_there, changed_key, is_asked_from_elsewhere, not_apart, open_service, ssh_options, supervisor,
 };
 use crate::error::{CommandError, ErrorKind};
 use crate::exit::Exit;
@@ -119,6 +119,7 @@ fn own(context: &Context, place: &Place<'_>) -> Result<Vec<Finding>, CommandErro
         open_service(&variables, &supervisor, name, (config, service), layout)
     };
     let patient = Patient {
+        project: &project.config.name,
         slug: slug(&project.config.name, place.name),
         outdated: outdated_units(
             &project.config.name,
@@ -130,7 +131,8 @@ fn own(context: &Context, place: &Place<'_>) -> Result<Vec<Finding>, CommandErro
         service: &service,
         targets: place.layouts().collect(),
     };
-    Ok(examine_host(&patient))
+    let apart = not_apart(project, place).map(|found| Finding::failed("deploy_to", found.what, found.fix));
+    Ok(examine_host(&patient).into_iter().chain(apart).collect())
 }
 
 #[cfg(test)]

@@ -82,7 +82,7 @@ impl From<TransactionError> for CommandError {
             TransactionError::Begin(_) => (
                 ErrorKind::Failed,
                 NOTHING_CHANGED,
-                "nothing is done that cannot be recorded: make room, or make .cutover/ writable, then try again",
+                "nothing is done that cannot be recorded: make room there (512 KiB do: df -h; df -i), or make .cutover/ writable, then try again",
             ),
             TransactionError::NameTaken { .. } => {
                 (ErrorKind::Failed, NOTHING_CHANGED, "run the same again: it gets a new name")

@@ -6,6 +6,7 @@
 mod checks;
 mod git;
 mod golang;
+mod listening;
 mod node;
 mod python;
 mod reads;
@@ -74,7 +75,7 @@ impl Findings {
 
     /// The port that the service listens on.
     fn port(&self) -> Option<u16> {
-        self.unit.as_ref().and_then(|unit| unit.port).or(self.stack.port)
+        self.unit.as_ref().map_or(self.stack.port, |unit| unit.listening.port(None, self.stack.port))
     }
 
     /// Whether it is known what runs the release.
@@ -88,7 +89,8 @@ impl Findings {
 pub(crate) fn inspect(root: &Path) -> Findings {
     let tree = Tree::walk(root);
     let mut stack = stack::detect(&tree);
-    surroundings::overlay(&tree, &mut stack);
+    let (variables, reads) = (surroundings::variables(&tree), reads::reads(&tree));
+    surroundings::overlay(&tree, &mut stack, &variables, &reads);
     let branches = git::branches(root);
     Findings {
         name: project_name(root, stack.name.as_deref()),
@@ -96,8 +98,8 @@ pub(crate) fn inspect(root: &Path) -> Findings {
         written: surroundings::written_directories(&tree),
         unit: surroundings::unit(&tree),
         health: surroundings::health(&tree),
-        variables: surroundings::variables(&tree),
-        reads: reads::reads(&tree),
+        variables,
+        reads,
         branch: branches.production,
         staging_branch: branches.staging,
         check: checks::detect(&tree, stack.language),

@@ -1,7 +1,9 @@
 //! What lies around a project's code: unit files, Procfile, Dockerfile, example variables.
 
+use super::listening::{Listening, listening};
+use super::reads::Reads;
 use super::stack::{Stack, command_line};
-use super::text::{exposed_port, health_route, port_in_command};
+use super::text::{exposed_port, health_route};
 use super::tree::Tree;
 use cutover_core::config::{CommandLine, SystemdScope};
 use std::collections::BTreeMap;
@@ -34,17 +36,17 @@ pub(crate) struct Unit {
     pub(super) scope: SystemdScope,
     /// Where it expects the releases, and the directory as it says it.
     pub(super) directory: Option<(String, String)>,
-    /// The port that its command names.
-    pub(super) port: Option<u16>,
+    /// Where its command listens.
+    pub(super) listening: Listening,
 }
 
 /// The first unit file that describes one service.
 pub(super) fn unit(tree: &Tree) -> Option<Unit> {
     let files = tree.ending(&[".service"]).into_iter();
-    files.into_iter().find_map(|file| read_unit(file, &tree.read(file)?))
+    files.into_iter().find_map(|file| read_unit(tree, file, &tree.read(file)?))
 }
 
-fn read_unit(file: &str, text: &str) -> Option<Unit> {
+fn read_unit(tree: &Tree, file: &str, text: &str) -> Option<Unit> {
     let name = file.rsplit('/').next()?;
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
     if !name.bytes().all(plain) || name.starts_with(['-', '.']) || name.len() > 200 {
@@ -58,7 +60,17 @@ fn read_unit(file: &str, text: &str) -> Option<Unit> {
         is_own_directory(releases).then(|| (releases.to_owned(), directory.to_owned()))
     });
     let scope = if for_user { SystemdScope::User } else { SystemdScope::System };
-    Some(Unit { file: file.to_owned(), name: name.to_owned(), scope, directory, port: port_in_command(start) })
+    let set = text.lines().filter_map(|line| line.trim().strip_prefix("Environment=")).find_map(port_variable);
+    let listening = match (listening(tree, start), set) {
+        (Listening::AtVariable(_) | Listening::Unsaid, Some(port)) => Listening::At(port),
+        (said, _) => said,
+    };
+    Some(Unit { file: file.to_owned(), name: name.to_owned(), scope, directory, listening })
+}
+
+/// The value of `PORT` among the variables that a line sets.
+fn port_variable(line: &str) -> Option<u16> {
+    line.split([' ', '"', '\'']).find_map(|word| word.strip_prefix("PORT=")?.parse().ok())
 }
 
 fn is_own_directory(text: &str) -> bool {
@@ -67,18 +79,27 @@ fn is_own_directory(text: &str) -> bool {
     text.len() <= 200 && text.chars().all(plain) && parts.split('/').all(|part| !matches!(part, "" | "." | ".."))
 }
 
-/// Lays what a Procfile and a Dockerfile say over what the language's files say.
-pub(super) fn overlay(tree: &Tree, stack: &mut Stack) {
+/// Lays what a Procfile and a Dockerfile say over what the language's files say. The port is the one at which the command listens,
+/// with the variables that it gets.
+pub(super) fn overlay(tree: &Tree, stack: &mut Stack, variables: &Variables, reads: &Reads) {
     let exposed = tree.read("Dockerfile").as_deref().and_then(exposed_port);
     if let Some(port) = exposed {
         stack.evidence.push(format!("a Dockerfile that exposes port {port}"));
     }
     if let Some(line) = tree.read("Procfile").as_deref().and_then(procfile_web) {
         stack.evidence.push("the web process of the Procfile".to_owned());
-        stack.port = port_in_command(&line).or(exposed).or(stack.port);
+        stack.port = exposed.or(stack.port);
         stack.command = Some(command_line(&in_environment(&line, stack)));
     }
-    stack.port = stack.port.or(exposed);
+    let said = match &stack.command {
+        Some(CommandLine::Shell(line)) => listening(tree, line),
+        Some(CommandLine::Argv(words)) => listening(tree, &words.join(" ")),
+        None => Listening::Unsaid,
+    };
+    let said =
+        if said == Listening::Unsaid && reads.plain.contains("PORT") { Listening::AtVariable(None) } else { said };
+    let given = variables.plain.get("PORT").and_then(|port| port.parse().ok());
+    stack.port = said.port(given, stack.port.or(exposed));
     if wants_port_variable(stack) {
         let port = *stack.port.get_or_insert(8000);
         stack.variables.push(("PORT".to_owned(), port.to_string()));

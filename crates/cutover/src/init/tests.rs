@@ -124,6 +124,47 @@ fn a_flask_project_with_a_procfile() {
 }
 
 #[test]
+fn the_probe_asks_at_the_port_at_which_the_command_listens() {
+    let of = |procfile: &str, more: &[(&str, &str)]| {
+        let web = format!("web: {procfile}\n");
+        // Given others who say something else: the image, and the script.
+        let app = "from flask import Flask\napp = Flask(__name__)\n@app.route('/health')\ndef h(): ...\nport = 6000\n";
+        let mut files = vec![("requirements.txt", "flask\n"), ("app.py", app), ("Procfile", &*web)];
+        files.extend([("Dockerfile", "FROM python\nEXPOSE 9000\n")]);
+        files.extend(more);
+        match &host(&written(&files)).verify.probes[0].kind {
+            ProbeKind::Http { url, .. } => url.trim_start_matches("http://127.0.0.1:").replace("/health", ""),
+            other => format!("{other:?}").split([' ', '(']).next().unwrap_or_default().to_owned(),
+        }
+    };
+    for (command, port) in [
+        ("gunicorn app:app", "8000"),
+        ("gunicorn -w 4 -b 127.0.0.1:9100 app:app", "9100"),
+        ("gunicorn -b unix:/run/app.sock app:app", "Unit"),
+        ("uvicorn app:app --host 0.0.0.0", "8000"),
+        ("uvicorn app:app --port 8080", "8080"),
+        ("flask --app app run", "5000"),
+        ("flask run --port=5001", "5001"),
+        ("python -m http.server", "8000"),
+        ("python -m http.server 8080 --bind 127.0.0.1", "8080"),
+        ("python manage.py runserver 9200", "9200"),
+        ("PORT=7000 ./serve", "7000"),
+        ("./serve --port ${PORT:-7100}", "7100"),
+        ("./serve", "9000"),
+    ] {
+        assert_eq!(of(command, &[]), port, "{command}");
+    }
+    let file = |text| [("gunicorn.conf.py", text)];
+    assert_eq!(of("gunicorn app:app", &file("workers = 2\nbind = \"0.0.0.0:8300\"\n")), "8300");
+    let example = [(".env.example", "PORT=7300\n")];
+    assert_eq!(of("gunicorn app:app", &example), "7300", "gunicorn takes the variable");
+    assert_eq!(of("./serve --port $PORT", &example), "7300");
+    assert_eq!(of("uvicorn app:app", &example), "8000");
+    let reads = [("serve.py", "import os\nPORT = os.environ['PORT']\n"), example[0]];
+    assert_eq!(of("./serve", &reads), "7300");
+}
+
+#[test]
 fn a_django_project_migrates() {
     let text = written(&[
         ("requirements.txt", "django\ngunicorn\n"),
@@ -195,6 +236,16 @@ fn a_unit_file_says_what_runs_and_where() {
     assert!(matches!(host.service.as_ref().unwrap(),
         ServiceConfig::Systemd { unit, scope: SystemdScope::User, .. } if unit == "relay.service"));
     assert_eq!(probe_url(&host), "http://127.0.0.1:8123/health");
+    for (start, port) in [
+        ("/srv/relay/.venv/bin/gunicorn relay:app", "8000"),
+        ("/srv/relay/current/run\nEnvironment=A=1 PORT=8124", "8124"),
+        ("/srv/relay/current/run --port ${PORT}\nEnvironment=\"PORT=8125\"", "8125"),
+    ] {
+        let unit = format!("[Service]\nExecStart={start}\n");
+        let text =
+            written(&[("relay.service", &unit), ("requirements.txt", ""), ("main.py", "port = 1234\nx = '/health'\n")]);
+        assert_eq!(probe_url(&self::host(&text)), format!("http://127.0.0.1:{port}/health"), "{start}");
+    }
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Small searches in source texts. They guess: what they find is shown to a person.
 
+use std::net::Ipv4Addr;
+
 /// Routes that tell health, the most usual first.
 const HEALTH_ROUTES: [&str; 11] = [
     "/health",
@@ -17,8 +19,9 @@ const HEALTH_ROUTES: [&str; 11] = [
 /// The longest route that is taken.
 const ROUTE_LENGTH_MAX: usize = 60;
 /// What stands before a port in a program's text.
-const PORT_MARKERS: [&str; 11] = [
+const PORT_MARKERS: [&str; 12] = [
     ".listen(",
+    "HTTPServer((",
     "PORT ||",
     "PORT ??",
     "\"PORT\"",
@@ -30,6 +33,8 @@ const PORT_MARKERS: [&str; 11] = [
     "Addr:",
     "0.0.0.0:",
 ];
+/// What stands before a port in a command line.
+const PORT_WORDS: [&str; 7] = ["--port", "-p", "--bind", "-b", "--addr", "--server.port", "PORT"];
 /// How far behind its marker a port may stand, in characters that are no letters.
 const PORT_DISTANCE_MAX: usize = 6;
 
@@ -58,22 +63,29 @@ pub(super) fn port_in_source(text: &str) -> Option<u16> {
     PORT_MARKERS.into_iter().find_map(behind)
 }
 
-/// The number that follows after a few quotes, brackets and the like.
+/// The number that follows after a few quotes, brackets and the like, and after the machine's name where one stands before it.
 fn port_near(text: &str) -> Option<u16> {
-    let start = text.char_indices().take(PORT_DISTANCE_MAX).find(|(_, c)| c.is_ascii_alphanumeric())?.0;
-    leading_port(&text[start..])
+    let text = next_word(text)?;
+    let host = &text[..text.find(|c: char| !c.is_ascii_alphanumeric() && c != '.').unwrap_or(text.len())];
+    let is_host = host == "localhost" || host.parse::<Ipv4Addr>().is_ok();
+    leading_port(if is_host { next_word(&text[host.len()..])? } else { text })
 }
 
-/// The port at the start of a text; small numbers are none.
+fn next_word(text: &str) -> Option<&str> {
+    let start = text.char_indices().take(PORT_DISTANCE_MAX).find(|(_, c)| c.is_ascii_alphanumeric())?.0;
+    Some(&text[start..])
+}
+
+/// The port at the start of a text; small numbers are none, nor is the beginning of an address.
 fn leading_port(text: &str) -> Option<u16> {
-    let digits = &text[..text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len())];
-    digits.parse().ok().filter(|port| *port >= 80)
+    let (digits, rest) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    digits.parse().ok().filter(|port| *port >= 80 && !rest.starts_with('.'))
 }
 
 /// The port that a command line names: `--port 8000`, `-b 0.0.0.0:8000`, `${PORT:-8000}`.
 pub(super) fn port_in_command(line: &str) -> Option<u16> {
     let words: Vec<&str> = line.split([' ', '=', '"', ',']).filter(|word| !word.is_empty()).collect();
-    let named = words.windows(2).filter(|pair| ["--port", "-p", "--bind", "-b", "--addr", "PORT"].contains(&pair[0]));
+    let named = words.windows(2).filter(|pair| PORT_WORDS.contains(&pair[0]));
     let named = named.map(|pair| pair[1]);
     named.chain(words.iter().copied().filter(|word| word.contains(':'))).find_map(port_of_word)
 }
@@ -113,6 +125,9 @@ mod tests {
         assert_eq!(port_in_source("app.listen(process.env.PORT || 3000)"), Some(3000));
         assert_eq!(port_in_source("os.environ.get(\"PORT\", \"8000\")"), Some(8000));
         assert_eq!(port_in_source("http.ListenAndServe(\":8080\", nil)"), Some(8080));
+        assert_eq!(port_in_source("http.ListenAndServe(\"127.0.0.1:8080\", nil)"), Some(8080));
+        assert_eq!(port_in_source("HTTPServer((\"127.0.0.1\", 8020), H)"), Some(8020));
+        assert_eq!(port_in_command("python -m http.server --bind 127.0.0.1"), None);
         assert_eq!(port_in_source("port = config.port"), None);
         assert_eq!(exposed_port("FROM x\nEXPOSE 8000/tcp\n"), Some(8000));
     }

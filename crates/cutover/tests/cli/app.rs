@@ -1,12 +1,11 @@
 //! `cutover app`: the service itself, or that there is none.
 
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Sandbox, await_that};
 use insta::assert_snapshot;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::Path;
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
 
 #[test]
 fn what_has_no_service_cannot_be_restarted_and_has_no_log() {
@@ -94,7 +93,7 @@ fn a_log_hides_the_secrets_of_this_release_of_earlier_ones_and_those_that_are_kn
     follower.stdout.take().unwrap().read_exact(&mut told).unwrap();
     assert_eq!(std::str::from_utf8(&told).unwrap(), "a ***\nb ***\nc ***\n");
     await_that("it ends with its reader", || follower.try_wait().unwrap().is_some());
-    stop(&sandbox);
+    sandbox.stop_service();
 }
 
 /// A service under Cutover's supervisor that does this, and a follower of its log that nobody reads yet.
@@ -107,18 +106,6 @@ fn followed(script: &str) -> (Sandbox, Child) {
     let mut command = sandbox.command(env!("CARGO_BIN_EXE_cutover"));
     let follower = command.args(["app", "production", "logs", "-f", "-n", "3"]).stdout(Stdio::piped()).spawn().unwrap();
     (sandbox, follower)
-}
-
-fn stop(sandbox: &Sandbox) {
-    cutover_targets::supervisor::stop(&sandbox.path().join("srv/.cutover/process/api")).unwrap();
-}
-
-fn await_that(what: &str, mut is_so: impl FnMut() -> bool) {
-    let until = Instant::now() + Duration::from_secs(60);
-    while !is_so() {
-        assert!(Instant::now() < until, "never: {what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }
 
 #[test]
@@ -141,7 +128,7 @@ fn a_log_that_grows_fast_is_followed_in_little_memory_until_nobody_reads_it() {
     drop(output);
     await_that("it ends with its reader", || follower.try_wait().unwrap().is_some());
     assert_eq!(follower.wait().unwrap().code(), Some(0));
-    stop(&sandbox);
+    sandbox.stop_service();
 }
 
 #[test]
@@ -166,7 +153,7 @@ fn a_log_is_followed_across_a_restart_and_ends_with_its_reader_also_when_it_says
     assert!(first.starts_with("I am ") && second.starts_with("I am ") && first != second, "{first} {second}");
     drop(output);
     await_that("it ends with its reader", || follower.try_wait().unwrap().is_some());
-    stop(&sandbox);
+    sandbox.stop_service();
 }
 
 #[test]
@@ -240,7 +227,23 @@ fn a_service_is_not_stopped_while_a_deployment_has_the_lock() {
 
     assert_eq!(refused.code, 6, "{refused:?}");
     drop(lock);
-    stop(&sandbox);
+    sandbox.stop_service();
+}
+
+#[test]
+fn whoever_set_the_maintenance_lock_may_stop_and_start_beneath_it_and_nobody_else() {
+    let sandbox = Sandbox::new();
+    sandbox.host("service.process.command = [\"sleep\", \"1000\"]\nverify.soak = \"100ms\"", "");
+    assert_eq!(sandbox.run(&["deploy", "production"]).code, 0);
+    let locked = sandbox.run(&["lock", "production", "acquire", "--reason", "the disk is changed"]);
+    assert_eq!(locked.code, 0, "{}", locked.told());
+    let code = |verb: &str, by: &[(&str, &str)]| sandbox.run_with(&["app", "production", verb], by).code;
+
+    for verb in ["stop", "start", "restart"] {
+        assert_eq!(code(verb, &[("CUTOVER_BY", "somebody else")]), 6, "{verb}");
+    }
+    assert_eq!(["stop", "start", "restart", "stop"].map(|verb| code(verb, &[])), [0; 4]);
+    assert_eq!(sandbox.run(&["deploy", "production", "--restart"]).code, 6, "it is there to keep deployments out");
 }
 
 #[test]
@@ -255,4 +258,57 @@ fn a_command_in_the_release_has_its_variables_and_not_the_callers() {
     let output = exec.args(["app", "production", "exec", "--", "sh", "-c", line]).output().unwrap();
 
     assert_eq!(String::from_utf8(output.stdout).unwrap(), "info none dumb has a path\n");
+}
+
+#[test]
+fn targets_are_stopped_and_started_by_name() {
+    let sandbox = Sandbox::new();
+    sandbox.targets(&["api", "worker"]);
+    assert_eq!(sandbox.run(&["deploy", "production"]).code, 0);
+    let app = |args: &[&str]| sandbox.run(&[&["app", "production"], args].concat());
+    let run = || {
+        let status = sandbox.run(&["status", "production", "--json"]).json();
+        let targets = status["environments"][0]["targets"].as_array().unwrap().clone();
+        targets.iter().map(|target| target["service"]["active"].as_bool().unwrap()).collect::<Vec<_>>()
+    };
+    let main = |name: &str| {
+        let state = sandbox.path().join(format!("srv/{name}/.cutover/process/{name}"));
+        cutover_targets::supervisor::state(&state).unwrap().unwrap().child.unwrap().pid
+    };
+
+    assert_eq!(app(&["stop", "--target", "worker"]).told(), "exit 0\nworker: stopped\n");
+    assert_eq!(run(), [true, false]);
+    assert_eq!(app(&["start", "--target", "api"]).code, 0);
+    assert_eq!(run(), [true, false], "what is not named stays stopped");
+    let api = main("api");
+    assert_eq!(app(&["restart", "--target", "worker"]).code, 0);
+    assert_eq!((run(), main("api")), (vec![true, true], api), "what is not named runs on");
+    assert_eq!(
+        app(&["stop", "--target", "api", "--target", "worker"]).told(),
+        "exit 0\napi: stopped\nworker: stopped\n"
+    );
+    let unknown = app(&["restart", "--target", "wroker"]);
+    assert!(unknown.code == 2 && unknown.stderr.contains("there are: api, worker"), "{}", unknown.told());
+    let unknown = app(&["restart", "--host", "web-1"]);
+    assert!(unknown.code == 2 && unknown.stderr.contains("there are: localhost"), "{}", unknown.told());
+}
+
+#[test]
+fn a_target_that_nothing_was_deployed_to_yet_is_passed_over_and_said() {
+    let sandbox = Sandbox::new();
+    sandbox.targets(&["worker"]);
+    assert_eq!(sandbox.run(&["deploy", "production"]).code, 0);
+    // A target that comes before it in the alphabet.
+    sandbox.targets(&["api", "worker"]);
+    let app = |args: &[&str]| sandbox.run(&[&["app", "production"], args].concat());
+    let passed_over = "api is passed over: nothing is live there";
+
+    assert_eq!(app(&["stop"]).told(), "exit 0\napi: nothing is live\nworker: stopped\n");
+    for verb in ["start", "restart"] {
+        let ran = app(&[verb]);
+        assert!(ran.code == 0 && ran.told().contains(passed_over), "{}", ran.told());
+    }
+    let nothing = app(&["start", "--target", "api"]);
+    assert!(nothing.code == 2 && nothing.stderr.contains("nothing is live yet"), "{}", nothing.told());
+    assert_eq!(app(&["stop", "--target", "worker"]).told(), "exit 0\nworker: stopped\n");
 }

@@ -100,10 +100,12 @@ fn head(sandbox: &Sandbox) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-/// The files of the shared directory, without ids.
+/// The files of the projects in the shared directory, without ids.
 fn kinds(sandbox: &Sandbox) -> Vec<String> {
-    let found =
-        Command::new("find").arg(sandbox.path().join("shared")).args(["-type", "f", "-printf", "%P\n"]).output();
+    let found = Command::new("find")
+        .arg(sandbox.path().join("shared"))
+        .args(["-mindepth", "2", "-type", "f", "-printf", "%P\n"])
+        .output();
     let text = String::from_utf8(found.unwrap().stdout).unwrap();
     let kind = |name: &str| {
         let parts: Vec<&str> = name.split('/').collect();
@@ -228,6 +230,25 @@ fn artifacts_are_listed_pushed_and_pulled() {
     let listed = other.run(&["artifact", "list", "--json"]).json();
     assert_eq!((&listed["count"], &listed["artifacts"][0]["here"]), (&json!(1), &json!(true)));
     assert_eq!(other.run(&["artifact", "list", "--here", "--json"]).json()["artifacts"][0]["record"]["id"], id);
+}
+
+#[test]
+fn what_was_packed_long_ago_and_is_pushed_now_is_not_removed_as_old() {
+    let sandbox = sharing();
+    let id = sandbox.run(&["build"]).stdout.trim().to_owned();
+    fs::remove_dir_all(sandbox.path().join("shared/shop")).unwrap();
+    let found = Command::new("find").arg(sandbox.data_dir()).args(["-path", "*/records/*.json"]).output().unwrap();
+    let record = String::from_utf8(found.stdout).unwrap().trim().to_owned();
+    let mut told: serde_json::Value = serde_json::from_slice(&fs::read(&record).unwrap()).unwrap();
+    told["packed_at"] = json!("2020-01-01T00:00:00Z");
+    fs::write(&record, told.to_string()).unwrap();
+
+    assert_eq!(sandbox.run(&["artifact", "push", &id]).code, 0);
+
+    // Another machine needs it for nothing.
+    let pruned = another(&sandbox).run(&["artifact", "prune"]);
+    assert!(pruned.code == 0 && pruned.stdout.contains("removed 0 artifacts"), "{pruned:?}");
+    assert!(pruned.stdout.ends_with("; 1 stay\n"), "{pruned:?}");
 }
 
 #[test]
@@ -460,8 +481,16 @@ fn what_is_live_is_noted_however_it_came_to_be_and_what_was_only_meant_to_be_as_
     assert_eq!(noted(&sandbox)[1], [first], "{resumed:?}");
 }
 
+/// Has an artifact of the shared directory be packed long ago.
+pub(crate) fn age(of_it: &Path) {
+    let record = of_it.join("record.json");
+    let mut told: serde_json::Value = serde_json::from_slice(&fs::read(&record).unwrap()).unwrap();
+    told["record"]["packed_at"] = json!("2020-01-01T00:00:00Z");
+    fs::write(&record, told.to_string()).unwrap();
+}
+
 /// Builds while a mark says that somebody removes the artifact: waits for its record to be another one, and removes these files of it.
-fn build_while_it_leaves(sandbox: &Sandbox, of_it: &Path, removed: &[&str]) {
+pub(crate) fn build_while_it_leaves(sandbox: &Sandbox, of_it: &Path, removed: &[&str]) {
     let mark = of_it.join(format!("{}.leaving", "0a".repeat(16)));
     fs::write(&mark, "").unwrap();
     let record = of_it.join("record.json");
@@ -494,10 +523,7 @@ fn a_build_waits_for_whoever_removes_the_same_artifact_and_puts_there_what_was_r
     fs::create_dir(&of_it).unwrap();
     build_while_it_leaves(&sandbox, &of_it, &[]);
     assert!(is_there());
-    let record = of_it.join("record.json");
-    let mut told: serde_json::Value = serde_json::from_slice(&fs::read(&record).unwrap()).unwrap();
-    told["record"]["packed_at"] = json!("2020-01-01T00:00:00Z");
-    fs::write(&record, told.to_string()).unwrap();
+    age(&of_it);
     build_while_it_leaves(&sandbox, &of_it, &["record.json", ".cutover", ".provenance.json"]);
     assert!(is_there());
     assert_eq!(sandbox.run(&["artifact", "list", "--json"]).json()["artifacts"][0]["record"]["id"], json!(id));
@@ -521,6 +547,8 @@ fn a_prune_that_fails_says_what_it_has_removed_before() {
     assert!(pruned.stdout.contains(&format!("removed {} of ", &id[..12])), "{pruned:?}");
     assert!(pruned.stdout.ends_with(", and then failed\n"), "{pruned:?}");
     assert!(pruned.stderr.contains("state: what is listed above was removed"), "{pruned:?}");
+    let again = sandbox.run(&["artifact", "prune"]);
+    assert!(again.code == 1 && again.stderr.contains("state: nothing was removed, but for parts"), "{again:?}");
 }
 
 #[test]
@@ -648,4 +676,23 @@ fn a_github_that_is_down_hinders_no_deployment_of_what_is_here() {
 
     assert_eq!(deployed.code, 0, "{deployed:?}");
     assert!(deployed.stderr.contains("may remove it when it is old"), "{deployed:?}");
+}
+
+#[test]
+fn what_is_noted_is_not_called_unknown_when_github_falls_silent_after_it() {
+    let there = AtGitHub::start();
+    let sandbox = there.machine("");
+    assert_eq!(there.run(&sandbox, &["build"]).code, 0);
+    // Given one look before the note, and none after it.
+    there.github.order("GET", "releases/tags/", Mishap::Spared);
+    (0..20).for_each(|_| there.github.order("GET", "releases/tags/", Mishap::Answer(503, Vec::new(), "down")));
+
+    let deployed = there.run(&sandbox, &["deploy", "production", "--commit", "HEAD"]);
+
+    assert_eq!(deployed.code, 0, "{deployed:?}");
+    assert!(
+        deployed.stderr.contains("is about to be live is noted in the artifact store, but it was not seen"),
+        "{deployed:?}"
+    );
+    assert!(there.files().iter().any(|name| name.starts_with("shop_-deploying_-")), "{:?}", there.files());
 }

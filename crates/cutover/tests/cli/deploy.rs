@@ -1,8 +1,10 @@
 //! Deployments to this machine, as far as they need no service.
 
 use crate::sandbox::Sandbox;
-use cutover_targets::supervisor;
 use insta::assert_snapshot;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 /// The lines of a standard error that warn of something.
 fn warnings(stderr: &str) -> Vec<&str> {
@@ -47,6 +49,61 @@ fn a_secret_that_cannot_be_masked_is_warned_of_once_by_its_name() {
     assert_eq!(warnings.len(), 1, "{ran:?}");
     assert!(warnings[0].starts_with("warning: secret PIN is too short to be masked"), "{ran:?}");
     assert!(!ran.told().contains("q7!"), "{ran:?}");
+}
+
+#[test]
+fn a_secret_in_a_file_that_everybody_may_read_is_warned_of_once() {
+    let sandbox = Sandbox::new();
+    sandbox.host("", "secrets = { TOKEN = { file = \"../token\" } }");
+    let file = sandbox.path().join("token");
+    fs::write(&file, "made up for this test\n").unwrap();
+    let allow = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    let warned = |args: &[&str]| {
+        let ran = sandbox.run(args);
+        assert_eq!(ran.code, 0, "{}", ran.told());
+        warnings(&ran.stderr)
+            .into_iter()
+            .filter(|line| line.contains("that everybody on this machine may read"))
+            .count()
+    };
+    allow(sandbox.path(), 0o755);
+
+    allow(&file, 0o644);
+    assert_eq!(warned(&["env", "production", "diff"]), 1);
+    assert_eq!(warned(&["deploy", "production"]), 1);
+    allow(&file, 0o640);
+    assert_eq!(warned(&["deploy", "production"]), 0, "a group may be meant");
+    allow(&file, 0o644);
+    allow(sandbox.path(), 0o700);
+    assert_eq!(warned(&["deploy", "production"]), 0, "nobody else gets there");
+}
+
+#[test]
+fn a_secret_in_a_reason_is_not_kept_and_not_told() {
+    let sandbox = Sandbox::new();
+    sandbox.host("", "secrets = { TOKEN = { command = \"cat ../token\" }, KEY = { file = \"../key\" } }");
+    fs::write(sandbox.path().join("token"), "made-up-token\n").unwrap();
+    fs::write(sandbox.path().join("key"), "made-up-key\n").unwrap();
+    // Given a secret that no command has to be run for.
+    let because = ["--reason", "that made-up-key leaked"];
+    let locked = sandbox.run(&[&["lock", "production", "acquire"][..], &because].concat());
+    assert_eq!(locked.code, 0, "{}", locked.told());
+    assert!(locked.stdout.contains("that *** leaked"), "{}", locked.told());
+    sandbox.run(&["lock", "production", "release"]);
+
+    let deployed = sandbox.run(&["deploy", "production", "--reason", "that made-up-token leaked"]);
+    assert_eq!(deployed.code, 0, "{}", deployed.told());
+    sandbox.write("app.py", "print('v2')\n");
+    sandbox.commit("Sell more");
+    assert_eq!(sandbox.run(&["deploy", "production"]).code, 0);
+    let back = sandbox.run(&[&["rollback", "production"][..], &because].concat());
+    assert_eq!(back.code, 0, "{}", back.told());
+
+    let history = sandbox.run(&["history"]);
+    assert_eq!(history.stdout.matches("that *** leaked").count(), 2, "{}", history.told());
+    let kept =
+        sandbox.command("grep").args(["-rlE", "made-up-(key|token) leaked", "../srv", "../home"]).output().unwrap();
+    assert_eq!(String::from_utf8(kept.stdout).unwrap(), "");
 }
 
 #[test]
@@ -185,7 +242,7 @@ fn a_service_whose_environment_has_no_variables_finds_an_empty_env_file() {
 
     let deployed = sandbox.run(&["deploy", "production"]);
     let again = sandbox.run(&["deploy", "production", "--restart"]);
-    supervisor::stop(&sandbox.path().join("srv/.cutover/process/api")).unwrap();
+    sandbox.stop_service();
 
     assert_eq!((deployed.code, again.code), (0, 0), "{}\n{}", deployed.told(), again.told());
     let written = std::fs::read_to_string(sandbox.path().join("srv/shared/.env")).unwrap();

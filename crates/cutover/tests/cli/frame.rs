@@ -93,11 +93,22 @@ fn without_any_home_the_way_out_is_named() {
 }
 
 #[test]
-fn a_home_that_cannot_be_written_is_an_error_with_a_way_out() {
+fn a_home_that_cannot_be_written_is_said_with_a_way_out() {
     let sandbox = Sandbox::new();
-    let ran = sandbox.run_with(&["history"], &[("CUTOVER_HOME", "/dev/null/home")]);
-    assert_eq!(ran.code, 1);
-    assert!(ran.stderr.contains("CUTOVER_HOME can name another place"), "{ran:?}");
+    for (command, code) in [("history", 0), ("build", 1)] {
+        let ran = sandbox.run_with(&[command], &[("CUTOVER_HOME", "/dev/null/home")]);
+        assert_eq!(ran.code, code, "{ran:?}");
+        assert!(ran.stderr.contains("CUTOVER_HOME can name another place"), "{ran:?}");
+    }
+}
+
+#[test]
+fn a_home_is_seen_from_where_the_command_was_given_and_not_from_where_it_works() {
+    let sandbox = Sandbox::new();
+    let mut command = sandbox.cutover(&["-C", "repo", "history"]);
+    let output = command.current_dir(sandbox.path()).env("CUTOVER_HOME", "kept").output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    assert!(sandbox.path().join("kept/projects").is_dir() && !sandbox.repo().join("kept").exists());
 }
 
 #[test]

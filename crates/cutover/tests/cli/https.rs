@@ -65,7 +65,7 @@ fn a_probe_over_tls_believes_whom_the_machine_believes_and_nobody_else() {
     let stranger = sandbox.run(&["deploy", "production"]);
     configure("60s");
     let trusted = sandbox.run_with(&["deploy", "production"], &[("SSL_CERT_FILE", &format!("{dir}/authority.pem"))]);
-    cutover_targets::supervisor::stop(&sandbox.path().join("srv/.cutover/process/api")).unwrap();
+    sandbox.stop_service();
 
     assert!(stranger.code == 1 && stranger.told().contains("UnknownIssuer"), "{stranger:?}");
     assert_eq!(trusted.code, 0, "{trusted:?}");

@@ -2,6 +2,7 @@
 
 use crate::sandbox::Sandbox;
 use std::net::TcpListener;
+use std::os::unix::fs::symlink;
 
 #[test]
 fn a_plan_and_the_doctor_tell_what_is_in_the_way_of_the_next_deployment() {
@@ -47,9 +48,67 @@ fn a_plan_tells_of_a_port_that_somebody_else_has_and_of_a_disk_without_room() {
         "{json:?}"
     );
 
+    // A service that does not run could not have it: nothing is tried, and a rehearsal tells that once.
+    let refused = format!("preflight: {at} is taken by pid {} (", std::process::id());
+    let (rehearsed, deploy) =
+        (sandbox.run(&["deploy", "production", "--dry-run"]), sandbox.run(&["deploy", "production"]));
+    assert!(rehearsed.code == 1 && rehearsed.stderr.contains(&refused), "{rehearsed:?}");
+    assert!(!rehearsed.stdout.contains("is taken by"), "{rehearsed:?}");
+    assert!(deploy.code == 1 && deploy.told().contains(&refused), "{deploy:?}");
+    assert!(!deploy.told().contains("assemble"), "{deploy:?}");
+
     drop(stranger);
     sandbox.write("cutover.toml", &sandbox.config().replace("disk_free_min = \"0 B\"", "disk_free_min = \"9000 TiB\""));
     let full = sandbox.run(&["plan", "production"]);
     assert!(full.stdout.contains("B free, and ") && !full.stdout.contains(&why), "{full:?}");
     assert!(full.stdout.contains("free some space, lower keep_releases, or lower disk_free_min"), "{full:?}");
+}
+
+#[test]
+fn a_current_that_leads_to_no_release_is_called_so_by_whoever_looks() {
+    let sandbox = Sandbox::deployable("");
+    let current = sandbox.path().join("srv/current");
+    assert_eq!(sandbox.run(&["deploy", "production"]).code, 0);
+    let target = std::fs::read_link(&current).unwrap();
+    sandbox.write("app.py", "print('v2')\n");
+    sandbox.commit("Sell more");
+
+    // Given a link that somebody removed: a deployment goes on, without a way back.
+    std::fs::remove_file(&current).unwrap();
+    let doctor = sandbox.run(&["doctor", "production"]);
+    assert!(
+        doctor.code == 0 && doctor.stdout.contains("! current    DIR/srv/current is missing, though"),
+        "{doctor:?}"
+    );
+    assert!(doctor.stdout.contains(&format!("`ln -s {} DIR/srv/current`", target.display())), "{doctor:?}");
+    let plan = sandbox.run(&["plan", "production"]);
+    assert!(plan.code == 0 && plan.stdout.contains("! DIR/srv/current is missing, though"), "{plan:?}");
+    assert!(plan.stdout.contains("; no release is live\n"), "{plan:?}");
+    for command in [&["status"][..], &["app", "production", "exec", "true"]] {
+        let told = sandbox.run(command).told();
+        assert!(told.contains("DIR/srv/current is missing") && !told.contains("nothing is live yet"), "{told}");
+    }
+
+    // Given one to a release that is not there: a deployment is refused before anything is done.
+    symlink("releases/gone", &current).unwrap();
+    let why = "DIR/srv/current points to release gone, which is not there";
+    let doctor = sandbox.run(&["doctor", "production"]);
+    assert!(doctor.code == 1 && doctor.stdout.contains(&format!("✗ current    {why}")), "{doctor:?}");
+    let plan = sandbox.run(&["plan", "production"]);
+    assert!(plan.code == 0 && plan.stdout.contains(&format!("! a deployment would fail: {why}")), "{plan:?}");
+    let deploy = sandbox.run(&["deploy", "production"]).told();
+    assert!(deploy.contains(&format!("preflight: {why}")) && !deploy.contains("assemble"), "{deploy}");
+    assert!(deploy.contains("nothing that runs was changed; no release is live"), "{deploy}");
+    let rehearsed = sandbox.run(&["deploy", "production", "--dry-run"]);
+    assert!(rehearsed.code == 1 && rehearsed.stderr.contains(why) && !rehearsed.stdout.contains(why), "{rehearsed:?}");
+    for command in [&["status"][..], &["app", "production", "exec", "true"]] {
+        let told = sandbox.run(command).told();
+        assert!(told.contains(why) && !told.contains("live: gone"), "{told}");
+    }
+
+    // And what they say to do works.
+    std::fs::remove_file(&current).unwrap();
+    symlink(&target, &current).unwrap();
+    assert_eq!(sandbox.run(&["doctor", "production"]).code, 0);
+    assert_eq!(sandbox.run(&["deploy", "production"]).code, 0);
 }

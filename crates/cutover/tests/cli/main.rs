@@ -15,6 +15,7 @@ mod far;
 mod frame;
 mod github;
 mod github_settings;
+mod gone;
 mod https;
 mod in_the_way;
 mod init;

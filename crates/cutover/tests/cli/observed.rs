@@ -1,6 +1,6 @@
 //! `cutover status` tells what it observes now: whether probes pass, and whether a service that runs at this moment lasts.
 
-use crate::sandbox::Sandbox;
+use crate::sandbox::{Sandbox, await_that};
 use serde_json::{Value, json};
 use std::fs;
 use std::net::TcpListener;
@@ -46,20 +46,8 @@ fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-fn stop(sandbox: &Sandbox) {
-    cutover_targets::supervisor::stop(&sandbox.path().join("srv/.cutover/process/api")).unwrap();
-}
-
 fn target(sandbox: &Sandbox) -> Value {
     sandbox.run(&["status", "--json"]).json()["environments"][0]["targets"][0].clone()
-}
-
-fn await_that(what: &str, mut is_so: impl FnMut() -> bool) {
-    let until = Instant::now() + Duration::from_secs(60);
-    while !is_so() {
-        assert!(Instant::now() < until, "never: {what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
 }
 
 #[test]
@@ -69,7 +57,7 @@ fn what_the_probes_of_the_live_release_see_now_is_told() {
     let (well, seen) = (sandbox.run(&["status"]), target(&sandbox));
     fs::write(sandbox.path().join("word"), "closed").unwrap();
     let (ill, seen_ill) = (sandbox.run(&["status"]), target(&sandbox));
-    stop(&sandbox);
+    sandbox.stop_service();
     let stopped = sandbox.run(&["status"]);
 
     assert!(well.stdout.contains(&format!("    healthy: GET {url} 200 in ")), "{well:?}");
@@ -107,7 +95,7 @@ fn probes_that_get_no_answer_keep_nobody_waiting_for_long_however_many_there_are
     described["verify"]["probes"][0] = hasty;
     fs::write(&file, described.to_string()).unwrap();
     let (ill, seen_ill) = (sandbox.run(&["status"]), target(&sandbox));
-    stop(&sandbox);
+    sandbox.stop_service();
 
     let unknown = format!("    not known: GET http://{at}/health: not done within 2 s\n");
     assert_eq!(told.stdout.matches(&unknown).count(), 20, "{told:?}");
@@ -133,7 +121,7 @@ fn a_service_that_keeps_ending_is_in_a_crash_loop_also_when_it_runs_at_the_momen
     assert!(std::process::Command::new("kill").args(["-KILL", &pid]).status().unwrap().success());
     await_that("it is a crash loop", || target(&sandbox)["service"]["crash_looping"] == true);
     let (told, seen) = (sandbox.run(&["status"]), target(&sandbox));
-    stop(&sandbox);
+    sandbox.stop_service();
 
     assert_eq!(before["service"]["crash_looping"], false, "{before}");
     assert!(told.code == 0 && told.stdout.contains("    service: crash loop, now "), "{told:?}");

@@ -1,5 +1,6 @@
 //! Provenance: what is said of an artifact, who signed it, and what is refused without.
 
+use crate::artifact::{age, build_while_it_leaves};
 use crate::sandbox::Sandbox;
 use cutover_testkit::s3::{FakeS3, Mishap};
 use serde_json::{Value, json};
@@ -59,9 +60,11 @@ fn vouched(path: &Path) -> Value {
 #[test]
 fn what_is_signed_by_one_of_the_signers_is_deployed_and_nothing_else_is() {
     let (sandbox, builder) = signing();
-    let refused = sandbox.run(&["deploy", "production"]);
+    let unsigned = sandbox.run(&["build"]);
+    assert!(unsigned.stderr.contains("note: it is not signed, and cutover.toml names `signers`"), "{unsigned:?}");
+    let refused = sandbox.run(&["deploy", "production", "--commit", "HEAD"]);
     assert_eq!(refused.code, 5, "{refused:?}");
-    assert!(refused.stderr.contains("it has no provenance\n  state: nothing was deployed"), "{refused:?}");
+    assert!(refused.stderr.contains("its provenance is not signed\n  state: nothing was deployed"), "{refused:?}");
 
     // Given somebody whose signatures do not count.
     let stranger = key(&sandbox, "stranger");
@@ -80,6 +83,68 @@ fn what_is_signed_by_one_of_the_signers_is_deployed_and_nothing_else_is() {
     assert!(deployed.stderr.contains("is signed by builds@example.org"), "{deployed:?}");
     sandbox.write("app.py", "print('not committed')\n");
     assert_eq!(sandbox.run(&["deploy", "production", "--dirty"]).code, 5, "nobody signs what is not committed");
+}
+
+#[test]
+fn a_deployment_signs_what_it_packs_where_the_key_is_and_packs_nothing_where_it_is_not() {
+    let (sandbox, builder) = signing();
+    let config = fs::read_to_string(sandbox.repo().join("cutover.toml")).unwrap();
+    let without_store: Vec<&str> = config.lines().filter(|line| !line.starts_with("store.directory")).collect();
+    sandbox.write("cutover.toml", &(without_store.join("\n") + "\n"));
+    sandbox.commit("Share nothing");
+
+    let refused = sandbox.run(&["deploy", "production"]);
+
+    assert_eq!(refused.code, 5, "{refused:?}");
+    assert!(refused.stderr.contains("there is no key here that could sign it"), "{refused:?}");
+    assert!(refused.stderr.contains("CUTOVER_SIGNING_KEY"), "{refused:?}");
+    let manifests = sandbox.data_dir().join("artifacts/manifests");
+    assert!(fs::read_dir(manifests).map_or(true, |mut all| all.next().is_none()), "nothing was packed");
+
+    // Given a plan, which packs and signs nothing.
+    let planned = with_key(&sandbox, &builder, &["plan", "production"]);
+    assert!(planned.status.success() && !told(&planned).contains("would be refused"), "{planned:?}");
+    let planned = sandbox.run(&["plan", "production"]);
+    assert!(planned.stderr.contains("a deployment would be refused: nobody vouches"), "{planned:?}");
+
+    let deployed = with_key(&sandbox, &builder, &["deploy", "production"]);
+    assert!(deployed.status.success(), "{deployed:?}");
+    assert!(told(&deployed).contains("is signed by builds@example.org"), "{deployed:?}");
+    assert_eq!(sandbox.run(&["deploy", "production"]).code, 0, "what is packed here and signed needs no key");
+}
+
+#[test]
+fn without_a_key_what_was_signed_of_the_commit_is_deployed_and_nothing_packed_anew() {
+    let (sandbox, builder) = signing();
+    let config = fs::read_to_string(sandbox.repo().join("cutover.toml")).unwrap();
+    // Given a build that never gives the same twice.
+    sandbox.write("cutover.toml", &config.replace("[artifact]", "[artifact]\nbuild = \"date +%s%N > built\""));
+    sandbox.commit("Build");
+    let signed = build_signed(&sandbox, &builder);
+    forget(&sandbox);
+
+    let planned = sandbox.run(&["plan", "production"]);
+    let deployed = sandbox.run(&["deploy", "production"]);
+
+    assert!(!planned.stderr.contains("would be refused"), "{planned:?}");
+    assert_eq!(deployed.code, 0, "{deployed:?}");
+    assert!(
+        deployed.stderr.contains(&format!("artifact {} is signed by builds@example.org", &signed[..12])),
+        "{deployed:?}"
+    );
+}
+
+#[test]
+fn what_is_built_says_whether_it_is_signed() {
+    let (sandbox, builder) = signing();
+    let json = |output: Output| serde_json::from_slice::<Value>(&output.stdout).unwrap()["signed"].clone();
+    let without = || sandbox.command(env!("CARGO_BIN_EXE_cutover")).args(["build", "--json"]).output().unwrap();
+    assert_eq!(json(without()), false);
+    assert_eq!(json(with_key(&sandbox, &builder, &["build", "--json"])), true);
+    assert_eq!(json(without()), true, "it is signed by now");
+    forget(&sandbox);
+    assert_eq!(json(without()), true, "as the store has it");
+    assert!(!sandbox.run(&["build"]).stderr.contains("not signed"));
 }
 
 #[test]
@@ -460,4 +525,15 @@ fn where_no_signers_are_named_a_signature_counts_whoever_made_it_and_bytes_that_
     let built = with_key(&sandbox, &builder, &["build"]);
     assert!(told(&built).contains("put into"), "the junk is replaced: {built:?}");
     assert!(vouched(there)["signature"].as_str().unwrap().starts_with("-----BEGIN SSH SIGNATURE-----"));
+}
+
+#[test]
+fn what_is_built_again_stays_signed_although_a_prune_takes_its_provenance_and_fails_then() {
+    let (sandbox, builder) = signing();
+    let built = with_key(&sandbox, &builder, &["build"]);
+    let id = String::from_utf8(built.stdout).unwrap();
+    let of_it = sandbox.path().join("shared/shop/artifacts").join(id.trim());
+    age(&of_it);
+    build_while_it_leaves(&sandbox, &of_it, &[".provenance.json"]);
+    assert_eq!(signed_there(&sandbox).len(), 1);
 }

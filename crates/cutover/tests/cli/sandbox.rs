@@ -5,7 +5,17 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::{Duration, Instant};
 use tempfile::TempDir;
+
+/// Waits until something is so, which it must be within a minute.
+pub(crate) fn await_that(what: &str, mut is_so: impl FnMut() -> bool) {
+    let until = Instant::now() + Duration::from_secs(60);
+    while !is_so() {
+        assert!(Instant::now() < until, "never: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
 
 /// A config that every command accepts.
 pub(crate) const CONFIG: &str = r#"name = "shop"
@@ -184,6 +194,25 @@ hosts.api = ["localhost"]
         );
         self.write("cutover.toml", &config);
         self.commit("Say where it goes");
+    }
+
+    /// A config that deploys these targets to directories of `srv/`, each with a process of its own.
+    pub(crate) fn targets(&self, names: &[&str]) {
+        let srv = self.path().join("srv").display().to_string();
+        let target = |name: &&str| {
+            format!(
+                "[targets.{name}.host]\ndeploy_to = \"{srv}/{name}\"\ndisk_free_min = \"0 B\"\ninodes_free_min = 0\n\
+                 verify.soak = \"100ms\"\nservice.process.command = [\"sleep\", \"1000\"]\n"
+            )
+        };
+        let host = |name: &&str| format!("{name} = [\"localhost\"]\n");
+        let (all, hosts) = (names.iter().map(target).collect::<String>(), names.iter().map(host).collect::<String>());
+        self.write("cutover.toml", &format!("name = \"shop\"\n{all}[environments.production.hosts]\n{hosts}"));
+    }
+
+    /// Ends the service of the deployed target with its supervisor.
+    pub(crate) fn stop_service(&self) {
+        cutover_targets::supervisor::stop(&self.path().join("srv/.cutover/process/api")).unwrap();
     }
 
     /// What `cutover.toml` says now.

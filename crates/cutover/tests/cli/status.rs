@@ -23,7 +23,7 @@ fn a_current_that_names_no_release_is_said_and_not_taken_for_nothing() {
     exit 0
     production
       api in DIR/srv
-        read link DIR/srv/current: Invalid argument (os error 22) (it must be a symbolic link into releases/; move whatever is there out of the way)
+        DIR/srv/current is a directory and no link (move it out of the way (`mv DIR/srv/current DIR/srv/current.was`), and make it a link to the release that is live, if one is: `ln -s releases/RELEASE DIR/srv/current`)
     ");
 
     fs::remove_dir(&current).unwrap();

@@ -90,3 +90,76 @@ fn an_env_file_that_is_committed_is_not_said_to_be_unignored() {
     assert_eq!(left_out.stderr.lines().count(), 1, "{left_out:?}");
     assert!(left_out.stderr.starts_with("warning: .env is committed: take it out"), "{left_out:?}");
 }
+
+/// A sandbox with two releases, and their ids, the live one last; the first one's description is spoilt like this.
+fn with_a_spoilt_release(spoil: impl Fn(&Path)) -> (Sandbox, [String; 2]) {
+    let sandbox = Sandbox::deployable("");
+    let ids = ["print('v1')\n", "print('v2')\n"].map(|text| {
+        sandbox.write("shop.py", text);
+        sandbox.commit("Sell");
+        assert_eq!(sandbox.run(&["deploy", "production"]).code, 0);
+        let live = fs::read_link(sandbox.path().join("srv/current")).unwrap();
+        live.file_name().unwrap().to_str().unwrap().to_owned()
+    });
+    spoil(&sandbox.path().join("srv/releases").join(&ids[0]).join("release.json"));
+    (sandbox, ids)
+}
+
+#[test]
+fn a_release_that_cannot_be_read_is_listed_and_refused_with_why() {
+    let remove: fn(&Path) = |file| fs::remove_file(file).unwrap();
+    let garble: fn(&Path) = |file| fs::write(file, "garbage").unwrap();
+    let renew: fn(&Path) = |file| fs::write(file, "{\"version\":2,\"id\":[]}").unwrap();
+    let spoil: fn(&Path) = |file| spoil(file);
+    for (spoil, why) in [
+        (remove, "No such file or directory"),
+        (garble, "expected value at line 1"),
+        (renew, "it has format version 2; this version knows up to 1"),
+        (spoil, "Too many levels of symbolic links"),
+    ] {
+        let (sandbox, [bad, live]) = with_a_spoilt_release(spoil);
+
+        let listed = sandbox.run(&["releases", "production"]);
+        let json = sandbox.run(&["releases", "production", "--json"]).json();
+        let named = sandbox.run(&["rollback", "production", &bad[..bad.len() - 1]]);
+        let unnamed = sandbox.run(&["rollback", "production"]);
+
+        let row = listed.stdout.lines().find(|line| line.starts_with(&bad)).unwrap_or_else(|| panic!("{listed:?}"));
+        assert!(row.contains("unknown") && row.contains("cannot be read: ") && row.contains(why), "{row}");
+        assert_eq!(json["targets"]["api"].as_array().unwrap().len(), 1, "{json}");
+        assert_eq!(json["unreadable"]["api"][0]["id"], bad.as_str(), "{json}");
+        assert!(json["unreadable"]["api"][0]["why"].as_str().unwrap().contains(why), "{json}");
+        assert!(named.code == 1 && named.stderr.contains(why), "{named:?}");
+        let told = format!("hint: release {bad} was passed over, as it cannot be read: ");
+        assert!(unnamed.code == 1 && unnamed.stderr.contains(&told), "{unnamed:?}");
+        assert!(sandbox.run(&["status"]).stdout.contains(&live));
+    }
+}
+
+#[test]
+fn a_rollback_says_which_release_it_passed_over() {
+    let (sandbox, [bad, _]) = with_a_spoilt_release(|_| {});
+    sandbox.write("shop.py", "print('v3')\n");
+    sandbox.commit("Sell");
+    assert_eq!(sandbox.run(&["deploy", "production"]).code, 0);
+    let releases = sandbox.path().join("srv/releases");
+    let second = fs::read_link(sandbox.path().join("srv/previous")).unwrap();
+    fs::remove_file(releases.join(second.file_name().unwrap()).join("release.json")).unwrap();
+
+    let ran = sandbox.run(&["rollback", "production"]);
+
+    let second = second.file_name().unwrap().to_str().unwrap();
+    assert!(ran.stdout.contains(&format!("! release {second} was passed over, as it cannot be read: ")), "{ran:?}");
+    assert!(ran.code == 0 && sandbox.run(&["status"]).stdout.contains(&format!("live: {bad}")), "{ran:?}");
+}
+
+#[test]
+fn releases_that_cannot_be_listed_are_not_taken_for_none() {
+    let sandbox = Sandbox::deployable("");
+    spoil(&sandbox.path().join("srv/releases"));
+
+    let ran = sandbox.run(&["releases", "production"]);
+
+    assert_eq!((ran.code, ran.stdout.as_str()), (1, ""), "{ran:?}");
+    assert!(ran.stderr.contains("error: read DIR/srv/releases: Too many levels"), "{ran:?}");
+}

@@ -3,7 +3,7 @@
 use crate::bed::{Bed, python, random, wait_for};
 use crate::eyes::{World, watch_current};
 use crate::ran::Ran;
-use crate::root::{Room, Tmpfs, is_root};
+use crate::root::{ReadOnly, Room, Tmpfs, is_root};
 use crate::run::Running;
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -178,6 +178,68 @@ fn a_home_that_is_full_fails_the_packing_or_only_the_memory() {
     let history = bed.run(&["history", "production", "--json"]).expect(0).json();
     let live = history["deployments"].as_array().unwrap().iter().filter(|row| row["outcome"] == "deployed").count();
     assert!(live >= 2, "{history}");
+}
+
+#[test]
+fn a_home_that_cannot_be_written_keeps_nobody_from_the_way_back() {
+    if !is_root("a_home_that_cannot_be_written_keeps_nobody_from_the_way_back") {
+        return;
+    }
+    let bed = busy();
+    let tmpfs = Tmpfs::over(&bed.path("home/cutover"));
+    let [old, new] = [(); 2].map(|()| {
+        let version = bed.commit();
+        bed.deploy().expect(0);
+        version
+    });
+    let back_and_forth = |about: &str| {
+        let before = bed.run(&["history", "--json"]).expect(0).json()["deployments"].as_array().unwrap().len();
+        bed.run(&["rollback", "production"]).expect(0).says(&["history.db cannot be written (", "it is read as it is"]);
+        bed.assert_settled_at(old, about);
+        bed.run(&["app", "production", "stop"]).expect(0);
+        bed.run(&["app", "production", "start"]).expect(0);
+        bed.run(&["app", "production", "logs"]).expect(0);
+        bed.run(&["resume", "production"]).expect(0).says(&["nothing is unfinished"]);
+        // Its artifact is here: there is nothing to write for it.
+        bed.deploy().expect(0);
+        bed.assert_settled_at(new, about);
+        let told = bed.run(&["history", "--json"]).expect(0).json();
+        assert_eq!(told["deployments"].as_array().unwrap().len(), before + 3, "{about}: {told}");
+    };
+
+    let read_only = ReadOnly::over(&bed.path("home/cutover"));
+    back_and_forth("read-only");
+    drop(read_only);
+    tmpfs.leave(Room::Bytes(0));
+    back_and_forth("full");
+
+    tmpfs.free();
+    let history = bed.run(&["history", "--json"]).expect(0);
+    assert!(history.stderr.is_empty(), "{}", history.told());
+    assert_eq!(history.json()["deployments"].as_array().unwrap().len(), 8);
+}
+
+#[test]
+fn a_full_disk_keeps_nobody_from_the_way_back() {
+    if !is_root("a_full_disk_keeps_nobody_from_the_way_back") {
+        return;
+    }
+    let (bed, tmpfs) = on_small_disk();
+    let old = bed.current().unwrap();
+    bed.commit();
+    bed.deploy().expect(0);
+    bed.run(&["app", "production", "stop"]).expect(0);
+
+    tmpfs.leave(Room::Bytes(0));
+    bed.run(&["app", "production", "start"]).expect(0);
+    bed.run(&["rollback", "production"]).expect(0);
+
+    bed.assert_settled_at(old, "rolled back on a full disk");
+    bed.run(&["app", "production", "restart"]).expect(0);
+    // What brings something new is refused before anything is touched, as ever.
+    bed.commit();
+    bed.deploy().expect(1).says(&["reserve 256 KiB for journal", "make room there (512 KiB do: df -h; df -i)"]);
+    bed.assert_settled_at(old, "nothing new was deployed");
 }
 
 /// Deploys something new whose command eats the disk all but so much; gives where it failed.

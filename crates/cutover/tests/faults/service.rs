@@ -259,7 +259,12 @@ fn a_service_that_runs_a_release_to_which_no_link_leads_is_not_touched() {
 
     let ran = bed.deploy();
 
-    ran.expect(1).says(&["current is missing", "nothing was touched", &format!("ln -s {} ", target.display())]);
+    ran.expect(1).says(&[
+        "current is missing",
+        "there would be no way back",
+        "nothing that runs was changed; no release is live",
+        &format!("ln -s {} ", target.display()),
+    ]);
     assert_eq!((told(&bed).child, bed.serving()), (process, Some(1)));
     // And the advice is good.
     std::os::unix::fs::symlink(&target, &link).unwrap();

@@ -205,6 +205,14 @@ fn what_several_hosts_say_has_their_names() {
     let errors = world.run(&["app", "production", "exec", "--", "sh", "-c", "echo closed >&2"]);
     assert!(names.iter().all(|name| errors.stderr.contains(&format!("{name} | closed\n"))), "{errors:?}");
 
+    // One of them is stopped and started by its name.
+    let active = || world.hosts().map(|host| host.property("shop", "ActiveState")).collect::<Vec<_>>();
+    let app = |verb: &str| world.run(&["app", "production", verb, "--host", &names[1]]);
+    let stopped = app("stop");
+    assert_eq!((stopped.code, active()), (0, vec!["active".to_owned(), "inactive".to_owned()]), "{stopped:?}");
+    let started = app("start");
+    assert_eq!((started.code, active()), (0, vec!["active".to_owned(); 2]), "{started:?}");
+
     // Every state of the config is asked with, and few are kept.
     let config = std::fs::read_to_string(world.path("repo/cutover.toml")).unwrap();
     for number in 0..9 {

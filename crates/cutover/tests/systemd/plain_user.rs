@@ -5,7 +5,12 @@ use crate::shop::{BROKEN, HEALTHY, HTTP_PROBE, Shop};
 
 /// Allows just what Cutover asks for.
 fn allow(host: &Host, user: &str) {
-    let commands = ["restart", "stop", "reset-failed"].map(|verb| format!("/usr/bin/systemctl {verb} shop.service"));
+    allow_unit(host, user, "shop");
+}
+
+/// The same for this unit, and for no other.
+fn allow_unit(host: &Host, user: &str, unit: &str) {
+    let commands = ["restart", "stop", "reset-failed"].map(|verb| format!("/usr/bin/systemctl {verb} {unit}.service"));
     let rule = format!("{user} ALL=(root) NOPASSWD: {}\n", commands.join(", "));
     host.write("root", "/etc/sudoers.d/shop", &rule);
     host.shell("root", "chmod 440 /etc/sudoers.d/shop; visudo --check --quiet --file=/etc/sudoers.d/shop");
@@ -77,4 +82,66 @@ fn a_journal_that_may_not_be_read_is_said_and_fails_no_healthy_release() {
     shop.verify = with_log.to_owned();
     shop.deploy(HEALTHY).expect(0);
     shop.assert_serves(4, "once the journal may be read");
+}
+
+#[test]
+fn a_unit_that_a_release_has_no_more_is_stopped_where_sudo_lets_it_and_named_where_not() {
+    let Some(host) = Host::boot("a_unit_that_a_release_has_no_more_is_stopped_where_sudo_lets_it_and_named_where_not")
+    else {
+        return;
+    };
+    let shop = Shop::with_unit(host, "ada", "system");
+    allow(&shop.host, "ada");
+    shop.deploy(HEALTHY).expect(0);
+    let config = shop.host.shell("ada", "cat /srv/shop/cutover.toml");
+    let active = || shop.host.property("shop", "ActiveState");
+
+    // A rule that does not name the unit any more.
+    allow_unit(&shop.host, "ada", "till");
+    shop.host.write("ada", "/srv/shop/cutover.toml", &without_service(&config));
+    shop.cutover(&["plan", "production"])
+        .expect(0)
+        .says(&["! app: stops shop.service, which this release has no more"]);
+    let refused = "shop.service, which this release has no more, still runs: this user may not stop it; \
+                   `sudo systemctl disable --now shop.service` does, for good";
+    shop.cutover(&["deploy", "production"]).expect(0).says(&[refused]);
+    assert_eq!(active(), "active");
+
+    // One that does.
+    allow(&shop.host, "ada");
+    shop.cutover(&["rollback", "production"]).expect(0);
+    assert_eq!((active().as_str(), shop.answer().as_str()), ("active", "shop 1"));
+    let at_boot = "shop.service is enabled, so that it starts with the machine: `sudo systemctl disable shop.service`";
+    shop.cutover(&["deploy", "production"]).expect(0).says(&[at_boot]);
+    assert_eq!(active(), "inactive");
+}
+
+fn without_service(config: &str) -> String {
+    let (before, rest) = config.split_once("[targets.app.host.service]").unwrap();
+    let (_, after) = rest.split_once("[environments.").unwrap();
+    format!("{before}[environments.{after}")
+}
+
+#[test]
+fn a_unit_that_another_takes_over_from_and_nobody_may_stop_is_named_until_it_is_stopped_by_hand() {
+    let Some(host) =
+        Host::boot("a_unit_that_another_takes_over_from_and_nobody_may_stop_is_named_until_it_is_stopped_by_hand")
+    else {
+        return;
+    };
+    let shop = Shop::with_unit(host, "ada", "system");
+    allow(&shop.host, "ada");
+    shop.deploy(HEALTHY).expect(0);
+    let config = shop.host.shell("ada", "cat /srv/shop/cutover.toml");
+    shop.host.shell("root", "cd /etc/systemd/system; cp shop.service till.service; systemctl daemon-reload");
+    allow_unit(&shop.host, "ada", "till");
+    shop.host.write("ada", "/srv/shop/cutover.toml", &config.replace("shop.service", "till.service"));
+
+    let refused = shop.cutover(&["deploy", "production"]).expect(3);
+
+    refused.says(&["`sudo systemctl disable --now shop.service` does, for good"]);
+    assert_eq!(shop.host.property("shop", "ActiveState"), "active");
+    shop.host.shell("root", "systemctl disable --quiet --now shop.service");
+    shop.cutover(&["deploy", "production"]).expect(0);
+    shop.assert_serves(1, "in the new unit");
 }

@@ -7,7 +7,7 @@ use super::check_run::without_id;
 use super::client::{Client, Sink, Source};
 use super::fault::Fault;
 pub use super::release::Asset;
-use super::release::{self, READ, Release, Sending, WRITE, files, of_tag, release, send};
+use super::release::{self, PAGE_LENGTH, READ, Release, Sending, WRITE, files_from, of_tag, release, send};
 use super::wire::Call;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -33,28 +33,68 @@ pub struct Stock {
 /// The release of a tag with all that it has; None where there is none.
 ///
 /// A release comes with its files, all of one moment, as GitHub does it and nowhere promises: where their number could be that of a
-/// list that was cut, they are listed page by page as well. Between two pages others may remove files, and what moves up is in
-/// none of them; so what came at once counts in any case.
+/// list that was cut, the last page of it is asked for as well. Where that knows of more, all pages are read. Between two pages others may
+/// remove files, and what moves up is in none of them; so what came at once counts in any case.
 pub fn look(client: &Client, tag: &str) -> Result<Option<Stock>, Fault> {
     let doing = "look for the release";
     let Some(found) = of_tag(client, tag)? else { return Ok(None) };
     let (release, mut assets) = (release(&found, doing)?, BTreeMap::new());
     collect(found.get("assets"), &mut assets, doing)?;
     if assets.len() >= CUT_MIN && assets.len().is_multiple_of(ROUND) {
-        let wrong = client.seek(files(client, &release), |page| collect(Some(page), &mut assets, doing).err())?;
-        wrong.map_or(Ok(()), Err)?;
+        complete(client, &release, &mut assets, doing)?;
     }
     Ok(Some(Stock { release, assets: assets.into_values().collect() }))
 }
 
-fn collect(list: Option<&Value>, assets: &mut BTreeMap<u64, Asset>, doing: &'static str) -> Result<(), Fault> {
+/// Adds what a list lacks that may have been cut.
+fn complete(
+    client: &Client,
+    release: &Release,
+    assets: &mut BTreeMap<u64, Asset>,
+    doing: &'static str,
+) -> Result<(), Fault> {
+    let told = assets.len();
+    let last = told.div_ceil(PAGE_LENGTH);
+    let count = collect_from(client, release, last, assets, doing)?;
+    // In whichever order the pages come, and whatever has moved up: what is new, or one too many, is of a list that was cut.
+    let is_whole = assets.len() == told && (last - 1) * PAGE_LENGTH + count <= told;
+    if !is_whole && last > 1 {
+        collect_from(client, release, 1, assets, doing)?;
+    }
+    Ok(())
+}
+
+/// Adds what is on the pages from this one on; says how many files these have.
+fn collect_from(
+    client: &Client,
+    release: &Release,
+    page: usize,
+    assets: &mut BTreeMap<u64, Asset>,
+    doing: &'static str,
+) -> Result<usize, Fault> {
+    let (mut wrong, mut count) = (None, 0);
+    client.seek(files_from(client, release, page), |page| match collect(Some(page), assets, doing) {
+        Ok(more) => {
+            count += more;
+            None
+        }
+        Err(fault) => {
+            wrong = Some(fault);
+            Some(())
+        }
+    })?;
+    wrong.map_or(Ok(count), Err)
+}
+
+/// Adds the files of a list; says how many these are.
+fn collect(list: Option<&Value>, assets: &mut BTreeMap<u64, Asset>, doing: &'static str) -> Result<usize, Fault> {
     // What is no list must not be taken for an empty one.
     let list = list.and_then(Value::as_array).ok_or_else(|| without_id(doing))?;
     for value in list {
         let asset = Asset::read(value).ok_or_else(|| without_id(doing))?;
         assets.insert(asset.id, asset);
     }
-    Ok(())
+    Ok(list.len())
 }
 
 /// Makes the release, and the tag where there is none, at the newest commit of the default branch. Where another one was faster,

@@ -23,6 +23,8 @@ pub const FILE_BYTES_MAX: u64 = (2 << 30) - 1;
 const UPLOAD_COUNT_MAX: u32 = 4;
 /// The pause before somebody else's upload of the same file is looked at again.
 const RIVAL_PAUSE: Duration = Duration::from_secs(15);
+/// How many files are on a page of a list: the most that GitHub takes.
+pub(super) const PAGE_LENGTH: usize = 100;
 pub(super) const WRITE: &str = "contents: write";
 pub(super) const READ: &str = "contents: read";
 
@@ -333,7 +335,12 @@ fn asset(client: &Client, release: &Release, name: &str) -> Result<Option<Asset>
 
 /// The call that lists a release's files, page by page.
 pub(super) fn files(client: &Client, release: &Release) -> Call {
-    let path = client.path(&format!("releases/{}/assets?per_page=100", release.id));
+    files_from(client, release, 1)
+}
+
+/// The same, from the page of this number on; the first has the number 1.
+pub(super) fn files_from(client: &Client, release: &Release, page: usize) -> Call {
+    let path = client.path(&format!("releases/{}/assets?per_page={PAGE_LENGTH}&page={page}", release.id));
     Call::get(path, "list the release's files", READ)
 }
 

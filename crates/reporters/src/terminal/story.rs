@@ -3,7 +3,7 @@
 use super::Manner;
 use super::failure;
 use super::line::{Line, Tone};
-use super::summary::{self, Need};
+use super::summary::{self, Need, Seen};
 use super::words::{duration, one_line};
 use cutover_core::event::Event;
 use cutover_core::journal::{Entry, Record};
@@ -104,7 +104,10 @@ impl Story {
             self.need.why = self.irreversible();
         }
         let Some(plan) = &self.plan else { return Vec::new() };
-        let mut lines = summary::ended(plan, outcome, took, &self.need, self.warning_count, self.down);
+        let has_switched = plan.steps.iter().any(|step| step.switches && self.applied.contains(&step.id));
+        let is_untouched = !has_switched && !self.resumed;
+        let seen = Seen { warning_count: self.warning_count, down: self.down, is_untouched };
+        let mut lines = summary::ended(plan, outcome, took, &self.need, seen);
         lines.extend(summary::more(plan, outcome).filter(|_| !self.retold));
         lines
     }

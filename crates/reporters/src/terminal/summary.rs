@@ -67,20 +67,25 @@ pub(super) struct Need {
     pub(super) can_be_tried_again: bool,
 }
 
+/// What was seen on the way to the end.
+#[derive(Clone, Copy)]
+pub(super) struct Seen {
+    pub(super) warning_count: usize,
+    /// Whether what was brought back does not run.
+    pub(super) down: bool,
+    /// Whether no release was switched to.
+    pub(super) is_untouched: bool,
+}
+
 /// How it ended, and what is live now.
-pub(super) fn ended(
-    plan: &Plan,
-    outcome: DeploymentOutcome,
-    took: Duration,
-    need: &Need,
-    warning_count: usize,
-    down: bool,
-) -> Vec<Line> {
+pub(super) fn ended(plan: &Plan, outcome: DeploymentOutcome, took: Duration, need: &Need, seen: Seen) -> Vec<Line> {
     let took = duration(took);
     let (tone, text) = match outcome {
-        DeploymentOutcome::Deployed => (Tone::Good, format!("✓ {}{}", deployed(plan, &took), warned(warning_count))),
+        DeploymentOutcome::Deployed => {
+            (Tone::Good, format!("✓ {}{}", deployed(plan, &took), warned(seen.warning_count)))
+        }
         DeploymentOutcome::RolledBack => (Tone::Back, format!("↩ Rolled back in {took}: {}", rolled_back(plan))),
-        DeploymentOutcome::Failed => (Tone::Bad, format!("✗ Failed after {took}: {}", failed(plan, down))),
+        DeploymentOutcome::Failed => (Tone::Bad, format!("✗ Failed after {took}: {}", failed(plan, seen))),
         DeploymentOutcome::Stuck => (Tone::Bad, format!("✗ Stuck after {took}: a person is needed")),
     };
     let mut lines = vec![Line::whole(tone, text)];
@@ -143,13 +148,14 @@ fn rolled_back(plan: &Plan) -> String {
     }
 }
 
-fn failed(plan: &Plan, down: bool) -> String {
+fn failed(plan: &Plan, seen: Seen) -> String {
     match &plan.original {
-        Some(original) if down => {
+        Some(original) if seen.down => {
             format!("everything is as before: release {original} is current, and its service does not run")
         }
         Some(original) if plan.kind == PlanKind::Restart => format!("release {original} is live as before"),
         Some(original) => format!("nothing that runs was changed; release {original} is live"),
+        None if seen.is_untouched => "nothing that runs was changed; no release is live".to_owned(),
         None => "no release was live before, and none is now".to_owned(),
     }
 }

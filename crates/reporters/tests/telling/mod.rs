@@ -34,6 +34,11 @@ impl Script {
         Self::of(plan(), false)
     }
 
+    /// A deployment where no release is live.
+    pub(crate) fn first() -> Self {
+        Self::of(Plan { original: None, ..plan() }, false)
+    }
+
     pub(crate) fn resumed() -> Self {
         Self { seq: 5, ..Self::of(plan(), true) }
     }

@@ -2,15 +2,16 @@
 
 pub(crate) mod ask;
 mod host;
-mod ports;
+mod live;
+pub(crate) mod ports;
 mod python;
 mod unit;
 
-use crate::host::{Layout, unprobed};
+use crate::host::{Layout, own_name, unprobed};
 use crate::service::Service;
 use crate::setup::Outdated;
 use cutover_core::config::{HostConfig, ServiceConfig};
-use cutover_core::id::TargetName;
+use cutover_core::id::{ProjectName, TargetName};
 use cutover_core::target::Failure;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -56,13 +57,11 @@ impl Finding {
         Self { verdict: Verdict::Failed, ..Self::warning(area, what, fix) }
     }
 
-    fn of(area: &str, done: Result<String, Failure>) -> Self {
+    /// What was done, or why not; with `otherwise` to do where the failure does not say it.
+    fn of(area: &str, done: Result<String, Failure>, otherwise: &dyn Fn() -> String) -> Self {
         match done {
             Ok(what) => Self::fine(area, what),
-            Err(failure) => {
-                let fix = failure.hint.unwrap_or_else(|| "`cutover setup ENV` sees to it".to_owned());
-                Self::failed(area, failure.message, fix)
-            }
+            Err(failure) => Self::failed(area, failure.message, failure.hint.unwrap_or_else(otherwise)),
         }
     }
 }
@@ -72,6 +71,8 @@ pub type OpenService<'a> = &'a dyn Fn(&TargetName, &HostConfig, &ServiceConfig, 
 
 /// What is looked at.
 pub struct Patient<'a> {
+    /// The project.
+    pub project: &'a ProjectName,
     /// The project and the environment, as setup names its files: see [`crate::setup::slug`].
     pub slug: String,
     /// The units that setup would write otherwise now: see [`crate::setup::outdated_units`].
@@ -90,12 +91,14 @@ pub struct Patient<'a> {
 pub fn examine(patient: &Patient<'_>) -> Vec<Finding> {
     let mut findings = host::examine(patient);
     for (name, config, layout) in &patient.targets {
+        let service =
+            config.service.as_ref().map(|service| (service, (patient.service)(name, config, service, layout)));
         findings.extend(host::place(config, layout));
+        findings.extend(live::examine(patient.project, config, layout, service.as_ref().map(|(_, opened)| &**opened)));
         findings.extend(config.python.iter().flat_map(python::examine));
-        if let Some(service) = &config.service {
+        if let Some((service, opened)) = service {
             findings.push(probes(name, config));
-            let opened = (patient.service)(name, config, service, layout);
-            findings.extend(of_service(config, service, opened.as_ref(), &patient.outdated));
+            findings.extend(of_service((name, config), service, (layout, opened.as_ref()), &patient.outdated));
             findings.extend(ports::examine((name, config), layout, opened.as_ref()));
         }
     }
@@ -103,26 +106,33 @@ pub fn examine(patient: &Patient<'_>) -> Vec<Finding> {
 }
 
 /// What is not as it should be of all that costs next to nothing to look at: whether releases can be put there, whether there is room,
-/// and who is at the ports that probes ask.
-pub fn glance(target: (&TargetName, &HostConfig), layout: &Layout, service: Option<&dyn Service>) -> Vec<Finding> {
+/// what is live there, and who is at the ports that probes ask.
+pub fn glance(
+    project: &ProjectName,
+    target: (&TargetName, &HostConfig),
+    layout: &Layout,
+    service: Option<&dyn Service>,
+) -> Vec<Finding> {
     let place = host::room_for_releases(target.1, layout);
+    let live = live::examine(project, target.1, layout, service);
     let ports = service.map(|service| ports::examine(target, layout, service)).unwrap_or_default();
-    place.into_iter().chain(ports).filter(|finding| finding.verdict != Verdict::Fine).collect()
+    place.into_iter().chain(live).chain(ports).filter(|finding| finding.verdict != Verdict::Fine).collect()
 }
 
 fn of_service(
-    config: &HostConfig,
+    (name, config): (&TargetName, &HostConfig),
     service: &ServiceConfig,
-    opened: &dyn Service,
+    (layout, opened): (&Layout, &dyn Service),
     outdated: &[Outdated],
 ) -> Vec<Finding> {
-    let mut findings = vec![Finding::of("service", opened.check().map(|()| describe(service)))];
+    let otherwise = || put_right(service, &layout.process(name));
+    let mut findings = vec![Finding::of("service", opened.check().map(|()| describe(service)), &otherwise)];
     if let ServiceConfig::Systemd { unit, scope, .. } = service {
         findings.extend(unit::examine(config, unit, *scope, outdated.iter().find(|one| one.unit == *unit)));
         findings.extend(superseded(opened));
     }
     findings.extend(dead(opened));
-    findings.push(log(config, opened));
+    findings.push(log(config, opened, &otherwise));
     findings
 }
 
@@ -165,14 +175,65 @@ fn describe(service: &ServiceConfig) -> String {
     }
 }
 
-fn log(config: &HostConfig, service: &dyn Service) -> Finding {
+/// What to do about a service that does not say it itself. Setup knows units only.
+fn put_right(service: &ServiceConfig, own: &Path) -> String {
+    match service {
+        ServiceConfig::Systemd { .. } => "`cutover setup ENV` sees to it".to_owned(),
+        ServiceConfig::Process(_) => {
+            format!("all in {0} must belong to who deploys: `sudo chown -R {1} {0}`", own.display(), own_name())
+        }
+        ServiceConfig::Command { .. } => format!(
+            "who deploys must be able to run what `service` names; it has no log of its own: what it prints when it is started is in \
+             {}",
+            own.join("command.log").display()
+        ),
+    }
+}
+
+fn log(config: &HostConfig, service: &dyn Service, otherwise: &dyn Fn() -> String) -> Finding {
     let awaits =
         |probe: &cutover_core::config::ProbeConfig| matches!(probe.kind, cutover_core::config::ProbeKind::Log { .. });
     let is_needed = config.verify.probes.iter().any(awaits);
     let verdict = if is_needed { Verdict::Failed } else { Verdict::Warning };
-    let finding = Finding::of("log", service.check_log().map(|()| "its log can be read".to_owned()));
+    let finding = Finding::of("log", service.check_log().map(|()| "its log can be read".to_owned()), otherwise);
     match finding.verdict {
         Verdict::Fine => finding,
         Verdict::Warning | Verdict::Failed => Finding { verdict, ..finding },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::{Site, open};
+    use cutover_core::config::{Config, TargetConfig};
+
+    /// What is told of a service in this place.
+    fn told(place: &Path, service: &str) -> Vec<(String, String)> {
+        let keys = format!("deploy_to = \"{}\"\nservice = {{ {service} }}\n", place.display());
+        let config = Config::parse(&format!("name = \"shop\"\n[targets.app.host]\n{keys}")).unwrap();
+        let (name, TargetConfig::Host(host)) = config.targets.into_iter().next().unwrap();
+        let service = host.service.clone().unwrap();
+        let opened = open(&service, &Site::to_look_at(name.clone(), place));
+        let found = of_service((&name, &host), &service, (&Layout::new(place), opened.as_ref()), &[]);
+        found.into_iter().filter_map(|finding| Some((finding.what, finding.fix?))).collect()
+    }
+
+    #[test]
+    fn setup_is_advised_for_units_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let own = Layout::new(dir.path()).process(&TargetName::new("app").unwrap());
+        // Given a supervisor's file that cannot be read, whoever reads it.
+        std::fs::create_dir_all(own.join("state.json")).unwrap();
+
+        let process = told(dir.path(), "process = { command = \"./serve\" }");
+        let command = told(dir.path(), "command = { restart = \"true\", stop = \"true\", status = \"true\" }");
+
+        assert!(!process.is_empty() && !command.is_empty(), "{process:?} {command:?}");
+        for (what, fix) in process.iter().chain(&command) {
+            assert!(!fix.contains("cutover setup"), "{what}: {fix}");
+        }
+        assert!(process[0].1.contains(&format!(" {}`", own.display())), "{process:?}");
+        assert!(command[0].1.contains("command.log"), "{command:?}");
     }
 }

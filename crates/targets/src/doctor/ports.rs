@@ -2,10 +2,11 @@
 
 use super::Finding;
 use crate::host::{Layout, Release, linked};
+use crate::process::is_exclusive;
 use crate::process::{Listener, command_of, cwd_of, holders, listeners_at, uid_of};
 use crate::service::{Service, Site, open};
 use crate::verify::is_local;
-use cutover_core::config::{HostConfig, ProbeConfig, ProbeKind, ProbeOwner};
+use cutover_core::config::{HostConfig, ProbeConfig, ProbeKind, ProbeOwner, VerifyConfig};
 use cutover_core::id::TargetName;
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -16,13 +17,44 @@ pub(super) fn examine(
     layout: &Layout,
     service: &dyn Service,
 ) -> Vec<Finding> {
-    let probes = config.verify.probes.iter().filter(|probe| probe.owner == ProbeOwner::Release);
+    seen((name, &config.verify), layout, service).into_iter().map(|(at, taken)| told(at, taken)).collect()
+}
+
+/// A port that somebody else has.
+pub(crate) struct Taken {
+    /// The port, and who has it.
+    pub(crate) what: String,
+    /// What to do about it.
+    pub(crate) fix: &'static str,
+    /// Whether no service that is started now can have it as well: it is known who has it, and they share it with nobody.
+    pub(crate) for_sure: bool,
+}
+
+/// The ports of these probes that somebody else has than the service.
+pub(crate) fn taken(target: (&TargetName, &VerifyConfig), layout: &Layout, service: &dyn Service) -> Vec<Taken> {
+    seen(target, layout, service).into_iter().filter_map(|(_, seen)| seen.err()).collect()
+}
+
+/// What is seen at each port that a probe asks: what is well there, or by whom it is taken.
+fn seen(
+    (name, verify): (&TargetName, &VerifyConfig),
+    layout: &Layout,
+    service: &dyn Service,
+) -> Vec<(SocketAddr, Result<&'static str, Taken>)> {
+    let probes = verify.probes.iter().filter(|probe| probe.owner == ProbeOwner::Release);
     let ports: BTreeSet<SocketAddr> = probes.filter_map(address).flatten().filter(|at| is_local(at.ip())).collect();
     if ports.is_empty() {
         return Vec::new();
     }
     let ours = Ours::of(name, layout, service);
-    ports.into_iter().map(|at| port(at, &ours)).collect()
+    ports.into_iter().map(|at| (at, port(at, &ours))).collect()
+}
+
+fn told(at: SocketAddr, seen: Result<&'static str, Taken>) -> Finding {
+    match seen {
+        Ok(well) => Finding::fine("port", format!("{at} {well}")),
+        Err(taken) => Finding::failed("port", taken.what, taken.fix),
+    }
 }
 
 /// Who may be at the port: the service, and what runs the live release, which a deployment stops where that is another one.
@@ -77,13 +109,13 @@ fn authority(url: &str) -> String {
     if has_port { place.to_owned() } else { format!("{place}:{port}") }
 }
 
-fn port(at: SocketAddr, ours: &Ours) -> Finding {
+fn port(at: SocketAddr, ours: &Ours) -> Result<&'static str, Taken> {
     let listeners = listeners_at(at);
     if listeners.is_empty() {
-        return Finding::fine("port", format!("{at} is free: nothing runs there yet"));
+        return Ok("is free: nothing runs there yet");
     }
     let Some(stranger) = listeners.iter().find(|listener| !ours.have(listener)) else {
-        return Finding::fine("port", format!("{at} is answered by the service"));
+        return Ok("is answered by the service");
     };
     let (pids, _) = holders(stranger.inode, None);
     let who = pids
@@ -91,7 +123,8 @@ fn port(at: SocketAddr, ours: &Ours) -> Finding {
         .map_or_else(|| "a process of another user".to_owned(), |pid| format!("pid {pid} ({})", command_of(*pid)));
     let fix = "end it, give the service another port, or let the probe ask the port that this service listens on (another environment's \
                may answer here); `owner = \"any\"` when a proxy is meant to answer";
-    Finding::failed("port", format!("{at} is taken by {who}, which is no part of the service"), fix)
+    let what = format!("{at} is taken by {who}, which is no part of the service");
+    Err(Taken { what, fix, for_sure: !pids.is_empty() && is_exclusive(stranger.address) })
 }
 
 #[cfg(test)]

@@ -42,6 +42,8 @@ pub enum Work {
     Env(EnvFile),
     /// Runs the user's migrations.
     Migrate(Migration),
+    /// Stops the service of the live release, which the one to come has no more.
+    Stop,
     /// Makes the release `current`.
     Switch,
     /// Restarts the service.
@@ -73,6 +75,7 @@ impl Work {
             | Self::Smoke(_)
             | Self::Env(_)
             | Self::Migrate(_)
+            | Self::Stop
             | Self::Switch
             | Self::Restart(_)
             | Self::Verify(_)

@@ -7,9 +7,10 @@ use super::site::{Offer, Site, SupervisorProgram};
 use super::standing::explained;
 use super::steps::switch::Verdict;
 use super::steps::{
-    assemble, dependencies, env_file, hold, hook, link, preflight, prune, receive, restart, settle, smoke, switch,
-    verify,
+    assemble, dependencies, env_file, hold, hook, link, preflight, prune, receive, restart, settle, smoke, stop,
+    switch, verify,
 };
+use cutover_core::config::VerifyConfig;
 use cutover_core::plan::{Plan, Step};
 use cutover_core::target::{Before, Cause, Failure, Outcome, Progress, Restoration, Target, Unwinding};
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,7 +28,7 @@ pub struct LocalHost<'a> {
     layouts: BTreeMap<PathBuf, Layout>,
     env_files: BTreeMap<PathBuf, PathBuf>,
     secret_names: BTreeSet<String>,
-    watched_logs: BTreeSet<PathBuf>,
+    verified: BTreeMap<PathBuf, VerifyConfig>,
 }
 
 const NOTHING: &str = "nothing to take back";
@@ -50,7 +51,7 @@ impl<'a> LocalHost<'a> {
             layouts: layouts.collect(),
             env_files: BTreeMap::new(),
             secret_names: BTreeSet::new(),
-            watched_logs: BTreeSet::new(),
+            verified: BTreeMap::new(),
         };
         for step in &plan.steps {
             host.learn(&step.action);
@@ -64,10 +65,8 @@ impl<'a> LocalHost<'a> {
             self.secret_names.extend(env.secrets.iter().cloned());
             self.env_files.extend(env.path.clone().map(|file| (action.deploy_to.clone(), file)));
         }
-        if let Work::Verify(Verification { verify, .. }) = &action.work
-            && verify.watches_log()
-        {
-            self.watched_logs.insert(action.deploy_to.clone());
+        if let Work::Verify(Verification { verify, .. }) = &action.work {
+            self.verified.insert(action.deploy_to.clone(), verify.clone());
         }
     }
 
@@ -112,7 +111,7 @@ impl<'a> LocalHost<'a> {
             supervisor: self.supervisor,
             env_file: self.env_files.get(&step.action.deploy_to).cloned(),
             secret_names: &self.secret_names,
-            is_log_watched: self.watched_logs.contains(&step.action.deploy_to),
+            verify: self.verified.get(&step.action.deploy_to),
         }
     }
 }
@@ -145,6 +144,7 @@ impl Target for LocalHost<'_> {
             | Work::Install(_)
             | Work::Smoke(_)
             | Work::Migrate(_)
+            | Work::Stop
             | Work::Verify(_)
             | Work::Settle(_)
             | Work::After(_)
@@ -167,6 +167,7 @@ impl Target for LocalHost<'_> {
             Work::Hold(holding) => hold::apply(holding, before),
             Work::Env(env) => env_file::apply(&site, env, before),
             Work::Migrate(migration) => hook::migrate(&site, migration, progress),
+            Work::Stop => stop::apply(&site, progress),
             Work::Switch => switch::apply(&site, before),
             Work::Restart(service) => restart::apply(&site, service, before, progress),
             Work::Verify(wanted) => verify::apply(&site, wanted, progress),
@@ -197,12 +198,13 @@ impl Target for LocalHost<'_> {
             Work::Migrate(migration) => hook::migrate_back(&site, migration, progress),
             Work::Switch => switch::restore(&site, before, &self.verdict(step, unwinding)),
             Work::Restart(service) => restart::restore(&site, service, before, progress),
-            // These change nothing, or only the release's own directory, which `assemble` takes away.
+            // These change nothing, or only the release's own directory, which `assemble` takes away, or what `hold` brings back.
             Work::Preflight(_)
             | Work::Receive(_)
             | Work::Link(_)
             | Work::Install(_)
             | Work::Smoke(_)
+            | Work::Stop
             | Work::Verify(_)
             | Work::Settle(_)
             | Work::After(_)

@@ -1,16 +1,17 @@
 //! A deployment's journal on disk: fsynced before anything is done on its word.
 
+use super::spare::Spare;
 use cutover_core::id::DeploymentId;
 use cutover_core::journal::{
     Chain, Entry, Header, JOURNAL_BYTES_MAX, Journal, JournalError, Record, Recorded, decode, header,
 };
-use cutover_core::plan::Plan;
+use cutover_core::plan::{Plan, PlanKind};
 use jiff::Timestamp;
 use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fs::{File, OpenOptions};
-use std::io::Read;
+use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -28,20 +29,35 @@ pub struct FileJournal {
 }
 
 impl FileJournal {
-    /// Makes a journal with its header and reserves room for its entries. Nothing has been done yet when this fails.
+    /// Makes a journal with its header and reserves room for its entries. Nothing has been done yet when this fails. Where the
+    /// disk is full, a way back takes the room that was kept for it.
     pub fn create<A: Serialize + Clone>(
         path: &Path,
         plan: &Plan<A>,
         now: fn() -> Timestamp,
     ) -> Result<Self, JournalError> {
-        let io = |operation, source| JournalError::Io { operation, path: path.display().to_string(), source };
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)
-            .map_err(|e| io("create", e))?;
+        let make = || OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path);
+        match (Self::create_in(path, plan, now, make), plan.kind) {
+            (Err(error), PlanKind::Rollback | PlanKind::Restart) if is_full(&error) => {
+                let spare = path.parent().and_then(Spare::beside);
+                let spare = spare.and_then(|spare| spare.give(path).ok());
+                spare.map_or(Err(error), |file| Self::create_in(path, plan, now, || Ok(file)))
+            }
+            (created, PlanKind::Deploy | PlanKind::Rollback | PlanKind::Restart) => created,
+        }
+    }
+
+    fn create_in<A: Serialize + Clone>(
+        path: &Path,
+        plan: &Plan<A>,
+        now: fn() -> Timestamp,
+        make: impl FnOnce() -> io::Result<File>,
+    ) -> Result<Self, JournalError> {
+        let file = make().map_err(|source| JournalError::Io {
+            operation: "create",
+            path: path.display().to_string(),
+            source,
+        })?;
         let mut journal = Self { file, path: path.to_owned(), chain: Chain::default(), next_seq: 1, end: 0, now };
         journal.begin(&header(plan)).inspect_err(|_| {
             // It holds no complete header, so readers would drop it too.
@@ -54,7 +70,10 @@ impl FileJournal {
         self.lock()?;
         let mut chain = self.chain.clone();
         let line = chain.encode(header).map_err(|e| self.io("encode", e.into()))?;
-        self.reserve(line.len() as u64 + RESERVE_BYTES)?;
+        let bytes = line.len() as u64 + RESERVE_BYTES;
+        self.reserve(bytes)?;
+        // Room that was kept is more than a journal needs: the steps may have the rest.
+        let _ = self.file.set_len(bytes);
         self.write(&line)?;
         self.chain = chain;
         self.sync_directory()
@@ -101,9 +120,9 @@ impl FileJournal {
             // Not every file system can reserve; written zeros are the same promise.
             Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::INVAL) => {
                 let zeros = vec![0; usize::try_from(bytes).unwrap_or(0)];
-                self.file.write_all_at(&zeros, 0).map_err(|e| self.io("reserve room for", e))
+                self.file.write_all_at(&zeros, 0).map_err(|e| self.io("reserve 256 KiB for", e))
             }
-            Err(errno) => Err(self.io("reserve room for", errno.into())),
+            Err(errno) => Err(self.io("reserve 256 KiB for", errno.into())),
         }
     }
 
@@ -137,8 +156,17 @@ impl FileJournal {
         let to = done.join(journal_name(deployment));
         std::fs::rename(&self.path, &to).map_err(|e| self.io("move", e))?;
         self.sync_directory()?;
+        if let Some(spare) = Spare::beside(done) {
+            spare.lay_up();
+        }
         File::open(done).and_then(|d| d.sync_all()).map_err(|e| self.io("move", e))
     }
+}
+
+/// Whether it is for want of room.
+fn is_full(error: &JournalError) -> bool {
+    let is_of_room = |error: &io::Error| matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
+    matches!(error, JournalError::Io { source, .. } if is_of_room(source))
 }
 
 impl Journal for FileJournal {

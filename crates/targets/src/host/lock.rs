@@ -103,6 +103,8 @@ pub struct Waiting<'a> {
     pub limit: Option<Duration>,
     /// What time it is: a maintenance lock may expire while one waits.
     pub now: &'a dyn Fn() -> Timestamp,
+    /// Whether a maintenance lock of one's own is in the way like anybody else's: it is there to keep deployments out.
+    pub heeds_own: bool,
     /// Whether stopping was asked for.
     pub cancelled: &'a dyn Fn() -> bool,
     /// Told once per change of who is in the way: the holder, and how many wait before this one.
@@ -115,11 +117,11 @@ const READER_GRACE: Duration = Duration::from_millis(40);
 
 /// Takes the lock, or says who has it. With a limit it queues up: first come, first served.
 pub fn acquire(layout: &Layout, me: &Holder, waiting: &Waiting<'_>) -> Result<Lock, LockError> {
-    let Some(limit) = waiting.limit else { return try_acquire(layout, me, (waiting.now)(), None) };
+    let Some(limit) = waiting.limit else { return try_acquire(layout, me, waiting, None) };
     let ticket = Ticket::draw(&layout.queue(), me)?;
     let (began, mut told) = (Instant::now(), None);
     loop {
-        let in_the_way = match try_acquire(layout, me, (waiting.now)(), Some(&ticket)) {
+        let in_the_way = match try_acquire(layout, me, waiting, Some(&ticket)) {
             Ok(lock) => return Ok(lock),
             Err(LockError::Held(holder) | LockError::Maintenance(holder)) => holder,
             Err(other) => return Err(other),
@@ -142,8 +144,14 @@ pub fn acquire(layout: &Layout, me: &Holder, waiting: &Waiting<'_>) -> Result<Lo
 }
 
 /// One try. Those who were here first go first, also before someone who does not wait.
-fn try_acquire(layout: &Layout, me: &Holder, now: Timestamp, ticket: Option<&Ticket>) -> Result<Lock, LockError> {
-    if let Some(holder) = maintenance(layout, now)? {
+fn try_acquire(
+    layout: &Layout,
+    me: &Holder,
+    waiting: &Waiting<'_>,
+    ticket: Option<&Ticket>,
+) -> Result<Lock, LockError> {
+    let is_heeded = |holder: &Holder| waiting.heeds_own || holder.by != me.by;
+    if let Some(holder) = maintenance(layout, (waiting.now)())?.filter(is_heeded) {
         return Err(LockError::Maintenance(Box::new(holder)));
     }
     let before_me =
@@ -290,7 +298,8 @@ mod tests {
     }
 
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
-    const AT_ONCE: Waiting<'_> = Waiting { limit: None, now: &|| NOW, cancelled: &|| false, told: &|_, _| {} };
+    const AT_ONCE: Waiting<'_> =
+        Waiting { limit: None, now: &|| NOW, heeds_own: true, cancelled: &|| false, told: &|_, _| {} };
 
     #[test]
     fn a_held_lock_names_its_holder_and_is_free_when_dropped() {
@@ -358,14 +367,14 @@ mod tests {
         drop(lock);
 
         assert!(
-            matches!(try_acquire(&layout, &me("dan"), NOW, None), Err(LockError::Held(holder)) if holder.by == "bob")
+            matches!(try_acquire(&layout, &me("dan"), &AT_ONCE, None), Err(LockError::Held(holder)) if holder.by == "bob")
         );
         assert!(
-            matches!(try_acquire(&layout, &me("cid"), NOW, Some(&second)), Err(LockError::Held(holder)) if holder.by == "bob")
+            matches!(try_acquire(&layout, &me("cid"), &AT_ONCE, Some(&second)), Err(LockError::Held(holder)) if holder.by == "bob")
         );
-        try_acquire(&layout, &me("bob"), NOW, Some(&first)).unwrap();
+        try_acquire(&layout, &me("bob"), &AT_ONCE, Some(&first)).unwrap();
         drop(first);
-        try_acquire(&layout, &me("cid"), NOW, Some(&second)).unwrap();
+        try_acquire(&layout, &me("cid"), &AT_ONCE, Some(&second)).unwrap();
     }
 
     #[test]
@@ -407,6 +416,17 @@ mod tests {
         acquire_at(101).unwrap();
         assert!(release_maintenance(&layout).unwrap());
         assert!(!release_maintenance(&layout).unwrap());
+    }
+
+    #[test]
+    fn ones_own_maintenance_lock_keeps_only_those_out_who_heed_it() {
+        let (_dir, layout) = layout();
+        set_maintenance(&layout, &me("ann")).unwrap();
+        let own = Waiting { heeds_own: false, ..AT_ONCE };
+
+        assert!(matches!(acquire(&layout, &me("ann"), &AT_ONCE), Err(LockError::Maintenance(_))));
+        assert!(matches!(acquire(&layout, &me("bob"), &own), Err(LockError::Maintenance(_))));
+        acquire(&layout, &me("ann"), &own).unwrap();
     }
 
     #[test]

@@ -4,11 +4,13 @@ use super::action::{
     Action, Assembly, EnvFile, Holding, Hook, Links, Migration, Preflight, Retention, Settlement, Smoke, Verification,
     Work,
 };
+use super::current::live;
 use super::env_text;
 use super::executor::HostPlan;
 use super::fitness::misfits;
 use super::gate::Await;
 use super::layout::Layout;
+use super::left::Left;
 use super::release::{Release, ReleaseState, linked};
 use super::unprobed::{unprobed, unprobed_release};
 use crate::supervisor::ENV_BYTES_MAX;
@@ -89,6 +91,9 @@ pub fn deploy(wish: &Wish<'_>, subject: &Subject<'_>) -> Result<HostPlan, Failur
     plan.remarks.extend(wish.targets.values().find_map(|config| known_bad(config, &subject.artifact)));
     plan.remarks.extend(unprobed_targets(wish));
     for (target, config) in &wish.targets {
+        plan.say_what_is_left(target, config);
+    }
+    for (target, config) in &wish.targets {
         plan.prepare(target, config, subject);
     }
     plan.gate(Gate::Switch);
@@ -118,7 +123,9 @@ pub fn rollback(wish: &Wish<'_>, release: &ReleaseId) -> Result<HostPlan, Failur
         plan.remarks.extend(bad(described.state, release, &described.reason));
     }
     for (target, config) in &wish.targets {
-        plan.remarks.extend(unprobed_release(target, config, &as_it_was(config, release)?, release));
+        let as_it_was = as_it_was(config, release)?;
+        plan.remarks.extend(unprobed_release(target, config, &as_it_was, release));
+        plan.say_what_is_left(target, &as_it_was);
         plan.stage_kept_env(target, config, release);
     }
     plan.gate(Gate::Switch);
@@ -238,8 +245,8 @@ fn env_is_current(wish: &Wish<'_>, config: &HostConfig, layout: &Layout) -> bool
         .is_ok_and(|bytes| bytes == env_text::render(wish.variables).expose().as_bytes())
 }
 
-/// The release that a rollback without a name goes to: the last good one before the live one.
-pub fn last_good(config: &HostConfig) -> Result<ReleaseId, Failure> {
+/// The release that a rollback without a name goes to: the last good one of this project before the live one.
+pub fn last_good(config: &HostConfig, project: &ProjectName) -> Result<ReleaseId, Failure> {
     let layout = Layout::new(&config.deploy_to);
     let live = linked(&layout.current())?;
     let releases = Release::list(&layout);
@@ -247,14 +254,24 @@ pub fn last_good(config: &HostConfig) -> Result<ReleaseId, Failure> {
         .as_ref()
         .and_then(|live| releases.iter().find(|release| release.id == *live))
         .map_or(u64::MAX, |release| release.seq);
-    let candidate = releases.iter().rev().find(|release| release.seq < live_seq && release.state == ReleaseState::Good);
-    candidate.map(|release| release.id.clone()).ok_or_else(|| {
-        Failure::new(format!(
-            "find a release to go back to in {}: no earlier release was good",
-            layout.releases().display()
-        ))
-        .hint("`cutover releases ENV` lists them; name one to go to it in spite of its state")
-    })
+    let mut newest_foreign = None;
+    for release in releases.iter().rev().filter(|it| it.seq < live_seq && it.state == ReleaseState::Good) {
+        match release.foreign(&layout, project) {
+            None => return Ok(release.id.clone()),
+            Some(foreign) => drop(newest_foreign.get_or_insert(foreign)),
+        }
+    }
+    Err(none_good(&layout, project, newest_foreign))
+}
+
+/// That there is nothing to go back to; what else is known of another project's release, where one is there.
+fn none_good(layout: &Layout, project: &ProjectName, foreign: Option<Failure>) -> Failure {
+    let place = format!("find a release to go back to in {}: no earlier release", layout.releases().display());
+    match foreign {
+        Some(foreign) => Failure { message: format!("{place} of {project} was good; {}", foreign.message), ..foreign },
+        None => Failure::new(format!("{place} was good"))
+            .hint("`cutover releases ENV` lists them; name one to go to it in spite of its state"),
+    }
 }
 
 /// A release's own service and verification with everything else of the target's config.
@@ -328,7 +345,9 @@ impl<'a> Builder<'a> {
     fn new(wish: &'a Wish<'a>, kind: PlanKind, release: ReleaseId) -> Result<Self, Failure> {
         let mut original = None;
         for config in wish.targets.values() {
-            original = original.or(linked(&Layout::new(&config.deploy_to).current())?);
+            let layout = Layout::new(&config.deploy_to);
+            linked(&layout.current())?;
+            original = original.or(live(&layout));
         }
         let plan = Plan {
             deployment: wish.deployment.clone(),
@@ -440,6 +459,7 @@ impl<'a> Builder<'a> {
                 Work::Migrate(Migration { migrate: migrate.clone() }),
             );
         }
+        self.stop_what_is_left(target, config);
         self.push(target, &config.deploy_to, "switch", Phase::Live, Work::Switch);
         self.restart_and_verify(target, config);
     }
@@ -450,6 +470,7 @@ impl<'a> Builder<'a> {
             let env = self.env(config);
             self.push(target, &config.deploy_to, "env", Phase::Live, Work::Env(env));
         }
+        self.stop_what_is_left(target, config);
         self.push(target, &config.deploy_to, "switch", Phase::Live, Work::Switch);
         self.restart_and_verify(target, config);
     }
@@ -466,6 +487,19 @@ impl<'a> Builder<'a> {
         let remarks = std::mem::take(&mut self.remarks);
         let holding = Holding { service: config.service.clone(), env: self.env(config), verify, remarks };
         self.push(target, &config.deploy_to, "hold", Phase::Live, Work::Hold(holding));
+    }
+
+    fn say_what_is_left(&mut self, target: &TargetName, config: &HostConfig) {
+        let left = Left::by(target, config, self.plan.original.as_ref());
+        self.remarks.extend(left.map(|left| left.remark(target)));
+    }
+
+    /// What nothing takes over from is stopped while its release is still there: its own commands may come with that.
+    fn stop_what_is_left(&mut self, target: &TargetName, config: &HostConfig) {
+        let left = Left::by(target, config, self.plan.original.as_ref());
+        if left.is_some_and(|left| left.has_no_successor()) {
+            self.push(target, &config.deploy_to, "stop", Phase::Live, Work::Stop);
+        }
     }
 
     fn restart_and_verify(&mut self, target: &TargetName, config: &HostConfig) {

@@ -5,6 +5,7 @@ use super::release::Release;
 use crate::service;
 use crate::supervisor::{ENV_BYTES_MAX, parse_env};
 use cutover_core::artifact::{BlobSource, Digest, Manifest};
+use cutover_core::config::VerifyConfig;
 use cutover_core::id::{DeploymentId, ProjectName, ReleaseId, TargetName};
 use cutover_core::mask::Masker;
 use cutover_core::plan::PlanKind;
@@ -56,11 +57,16 @@ pub(crate) struct Site<'a> {
     pub(crate) supervisor: &'a SupervisorProgram,
     pub(crate) env_file: Option<PathBuf>,
     pub(crate) secret_names: &'a BTreeSet<String>,
-    /// Whether what the service logs decides about its health.
-    pub(crate) is_log_watched: bool,
+    /// How the release's health will be observed.
+    pub(crate) verify: Option<&'a VerifyConfig>,
 }
 
 impl Site<'_> {
+    /// Whether what the service logs decides about its health.
+    pub(crate) fn is_log_watched(&self) -> bool {
+        self.verify.is_some_and(VerifyConfig::watches_log)
+    }
+
     /// The place as services see it.
     pub(crate) fn service_site(&self) -> service::Site {
         service::Site {

@@ -13,7 +13,7 @@ pub use cutover_child::stat::{
     with_variable,
 };
 pub use identity::{Clock, ProcessIdentity, boot_id};
-pub use socket::{Listener, holders, listeners_at, parse_listeners};
+pub use socket::{Listener, holders, is_exclusive, listeners_at, parse_listeners};
 
 use rustix::process::{Pid, Signal};
 

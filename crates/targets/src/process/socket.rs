@@ -1,6 +1,9 @@
 //! Which socket answers at an address, and whose it is.
 
 use super::{pids, sock_diag};
+use rustix::io::Errno;
+use rustix::net::sockopt::set_socket_reuseport;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, socket_with};
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Read};
@@ -66,6 +69,15 @@ fn parse_address(text: &str) -> Option<SocketAddr> {
 pub fn listeners_at(address: SocketAddr) -> Vec<Listener> {
     let all = sock_diag::listeners().unwrap_or_else(|_| listeners_in_tables());
     answering(&all, address)
+}
+
+/// Whether what listens there shares its address with nobody: a socket of ours that would share it (`SO_REUSEPORT`, socket(7)) may
+/// not even be bound to it. It does not listen, and is gone at once.
+pub fn is_exclusive(address: SocketAddr) -> bool {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let tried = socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+        .and_then(|socket| set_socket_reuseport(&socket, true).and_then(|()| bind(&socket, &address)));
+    tried == Err(Errno::ADDRINUSE)
 }
 
 /// The listening sockets as `/proc` has them.
@@ -164,6 +176,19 @@ mod tests {
         assert_eq!(inodes("127.0.0.1:22"), [22222]);
         assert_eq!(inodes("127.0.0.1:80"), [8], "a socket on :: takes IPv4 too");
         assert_eq!(inodes("[::1]:22"), Vec::<u64>::new());
+    }
+
+    #[test]
+    fn a_socket_that_shares_its_address_is_not_exclusive() {
+        let alone = TcpListener::bind("127.0.0.1:0").unwrap();
+        assert!(is_exclusive(alone.local_addr().unwrap()));
+
+        let shared = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
+        set_socket_reuseport(&shared, true).unwrap();
+        bind(&shared, &address("127.0.0.1:0")).unwrap();
+        let shared = TcpListener::from(shared);
+        rustix::net::listen(&shared, 1).unwrap();
+        assert!(!is_exclusive(shared.local_addr().unwrap()));
     }
 
     #[test]

@@ -97,6 +97,14 @@ impl Manager {
         }
     }
 
+    /// How people call it who change something.
+    pub(super) fn command_of_people(&self) -> &'static str {
+        match self.scope {
+            SystemdScope::System => "sudo systemctl",
+            SystemdScope::User => "systemctl --user",
+        }
+    }
+
     /// What to do about a unit that is not there.
     pub(super) fn place_of_units(&self) -> String {
         let directory = match self.scope {

@@ -77,6 +77,15 @@ impl ServiceState {
     }
 }
 
+/// What became of a service that is not needed any more.
+#[derive(Debug)]
+pub enum Retired {
+    /// It does not run. In words, what somebody should see to besides.
+    Gone(Option<String>),
+    /// It runs as before: this user may not stop it. The hint says how it is stopped.
+    Refused(Failure),
+}
+
 /// Something that runs a release.
 pub trait Service: Send + Sync {
     /// What it is seen to be doing now.
@@ -100,6 +109,11 @@ pub trait Service: Send + Sync {
 
     /// Stops it and what it left behind. One that is stopped already, failed or is not there any more is fine.
     fn stop(&self, progress: &dyn Progress) -> Result<(), Failure>;
+
+    /// Stops it for good.
+    fn retire(&self, progress: &dyn Progress) -> Result<Retired, Failure> {
+        self.stop(progress).map(|()| Retired::Gone(None))
+    }
 
     /// Its living processes. Empty when they cannot be known.
     fn processes(&self) -> Result<BTreeSet<u32>, Failure>;
@@ -194,6 +208,15 @@ pub(crate) struct Named {
 impl Named {
     pub(crate) fn open(&self) -> Box<dyn Service> {
         open(&self.config, &self.site)
+    }
+
+    /// What it is called: "shop.service".
+    pub(crate) fn told(&self) -> String {
+        match &self.config {
+            ServiceConfig::Systemd { unit, .. } => unit.clone(),
+            ServiceConfig::Command { .. } => format!("the service of {} that its own commands stop", self.site.name),
+            ServiceConfig::Process(_) => format!("the process of {}", self.site.name),
+        }
     }
 
     /// Whether both are one service, perhaps with other options: restarting it then replaces what runs.

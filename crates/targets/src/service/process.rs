@@ -4,9 +4,10 @@ use super::log::{end_of, read_since};
 use super::tail::Tail;
 use super::{LogMark, LogPlace, Service, ServiceState, Site};
 use crate::process::{ProcessIdentity, descendants, memory_bytes, stat_of};
-use crate::supervisor::{self, Launch, Phase, Place, Spec, SupervisorState};
+use crate::supervisor::{self, Account, Launch, Phase, Place, Spec, SupervisorState, Traces};
 use cutover_core::config::ProcessConfig;
 use cutover_core::target::{Failure, Progress};
+use jiff::Timestamp;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, ErrorKind};
@@ -15,7 +16,10 @@ use std::time::{Duration, Instant};
 /// From so many restarts on, a service that ended again is in a crash loop.
 pub(crate) const CRASH_LOOP_COUNT: u64 = 3;
 
-/// How long a supervisor is given to notice that its service ended.
+/// What is said of a service that runs without a supervisor.
+const UNATTENDED: &str = "active (running), but its supervisor is gone: nobody will start it again";
+
+/// How long a supervisor is given to notice that its service ended, or to write its word to its end on a full disk.
 const SETTLE_MAX: Duration = Duration::from_millis(200);
 /// How often it is asked meanwhile.
 const SETTLE_INTERVAL: Duration = Duration::from_millis(5);
@@ -34,19 +38,40 @@ impl ProcessService {
         Self { spec, place: Place::new(dir), site }
     }
 
-    fn told(&self) -> Result<Option<SupervisorState>, Failure> {
-        supervisor::state(self.place.dir()).map_err(|e| e.failure(&format!("look at service {}", self.site.name)))
+    fn account(&self) -> Result<Account, Failure> {
+        supervisor::account(self.place.dir()).map_err(|e| e.failure(&format!("look at service {}", self.site.name)))
     }
 
-    /// What the supervisor told. When the service has ended since, its supervisor is about to say how.
-    fn settled(&self) -> Result<Option<SupervisorState>, Failure> {
+    /// What is known once the supervisor, where it is about to tell more, has told it.
+    fn settled(&self) -> Result<Account, Failure> {
         let deadline = Instant::now() + SETTLE_MAX;
         loop {
-            let told = self.told()?;
-            if !told.as_ref().is_some_and(is_outdated) || Instant::now() >= deadline {
-                return Ok(told);
+            let account = self.account()?;
+            if !is_outdated(&account) || Instant::now() >= deadline {
+                return Ok(account);
             }
             std::thread::sleep(SETTLE_INTERVAL);
+        }
+    }
+
+    fn as_told(&self, told: &SupervisorState) -> ServiceState {
+        let main = told.child.clone().filter(|child| told.phase == Phase::Running && child.is_alive());
+        if !told.supervisor.is_alive() && main.is_none() {
+            return gone(told.phase);
+        }
+        let (used, main_age) = (Used::by(&family(told)), main.as_ref().map(ProcessIdentity::age));
+        ServiceState {
+            active: main.is_some(),
+            failed: !told.supervisor.is_alive(),
+            wanted: !matches!(told.phase, Phase::Stopping | Phase::Stopped),
+            description: describe(told, main.as_ref()),
+            main,
+            restart_count: told.restart_count,
+            crash_looping: self.is_crash_looping(told, main_age),
+            last_end: told.last_exit.clone(),
+            since: told.started_at,
+            memory_bytes: Some(used.memory_bytes),
+            cpu_ms: Some(used.cpu_ms),
         }
     }
 
@@ -79,24 +104,10 @@ fn family(told: &SupervisorState) -> BTreeSet<u32> {
 
 impl Service for ProcessService {
     fn state(&self) -> Result<ServiceState, Failure> {
-        let Some(told) = self.settled()? else { return Ok(ServiceState::inactive("never started", false)) };
-        let main = told.child.clone().filter(|child| told.phase == Phase::Running && child.is_alive());
-        if !told.supervisor.is_alive() && main.is_none() {
-            return Ok(gone(told.phase));
-        }
-        let (family, main_age) = (family(&told), main.as_ref().map(ProcessIdentity::age));
-        Ok(ServiceState {
-            active: main.is_some(),
-            failed: !told.supervisor.is_alive(),
-            wanted: !matches!(told.phase, Phase::Stopping | Phase::Stopped),
-            description: describe(&told, main.as_ref()),
-            main,
-            restart_count: told.restart_count,
-            crash_looping: self.is_crash_looping(&told, main_age),
-            last_end: told.last_exit.clone(),
-            since: told.started_at,
-            memory_bytes: Some(family.iter().filter_map(|pid| memory_bytes(*pid)).sum()),
-            cpu_ms: Some(family.iter().filter_map(|pid| stat_of(*pid)).map(|stat| stat.cpu_ms()).sum()),
+        Ok(match self.settled()? {
+            Account::None => ServiceState::inactive("never started", false),
+            Account::Told(told) => self.as_told(&told),
+            Account::Lost(traces) => as_seen(&traces),
         })
     }
 
@@ -123,7 +134,11 @@ impl Service for ProcessService {
     }
 
     fn processes(&self) -> Result<BTreeSet<u32>, Failure> {
-        Ok(self.told()?.as_ref().map(family).unwrap_or_default())
+        Ok(match self.account()? {
+            Account::None => BTreeSet::new(),
+            Account::Told(told) => family(&told),
+            Account::Lost(traces) => traces.family,
+        })
     }
 
     fn log_mark(&self) -> LogMark {
@@ -141,7 +156,8 @@ impl Service for ProcessService {
 
     fn log_since(&self, mark: &LogMark, bytes_max: usize) -> Result<String, Failure> {
         // The old run's last words are behind the mark as well, when it was stopped after it.
-        let told = self.told().ok().flatten().filter(|told| mark.clock.is_before(&told.supervisor));
+        let told = supervisor::state(self.place.dir()).ok().flatten();
+        let told = told.filter(|told| mark.clock.is_before(&told.supervisor));
         let (inode, offset_bytes) = match told.and_then(|told| told.log_began).unwrap_or_else(|| mark.place.clone()) {
             LogPlace::File { inode, offset_bytes } => (inode, offset_bytes),
             LogPlace::Cursor(_) | LogPlace::Time | LogPlace::None => (0, 0),
@@ -150,19 +166,74 @@ impl Service for ProcessService {
     }
 }
 
-/// Whether the supervisor has not noticed yet that its service ended.
-fn is_outdated(told: &SupervisorState) -> bool {
-    let ended = told.child.as_ref().is_some_and(|child| !child.is_alive());
-    told.phase == Phase::Running && ended && told.supervisor.is_alive()
+/// Whether the supervisor has not noticed yet that its service ended, or may be writing what cannot be read.
+fn is_outdated(account: &Account) -> bool {
+    match account {
+        Account::None => false,
+        Account::Told(told) => {
+            let ended = told.child.as_ref().is_some_and(|child| !child.is_alive());
+            told.phase == Phase::Running && ended && told.supervisor.is_alive()
+        }
+        Account::Lost(traces) => traces.is_damaged && traces.supervisor.is_some(),
+    }
+}
+
+/// What is seen of a service whose supervisor's word is lost: what runs was started and not stopped.
+fn as_seen(traces: &Traces) -> ServiceState {
+    if !traces.is_anything_alive() {
+        return silent(traces.is_damaged);
+    }
+    let used = Used::by(&traces.family);
+    ServiceState {
+        active: traces.main.is_some(),
+        failed: traces.supervisor.is_none(),
+        wanted: true,
+        since: traces.main.as_ref().and_then(|main| Timestamp::now().checked_sub(main.age()).ok()),
+        main: traces.main.clone(),
+        memory_bytes: Some(used.memory_bytes),
+        cpu_ms: Some(used.cpu_ms),
+        ..ServiceState::inactive(&describe_traces(traces), false)
+    }
+}
+
+/// What is left where nothing runs. A word that broke off was cut by what ended the machine, and with it a service that should run.
+fn silent(is_damaged: bool) -> ServiceState {
+    if is_damaged {
+        let lost = "its supervisor is gone, and what it told last cannot be read";
+        return ServiceState { wanted: true, ..ServiceState::inactive(lost, true) };
+    }
+    ServiceState::inactive("not running", false)
+}
+
+fn describe_traces(traces: &Traces) -> String {
+    let lost = if traces.is_damaged { "cannot be read" } else { "is missing" };
+    match (&traces.main, &traces.supervisor) {
+        (Some(_), Some(_)) => format!("active (running), as its processes show: the supervisor's state.json {lost}"),
+        (Some(_), None) => UNATTENDED.to_owned(),
+        (None, _) => format!("not running, though its supervisor does, whose state.json {lost}"),
+    }
+}
+
+/// What processes take of the machine, as far as it can be seen.
+struct Used {
+    memory_bytes: u64,
+    cpu_ms: u64,
+}
+
+impl Used {
+    fn by(processes: &BTreeSet<u32>) -> Self {
+        Self {
+            memory_bytes: processes.iter().filter_map(|pid| memory_bytes(*pid)).sum(),
+            cpu_ms: processes.iter().filter_map(|pid| stat_of(*pid)).map(|stat| stat.cpu_ms()).sum(),
+        }
+    }
 }
 
 fn describe(told: &SupervisorState, main: Option<&ProcessIdentity>) -> String {
     let why = told.last_exit.as_deref().unwrap_or("it ended");
     match told.phase {
         Phase::Starting => "starting".to_owned(),
-        Phase::Running if main.is_some() && !told.supervisor.is_alive() => {
-            "active (running), but its supervisor is gone: nobody will start it again".to_owned()
-        }
+        Phase::Running if main.is_some() && !told.supervisor.is_alive() => UNATTENDED.to_owned(),
         Phase::Running if main.is_some() => "active (running)".to_owned(),
         Phase::Running => "it has just ended".to_owned(),
         Phase::Waiting => format!("waiting to be started again: {why}"),

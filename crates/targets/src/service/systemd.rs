@@ -3,7 +3,7 @@
 use super::bus::{self, Bus};
 use super::journal::Journal;
 use super::manager::{Manager, is_booted};
-use super::{CRASH_LOOP_COUNT, LogMark, Service, ServiceState, sudo, unit_files};
+use super::{CRASH_LOOP_COUNT, LogMark, Retired, Service, ServiceState, sudo, unit_files};
 use crate::host::own_name;
 use crate::process::{ProcessIdentity, cgroup_members, memory_bytes, stat_of};
 use cutover_child::signal_name;
@@ -159,6 +159,16 @@ impl Systemd {
         format!("allow it in sudoers (visudo -f /etc/sudoers.d/cutover): {rule}; `cutover setup ENV` does that")
     }
 
+    /// What keeps it from being started with the machine, where it is.
+    fn told_at_boot(&self) -> Option<String> {
+        let (unit, subject) = (&self.unit, format!("ask whether {} is enabled", self.unit));
+        let said = self.manager.ask(&["systemctl", "is-enabled", "--", unit], SHOW_TIMEOUT, &subject).ok()?;
+        let command = self.manager.command_of_people();
+        (said.trim() == "enabled").then(|| {
+            format!("{unit} is enabled, so that it starts with the machine: `{command} disable {unit}` ends that")
+        })
+    }
+
     /// What systemd counts only where accounting is on is counted here, as far as `/proc` tells.
     fn count(&self, state: &mut ServiceState, shown: &BTreeMap<String, String>) {
         if state.memory_bytes.is_some() && state.cpu_ms.is_some() {
@@ -221,6 +231,20 @@ impl Service for Systemd {
         let state = self.state()?;
         // A failed unit runs nothing, and systemctl refuses to stop one that was removed.
         if state.failed && !state.active { Ok(()) } else { self.act("stop", progress) }
+    }
+
+    fn retire(&self, progress: &dyn Progress) -> Result<Retired, Failure> {
+        let state = self.state()?;
+        // One that somebody stopped already needs nobody who may.
+        let stopped = if state.active || state.wanted { self.stop(progress) } else { Ok(()) };
+        match stopped {
+            Err(failure) if self.is_refused(&failure) => {
+                let (command, unit) = (self.manager.command_of_people(), &self.unit);
+                let way = format!("this user may not stop it; `{command} disable --now {unit}` does, for good");
+                Ok(Retired::Refused(failure.hint(way)))
+            }
+            stopped => stopped.map(|()| Retired::Gone(self.told_at_boot())),
+        }
     }
 
     fn processes(&self) -> Result<BTreeSet<u32>, Failure> {

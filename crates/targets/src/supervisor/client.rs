@@ -1,5 +1,6 @@
 //! What others do with a supervisor: start one, ask how it is, stop it.
 
+use super::account::{Account, account, marked_supervisor};
 use super::place::{Phase, Place, Spec, SupervisorState, private};
 use super::{SERVICE_MARK, SUPERVISOR_MARK, SupervisorError};
 use crate::process::{ProcessIdentity, signal, with_variable};
@@ -37,7 +38,7 @@ pub struct Launch<'a> {
 
 /// What the supervisor of this directory last told of itself. None when there never was one.
 ///
-/// It may be dead: look at its identity.
+/// It may be dead: look at its identity. Where its word is lost, [`account`] looks at the processes.
 pub fn state(dir: &Path) -> Result<Option<SupervisorState>, SupervisorError> {
     Place::new(dir).read_state()
 }
@@ -68,9 +69,10 @@ pub fn spawn(dir: &Path, launch: Launch<'_>, spec: &Spec) -> Result<SupervisorSt
 /// Stops the service and its supervisor. Ok when nothing runs.
 pub fn stop(dir: &Path) -> Result<(), SupervisorError> {
     let place = Place::new(dir);
-    if !place.dir().is_dir() {
+    if matches!(account(dir), Ok(Account::None)) {
         return Ok(());
     }
+    place.create()?;
     let stop_timeout = stop_timeout(&place);
     let _lock = client_lock(&place, patience(stop_timeout) + START_TIMEOUT)?;
     stop_locked(&place, stop_timeout)?;
@@ -80,11 +82,15 @@ pub fn stop(dir: &Path) -> Result<(), SupervisorError> {
 
 /// Says for a supervisor that died that its service is stopped by now, and is not one that should run.
 fn note_stopped(place: &Place) {
-    let told = place.read_state().ok().flatten().filter(|told| told.phase != Phase::Stopped);
-    if let Some(told) = told {
-        // Nothing runs, whether that can be written or not.
-        let _ = place.write_state(&SupervisorState { phase: Phase::Stopped, child: None, ..told });
-    }
+    // Nothing runs, whether that can be written or not.
+    let _ = match place.read_state() {
+        Ok(Some(told)) if told.phase != Phase::Stopped => {
+            place.write_state(&SupervisorState { phase: Phase::Stopped, child: None, ..told })
+        }
+        // What cannot be read would be taken for the word of one that should run.
+        Err(SupervisorError::Damaged { .. }) => place.forget_state(),
+        Ok(_) | Err(_) => Ok(()),
+    };
 }
 
 /// How long stopping may take: the service's processes, then what they left.
@@ -112,7 +118,7 @@ fn client_lock(place: &Place, patience: Duration) -> Result<File, SupervisorErro
 
 /// Stops what runs, with the time that its own specification gives it.
 fn stop_locked(place: &Place, stop_timeout: Duration) -> Result<(), SupervisorError> {
-    if let Some(supervisor) = running_supervisor(place)? {
+    if let Some(supervisor) = running_supervisor(place) {
         let mut asked = false;
         let stopped = wait_until(patience(stop_timeout), || {
             asked = asked || place.ask_to_stop();
@@ -126,14 +132,10 @@ fn stop_locked(place: &Place, stop_timeout: Duration) -> Result<(), SupervisorEr
     end_orphans(place, stop_timeout)
 }
 
-/// The living supervisor: as it told, or else, when its word is lost but its lock is held, by its mark.
-fn running_supervisor(place: &Place) -> Result<Option<ProcessIdentity>, SupervisorError> {
+/// The living supervisor: as it told, or else, when its word is lost, by its mark.
+fn running_supervisor(place: &Place) -> Option<ProcessIdentity> {
     let told = place.read_state().ok().flatten().map(|state| state.supervisor).filter(ProcessIdentity::is_alive);
-    if told.is_some() || place.try_lock("lock")?.is_some() {
-        return Ok(told);
-    }
-    let marked = with_variable(SUPERVISOR_MARK, &place.dir().to_string_lossy());
-    Ok(marked.into_iter().find_map(ProcessIdentity::of))
+    told.or_else(|| marked_supervisor(place))
 }
 
 /// Ends processes of the service whose supervisor is gone.

@@ -79,9 +79,8 @@ impl SupervisorError {
                 failure.kind(FailureKind::NoSpace)
             }
             Self::Busy(_) | Self::Silent(_) => failure.kind(FailureKind::TimedOut),
-            // Whether its service runs is seen from the processes, and the next start writes it anew.
-            Self::Damaged { path, .. } => failure.hint(format!("remove {}, and run this again", path.display())),
             Self::File { .. }
+            | Self::Damaged { .. }
             | Self::Running(_)
             | Self::Launch { .. }
             | Self::Ended { .. }

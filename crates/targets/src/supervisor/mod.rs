@@ -14,6 +14,7 @@
 //! supervisor.log  why the supervisor itself could not run
 //! ```
 
+mod account;
 mod client;
 mod dotenv;
 mod error;
@@ -22,6 +23,7 @@ mod rolling_log;
 mod run;
 mod service_process;
 
+pub use account::{Account, Traces, account};
 pub use client::{Launch, spawn, state, stop};
 pub use dotenv::{ENV_BYTES_MAX, EnvFileError, InvalidEnvFile, parse_env, read_env_file};
 pub use error::SupervisorError;

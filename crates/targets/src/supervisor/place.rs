@@ -110,12 +110,23 @@ impl Place {
         self.read("spec.json")
     }
 
+    /// Whether anything was ever to be run here.
+    pub(super) fn has_spec(&self) -> bool {
+        self.0.join("spec.json").exists()
+    }
+
     pub(super) fn write_state(&self, state: &SupervisorState) -> Result<(), SupervisorError> {
         self.replace("state.json", state)
     }
 
     pub(super) fn read_state(&self) -> Result<Option<SupervisorState>, SupervisorError> {
         self.read("state.json")
+    }
+
+    /// Takes away what the supervisor told. Only once it is dead.
+    pub(super) fn forget_state(&self) -> Result<(), SupervisorError> {
+        let path = self.0.join("state.json");
+        fs::remove_file(&path).map_err(SupervisorError::file("remove", &path))
     }
 
     /// Replaces a file at once, but does not wait for the disk: after a power cut nothing of it is true any more.

@@ -4,6 +4,7 @@ use super::Verification;
 use super::observe::Observation;
 use cutover_child::{ChildCommand, ChildError, Leftovers, listen};
 use cutover_core::config::CommandLine;
+use cutover_core::mask::Masker;
 use cutover_core::target::{EXCERPT_BYTES_MAX, Progress};
 use std::time::{Duration, Instant};
 
@@ -21,8 +22,7 @@ pub(super) fn observe(
     let child = ChildCommand { command, cwd, variables, timeout: limit, log: None, masker, leftovers: Leftovers::Kill };
     let began = Instant::now();
     let ended = listen(&child, EXCERPT_BYTES_MAX, &|| progress.cancelled());
-    let endpoint: String = command.to_string().chars().take(ENDPOINT_LENGTH_MAX).collect();
-    let mut seen = Observation::at(endpoint);
+    let mut seen = Observation::at(endpoint(command, masker));
     seen.latency = Some(began.elapsed());
     match ended {
         Ok(exit) => {
@@ -37,6 +37,17 @@ pub(super) fn observe(
         }
         Err(e) => seen.fault(e.to_string()),
     }
+}
+
+/// A command that was not run, because it may take so long.
+pub(super) fn too_long(command: &CommandLine, timeout: Duration, masker: &Masker) -> Observation {
+    let seen = Observation::at(endpoint(command, masker)).fault(format!("not run now, for it may take {timeout:?}"));
+    Observation { is_unfinished: true, ..seen }
+}
+
+/// The command line as it is shown: masked before it is cut, so that no part of a secret is left.
+fn endpoint(command: &CommandLine, masker: &Masker) -> String {
+    masker.mask(&command.to_string()).chars().take(ENDPOINT_LENGTH_MAX).collect()
 }
 
 /// What is wrong, with the last line that the command said: whoever looks for the reason looks there first.

@@ -72,6 +72,15 @@ pub fn verify(verification: &Verification<'_>, progress: &dyn Progress) -> Resul
     Ok(verifier.results)
 }
 
+/// How long a look at probes may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Within {
+    /// All that wait for an answer, together.
+    pub answers: Duration,
+    /// A command: one that may take longer by its own timeout is not begun, for none shall be ended half-way.
+    pub command: Duration,
+}
+
 /// What a probe that was made once saw.
 #[derive(Debug)]
 pub struct Seen {
@@ -79,33 +88,58 @@ pub struct Seen {
     pub probe: ProbeConfig,
     /// What was seen.
     pub result: ProbeResult,
-    /// Whether that says nothing of health: the probe had less than its own time, and did not get to an end in it.
+    /// Whether that says nothing of health: the probe had less than its own time, and did not get to an end in it or was not begun.
     pub is_unfinished: bool,
 }
 
 /// Makes every probe once, side by side, within this time: what is seen now of a release that is live. What a service logged
 /// when it was started is past, so that probes of the log are left out. Gives the others with what they saw, in the configured order.
-pub fn observe_once(asked: &Verification<'_>, within: Duration) -> Vec<Seen> {
+pub fn observe_once(asked: &Verification<'_>, within: Within) -> Vec<Seen> {
     let is_lasting = |probe: &&ProbeConfig| !matches!(probe.kind, ProbeKind::Log { .. });
     let probes: Vec<ProbeConfig> = asked.config.probes.iter().filter(is_lasting).cloned().collect();
     // Neither is the log read for fatal lines: they ended a start.
     let config = VerifyConfig { probes, fatal: Vec::new(), ..asked.config.clone() };
     let asked = Verification { config: &config, ..*asked };
-    let (mut watch, deadline) = (Watch::new(&asked), Instant::now() + within);
+    let (mut watch, deadline) = (Watch::new(&asked), Instant::now() + within.answers);
     let _verdict = watch.look();
     let watch = &watch;
-    let see = |probe: &ProbeConfig| {
-        let seen = observe::observe(probe, &asked, watch, deadline, &Unheard);
-        let is_unfinished = seen.is_unfinished;
-        Seen { probe: probe.clone(), result: seen.result(probe, 1, asked.masker), is_unfinished }
-    };
-    let together = |probes: &[ProbeConfig]| {
+    let see = |(place, probe): (usize, &ProbeConfig)| (place, see(probe, &asked, watch, (deadline, within.command)));
+    let together = |probes: &[(usize, &ProbeConfig)]| {
         std::thread::scope(|scope| {
-            let seeing: Vec<_> = probes.iter().map(|probe| scope.spawn(move || see(probe))).collect();
+            let seeing: Vec<_> = probes.iter().map(|probe| scope.spawn(move || see(*probe))).collect();
             seeing.into_iter().filter_map(|seen| seen.join().ok()).collect::<Vec<_>>()
         })
     };
-    config.probes.chunks(AT_ONCE_MAX).flat_map(together).collect()
+    let is_command = |(_, probe): &(usize, &ProbeConfig)| matches!(probe.kind, ProbeKind::Command { .. });
+    // Commands come last, so that they take none of the others' time.
+    let (commands, others): (Vec<_>, Vec<_>) = config.probes.iter().enumerate().partition(is_command);
+    let mut seen: Vec<_> =
+        [others, commands].iter().flat_map(|some| some.chunks(AT_ONCE_MAX)).flat_map(together).collect();
+    seen.sort_by_key(|(place, _)| *place);
+    seen.into_iter().map(|(_, seen)| seen).collect()
+}
+
+/// Makes one probe: a command within its own time where that is short enough, others before the deadline.
+fn see(
+    probe: &ProbeConfig,
+    asked: &Verification<'_>,
+    watch: &Watch<'_>,
+    (deadline, command_max): (Instant, Duration),
+) -> Seen {
+    let seen = match &probe.kind {
+        ProbeKind::Command { run, timeout } if *timeout > command_max => command::too_long(run, *timeout, asked.masker),
+        ProbeKind::Command { .. } => observe::observe(probe, asked, watch, no_deadline(), &Unheard),
+        ProbeKind::Http { .. } | ProbeKind::Tcp { .. } | ProbeKind::Log { .. } | ProbeKind::Unit { .. } => {
+            observe::observe(probe, asked, watch, deadline, &Unheard)
+        }
+    };
+    let is_unfinished = seen.is_unfinished;
+    Seen { probe: probe.clone(), result: seen.result(probe, 1, asked.masker), is_unfinished }
+}
+
+/// For what has its own time and no more.
+fn no_deadline() -> Instant {
+    Instant::now() + Duration::from_secs(24 * 3600)
 }
 
 /// How long a service has to stay healthy.
@@ -181,8 +215,7 @@ impl Verifier<'_> {
     }
 
     fn soak_attempt(&mut self, soak: Duration) -> Result<(), Failure> {
-        let no_deadline = Instant::now() + Duration::from_secs(24 * 3600);
-        let _always_whole = self.attempt(no_deadline)?;
+        let _always_whole = self.attempt(no_deadline())?;
         match self.probe_fault() {
             None => Ok(()),
             Some(why) => Err(self.unhealthy(&format!("did not stay healthy for {soak:?}: {why}"))),

@@ -7,7 +7,7 @@ use cutover_core::config::{CommandLine, HostConfig, ProbeConfig, ProbeKind, Prob
 use cutover_core::event::{Event, Observer};
 use cutover_core::id::{DeploymentId, EnvironmentName, ProjectName, ReleaseId, TargetName};
 use cutover_core::secret::Secret;
-use cutover_core::target::Cancel;
+use cutover_core::target::{Cancel, Failure};
 use cutover_targets::host::gate::Nobody;
 use cutover_targets::host::lock::{Holder, Waiting};
 use cutover_targets::host::planner::{self, Subject, Wish};
@@ -128,8 +128,27 @@ impl Place {
     }
 
     pub fn rollback(&self, to: Option<&str>) -> Ended {
-        let to = to.map_or_else(|| planner::last_good(&self.config).unwrap(), |name| ReleaseId::new(name).unwrap());
+        let to = to.map_or_else(|| self.last_good().unwrap(), |name| ReleaseId::new(name).unwrap());
         self.transact(|wish| planner::rollback(wish, &to).unwrap(), None).unwrap()
+    }
+
+    /// Where a rollback goes to by itself.
+    pub fn last_good(&self) -> Result<ReleaseId, Failure> {
+        self.with_wish(|wish| planner::last_good(&self.config, wish.project))
+    }
+
+    /// Makes a release one of another project, "shop".
+    pub fn give_to_shop(&self, release: &ReleaseId) {
+        let name = format!("releases/{release}/release.json");
+        let ours = self.read(&name);
+        let theirs = ours.replace("\"project\": \"demo\"", "\"project\": \"shop\"");
+        assert_ne!(ours, theirs);
+        std::fs::write(self.path(&name), theirs).unwrap();
+    }
+
+    /// Why a rollback to this release is refused.
+    pub fn refused_rollback(&self, to: &ReleaseId) -> Failure {
+        self.with_wish(|wish| planner::rollback(wish, to).err()).unwrap()
     }
 
     pub fn restart(&self) -> Ended {
@@ -245,7 +264,8 @@ pub fn holder() -> Holder {
     }
 }
 
-pub const AT_ONCE: Waiting<'_> = Waiting { limit: None, now: &Timestamp::now, cancelled: &|| false, told: &|_, _| {} };
+pub const AT_ONCE: Waiting<'_> =
+    Waiting { limit: None, now: &Timestamp::now, heeds_own: true, cancelled: &|| false, told: &|_, _| {} };
 
 /// A host target without service, environment or probes.
 pub fn plain(deploy_to: &Path) -> HostConfig {

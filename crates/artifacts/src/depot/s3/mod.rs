@@ -375,7 +375,7 @@ impl Objects for S3 {
             });
             found.extend(names);
             if found.len() > count_max {
-                return Err(self.too_much(&doing, format!("{count_max} names")));
+                return Err(ObjectError::too_many_names(doing, &self.place, count_max));
             }
             let Some(next) = page.next else { return Ok(found) };
             if tokens.len() == PAGE_COUNT_MAX

@@ -9,6 +9,7 @@ mod suite;
 use super::*;
 use common::head;
 use cutover_artifacts::depot::DepotError;
+use cutover_core::id::EnvironmentName;
 use cutover_core::patience::{Pace, Patience};
 use cutover_core::secret::Secret;
 use cutover_reporters::github::{Access, RealPace};
@@ -293,7 +294,12 @@ fn a_release_that_is_full_is_told_before_anything_is_sent() {
 
     let error = world.shelf().put("sample/b", &mut &b"2"[..]).unwrap_err();
 
-    assert!(error.to_string().contains("it has 990 files or more: 1000 is all that a release takes"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("it has 960 files or more: 1000 is all that a release takes, and the last 40 are for"),
+        "{error}"
+    );
     assert!(hint(error).contains("artifact prune"));
     assert_eq!(world.count("POST", ""), before);
     assert_eq!(world.read("sample/a"), b"1");
@@ -311,7 +317,7 @@ fn a_release_that_is_full_is_told_before_anything_is_sent() {
 fn a_release_that_was_filled_is_pruned_and_takes_the_next_artifact() {
     let (world, (mut bed, old)) = (World::new(), packed());
     put(&world.depot(), &bed.store, &old).unwrap();
-    (3..990).for_each(|number| world.github.begin_file(TAG, &format!("file{number}"), "2026-01-01T00:00:00Z"));
+    (3..960).for_each(|number| world.github.begin_file(TAG, &format!("file{number}"), "2026-01-01T00:00:00Z"));
     bed.write("main.py", "print(2)\n");
     bed.commit("Second");
     bed.now += 20 * DAY;
@@ -321,13 +327,36 @@ fn a_release_that_was_filled_is_pruned_and_takes_the_next_artifact() {
 
     assert_eq!(prune_old(&world.depot(), bed.now).removed.len(), 1);
     put(&world.depot(), &bed.store, &new).unwrap();
-    assert_eq!(world.files().len(), 990, "the mark has gone as well");
+    assert_eq!(world.files().len(), 960, "the mark has gone as well");
 
     // Given one that somebody else has filled: what can be done is told, and it is not to prune.
-    (990..1_000).for_each(|number| world.github.begin_file(TAG, &format!("file{number}"), "2026-01-01T00:00:00Z"));
+    (960..1_000).for_each(|number| world.github.begin_file(TAG, &format!("file{number}"), "2026-01-01T00:00:00Z"));
     let error = world.shelf().mark("sample/a").unwrap_err();
     assert!(hint(error).contains("by hand"));
     assert!(hint(world.shelf().put("sample/a", &mut &b"1"[..]).unwrap_err()).contains("artifact prune"));
+}
+
+#[test]
+fn what_is_live_is_noted_where_no_artifact_has_room_any_more_and_leaves_that_of_marks() {
+    let (world, (bed, artifact)) = (World::new(), packed());
+    put(&world.depot(), &bed.store, &artifact).unwrap();
+    let fill = |numbers: std::ops::Range<u32>| {
+        numbers.for_each(|number| world.github.begin_file(TAG, &format!("file{number}"), "2026-01-01T00:00:00Z"));
+    };
+    let production = EnvironmentName::new("production").unwrap();
+    let note = |days: u32| world.depot().note_deployed(&production, &artifact.id, bed.now + days * DAY);
+    fill(3..960);
+    assert!(world.shelf().put("sample/a", &mut &b"1"[..]).is_err());
+
+    assert!(note(0).unwrap());
+    fill(961..990);
+    let error = note(1).unwrap_err().to_string();
+
+    assert!(
+        error.contains("it has 990 files or more") && error.contains("the last 10 are for removing others"),
+        "{error}"
+    );
+    world.shelf().mark("sample/b").unwrap();
 }
 
 #[test]
@@ -336,10 +365,13 @@ fn a_list_that_may_have_been_cut_is_read_page_by_page() {
     let names: Vec<String> = (0..140).map(|number| format!("sample/{number:03}")).collect();
     let shelf = world.shelf();
     names.iter().for_each(|name| shelf.put(name, &mut name.as_bytes()).unwrap());
-    for told in [30, 100, 140] {
+    // The page that the last of those told is on, what comes after it, and, where that is more, all from the first.
+    for (told, page_count) in [(30, 2), (100, 2), (110, 3), (140, 1)] {
         world.github.cut_files_told_with_releases(told);
+        let before = world.count("GET", "/assets?per_page");
         let listed: Vec<String> = world.shelf().list("sample/", 200).unwrap().into_iter().map(|one| one.name).collect();
         assert_eq!(listed, names, "{told}");
+        assert_eq!(world.count("GET", "/assets?per_page") - before, page_count, "{told}");
     }
     let lists = world.count("GET", "/assets?per_page");
     shelf.remove("sample/139").unwrap();

@@ -93,6 +93,7 @@ fn describe(site: &Site<'_>, assembly: &Assembly, manifest: &Manifest) -> Releas
         seq: assembly.seq,
         state: ReleaseState::Staged,
         reason: String::new(),
+        never_started: false,
         artifact: assembly.artifact,
         commit: manifest.commit.clone(),
         dirty: manifest.dirty,

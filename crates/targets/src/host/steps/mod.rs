@@ -15,6 +15,7 @@ mod requirements;
 pub(super) mod restart;
 pub(super) mod settle;
 pub(super) mod smoke;
+pub(super) mod stop;
 pub(super) mod switch;
 pub(super) mod verify;
 mod way_back;

@@ -1,12 +1,15 @@
 //! Preflight: finds out whether the rest can succeed, before anything is touched.
 
+use super::hold::old_service;
+use crate::doctor::ports;
 use crate::host::action::Preflight;
+use crate::host::current::{no_way_back, other_project};
 use crate::host::layout::Layout;
 use crate::host::release::{Release, disk, io, linked, previous_release, stray};
 use crate::host::site::Site;
 use crate::host::standing::obstacle;
 use crate::service::{self, Service};
-use cutover_core::id::ReleaseId;
+use cutover_core::config::ServiceConfig;
 use cutover_core::moment::moment;
 use cutover_core::size;
 use cutover_core::target::{Failure, FailureKind, Outcome};
@@ -16,19 +19,23 @@ use std::path::{Path, PathBuf};
 
 /// Checks everything and reports everything that is wrong at once.
 pub(crate) fn apply(site: &Site<'_>, preflight: &Preflight) -> Result<Outcome, Failure> {
-    let live = linked(&site.layout.current())?;
+    linked(&site.layout.current())?;
     previous_release(site.layout)?;
     let room = check_room(site, preflight)?;
     let service = preflight.service.as_ref().map(|config| service::open(config, &site.service_site()));
-    let missing = missing_programs(preflight).chain(missing_files(site, preflight));
+    let files = missing_files(site.layout, &preflight.linked_files);
+    let files = files.map(|file| format!("linked file {} is missing: put it there", file.display()));
+    let missing = missing_programs(preflight).chain(files);
     let missing = missing.chain(preflight.misfits.iter().cloned()).map(Failure::new);
-    let foreign = live.and_then(|live| other_project(site, &live));
-    let faults: Vec<Failure> =
-        foreign.into_iter().chain(missing).chain(service_faults(service.as_deref(), preflight)).collect();
+    let live = other_project(site.layout, site.project).into_iter().chain(nowhere_to_go_back(site, preflight));
+    let (taken, ports) = taken_ports(site, preflight.service.as_ref(), service.as_deref());
+    let service_faults = service_faults(service.as_deref(), preflight);
+    let faults: Vec<Failure> = live.chain(missing).chain(service_faults).chain(taken).collect();
     if !faults.is_empty() {
         return Err(all_of(&faults));
     }
     let mut outcome = Outcome::unchanged(room);
+    outcome.warnings.extend(ports);
     outcome.warnings.extend(preflight.remarks.iter().cloned());
     outcome.warnings.extend(stray_warning(site));
     outcome.warnings.extend(clock_warning(site).into_iter().chain(log_warning(service.as_deref(), preflight)));
@@ -42,9 +49,12 @@ fn stray_warning(site: &Site<'_>) -> Option<String> {
     Some(format!("{} leads to {}, where nothing is: it counts as none", link.display(), target.display()))
 }
 
-/// Two projects in one place would take each other's releases for their own, and go back to them.
-fn other_project(site: &Site<'_>, live: &ReleaseId) -> Option<Failure> {
-    Release::read(site.layout, live).ok()?.foreign(site.layout, site.project)
+/// Why what runs could not be brought back. `hold` looks once more, before anything that is live is touched.
+fn nowhere_to_go_back(site: &Site<'_>, preflight: &Preflight) -> Option<Failure> {
+    let service = old_service(site, preflight.service.as_ref());
+    // One that cannot be looked at is told of as such.
+    let state = service.and_then(|service| service.state().ok());
+    no_way_back(site.layout, state.as_ref()).err()
 }
 
 /// One failure that tells them all, with what was said to each; the first advice is given.
@@ -118,10 +128,10 @@ fn is_executable(path: &Path) -> bool {
     rustix::fs::access(path, Access::EXEC_OK).is_ok() && path.is_file()
 }
 
-fn missing_files(site: &Site<'_>, preflight: &Preflight) -> impl Iterator<Item = String> {
-    let shared = site.layout.shared();
-    let missing = preflight.linked_files.iter().map(move |file| shared.join(file)).filter(|file| !file.exists());
-    missing.map(|file| format!("linked file {} is missing: put it there", file.display()))
+/// Files that every release shares, and that are not there.
+pub(crate) fn missing_files(layout: &Layout, linked_files: &[PathBuf]) -> impl Iterator<Item = PathBuf> {
+    let shared = layout.shared();
+    linked_files.iter().map(move |file| shared.join(file)).filter(|file| !file.exists())
 }
 
 /// What would stop the service from being restarted, or from being seen healthy afterwards.
@@ -129,6 +139,21 @@ fn service_faults(service: Option<&dyn Service>, preflight: &Preflight) -> Vec<F
     let Some(service) = service else { return Vec::new() };
     let log = preflight.awaits_log.then(|| service.check_log().err()).flatten();
     service.check().err().into_iter().chain(log).collect()
+}
+
+/// Ports of which it is sure that a service which is started now cannot have them, and in words those that it might not get. What a
+/// unit or a user's commands stop and hand over when they start is not known here, nor what a service does that runs already.
+fn taken_ports(
+    site: &Site<'_>,
+    config: Option<&ServiceConfig>,
+    service: Option<&dyn Service>,
+) -> (Vec<Failure>, Vec<String>) {
+    let (Some(service), Some(verify)) = (service, site.verify) else { return Default::default() };
+    let is_new = matches!(config, Some(ServiceConfig::Process(_))) && service.state().is_ok_and(|state| !state.active);
+    let taken = ports::taken((site.target, verify), site.layout, service);
+    let (sure, unsure): (Vec<_>, Vec<_>) = taken.into_iter().partition(|taken| is_new && taken.for_sure);
+    let refused = sure.into_iter().map(|taken| Failure::new(taken.what).hint(taken.fix)).collect();
+    (refused, unsure.into_iter().map(|taken| format!("{}: {}", taken.what, taken.fix)).collect())
 }
 
 /// Without the log fatal lines go unseen: people should know, and the probes still judge.

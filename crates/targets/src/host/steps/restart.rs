@@ -3,7 +3,7 @@
 use super::hook::log_file;
 use crate::host::release::{disk, read_json};
 use crate::host::site::Site;
-use crate::service::{self, LogMark, Service, ServiceState};
+use crate::service::{self, LogMark, Retired, Service, ServiceState};
 use cutover_core::config::ServiceConfig;
 use cutover_core::id::DeploymentId;
 use cutover_core::target::{Before, Failure, Outcome, Progress, tail};
@@ -30,7 +30,7 @@ const LOG_BYTES_MAX: usize = 1 << 20;
 /// Reads what runs and where its log stands.
 pub(crate) fn capture(site: &Site<'_>, config: &ServiceConfig) -> Result<Before, Failure> {
     let service = service::open(config, &site.service_site());
-    let (service, mark) = service.state_and_mark(site.is_log_watched)?;
+    let (service, mark) = service.state_and_mark(site.is_log_watched())?;
     Before::encode(&RestartBefore { service, mark })
 }
 
@@ -45,12 +45,18 @@ pub(crate) fn apply(
     let record = RestartRecord { deployment: site.deployment.clone(), mark: before.mark };
     let json = serde_json::to_vec(&record).map_err(|e| Failure::new(format!("encode the restart's record: {e}")))?;
     write_atomic(&site.layout.restart_record(site.target), &json, 0o600).map_err(disk)?;
-    if let Some(replaced) = replaced(site, config) {
-        replaced.stop(progress)?;
-    }
+    let remark = replaced(site, config).map_or(Ok(None), |replaced| put_down(replaced.as_ref(), progress))?;
     let service = service::open(config, &site.service_site());
     service.restart(progress)?;
-    Ok(Outcome::changed(service.state()?.description))
+    Ok(Outcome { warnings: remark.into_iter().collect(), ..Outcome::changed(service.state()?.description) })
+}
+
+/// Stops what this service takes over from: both would do the same work. Gives what somebody should see to besides.
+fn put_down(replaced: &dyn Service, progress: &dyn Progress) -> Result<Option<String>, Failure> {
+    match replaced.retire(progress)? {
+        Retired::Gone(remark) => Ok(remark),
+        Retired::Refused(refusal) => Err(refusal),
+    }
 }
 
 /// The service that ran the live release, when the release to come runs in another one.

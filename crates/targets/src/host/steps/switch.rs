@@ -1,7 +1,7 @@
 //! Switch: two atomic renames make the release `current` and the one before it `previous`.
 
 use crate::host::layout::Layout;
-use crate::host::release::{Release, ReleaseState, disk, io, linked, never_started, previous_release, stray};
+use crate::host::release::{Mark, Release, ReleaseState, disk, io, linked, previous_release, stray};
 use crate::host::site::Site;
 use cutover_core::id::{DeploymentId, ReleaseId};
 use cutover_core::target::{Before, Failure, FailureKind, Outcome};
@@ -17,8 +17,8 @@ struct SwitchBefore {
     /// Where `previous` led when it named no release and led to nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     stray: Option<PathBuf>,
-    state: ReleaseState,
-    reason: String,
+    #[serde(flatten)]
+    mark: Mark,
 }
 
 /// Reads where the links point and how far the release has come.
@@ -26,7 +26,7 @@ pub(crate) fn capture(site: &Site<'_>) -> Result<Before, Failure> {
     let release = Release::read(site.layout, site.release)?;
     let (current, previous) = (linked(&site.layout.current())?, previous_release(site.layout)?);
     let stray = stray(&site.layout.previous());
-    Before::encode(&SwitchBefore { current, previous, stray, state: release.state, reason: release.reason })
+    Before::encode(&SwitchBefore { current, previous, stray, mark: Mark::of(&release) })
 }
 
 /// Points `previous` to what is live and `current` to the release.
@@ -65,13 +65,10 @@ pub(crate) fn restore(site: &Site<'_>, before: &Before, verdict: &Verdict) -> Re
     let before: SwitchBefore = before.decode()?;
     bring_back_current(site.layout, before.current.as_ref())?;
     bring_back_previous(site.layout, &before)?;
-    let as_before = || Release::mark(site.layout, site.release, before.state, &before.reason);
     let marked = match verdict {
-        Verdict::None => as_before(),
-        Verdict::NeverStarted(_) if before.state == ReleaseState::Good => as_before(),
-        Verdict::NeverStarted(deployment) => {
-            Release::mark(site.layout, site.release, ReleaseState::Bad, &never_started(deployment))
-        }
+        Verdict::None => before.mark.set(site.layout, site.release),
+        Verdict::NeverStarted(_) if before.mark.is_good() => before.mark.set(site.layout, site.release),
+        Verdict::NeverStarted(deployment) => Mark::never_started(deployment).set(site.layout, site.release),
         Verdict::Bad(why) => Release::mark(site.layout, site.release, ReleaseState::Bad, why),
     };
     let live =

@@ -1,0 +1,147 @@
+//! A service that the live release has and the one to come has not: it is stopped, and runs again on the way back.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot set up its world has failed")]
+
+mod service_support;
+mod support;
+
+use cutover_core::config::{CommandLine, ServiceConfig};
+use cutover_core::journal::{Entry, Record};
+use cutover_core::next::DeploymentOutcome::{Deployed, Failed, RolledBack};
+use cutover_targets::host::transaction::{Ended, Recovery};
+use cutover_targets::host::{SupervisorProgram, journal_name};
+use cutover_targets::supervisor;
+use service_support::{process, supervisor_args};
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::time::Duration;
+use support::{Artifact, Place, command_probe};
+
+fn v(number: u32) -> Artifact {
+    Artifact::of(&format!("{number}").repeat(40), &[("VERSION", &format!("v{number}")), ("stop.sh", "rm -f ../../up")])
+}
+
+/// A place whose live release runs in a service that is a file: it "runs" while the file is there, and what was done to it is
+/// on record. It is stopped by a script of the release.
+fn with_live_service() -> Place {
+    let mut place = Place::new();
+    let dir = place.dir.path().display().to_string();
+    let shell = |line: &str| CommandLine::Shell(line.replace("DIR", &dir));
+    place.config.service = Some(ServiceConfig::Command {
+        restart: shell("echo restart in $(cat VERSION) >> DIR/record; touch DIR/up"),
+        stop: shell("echo stop in $(cat VERSION) >> DIR/record; sh stop.sh"),
+        status: shell("test -e DIR/up"),
+        pid_file: None,
+        timeout: Duration::from_secs(10),
+    });
+    place.config.verify.within = Duration::from_millis(300);
+    place.config.verify.probes = vec![command_probe("grep -qv v3 VERSION")];
+    assert_eq!(place.deploy(&v(1)).outcome, Deployed);
+    place
+}
+
+fn remarks(ended: &Ended) -> Vec<String> {
+    ended.plan.steps.iter().flat_map(|step| step.action.work.remarks().to_vec()).collect()
+}
+
+#[test]
+fn a_release_without_a_service_stops_the_one_of_the_release_before_and_says_so_in_its_plan() {
+    let mut place = with_live_service();
+    place.config.service = None;
+    // When it comes live, by a deployment whose release has not even the script that stops the old service.
+    let ended = place.deploy(&Artifact::of(&"2".repeat(40), &[("VERSION", "v2")]));
+    // Then nothing of it runs on.
+    assert_eq!(ended.outcome, Deployed);
+    assert!(!place.path("up").exists());
+    assert_eq!(place.read("record"), "restart in v1\nstop in v1\n");
+    let stops = "app: stops the service of app that its own commands stop, which this release has no more";
+    assert_eq!(remarks(&ended), [stops]);
+    // And a rollback to the one that has it starts it; back again, it is stopped.
+    assert_eq!(place.rollback(None).outcome, Deployed);
+    assert!(place.path("up").exists());
+    let newest = ended.plan.release.as_str();
+    assert_eq!(remarks(&place.rollback(Some(newest))).last().unwrap(), stops);
+    assert!(!place.path("up").exists());
+}
+
+#[test]
+fn a_service_that_was_stopped_for_a_release_that_is_not_healthy_runs_again() {
+    let mut place = with_live_service();
+    place.config.service = None;
+
+    let ended = place.deploy(&v(3));
+
+    assert_eq!(ended.outcome, RolledBack);
+    assert!(place.path("up").exists());
+    assert_eq!(place.read("record"), "restart in v1\nstop in v1\nrestart in v1\n");
+}
+
+#[test]
+fn a_deployment_that_was_killed_while_it_stopped_the_service_starts_it_again_or_goes_on() {
+    for (recovery, outcome, runs) in [(Recovery::TakeBack, Failed, true), (Recovery::GoOn, Deployed, false)] {
+        let mut place = with_live_service();
+        let live = place.live().unwrap();
+        place.config.service = None;
+        let ended = place.deploy(&v(2));
+        // Given a journal that ends where the stop was begun, and what was live then.
+        let stop = ended.plan.steps.iter().find(|step| step.name == "stop").unwrap().id;
+        let is_begun = |record: &Record| matches!(&record.entry, Entry::Started { step, .. } if *step == stop);
+        let count = 2 + ended.records.iter().position(is_begun).unwrap();
+        let file = journal_name(&ended.plan.deployment);
+        let (done, open) =
+            (place.path(".cutover/journal/done").join(&file), place.path(".cutover/journal/open").join(&file));
+        let text = fs::read_to_string(&done).unwrap();
+        fs::write(open, text.split_inclusive('\n').take(count).collect::<String>()).unwrap();
+        fs::remove_file(done).unwrap();
+        fs::remove_file(place.path("current")).unwrap();
+        symlink(&live, place.path("current")).unwrap();
+
+        let recovered = place.recover(recovery).unwrap();
+
+        assert_eq!(recovered[0].outcome, outcome, "{recovery:?}");
+        assert_eq!(place.path("up").exists(), runs, "{recovery:?}");
+    }
+}
+
+#[test]
+fn a_restart_of_what_is_live_stops_no_service() {
+    let mut place = with_live_service();
+    place.config.service = None;
+
+    assert_eq!(place.restart().outcome, Deployed);
+
+    assert!(place.path("up").exists());
+}
+
+#[test]
+fn a_process_that_nothing_takes_over_from_is_ended_with_its_supervisor() {
+    let mut place = Place::new();
+    place.supervisor = SupervisorProgram { program: std::env::current_exe().unwrap(), arguments: supervisor_args() };
+    place.config.service = Some(ServiceConfig::Process(process(CommandLine::Shell("exec sleep 1000".to_owned()))));
+    assert_eq!(place.deploy(&v(1)).outcome, Deployed);
+    let told = supervisor::state(&place.path(".cutover/process/app")).unwrap().unwrap();
+
+    place.config.service = None;
+    let ended = place.deploy(&v(2));
+
+    assert_eq!(ended.outcome, Deployed);
+    let (main, supervisor) = (told.child.unwrap(), told.supervisor);
+    let still_run = [main.is_alive(), supervisor.is_alive()];
+    supervisor::stop(&place.path(".cutover/process/app")).unwrap();
+    assert_eq!(still_run, [false, false]);
+}
+
+#[test]
+fn a_service_that_takes_over_is_named_with_the_one_that_is_stopped() {
+    let mut place = with_live_service();
+    place.supervisor = SupervisorProgram { program: std::env::current_exe().unwrap(), arguments: supervisor_args() };
+    place.config.service = Some(ServiceConfig::Process(process(CommandLine::Shell("exec sleep 1000".to_owned()))));
+
+    let ended = place.deploy(&v(2));
+
+    supervisor::stop(&place.path(".cutover/process/app")).unwrap();
+    assert_eq!(ended.outcome, Deployed);
+    assert!(!place.path("up").exists());
+    let told = remarks(&ended);
+    assert!(told[0].ends_with("which this release has no more, but the process of app"), "{told:?}");
+}
