@@ -75,11 +75,12 @@ impl<'a> Place<'a> {
     pub(crate) fn narrowed(places: Vec<Self>, hosts: &[String], targets: &[String]) -> Result<Vec<Self>, CommandError> {
         let there: BTreeSet<&str> =
             places.iter().flat_map(|place| place.targets.keys()).map(TargetName::as_str).collect();
-        assert_known("target", targets, &there)?;
-        assert_known("host", hosts, &places.iter().map(|place| place.host).collect())?;
-        let is_meant = |names: &[String], name: &str| names.is_empty() || names.iter().any(|meant| meant == name);
-        let narrowed = places.into_iter().filter(|place| is_meant(hosts, place.host)).map(|mut place| {
-            place.targets.retain(|name, _| is_meant(targets, name.as_str()));
+        assert_known("target", targets, &there, &|name| there.contains(name))?;
+        let is_host = |name: &str| places.iter().any(|place| place.is_called(name));
+        assert_known("host", hosts, &places.iter().map(|place| place.host).collect(), &is_host)?;
+        let is_meant = |place: &Self| hosts.is_empty() || hosts.iter().any(|name| place.is_called(name));
+        let narrowed = places.into_iter().filter(is_meant).map(|mut place| {
+            place.targets.retain(|name, _| targets.is_empty() || targets.iter().any(|meant| meant == name.as_str()));
             place
         });
         let narrowed: Vec<Self> = narrowed.filter(|place| !place.targets.is_empty()).collect();
@@ -127,8 +128,13 @@ impl<'a> Place<'a> {
     }
 }
 
-fn assert_known(what: &str, names: &[String], there: &BTreeSet<&str>) -> Result<(), CommandError> {
-    let unknown = names.iter().find(|name| !there.contains(name.as_str()));
+fn assert_known(
+    what: &str,
+    names: &[String],
+    there: &BTreeSet<&str>,
+    is_known: &dyn Fn(&str) -> bool,
+) -> Result<(), CommandError> {
+    let unknown = names.iter().find(|name| !is_known(name));
     unknown.map_or(Ok(()), |unknown| {
         let there = there.iter().copied().collect::<Vec<_>>().join(", ");
         Err(CommandError::new(ErrorKind::Usage, format!("no {what} {unknown:?} in this environment"))
