@@ -87,7 +87,7 @@ fn a_newer_file_is_refused_and_left_alone() {
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     let bytes = fs::read(&path).unwrap();
     let error = SqliteStore::open(&path).unwrap_err();
-    assert!(matches!(error, StoreError::TooNew { found: 99, supported: 6, .. }), "{error}");
+    assert!(matches!(error, StoreError::TooNew { found: 99, supported: 7, .. }), "{error}");
     assert_eq!(fs::read(&path).unwrap(), bytes);
 }
 
