@@ -626,7 +626,7 @@ fn what_holds_the_room_of_marks_and_counts_for_nothing_is_gone_before_a_mark_is_
     }
     let done = Arc::new(Mutex::new(Vec::new()));
     let heard = done.clone();
-    let depot = Watched::depot(&place, LIST_MAX, move |_, doing, name| {
+    let depot = Watched::depot(place.objects(), LIST_MAX, move |_, doing, name| {
         if matches!(doing, "mark" | "remove") {
             heard.lock().unwrap().push((doing.to_owned(), name.to_owned()));
         }
@@ -646,7 +646,7 @@ fn a_note_is_two_looks_and_what_is_not_heard_after_it_does_not_undo_it() {
     put(&place.depot(), &bed.store, &artifact).unwrap();
     let done = Arc::new(Mutex::new(Vec::new()));
     let heard = done.clone();
-    let depot = Watched::depot(&place, LIST_MAX, move |_, doing, _| {
+    let depot = Watched::depot(place.objects(), LIST_MAX, move |_, doing, _| {
         heard.lock().unwrap().push(doing.to_owned());
         Ok(())
     });
@@ -655,18 +655,19 @@ fn a_note_is_two_looks_and_what_is_not_heard_after_it_does_not_undo_it() {
 
     for silent in ["list", "read"] {
         let at = bed.now + DAY;
-        let depot = Watched::depot(
-            &place,
-            LIST_MAX,
-            move |_, doing, name| {
-                if doing == silent { Err(broken(doing, name)) } else { Ok(()) }
-            },
-        );
+        let depot =
+            Watched::depot(
+                place.objects(),
+                LIST_MAX,
+                move |_, doing, name| {
+                    if doing == silent { Err(broken(doing, name)) } else { Ok(()) }
+                },
+            );
         let error = depot.note_deployed(&production(), &artifact.id, at).unwrap_err();
         assert!(matches!(&error, DepotError::Unseen(_)) && error.to_string().contains("input/output"), "{error}");
         assert!(place.names().iter().any(|name| name.contains("/deployed/")));
     }
-    let deaf = Watched::depot(&place, LIST_MAX, |_, doing, name| Err(broken(doing, name)));
+    let deaf = Watched::depot(place.objects(), LIST_MAX, |_, doing, name| Err(broken(doing, name)));
     let error = deaf.note_deployed(&production(), &artifact.id, bed.now).unwrap_err();
     assert!(matches!(error, DepotError::Object(_)), "it is not noted: {error}");
 }
@@ -690,9 +691,9 @@ fn what_is_renewed_lacks_nothing_that_a_prune_has_taken_before_it_failed() {
         let (kept, now) = (put(), bed.now + 20 * DAY);
         let inner = place.clone();
         // Given somebody who prunes just before the record is written anew, and fails at the file.
-        let depot = Watched::depot(&place, LIST_MAX, move |_, doing, name| {
+        let depot = Watched::depot(place.objects(), LIST_MAX, move |_, doing, name| {
             if doing == "put" && name.contains("/commits/") {
-                let cut = Watched::depot(&inner, LIST_MAX, |_, doing, name| {
+                let cut = Watched::depot(inner.objects(), LIST_MAX, |_, doing, name| {
                     let is_file = doing == "remove" && name.ends_with(".cutover");
                     if is_file { Err(broken(doing, name)) } else { Ok(()) }
                 });

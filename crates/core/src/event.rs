@@ -4,7 +4,7 @@ use crate::journal::Record;
 use crate::next::DeploymentOutcome;
 use crate::plan::{Plan, StepId};
 use crate::probe::ProbeResult;
-use crate::rollout::Standing;
+use crate::rollout::{Standing, Whole};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -98,6 +98,8 @@ pub enum Event {
     FleetEnded {
         /// As the worst of them; None when no host's end is known.
         outcome: Option<DeploymentOutcome>,
+        /// How it ended as a whole.
+        whole: Whole,
         /// When.
         at: Timestamp,
         /// How long it took, in milliseconds.

@@ -164,6 +164,11 @@ impl<A> Plan<A> {
         hosts
     }
 
+    /// Whether what was to be deployed is live already, unchanged: nothing is switched, restarted or verified then.
+    pub fn finds_nothing_to_do(&self) -> bool {
+        self.kind == PlanKind::Deploy && self.original.as_ref() == Some(&self.release)
+    }
+
     /// The step with this id.
     pub fn step(&self, id: StepId) -> Option<&Step<A>> {
         self.steps.get(id.0 as usize)

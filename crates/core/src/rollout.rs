@@ -3,9 +3,12 @@
 //! Each host drives its own plan under the law. At two gates it waits for the coordinator: before anything live is
 //! changed, and once it is healthy, while it can still go back. No IO, no clock.
 
+mod whole;
+
 use crate::config::{OnFailure, OnUnreachable, RolloutConfig};
 use crate::next::DeploymentOutcome;
 use serde::{Deserialize, Serialize};
+pub use whole::{Terms, Whole};
 
 /// Where a host waits for the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,6 +66,8 @@ pub enum Standing {
     Refused,
     /// The connection broke after something was begun. It goes on by itself.
     Lost,
+    /// There was nothing to do: it has what was asked for, and what runs is as before.
+    Unchanged,
     /// Its deployment came to an end.
     Ended(DeploymentOutcome),
 }
@@ -70,7 +75,7 @@ pub enum Standing {
 impl Standing {
     /// Whether nothing more will be heard of it.
     pub fn is_over(self) -> bool {
-        matches!(self, Self::Unreachable | Self::Refused | Self::Lost | Self::Ended(_))
+        matches!(self, Self::Unreachable | Self::Refused | Self::Lost | Self::Unchanged | Self::Ended(_))
     }
 
     /// Whether the new release may be live there and can still be taken back.
@@ -133,7 +138,8 @@ impl Rollout<'_> {
             | Standing::Switching
             | Standing::Healthy
             | Standing::Silent
-            | Standing::Settling => false,
+            | Standing::Settling
+            | Standing::Unchanged => false,
         })
     }
 
@@ -153,6 +159,7 @@ impl Rollout<'_> {
             | Standing::Unreachable
             | Standing::Refused
             | Standing::Lost
+            | Standing::Unchanged
             | Standing::Ended(_) => None,
         };
         hosts.iter().enumerate().filter_map(word).collect()

@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 use cutover_core::next::DeploymentOutcome;
-use cutover_core::record::{Part, StepState, split, summarize, unite};
+use cutover_core::plan::PlanKind;
+use cutover_core::record::{DeploymentRow, Part, StepState, split, summarize, unite};
 use cutover_testkit::{Story, Told};
 use jiff::SignedDuration;
 
@@ -66,4 +67,20 @@ fn the_whole_is_unfinished_while_one_host_is() {
     let (plan, records) = unite(parts).unwrap();
     let whole = summarize(&plan, &records);
     assert_eq!((whole.outcome, whole.ended_at), (None, None));
+}
+
+#[test]
+fn a_host_that_had_it_already_does_not_make_a_change_of_the_others_none() {
+    let idle = || part(Story::new(1).host("one").nothing_to_do());
+    let row = |other: Told| {
+        let (plan, records) = unite(vec![idle(), part(other)]).unwrap();
+        DeploymentRow::from(&summarize(&plan, &records))
+    };
+
+    let changed = row(Story::new(2).host("two").deployed());
+    assert_eq!((changed.release.as_str(), changed.is_change()), ("r2", true));
+    let started = row(Story::new(1).host("two").kind(PlanKind::Restart).deployed());
+    assert_eq!(started.kind, PlanKind::Restart);
+    let nothing = row(Story::new(1).host("two").nothing_to_do());
+    assert!(!nothing.is_change());
 }

@@ -3,7 +3,7 @@
 mod telling;
 
 use cutover_core::event::Event;
-use cutover_core::journal::Entry;
+use cutover_core::journal::{Entry, Record};
 use cutover_core::next::DeploymentOutcome;
 use cutover_core::plan::StepId;
 use cutover_core::probe::ProbeResult;
@@ -379,6 +379,23 @@ fn several_hosts_are_told_apart() {
     ✓ app/web-1 preflight 0.01s
     ✓ app/web-2 preflight 0.01s
     ");
+}
+
+#[test]
+fn each_host_has_its_own_times() {
+    let on = |host: &str, seconds: i64, entry: Entry| {
+        let at = telling::start() + jiff::SignedDuration::from_secs(seconds);
+        Event::Recorded { record: Record { seq: 1, at, host: Some(host.to_owned()), entry } }
+    };
+    let started = |step| Entry::Started { step: StepId(step), before: Before::default() };
+    let applied = |step| Entry::Applied { step: StepId(step), outcome: Outcome::changed("") };
+    let script = Script::on_hosts(&["web-1", "web-2"])
+        .event(on("web-1", 1, started(0)))
+        .event(on("web-2", 1, started(1)))
+        .event(on("web-1", 8, applied(0)))
+        .event(on("web-2", 9, applied(1)));
+    let told = plain(&script, &Manner::default());
+    assert!(told.contains("web-1 preflight 7.00s") && told.contains("web-2 preflight 8.00s"), "{told}");
 }
 
 #[test]

@@ -281,7 +281,7 @@ fn an_older_file_learns_the_hosts_of_what_it_remembers() {
         let changed = old.execute("UPDATE plans SET plan = ?2 WHERE deployment = ?1", (deployment, plan)).unwrap();
         assert_eq!(changed, 1);
     }
-    let columns = ["forward", "promoted_from", "hosts"];
+    let columns = ["forward", "promoted_from", "hosts", "divided"];
     columns
         .iter()
         .for_each(|column| old.execute_batch(&format!("ALTER TABLE deployments DROP COLUMN {column}")).unwrap());

@@ -58,6 +58,26 @@ fn the_parts_of_several_hosts_may_come_one_by_one() {
 }
 
 #[test]
+fn a_release_that_stays_on_some_hosts_only_is_remembered_as_such() {
+    let fleet = |(mut plan, records): Told| {
+        plan.fleet = ["web-1", "web-2"].map(str::to_owned).to_vec();
+        (plan, records)
+    };
+    let (_dir, store) = fresh();
+    let kept = fleet(Story::new(1).host("web-1").deployed());
+    let back = fleet(Story::new(1).host("web-2").rolled_back());
+
+    store.ingest(&kept.0, &kept.1).unwrap();
+    assert!(!store.history(&Filter::default(), 1).unwrap().rows[0].divided);
+    store.ingest(&back.0, &back.1).unwrap();
+
+    let row = store.history(&Filter::default(), 1).unwrap().rows.remove(0);
+    assert_eq!((row.divided, row.outcome), (true, Some(DeploymentOutcome::RolledBack)));
+    let incidents = store.incidents(&Scope::default(), None).unwrap();
+    assert!(incidents[0].report.contains("**Divided:** r1 stays on web-1"), "{}", incidents[0].report);
+}
+
+#[test]
 fn what_happened_on_one_host_alone_has_no_part_on_another() {
     let (_folder, store) = fresh();
     let (plan, records) = Story::new(1).host("one").deployed();

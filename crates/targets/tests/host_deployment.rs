@@ -2,9 +2,10 @@
 
 mod support;
 
-use cutover_core::config::{CommandLine, Config, HookConfig, MigrateConfig, ServiceConfig, TargetConfig};
+use cutover_core::config::{CommandLine, Config, HookConfig, MigrateConfig, ServiceConfig, SystemdScope, TargetConfig};
 use cutover_core::journal::Entry;
 use cutover_core::next::DeploymentOutcome::{Deployed, Failed, RolledBack, Stuck};
+use cutover_core::record::summarize;
 use cutover_core::secret::Secret;
 use cutover_targets::host::transaction::Ended;
 use std::net::TcpListener;
@@ -322,6 +323,22 @@ fn hooks_and_probes_have_the_variables_and_their_masks_without_an_env_file_too()
     let log = place.read(&format!(".cutover/logs/{}/after.log", ended.plan.deployment));
     assert!(log.contains("the token is ***"), "{log}");
     assert_eq!(place.restart().outcome, Deployed);
+}
+
+#[test]
+fn what_cannot_be_restarted_is_not_touched() {
+    let mut place = Place::new();
+    place.deploy(&v(1));
+    let unit = "there-is-no-such-unit.service".to_owned();
+    let (scope, timeout) = (SystemdScope::System, Duration::from_secs(5));
+    place.config.service = Some(ServiceConfig::Systemd { unit, scope, timeout, start: None });
+
+    let ended = place.restart();
+
+    let record = summarize(&ended.plan.erased().unwrap(), &ended.records);
+    assert_eq!((ended.outcome, record.failure.unwrap().name), (Failed, "preflight".to_owned()));
+    let begun = record.steps.iter().filter(|step| step.started_at.is_some());
+    assert_eq!(begun.count(), 1, "nothing but the look");
 }
 
 #[test]

@@ -112,6 +112,13 @@ impl Story {
         self.tell(vec![started(0), applied(0), started(1), cancelled, restored(1), restored(0)])
     }
 
+    /// Somebody asks to stop after the switch has ended, and what was live is back.
+    pub fn cancelled_after_the_second(mut self) -> Told {
+        self.plan.steps[2].phase = Phase::Live;
+        let cancelled = Entry::Cancelled { reason: "another host failed".to_owned() };
+        self.tell(vec![started(0), applied(0), started(1), applied(1), cancelled, restored(1), restored(0)])
+    }
+
     /// It happens on this host.
     #[must_use]
     pub fn host(mut self, host: &str) -> Self {

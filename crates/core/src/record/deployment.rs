@@ -1,6 +1,6 @@
 //! The summary of one deployment.
 
-use super::step::StepRecord;
+use super::step::{StepRecord, StepState};
 use crate::id::{DeploymentId, EnvironmentName, ProjectName, ReleaseId, TargetName};
 use crate::next::DeploymentOutcome;
 use crate::plan::{PlanKind, StepId};
@@ -122,4 +122,15 @@ pub struct DeploymentRecord {
     pub steps: Vec<StepRecord>,
     /// What its probes saw, in order.
     pub probes: Vec<ProbeRecord>,
+}
+
+impl DeploymentRecord {
+    /// The hosts on which the release stays though it does not on others: what runs differs from host to host.
+    pub fn divided(&self) -> Vec<&str> {
+        let went_back = matches!(self.outcome, Some(DeploymentOutcome::RolledBack | DeploymentOutcome::Failed));
+        let is_live = |step: &&StepRecord| step.switches && step.state == StepState::Applied && went_back;
+        let mut hosts: Vec<&str> = self.steps.iter().filter(is_live).map(|step| step.host.as_str()).collect();
+        hosts.dedup();
+        hosts
+    }
 }

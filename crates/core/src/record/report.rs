@@ -163,6 +163,10 @@ fn state_now(incident: &Incident, record: &DeploymentRecord) -> String {
     let original = record.original.as_ref();
     match (incident.closed_at, &incident.closed_by) {
         (Some(_), Some(by)) if *by != record.deployment => format!("Healthy again since deployment {by}."),
+        (Some(_), _) if !record.divided().is_empty() => {
+            let hosts: Vec<String> = record.divided().into_iter().map(line).collect();
+            format!("**Divided:** {} stays on {}, and is not on the others.", record.release, hosts.join(", "))
+        }
         (Some(_), _) if is_by_hand(record) => format!("Healthy: {} is live and verified.", record.release),
         (Some(_), _) => match (record.outcome, original) {
             (Some(DeploymentOutcome::RolledBack), Some(original)) => {

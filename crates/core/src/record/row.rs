@@ -52,6 +52,9 @@ pub struct DeploymentRow {
     pub ended_at: Option<Timestamp>,
     /// How it ended; None while it is unfinished.
     pub outcome: Option<DeploymentOutcome>,
+    /// Whether the release stays on some of its hosts, though it was taken back on others or never went live there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub divided: bool,
     /// Whether traffic may have reached the release.
     pub switched: bool,
     /// Whether a cancellation stopped it.
@@ -65,6 +68,12 @@ pub struct DeploymentRow {
 }
 
 impl DeploymentRow {
+    /// Whether it was called off before anything was switched, because another host refused or could not be reached: nothing came of it.
+    pub fn was_called_off(&self) -> bool {
+        let is_cause_told = self.failed_step.is_none() && self.error.is_some();
+        self.outcome == Some(DeploymentOutcome::Failed) && self.cancelled && !self.switched && is_cause_told
+    }
+
     /// Whether it was to make another release live than the one that was.
     pub fn is_change(&self) -> bool {
         self.kind == PlanKind::Deploy && !finds_nothing_to_do(self.kind, &self.release, self.original.as_ref())
@@ -99,6 +108,7 @@ impl From<&DeploymentRecord> for DeploymentRow {
             began_at: record.began_at,
             ended_at: record.ended_at,
             outcome: record.outcome,
+            divided: !record.divided().is_empty(),
             switched: record.switched,
             cancelled: record.cancelled,
             elapsed_ms: record.elapsed_ms,

@@ -52,7 +52,8 @@ pub fn gather(parts: Vec<Part>) -> Vec<Vec<Part>> {
     all
 }
 
-/// Makes one plan and one journal of several hosts' parts; what is said of the whole is what the first one says.
+/// Makes one plan and one journal of several hosts' parts; what is said of the whole is what the first one says that had something
+/// to do.
 /// None when there are none. A single part stays what it is.
 ///
 /// The entries of each host keep their order; between hosts, their times decide.
@@ -60,7 +61,8 @@ pub fn unite(mut parts: Vec<Part>) -> Option<(Plan, Vec<Record>)> {
     if parts.len() < 2 {
         return parts.pop().map(|part| (part.plan, part.records));
     }
-    let mut plan = Plan { steps: Vec::new(), ..parts.first()?.plan.clone() };
+    let head = parts.iter().find(|part| !part.plan.finds_nothing_to_do()).or(parts.first())?;
+    let mut plan = Plan { steps: Vec::new(), ..head.plan.clone() };
     let mut journals = Vec::new();
     for part in parts {
         let (host, offset) = (part.host().map(str::to_owned), plan.steps.len());

@@ -4,7 +4,7 @@ use super::HostArgs;
 use super::deploy::WaitArgs;
 use super::exec::{NOT_EXECUTABLE, NOT_FOUND};
 use super::follow::{Followed, follow};
-use super::reason::{masked, reason};
+use super::reason::masked;
 use super::stop;
 use crate::context::Context;
 use crate::deployments::{
@@ -89,7 +89,7 @@ enum Verb {
         #[command(flatten)]
         targets: TargetArgs,
         /// Why, for the history
-        #[arg(long, value_name = "TEXT", default_value = "", value_parser = reason())]
+        #[arg(long, value_name = "TEXT", default_value = "")]
         reason: String,
         #[command(flatten)]
         waiting: WaitArgs,
@@ -112,7 +112,7 @@ enum Verb {
         #[command(flatten)]
         targets: TargetArgs,
         /// Why, for the history
-        #[arg(long, value_name = "TEXT", default_value = "", value_parser = reason())]
+        #[arg(long, value_name = "TEXT", default_value = "")]
         reason: String,
         #[command(flatten)]
         waiting: WaitArgs,

@@ -1,7 +1,7 @@
 //! `cutover deploy`.
 
 use super::packing::{named, pack};
-use super::reason::{masked, reason};
+use super::reason::{joined, masked};
 use super::required::OverrideArgs;
 use super::words;
 use super::work_tree::{warn_beside, warn_of_uncommitted};
@@ -70,7 +70,7 @@ pub(crate) struct HowArgs {
     #[command(flatten)]
     waiting: WaitArgs,
     /// Why, for the history
-    #[arg(long, value_name = "TEXT", default_value = "", value_parser = reason())]
+    #[arg(long, value_name = "TEXT", default_value = "")]
     reason: String,
 }
 
@@ -147,7 +147,7 @@ impl HowArgs {
         overridden.iter().for_each(|note| context.output.warn(note));
         let reason = masked(context, &session, &self.reason)?;
         let reasons = overridden.into_iter().chain(Some(reason).filter(|reason| !reason.is_empty()));
-        session.reason = reasons.collect::<Vec<_>>().join("; ");
+        session.reason = joined(&reasons.collect::<Vec<_>>());
         session.wait = self.waiting.limit();
         session.supersede = self.waiting.supersede();
         if self.dry_run {

@@ -10,7 +10,6 @@ use crate::exit::Exit;
 use clap::{Args, ValueEnum};
 use cutover_core::id::{DeploymentId, EnvironmentName};
 use cutover_core::next::DeploymentOutcome;
-use cutover_core::plan::PlanKind;
 use cutover_core::record::DeploymentRow;
 use cutover_core::store::{Filter, Page, Standing, Store};
 use jiff::Timestamp;
@@ -18,7 +17,8 @@ use jiff::Timestamp;
 /// List past deployments, newest first.
 ///
 /// Shows every deployment, rollback and restart that was begun on a host, how it ended, how long it took, who asked for it, what it
-/// brought and what stopped it. What was refused before that is not in it: by a lock, for want of a check, for a config that is wrong.
+/// brought and what stopped it. What was refused before that is not in it: by a lock, for want of a check, for a config that is wrong. What
+/// some hosts had begun when another one refused or could not be reached is shown as not begun, with the reason.
 /// For a named environment its hosts are asked first, so that other people's deployments are there too;
 /// otherwise it is what this machine knows. A narrow terminal leaves columns out. `cutover logs DEPLOYMENT` tells the whole story of one.
 ///
@@ -145,20 +145,12 @@ fn cells(row: &DeploymentRow, host: String, now: Timestamp) -> [String; 10] {
         row.environment.to_string(),
         host,
         words::kind(row.kind).to_owned(),
-        outcome(row).to_owned(),
+        words::end(row).to_owned(),
         row.release.to_string(),
         words::took(row.elapsed_ms),
         row.by.clone(),
         what(row),
     ]
-}
-
-fn outcome(row: &DeploymentRow) -> &'static str {
-    match (row.kind, row.outcome) {
-        (PlanKind::Deploy, Some(DeploymentOutcome::Deployed)) if !row.is_change() => "✓ no change",
-        (PlanKind::Rollback | PlanKind::Restart, Some(DeploymentOutcome::Deployed)) => "✓ done",
-        (PlanKind::Deploy | PlanKind::Rollback | PlanKind::Restart, outcome) => words::outcome(outcome),
-    }
 }
 
 /// What it brought, why it was asked for, and what stopped it.
@@ -179,6 +171,7 @@ fn what(row: &DeploymentRow) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cutover_core::plan::PlanKind;
     use cutover_core::record::summarize;
     use cutover_testkit::{Story, minute};
 
@@ -213,6 +206,20 @@ mod tests {
         d-00002     58m ago  production   web-1, web-2  deploy  ↩ rolled back  r2       0000000 Change 2 — …
         d-00003     57m ago  production   3 hosts       deploy  ✓ no change    r3       0000000 Change 3
         ");
+    }
+
+    #[test]
+    fn what_another_host_s_lock_called_off_is_not_told_as_a_failure() {
+        let mut page = page();
+        let row = &mut page.rows[1];
+        (row.outcome, row.cancelled, row.switched) = (Some(DeploymentOutcome::Failed), true, false);
+        (row.failed_step, row.error) = (None, Some("web-1: locked by ada".to_owned()));
+
+        assert!(text(&page, minute(60), None).contains("· not begun"));
+        page.rows[0].divided = true;
+        assert!(text(&page, minute(60), None).contains("✗ divided"));
+        page.rows[1].switched = true;
+        assert!(text(&page, minute(60), None).contains("✗ failed"), "nothing came of it only before the switch");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `cutover lock`.
 
 use super::HostArgs;
-use super::reason::{masked_here, reason};
+use super::reason::masked_here;
 use super::since::span;
 use super::words;
 use crate::context::Context;
@@ -46,7 +46,7 @@ pub(crate) struct LockArgs {
     #[arg(value_enum)]
     verb: Verb,
     /// Why nothing shall be deployed; "maintenance" when nothing is said
-    #[arg(long, value_name = "TEXT", value_parser = reason())]
+    #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
     /// When the maintenance lock ends by itself: 90s, 30m, 2h, 3d
     #[arg(long = "for", value_name = "TIME", value_parser = span)]

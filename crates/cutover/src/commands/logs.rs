@@ -137,7 +137,8 @@ impl Story {
     fn head(&self, context: &Context) -> String {
         let DeploymentRecord { deployment, began_at, by, reason, outcome, artifact, .. } = &self.record;
         let paint = context.output.paint();
-        let mut text = format!("{} {}\n", paint.strong(format!("deployment {deployment}")), words::outcome(*outcome));
+        let ended = if self.record.divided().is_empty() { words::outcome(*outcome) } else { words::DIVIDED };
+        let mut text = format!("{} {}\n", paint.strong(format!("deployment {deployment}")), ended);
         text += &format!("  {} by {} at {}\n", words::kind(self.record.kind), one_line(by), words::moment(*began_at));
         if !reason.is_empty() {
             text += &format!("  reason: {}\n", one_line(reason));

@@ -2,6 +2,7 @@
 //! a line here.
 
 mod agent;
+mod alike;
 mod app;
 mod artifact;
 mod build;

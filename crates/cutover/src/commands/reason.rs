@@ -4,9 +4,7 @@ use super::packing::known_secrets;
 use crate::context::Context;
 use crate::deployments::Session;
 use crate::error::CommandError;
-use clap::builder::{TypedValueParser, ValueParser};
 use cutover_core::mask::Masker;
-use std::convert::Infallible;
 
 /// The option that has it.
 const OPTION: &str = "--reason";
@@ -14,20 +12,15 @@ const OPTION: &str = "--reason";
 /// The longest reason that is kept, in bytes: it stands in journals, locks and lists, and must be readable there.
 const REASON_BYTES_MAX: usize = 4096;
 
-/// Takes a reason of any length. A longer one is cut and not refused: it may be a CI's, on the way back from something.
-pub(super) fn reason() -> ValueParser {
-    ValueParser::new(clap::builder::StringValueParser::new().try_map(|text| Ok::<_, Infallible>(bounded(text))))
-}
-
 /// A reason as it is kept and told: without the secrets that this command knows, or that are at hand here. It is read by more people
-/// than may know them.
+/// than may know them. A long one is cut and not refused: it may be a CI's, on the way back from something.
 pub(super) fn masked(context: &Context, session: &Session<'_>, text: &str) -> Result<String, CommandError> {
-    Ok(known_secrets(context.project()?).and(session.variables.secrets()).mask(text))
+    Ok(kept(&known_secrets(context.project()?).and(session.variables.secrets()), text))
 }
 
 /// The same where no environment's secrets were asked for.
 pub(super) fn masked_here(context: &Context, text: &str) -> Result<String, CommandError> {
-    Ok(known_secrets(context.project()?).mask(text))
+    Ok(kept(&known_secrets(context.project()?), text))
 }
 
 /// Masks the reason in a command line that another machine is to answer: it knows none of the secrets that are at hand here.
@@ -39,6 +32,16 @@ pub(super) fn mask_arguments(masker: &Masker, args: &mut [String]) {
         }
         follows = arg == OPTION;
     }
+}
+
+/// Masked first, cut afterwards: nobody knows half a secret when it is told.
+fn kept(masker: &Masker, text: &str) -> String {
+    bounded(masker.mask(text))
+}
+
+/// Reasons as one.
+pub(super) fn joined(reasons: &[String]) -> String {
+    bounded(reasons.join("; "))
 }
 
 fn bounded(mut text: String) -> String {
@@ -62,6 +65,14 @@ mod tests {
             ["lock", "made-up", "--reason", "made-up leaked", "--reason=a made-up", "made-up"].map(str::to_owned);
         mask_arguments(&masker, &mut args);
         assert_eq!(args, ["lock", "made-up", "--reason", "*** leaked", "--reason=a ***", "made-up"]);
+    }
+
+    #[test]
+    fn a_secret_is_masked_where_a_reason_is_cut() {
+        let secret = Secret::new("made-up-and-long");
+        let long = format!("{}made-up-and-long", "x".repeat(REASON_BYTES_MAX - 5));
+        let kept = kept(&Masker::new([("TOKEN", &secret)]), &long);
+        assert!(kept.ends_with("x***") && !kept.contains("made"), "{}", &kept[kept.len() - 20..]);
     }
 
     #[test]

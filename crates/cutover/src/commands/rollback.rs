@@ -1,7 +1,7 @@
 //! `cutover rollback`.
 
 use super::deploy::WaitArgs;
-use super::reason::{masked, reason};
+use super::reason::masked;
 use crate::context::Context;
 use crate::deployments::{Session, Task};
 use crate::error::CommandError;
@@ -35,7 +35,7 @@ pub(crate) struct RollbackArgs {
     #[command(flatten)]
     waiting: WaitArgs,
     /// Why, for the history
-    #[arg(long, value_name = "TEXT", default_value = "", value_parser = reason())]
+    #[arg(long, value_name = "TEXT", default_value = "")]
     reason: String,
 }
 

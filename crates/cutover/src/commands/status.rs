@@ -1,6 +1,7 @@
 //! `cutover status`.
 
 use super::HostArgs;
+use super::alike;
 use super::health::{self, Health, Patient};
 use super::words;
 use crate::context::Context;
@@ -24,6 +25,9 @@ use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
+
+/// What is said where hosts have different commits live.
+const DIFFER: &str = "the hosts have not the same live: deploy again, which makes all alike";
 
 /// Show what is live, whether it runs, and what is in the way
 ///
@@ -161,6 +165,7 @@ impl Seen {
 
     fn text(&self, context: &Context) -> String {
         let told = self.told.as_ref().map_or_else(String::new, |told| told.text(context));
+        let told = if alike::differ(&told) { told + &context.output.paint().warning(DIFFER) + "\n" } else { told };
         told + &self.unheard.iter().map(|status| status.text(context)).collect::<String>()
     }
 }

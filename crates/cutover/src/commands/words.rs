@@ -3,7 +3,7 @@
 pub(super) use cutover_core::moment::moment;
 use cutover_core::next::DeploymentOutcome;
 use cutover_core::plan::PlanKind;
-use cutover_core::record::ReleaseState;
+use cutover_core::record::{DeploymentRow, ReleaseState};
 use cutover_reporters::{duration, one_line};
 use cutover_targets::host::lock::Holder;
 use jiff::Timestamp;
@@ -20,6 +20,20 @@ pub(crate) fn outcome(outcome: Option<DeploymentOutcome>) -> &'static str {
         Some(DeploymentOutcome::Failed) => "✗ failed",
         Some(DeploymentOutcome::Stuck) => "✗ stuck",
         None => "… unfinished",
+    }
+}
+
+/// How a deployment ended whose release stays on some hosts only.
+pub(super) const DIVIDED: &str = "✗ divided";
+
+/// How a deployment of the history ended, with its symbol.
+pub(crate) fn end(row: &DeploymentRow) -> &'static str {
+    match (row.kind, row.outcome) {
+        (PlanKind::Deploy, Some(DeploymentOutcome::Deployed)) if !row.is_change() => "✓ no change",
+        (PlanKind::Rollback | PlanKind::Restart, Some(DeploymentOutcome::Deployed)) => "✓ done",
+        (_, Some(_)) if row.divided => DIVIDED,
+        (_, Some(DeploymentOutcome::Failed)) if row.was_called_off() => "· not begun",
+        (PlanKind::Deploy | PlanKind::Rollback | PlanKind::Restart, ended) => outcome(ended),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::exit::Exit;
 use cutover_core::config::OnUnreachable;
 use cutover_core::event::{Event, Observer};
 use cutover_core::next::DeploymentOutcome;
-use cutover_core::rollout::{Gate, Next, Rollout, Standing, Word, outcome};
+use cutover_core::rollout::{Gate, Next, Rollout, Standing, Terms, Whole, Word, outcome};
 use cutover_core::target::Cancel;
 use jiff::Timestamp;
 use rustix::time::{ClockId, clock_gettime};
@@ -18,6 +18,10 @@ use std::time::{Duration, Instant};
 
 /// How often it is looked whether stopping was asked for.
 const POLL: Duration = Duration::from_millis(50);
+
+/// How it is done without a host that cannot be reached.
+const WAY_ROUND: &str = "to go on without it: `on_unreachable = \"skip\"` in the environment's `rollout`, until it can be reached \
+                         and is deployed to; or take it out of `hosts`, which a host needs that runs the migrations";
 
 /// One host and what it is asked for.
 pub(super) struct Member {
@@ -39,6 +43,8 @@ pub(super) struct Fleet<'a> {
     pub(super) perform: &'a Perform<'a>,
     /// Whether every host brings the same artifact live, whatever it had before.
     pub(super) brings_one_artifact: bool,
+    /// What the end of the whole depends on besides its hosts.
+    pub(super) terms: Terms,
 }
 
 /// Has one host do its part; gives how it ended, or None when there was nothing to do.
@@ -50,6 +56,7 @@ pub(super) struct FleetEnd {
     hosts: Vec<String>,
     standings: Vec<Standing>,
     errors: Vec<CommandError>,
+    terms: Terms,
     /// Why everybody was told to stop though no host had failed.
     disagreement: Option<CommandError>,
 }
@@ -57,7 +64,10 @@ pub(super) struct FleetEnd {
 /// What is heard of one host.
 enum News {
     Says(Says),
-    Begun,
+    /// It begins, and whether there is nothing to do.
+    Begun {
+        is_idle: bool,
+    },
     Over(Result<Option<DeploymentOutcome>, Undone>),
 }
 
@@ -86,7 +96,12 @@ impl Fleet<'_> {
             coordinator.run()
         });
         let elapsed_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.observer.event(&Event::FleetEnded { outcome: end.outcome(), at: Timestamp::now(), elapsed_ms });
+        self.observer.event(&Event::FleetEnded {
+            outcome: end.outcome(),
+            whole: end.whole(),
+            at: Timestamp::now(),
+            elapsed_ms,
+        });
         end
     }
 
@@ -95,7 +110,7 @@ impl Fleet<'_> {
         let say = |news| drop(tell.send((at, news)));
         let (words, host) = (Mutex::new(words), member.order.host.clone());
         let tell = |says| say(News::Says(says));
-        let begun = || say(News::Begun);
+        let begun = |is_idle| say(News::Begun { is_idle });
         let observer = OnHost { host, inner: self.observer, begun: &begun };
         let voice = Voice::Coordinator { words: &words, tell: &tell };
         say(News::Over((self.perform)(member, voice, &observer)));
@@ -109,10 +124,10 @@ struct OnHost<'a, F> {
     begun: &'a F,
 }
 
-impl<F: Fn() + Sync> Observer for OnHost<'_, F> {
+impl<F: Fn(bool) + Sync> Observer for OnHost<'_, F> {
     fn event(&self, event: &Event) {
-        if matches!(event, Event::Began { .. }) {
-            (self.begun)();
+        if let Event::Began { plan, .. } = event {
+            (self.begun)(plan.finds_nothing_to_do());
         }
         self.inner.event(&Event::OnHost { host: self.host.clone(), happened: Box::new(event.clone()) });
     }
@@ -131,6 +146,8 @@ struct Coordinator<'f> {
     voices: Vec<Sender<Told>>,
     /// What each host is about to bring live.
     artifacts: Vec<Option<String>>,
+    /// Which of them found nothing to do.
+    idle: Vec<bool>,
     /// For how many waves the pause has passed.
     paused: usize,
     /// The wave before which a pause passes, and until when.
@@ -149,8 +166,8 @@ struct Coordinator<'f> {
 impl<'f> Coordinator<'f> {
     fn new(fleet: &'f Fleet<'f>, hosts: Vec<String>, are_far: &[bool], news: Receiver<(usize, News)>) -> Self {
         let count = hosts.len();
-        let end =
-            FleetEnd { hosts, standings: vec![Standing::Preparing; count], errors: Vec::new(), disagreement: None };
+        let standings = vec![Standing::Preparing; count];
+        let end = FleetEnd { hosts, standings, errors: Vec::new(), terms: fleet.terms, disagreement: None };
         let (artifacts, voices) = (vec![None; count], Vec::new());
         let lease = fleet.rollout.map_or(Duration::MAX, |rollout| rollout.config.lease);
         Self {
@@ -159,6 +176,7 @@ impl<'f> Coordinator<'f> {
             news,
             voices,
             artifacts,
+            idle: vec![false; count],
             paused: 0,
             pausing: None,
             wave: 0,
@@ -272,6 +290,7 @@ impl<'f> Coordinator<'f> {
             | Standing::Silent
             | Standing::Settling
             | Standing::Stopping
+            | Standing::Unchanged
             | Standing::Ended(DeploymentOutcome::Deployed) => return,
         };
         let host = &self.end.hosts[at];
@@ -339,7 +358,10 @@ impl<'f> Coordinator<'f> {
 
     fn take(&mut self, at: usize, news: News) {
         let (standing, why) = match news {
-            News::Begun => return,
+            News::Begun { is_idle } => {
+                self.idle[at] = is_idle;
+                return;
+            }
             News::Says(Says::AtGate(gate, artifact)) => {
                 self.artifacts[at] = Some(artifact);
                 (self.at_gate(at, gate), String::new())
@@ -348,7 +370,9 @@ impl<'f> Coordinator<'f> {
                 let standing = self.contacts.answered(at, self.end.standings[at], asked_at, gate);
                 (standing, "it waits no longer".to_owned())
             }
-            News::Over(Ok(ended)) => (Standing::Ended(ended.unwrap_or(DeploymentOutcome::Deployed)), String::new()),
+            News::Over(Ok(None)) => (Standing::Unchanged, String::new()),
+            News::Over(Ok(Some(DeploymentOutcome::Deployed))) if self.idle[at] => (Standing::Unchanged, String::new()),
+            News::Over(Ok(Some(outcome))) => (Standing::Ended(outcome), String::new()),
             News::Over(Err(undone)) => self.undone(at, undone),
         };
         self.stands(at, standing, &why);
@@ -427,26 +451,30 @@ impl FleetEnd {
         }))
     }
 
+    /// How it ended as a whole.
+    fn whole(&self) -> Whole {
+        Whole::of(&self.standings, self.terms)
+    }
+
     /// What is left to be told to a person, and the exit code.
-    pub(super) fn conclude(self, skips_unreachable: bool) -> Result<Exit, CommandError> {
-        let outcome = self.outcome();
-        if outcome == Some(DeploymentOutcome::Stuck) {
-            return Ok(Exit::Stuck);
+    pub(super) fn conclude(self) -> Result<Exit, CommandError> {
+        match self.whole() {
+            Whole::Done | Whole::Unchanged | Whole::Skipped => Ok(Exit::Done),
+            // What runs differs from host to host: that is neither the new release nor the one before.
+            Whole::Divided | Whole::Stuck => Ok(Exit::Stuck),
+            Whole::RolledBack => Ok(Exit::RolledBack),
+            Whole::InDoubt => Err(self.lost()),
+            Whole::Failed => self.disagreement.map_or(Ok(Exit::Failed), Err),
+            Whole::NotDone => self.not_done(),
         }
-        if self.standings.contains(&Standing::Lost) {
-            return Err(self.lost());
-        }
-        if let Some(outcome @ DeploymentOutcome::RolledBack) = outcome {
-            return Ok(outcome.into());
-        }
-        let is_refused = self.standings.contains(&Standing::Refused);
-        if outcome == Some(DeploymentOutcome::Deployed) && skips_unreachable && !is_refused {
-            return Ok(Exit::Done);
-        }
-        match (self.errors.into_iter().next(), self.disagreement) {
-            (Some(error), _) | (None, Some(error)) => Err(error),
-            (None, None) => Ok(outcome.map_or(Exit::Failed, Exit::from)),
-        }
+    }
+
+    /// Why something was not begun; of hosts without which it would have been done, nothing is said.
+    fn not_done(self) -> Result<Exit, CommandError> {
+        let may_miss = self.terms.on_unreachable == OnUnreachable::Skip && self.standings.contains(&Standing::Refused);
+        let why = self.errors.into_iter().find(|error| !(may_miss && error.kind() == ErrorKind::Unreachable));
+        let why = why.map(|error| if error.kind() == ErrorKind::Unreachable { error.hint(WAY_ROUND) } else { error });
+        why.or(self.disagreement).map_or(Ok(Exit::Failed), Err)
     }
 
     fn lost(self) -> CommandError {
@@ -462,3 +490,6 @@ impl FleetEnd {
             .hint("`cutover resume ENV` tells how it ended; then deploy again, so that all hosts are alike")
     }
 }
+
+#[cfg(test)]
+mod tests;

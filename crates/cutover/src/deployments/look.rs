@@ -10,7 +10,6 @@ use super::session::Session;
 use crate::error::CommandError;
 use cutover_artifacts::Artifact;
 use cutover_core::id::TargetName;
-use cutover_core::next::DeploymentOutcome;
 use cutover_core::rollout::{Rollout, Standing};
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, BTreeSet};
@@ -109,7 +108,7 @@ fn see<T: DeserializeOwned + Send>(
 /// How the host would stand when the first wave begins.
 fn standing(seen: &Seen<Previewed>) -> Standing {
     match &seen.seen {
-        Ok(seen) if seen.preview.is_nothing() => Standing::Ended(DeploymentOutcome::Deployed),
+        Ok(seen) if seen.preview.is_nothing() => Standing::Unchanged,
         Ok(_) => Standing::Staged,
         Err(_) => Standing::Unreachable,
     }

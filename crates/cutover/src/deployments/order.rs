@@ -121,6 +121,11 @@ impl Task {
         !matches!(self, Self::Rollback { .. })
     }
 
+    /// Whether it may bring another release live.
+    pub(crate) fn brings_release(&self) -> bool {
+        matches!(self, Self::Deploy { .. } | Self::Rollback { .. } | Self::Resume)
+    }
+
     /// What becomes of a deployment that died before.
     pub(crate) fn recovery(&self) -> Recovery {
         match self {

@@ -30,7 +30,7 @@ use cutover_core::mask::MASKABLE_LENGTH_MIN;
 use cutover_core::next::DeploymentOutcome;
 use cutover_core::plan::{Plan, PlanKind};
 use cutover_core::record::{Part as RecordPart, gather, split, summarize, unite};
-use cutover_core::rollout::Rollout;
+use cutover_core::rollout::{Rollout, Terms};
 use cutover_core::store::{Filter, KEPT_COUNT, Standing, Store, StoreError};
 use cutover_core::target::Failure;
 use cutover_reporters::Tee;
@@ -196,7 +196,7 @@ impl<'a> Session<'a> {
             How::One(None) => self.say_nothing_unfinished(),
             How::One(Some(outcome)) => Ok(outcome.into()),
             How::Several(end) if ended.all.is_empty() && end.is_quiet() => self.say_nothing_unfinished(),
-            How::Several(end) => end.conclude(self.environment.rollout.on_unreachable == OnUnreachable::Skip),
+            How::Several(end) => end.conclude(),
         }
     }
 
@@ -235,7 +235,8 @@ impl<'a> Session<'a> {
             let mut members: Vec<Member> =
                 connections.into_iter().zip(orders).map(|(connection, order)| Member { connection, order }).collect();
             if members.len() > 1 {
-                return Ok(How::Several(Box::new(self.coordinate(members, &hands, &auditor, &keep))));
+                let end = self.coordinate(members, self.terms(task), &hands, &auditor, &keep);
+                return Ok(How::Several(Box::new(end)));
             }
             let Some(Member { connection, order }) = members.pop() else { return Ok(How::One(None)) };
             let job = Job { order: &order, voice: Voice::Cancel(&CANCEL), observer: &auditor, ended: &keep };
@@ -280,6 +281,7 @@ impl<'a> Session<'a> {
     fn coordinate(
         &self,
         members: Vec<Member>,
+        terms: Terms,
         hands: &Hands<'_>,
         observer: &dyn Observer,
         ended: &(dyn Fn(&Ended) + Sync),
@@ -292,13 +294,20 @@ impl<'a> Session<'a> {
             hands.perform(member.connection, &Job { order: &member.order, voice, observer, ended: &ended })
         };
         let brings_one_artifact = members.iter().all(|member| member.order.task.names_what_it_brings());
-        Fleet { rollout, observer, cancel: &CANCEL, perform: &perform, brings_one_artifact }.run(members)
+        Fleet { rollout, observer, cancel: &CANCEL, perform: &perform, brings_one_artifact, terms }.run(members)
     }
 
     fn auditor<'s>(&'s self, stock: Option<&'s Stock>, inner: &'s dyn Observer) -> Auditor<'s> {
         let Self { context, variables, .. } = self;
         let is_done = AtomicBool::new(false);
         Auditor { output: &context.output, place: self.place(), variables, stock, inner, is_done }
+    }
+
+    /// What the end of several hosts depends on. Who closes what is unfinished wants that everywhere.
+    fn terms(&self, task: &Task) -> Terms {
+        let closes = matches!(task, Task::Abandon);
+        let on_unreachable = if closes { OnUnreachable::Refuse } else { self.environment.rollout.on_unreachable };
+        Terms { on_unreachable, brings_release: task.brings_release() }
     }
 
     /// One order for each host. Those deployments have settled on one of them.
@@ -370,7 +379,7 @@ impl<'a> Session<'a> {
         let purpose = "close what is unfinished";
         let performed = self.perform(self.connect()?, purpose, &Task::Abandon, BTreeMap::new())?;
         if let How::Several(end) = performed.how {
-            end.conclude(false)?;
+            end.conclude()?;
         }
         let mut closed: Vec<DeploymentId> = performed.all.into_iter().map(|ended| ended.plan.deployment).collect();
         closed.sort();
@@ -430,13 +439,15 @@ impl<'a> Session<'a> {
             catch_up(self.context, self)?;
         }
         let filter = self.filter()?;
-        let last = self.context.recall(|store| store.history(&filter, 1))?.rows.into_iter().next();
+        let rows = self.context.recall(|store| store.history(&filter, RESUMED_COUNT_MAX))?.rows;
+        // Of what another host called off there is nothing to know.
+        let last = rows.into_iter().find(|row| !row.was_called_off());
         if self.context.output.json {
             self.context.output.json(&serde_json::json!({ "v": 1, "unfinished": null, "last": last }))?;
             return Ok(Exit::Done);
         }
         let ended = last.map_or_else(String::new, |last| {
-            format!("; the last deployment was {}: {}", last.deployment, words::outcome(last.outcome))
+            format!("; the last deployment was {}: {}", last.deployment, words::end(&last))
         });
         self.context.output.text(&format!("nothing is unfinished{ended}\n"))?;
         Ok(Exit::Done)

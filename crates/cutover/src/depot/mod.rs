@@ -66,6 +66,40 @@ pub(crate) fn share(context: &Context, artifact: &Artifact, again: bool) -> Resu
         return Ok(None);
     }
     let Some(depot) = open(context)? else { return Ok(None) };
+    match put_unless_there(context, &depot, artifact, again) {
+        Ok(shared) => Ok(Some(shared)),
+        // Its token may only read, as that of a fork: it goes on as a file.
+        Err(Unshared::Refused(_)) if open::is_of_pull_request() && open::is_job_of_store(context) => {
+            let place = depot.place();
+            context.output.warn(&format!("not shared: the token of this pull request's job may not write to {place}"));
+            Ok(None)
+        }
+        Err(Unshared::Refused(error) | Unshared::Failed(error)) => Err(error),
+    }
+}
+
+/// Why an artifact is not in the shared store.
+enum Unshared {
+    /// Whoever speaks to it may not put it there.
+    Refused(CommandError),
+    Failed(CommandError),
+}
+
+impl From<DepotError> for Unshared {
+    fn from(error: DepotError) -> Self {
+        let is_refused = matches!(error, DepotError::Object(ObjectError::Refused { .. }));
+        let error = error.into();
+        if is_refused { Self::Refused(error) } else { Self::Failed(error) }
+    }
+}
+
+impl From<CommandError> for Unshared {
+    fn from(error: CommandError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+fn put_unless_there(context: &Context, depot: &Depot, artifact: &Artifact, again: bool) -> Result<Shared, Unshared> {
     let (place, project) = (depot.place().to_owned(), context.project()?);
     let standing = depot.standing(&artifact.id);
     // What is there may be damaged: that is what `again` is for.
@@ -83,18 +117,18 @@ pub(crate) fn share(context: &Context, artifact: &Artifact, again: bool) -> Resu
     };
     let was_there = renewed.is_some();
     // What was removed just now, as old, is here.
-    let kept = renewed.map_or_else(|| put(context, &depot, artifact, said.as_ref()), Ok)?;
+    let kept = renewed.map_or_else(|| put(context, depot, artifact, said.as_ref()), Ok)?;
     // The artifact is there, whatever becomes of this.
     if let Err(error) = depot.note_checks(&artifact.record.commit, &artifact.record.checks) {
         context.output.warn(&format!("{place} has the artifact, but not what checks said of its commit: {error}"));
     }
     let was_signed = said.is_some();
-    Ok(Some(Shared { place, was_there, sha256: kept.sha256, file_bytes: kept.file_bytes, was_signed }))
+    Ok(Shared { place, was_there, sha256: kept.sha256, file_bytes: kept.file_bytes, was_signed })
 }
 
 /// Puts an artifact into the shared store with what this machine says of it, unless what is said there already counts for more.
-fn put(context: &Context, depot: &Depot, artifact: &Artifact, said: Option<&Provenance>) -> Result<Kept, CommandError> {
-    let mut exported = context.artifacts()?.export_file(artifact)?;
+fn put(context: &Context, depot: &Depot, artifact: &Artifact, said: Option<&Provenance>) -> Result<Kept, Unshared> {
+    let mut exported = context.artifacts()?.export_file(artifact).map_err(CommandError::from)?;
     let (ours, project) = (vouch(context, artifact, &exported)?, context.project()?);
     let is_ours = said.is_none() || ours.as_ref().is_some_and(|ours| counts(project, &artifact.id, ours));
     let told = if is_ours { ours.as_ref() } else { said };

@@ -176,8 +176,33 @@ pub(super) fn is_secret(name: &str) -> bool {
 
 /// Whether a value is an address with a password in it, which a file that is committed must not have.
 fn has_password(value: &str) -> bool {
-    let authority = value.split_once("://").map_or("", |(_, rest)| rest.split(['/', '?', '#']).next().unwrap_or(rest));
-    authority.rsplit_once('@').is_some_and(|(login, _)| login.split_once(':').is_some_and(|(_, word)| !word.is_empty()))
+    let Some((_, rest)) = value.split_once("://") else { return false };
+    let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
+    has_login(place) || query.split(['&', ';', '#']).filter_map(|part| part.split_once('=')).any(opens_something)
+}
+
+/// Whether a login with a password stands before the host. People write `/` and `#` into passwords as they are: what is no host up to
+/// there is a login's beginning.
+fn has_login(place: &str) -> bool {
+    let authority = place.split(['/', '#']).next().unwrap_or(place);
+    let login = match authority.rsplit_once('@') {
+        Some((login, _)) => login,
+        None if !is_host(authority) => place.rsplit_once('@').map_or("", |(login, _)| login),
+        None => "",
+    };
+    login.split_once(':').is_some_and(|(_, word)| !word.is_empty())
+}
+
+/// Whether this is a host, perhaps with a port.
+fn is_host(authority: &str) -> bool {
+    let port = authority.rsplit_once(':').map_or("", |(_, port)| port);
+    port.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Whether a part of a query is a password or a token.
+fn opens_something((name, value): (&str, &str)) -> bool {
+    let name = name.to_uppercase();
+    !value.is_empty() && (is_secret(&name) || name == "PWD")
 }
 
 /// Whether this is how variables are named.
@@ -206,4 +231,27 @@ pub(super) fn written_directories(tree: &Tree) -> Vec<String> {
 pub(super) fn left_out(tree: &Tree) -> Vec<String> {
     let names = ["tests", "test", "docs", ".github"].into_iter().filter(|name| tree.has_directory(name));
     names.map(|name| format!("{name}/**")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_with_a_password_is_told_from_one_without() {
+        for secret in [
+            "postgres://shop:made-up@db/shop",
+            "postgres://shop:q/7Zx@db/shop",
+            "redis://:p#w@cache/0",
+            "jdbc:postgresql://db/shop?user=a&password=made-up",
+            "https://example.org/?access_token=made-up",
+        ] {
+            assert!(has_password(secret), "{secret}");
+        }
+        for plain in
+            ["https://example.org:8443/a@b:c", "http://[::1]:8000/", "https://ada@example.org/?page=2", "db:5432"]
+        {
+            assert!(!has_password(plain), "{plain}");
+        }
+    }
 }

@@ -652,6 +652,9 @@ fn a_release_needs_a_token_which_checks_do_not_see_and_which_a_job_that_may_only
     assert!(ran.code == 0 && !ran.stderr.contains("known on this machine only"), "{ran:?}");
     let built = there.run_with(&sandbox, &["build"], &job);
     assert!(built.code == 1 && built.stderr.contains("`permissions: contents: write`"), "{built:?}");
+    let pull_request = [job[0], ("GITHUB_EVENT_NAME", "pull_request")];
+    let built = there.run_with(&sandbox, &["build"], &pull_request);
+    assert!(built.code == 0 && built.stderr.contains("warning: not shared: "), "{built:?}");
     // And one of another repository's, for which a job's token is not.
     let config = fs::read_to_string(sandbox.repo().join("cutover.toml")).unwrap();
     sandbox.write(

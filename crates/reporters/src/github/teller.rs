@@ -12,6 +12,7 @@ use crate::{Reporter, duration};
 use cutover_core::event::Event;
 use cutover_core::next::DeploymentOutcome;
 use cutover_core::plan::{Plan, PlanKind};
+use cutover_core::rollout::Whole;
 use std::io;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
@@ -85,7 +86,7 @@ impl DeploymentTeller {
         self.begun.push(Begun { plan: Plan { steps: Vec::new(), ..plan.clone() }, number, is_resumed });
     }
 
-    fn end(&mut self, outcome: Option<DeploymentOutcome>, elapsed_ms: u64) {
+    fn end(&mut self, whole: Whole, elapsed_ms: u64) {
         let mut begun = std::mem::take(&mut self.begun);
         // Of several hosts each may have had something unfinished to take back first, some when others were at the change.
         let Some(change) = begun.iter().rposition(|one| !one.is_resumed).or(begun.len().checked_sub(1)) else { return };
@@ -95,7 +96,7 @@ impl DeploymentTeller {
             told.unwrap_or_else(|fault| self.warn(&fault.to_string()));
         }
         let took = duration(Duration::from_millis(elapsed_ms));
-        let (state, words) = ended(&change.plan, outcome, &took);
+        let (state, words) = ended(&change.plan, whole, &took);
         if let Some(number) = change.number {
             self.conclude(&change.plan, number, state, &words).unwrap_or_else(|why| self.warn(&why));
         }
@@ -186,8 +187,8 @@ impl Reporter for DeploymentTeller {
                     self.begin(plan, *resumed);
                 }
             }
-            Event::Ended { outcome, elapsed_ms, .. } => self.end(Some(*outcome), *elapsed_ms),
-            Event::FleetEnded { outcome, elapsed_ms, .. } => self.end(*outcome, *elapsed_ms),
+            Event::Ended { outcome, elapsed_ms, .. } => self.end(alone(*outcome), *elapsed_ms),
+            Event::FleetEnded { whole, elapsed_ms, .. } => self.end(*whole, *elapsed_ms),
             Event::Recorded { .. }
             | Event::Progressed { .. }
             | Event::Output { .. }
@@ -205,14 +206,30 @@ fn wish_of<'a>(plan: &'a Plan, commit: &'a CommitId, description: &'a str, id: &
     Wish { commit, environment: plan.environment.as_str(), project: plan.project.as_str(), id, description }
 }
 
-fn ended(plan: &Plan, outcome: Option<DeploymentOutcome>, took: &str) -> (State, String) {
-    let before = plan.original.as_ref().map(|release| format!(", {release} is live and healthy")).unwrap_or_default();
+/// The end of one host as that of the whole.
+fn alone(outcome: DeploymentOutcome) -> Whole {
     match outcome {
-        Some(DeploymentOutcome::Deployed) => (State::Success, format!("{} went live in {took}", plan.release)),
-        Some(DeploymentOutcome::RolledBack) => (State::Failure, format!("rolled back after {took}{before}")),
-        Some(DeploymentOutcome::Failed) => (State::Failure, format!("failed after {took}, nothing was switched")),
-        Some(DeploymentOutcome::Stuck) => (State::Error, format!("stuck after {took}: a person is needed")),
-        None => (State::Error, format!("after {took} nobody knows how it ended: look at its hosts")),
+        DeploymentOutcome::Deployed => Whole::Done,
+        DeploymentOutcome::RolledBack => Whole::RolledBack,
+        DeploymentOutcome::Failed => Whole::Failed,
+        DeploymentOutcome::Stuck => Whole::Stuck,
+    }
+}
+
+fn ended(plan: &Plan, whole: Whole, took: &str) -> (State, String) {
+    let before = plan.original.as_ref().map(|release| format!(", {release} is live and healthy")).unwrap_or_default();
+    let release = &plan.release;
+    match whole {
+        Whole::Done | Whole::Unchanged => (State::Success, format!("{release} went live in {took}")),
+        Whole::Skipped => {
+            (State::Success, format!("{release} went live in {took}, but not on hosts that were out of reach"))
+        }
+        Whole::RolledBack => (State::Failure, format!("rolled back after {took}{before}")),
+        Whole::Divided => (State::Failure, format!("divided after {took}: {release} is live on some hosts only")),
+        Whole::Failed => (State::Failure, format!("failed after {took}, nothing was switched")),
+        Whole::NotDone => (State::Failure, format!("not done after {took}: a host refused or was out of reach")),
+        Whole::Stuck => (State::Error, format!("stuck after {took}: a person is needed")),
+        Whole::InDoubt => (State::Error, format!("after {took} nobody knows how it ended: look at its hosts")),
     }
 }
 

@@ -3,14 +3,16 @@
 use super::Manner;
 use super::line::{Line, Tone};
 use super::story::{Running, Story};
-use super::summary;
+use super::summary::{self, Stand};
 use super::words::{duration, one_line};
 use cutover_core::event::Event;
+use cutover_core::id::ReleaseId;
 use cutover_core::journal::Entry;
 use cutover_core::next::DeploymentOutcome;
 use cutover_core::plan::Plan;
-use cutover_core::rollout::Standing;
+use cutover_core::rollout::{Standing, Whole};
 use jiff::Timestamp;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// How many characters of a host's name are shown.
@@ -57,7 +59,7 @@ impl FleetStory {
             Event::OnHost { host, happened } => self.on_host(host, happened),
             Event::Stands { host, standing, why, at } => self.stands(host, *standing, why, *at),
             Event::Wave { number, count, hosts } => vec![wave(*number, *count, hosts)],
-            Event::FleetEnded { outcome, elapsed_ms, .. } => self.ended(*outcome, Duration::from_millis(*elapsed_ms)),
+            Event::FleetEnded { whole, elapsed_ms, .. } => self.ended(*whole, Duration::from_millis(*elapsed_ms)),
             Event::Fleet { .. }
             | Event::Began { .. }
             | Event::Recorded { .. }
@@ -86,7 +88,7 @@ impl FleetStory {
     pub(super) fn overview(&self) -> String {
         let mut counts: Vec<(&'static str, usize)> = Vec::new();
         for told in &self.hosts {
-            let word = word(told.standing);
+            let word = told.word();
             match counts.iter_mut().find(|(known, _)| *known == word) {
                 Some((_, count)) => *count += 1,
                 None => counts.push((word, 1)),
@@ -130,22 +132,68 @@ impl FleetStory {
             Standing::Unreachable | Standing::Refused | Standing::Leaving | Standing::Lost => {
                 (Tone::Bad, format!("✗ {}{why}", word(standing)))
             }
-            Standing::Ended(DeploymentOutcome::Deployed) => return Vec::new(),
+            Standing::Unchanged | Standing::Ended(DeploymentOutcome::Deployed) => return Vec::new(),
             Standing::Ended(DeploymentOutcome::RolledBack) => {
-                (Tone::Back, "↩ back on the release that it had, healthy".to_owned())
+                let original =
+                    told.original().map_or_else(|| "the release that it had".to_owned(), ToString::to_string);
+                (Tone::Back, format!("↩ back on {original}, healthy"))
             }
-            Standing::Ended(DeploymentOutcome::Failed) => (Tone::Plain, "nothing that runs was changed".to_owned()),
+            Standing::Ended(DeploymentOutcome::Failed) => (Tone::Plain, told.story.as_before().1),
             Standing::Ended(DeploymentOutcome::Stuck) => (Tone::Bad, "✗ stuck: a person is needed".to_owned()),
             Standing::Preparing | Standing::Switching | Standing::Settling | Standing::Stopping => return Vec::new(),
         };
         vec![Line::whole(tone, text).of_host(&told.label)]
     }
 
-    fn ended(&self, outcome: Option<DeploymentOutcome>, took: Duration) -> Vec<Line> {
-        let Some(plan) = self.hosts.iter().find_map(|told| told.story.plan()) else { return Vec::new() };
-        let mut lines = vec![summary::fleet_ended(plan, outcome, took, &self.overview())];
-        lines.extend(outcome.and_then(|outcome| summary::more(plan, outcome)));
+    fn ended(&self, whole: Whole, took: Duration) -> Vec<Line> {
+        // What is said of the whole is said of those who had something to do.
+        let plans = || self.hosts.iter().filter_map(|told| told.story.plan());
+        let Some(plan) = plans().find(|plan| !plan.finds_nothing_to_do()).or_else(|| plans().next()) else {
+            return Vec::new();
+        };
+        let mut lines = summary::fleet_ended(plan, whole, took, &self.stand(&self.overview()));
+        lines.extend((!is_well(whole)).then(|| summary::read_more(plan)));
         lines
+    }
+
+    fn stand<'a>(&'a self, overview: &'a str) -> Stand<'a> {
+        let names = |is: &dyn Fn(Standing) -> bool| -> Vec<&str> {
+            self.hosts.iter().filter(|told| is(told.standing)).map(|told| told.name.as_str()).collect()
+        };
+        let is_done = |standing| matches!(standing, Standing::Unchanged | Standing::Ended(DeploymentOutcome::Deployed));
+        let back = self.hosts.iter().filter(|told| told.standing == Standing::Ended(DeploymentOutcome::RolledBack));
+        let originals: BTreeSet<_> = back.map(Told::original).collect();
+        Stand {
+            overview,
+            done: names(&is_done),
+            not_done: names(&|standing| !is_done(standing)),
+            missing: names(&|standing| standing == Standing::Unreachable),
+            lost: names(&|standing| standing == Standing::Lost || !standing.is_over()),
+            original: originals.first().copied().flatten().filter(|_| originals.len() == 1),
+        }
+    }
+}
+
+impl Told {
+    /// The release that was live before.
+    fn original(&self) -> Option<&ReleaseId> {
+        self.story.plan().and_then(|plan| plan.original.as_ref())
+    }
+
+    /// How it stands.
+    fn word(&self) -> &'static str {
+        match self.standing {
+            Standing::Ended(DeploymentOutcome::Failed) => self.story.as_before().0,
+            standing => word(standing),
+        }
+    }
+}
+
+/// Whether there is no more to know than that it went well.
+fn is_well(whole: Whole) -> bool {
+    match whole {
+        Whole::Done | Whole::Unchanged | Whole::Skipped => true,
+        Whole::Divided | Whole::RolledBack | Whole::Failed | Whole::Stuck | Whole::InDoubt | Whole::NotDone => false,
     }
 }
 
@@ -180,6 +228,7 @@ fn word(standing: Standing) -> &'static str {
         Standing::Unreachable => "not reached",
         Standing::Refused => "refused",
         Standing::Lost => "lost",
+        Standing::Unchanged => "unchanged",
         Standing::Ended(DeploymentOutcome::Deployed) => "done",
         Standing::Ended(DeploymentOutcome::RolledBack) => "rolled back",
         Standing::Ended(DeploymentOutcome::Failed) => "unchanged",

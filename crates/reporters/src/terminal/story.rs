@@ -3,7 +3,7 @@
 use super::Manner;
 use super::failure;
 use super::line::{Line, Tone};
-use super::summary::{self, Need, Seen};
+use super::summary::{self, End, Need};
 use super::words::{duration, one_line};
 use cutover_core::event::Event;
 use cutover_core::journal::{Entry, Record};
@@ -16,6 +16,9 @@ use std::time::Duration;
 
 /// A step that took this much longer than usual, and twice as long, is worth a remark.
 const SLOW_BY_MIN: Duration = Duration::from_secs(1);
+
+/// The step that starts a service anew.
+const RESTART: &str = "restart";
 
 /// What is being done now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,9 +39,13 @@ pub(super) struct Story {
     /// Steps that were started and not taken back, in order.
     begun: Vec<StepId>,
     applied: BTreeSet<StepId>,
+    /// Steps that were started at all.
+    tried: BTreeSet<StepId>,
     now: Option<Running>,
     unwinding: bool,
-    last_at: Option<Timestamp>,
+    began_at: Option<Timestamp>,
+    /// When the last entry of each host was written: one does not wait for the other.
+    last_at: BTreeMap<Option<String>, Timestamp>,
     /// What a person is needed for, when one is.
     need: Need,
     /// Whether what was brought back does not run.
@@ -82,8 +89,35 @@ impl Story {
     }
 
     fn began(&mut self, plan: &Plan, resumed: bool, at: Timestamp) -> Vec<Line> {
-        (self.plan, self.resumed, self.last_at, self.now) = (Some(Box::new(plan.clone())), resumed, Some(at), None);
+        (self.plan, self.resumed, self.now) = (Some(Box::new(plan.clone())), resumed, None);
+        (self.began_at, self.last_at) = (Some(at), BTreeMap::new());
         summary::began(plan, resumed, self.retold)
+    }
+
+    /// On which of its hosts the release stays, and on which it does not.
+    fn divided<'p>(&self, plan: &'p Plan) -> (Vec<&'p str>, Vec<&'p str>) {
+        let is_live =
+            |step: &Step<_>| step.switches && self.begun.contains(&step.id) && self.applied.contains(&step.id);
+        let has_it = |host: &&str| plan.steps.iter().any(|step| step.host == *host && is_live(step));
+        plan.hosts().into_iter().partition(has_it)
+    }
+
+    /// What is true of a host on which it failed: one word, and a sentence.
+    pub(super) fn as_before(&self) -> (&'static str, String) {
+        let Some(plan) = &self.plan else { return ("unchanged", "nothing that runs was changed".to_owned()) };
+        let restart = plan.steps.iter().filter(|step| step.name == RESTART).map(|step| step.id);
+        let (was_restarted, was_tried) = restart.fold((false, false), |(done, tried), id| {
+            (done | self.applied.contains(&id), tried | self.tried.contains(&id))
+        });
+        match &plan.original {
+            Some(_) if !was_tried => ("unchanged", "nothing that runs was changed".to_owned()),
+            None => ("as before", "no release was live before, and none is now".to_owned()),
+            Some(_) if self.down => ("as before", "its service does not run, as before".to_owned()),
+            Some(original) if was_restarted => {
+                ("restarted", format!("restarted more than once, and healthy again on release {original}"))
+            }
+            Some(original) => ("as before", format!("release {original} runs as before")),
+        }
     }
 
     fn waiting(&mut self, holder: &str, ahead_count: u32) -> Vec<Line> {
@@ -106,15 +140,17 @@ impl Story {
         let Some(plan) = &self.plan else { return Vec::new() };
         let has_switched = plan.steps.iter().any(|step| step.switches && self.applied.contains(&step.id));
         let is_untouched = !has_switched && !self.resumed;
-        let seen = Seen { warning_count: self.warning_count, down: self.down, is_untouched };
-        let mut lines = summary::ended(plan, outcome, took, &self.need, seen);
+        let (live_on, not_on) = self.divided(plan);
+        let (need, warning_count, down) = (&self.need, self.warning_count, self.down);
+        let end = End { need, warning_count, down, is_untouched, live_on, not_on };
+        let mut lines = summary::ended(plan, outcome, took, &end);
         lines.extend(summary::more(plan, outcome).filter(|_| !self.retold));
         lines
     }
 
     fn recorded(&mut self, record: &Record) -> Vec<Line> {
-        let took = self.last_at.map_or(Duration::ZERO, |last| record.at.duration_since(last).unsigned_abs());
-        self.last_at = Some(record.at);
+        let last = self.last_at.insert(record.host.clone(), record.at).or(self.began_at);
+        let took = last.map_or(Duration::ZERO, |last| record.at.duration_since(last).unsigned_abs());
         self.now = None;
         match &record.entry {
             Entry::Started { step, .. } => self.started(*step),
@@ -138,6 +174,7 @@ impl Story {
 
     fn started(&mut self, step: StepId) -> Vec<Line> {
         self.begun.push(step);
+        self.tried.insert(step);
         let usual = self.step(step).and_then(|step| self.usual.get(&step.name)).copied();
         self.now = Some(Running { label: self.label(step), usual });
         Vec::new()

@@ -2,12 +2,17 @@
 
 use super::line::{Line, Tone};
 use super::words::{duration, one_line};
+use cutover_core::id::ReleaseId;
 use cutover_core::next::DeploymentOutcome;
 use cutover_core::plan::{Plan, PlanKind};
+use cutover_core::rollout::Whole;
 use std::time::Duration;
 
 /// How many characters of a commit hash people read.
 const COMMIT_LENGTH: usize = 7;
+
+/// How many hosts are named in the last words.
+const NAMED_COUNT_MAX: usize = 5;
 
 /// What will be done on several hosts. What was live may differ from one to the other.
 pub(super) fn fleet_began(plan: &Plan, resumed: bool, host_count: usize) -> Vec<Line> {
@@ -67,25 +72,31 @@ pub(super) struct Need {
     pub(super) can_be_tried_again: bool,
 }
 
-/// What was seen on the way to the end.
-#[derive(Clone, Copy)]
-pub(super) struct Seen {
+/// What is known of an end besides the outcome.
+pub(super) struct End<'a> {
+    pub(super) need: &'a Need,
     pub(super) warning_count: usize,
     /// Whether what was brought back does not run.
     pub(super) down: bool,
     /// Whether no release was switched to.
     pub(super) is_untouched: bool,
+    /// The hosts on which the release stays.
+    pub(super) live_on: Vec<&'a str>,
+    /// The hosts on which it does not.
+    pub(super) not_on: Vec<&'a str>,
 }
 
 /// How it ended, and what is live now.
-pub(super) fn ended(plan: &Plan, outcome: DeploymentOutcome, took: Duration, need: &Need, seen: Seen) -> Vec<Line> {
+pub(super) fn ended(plan: &Plan, outcome: DeploymentOutcome, took: Duration, end: &End<'_>) -> Vec<Line> {
+    let End { need, warning_count, live_on, not_on, .. } = end;
     let took = duration(took);
     let (tone, text) = match outcome {
-        DeploymentOutcome::Deployed => {
-            (Tone::Good, format!("✓ {}{}", deployed(plan, &took), warned(seen.warning_count)))
+        DeploymentOutcome::RolledBack | DeploymentOutcome::Failed if !live_on.is_empty() => {
+            return divided(plan, &took, (live_on, not_on), "");
         }
+        DeploymentOutcome::Deployed => (Tone::Good, format!("✓ {}{}", deployed(plan, &took), warned(*warning_count))),
         DeploymentOutcome::RolledBack => (Tone::Back, format!("↩ Rolled back in {took}: {}", rolled_back(plan))),
-        DeploymentOutcome::Failed => (Tone::Bad, format!("✗ Failed after {took}: {}", failed(plan, seen))),
+        DeploymentOutcome::Failed => (Tone::Bad, format!("✗ Failed after {took}: {}", failed(plan, end))),
         DeploymentOutcome::Stuck => (Tone::Bad, format!("✗ Stuck after {took}: a person is needed")),
     };
     let mut lines = vec![Line::whole(tone, text)];
@@ -101,30 +112,100 @@ pub(super) fn ended(plan: &Plan, outcome: DeploymentOutcome, took: Duration, nee
     lines
 }
 
+/// The hosts of a change, by what is to be said of them.
+pub(super) struct Stand<'a> {
+    /// Where all of them stand, in numbers.
+    pub(super) overview: &'a str,
+    /// Those on which it is done.
+    pub(super) done: Vec<&'a str>,
+    /// Those that ended otherwise.
+    pub(super) not_done: Vec<&'a str>,
+    /// Those that could not be reached.
+    pub(super) missing: Vec<&'a str>,
+    /// Those that were lost.
+    pub(super) lost: Vec<&'a str>,
+    /// The release to which all went back that did; None where these differ.
+    pub(super) original: Option<&'a ReleaseId>,
+}
+
 /// How a change of several hosts ended, and where they stand.
-pub(super) fn fleet_ended(plan: &Plan, outcome: Option<DeploymentOutcome>, took: Duration, overview: &str) -> Line {
-    let took = duration(took);
-    let (tone, text) = match outcome {
-        Some(DeploymentOutcome::Deployed) => (Tone::Good, format!("✓ {}; {overview}", deployed(plan, &took))),
-        Some(DeploymentOutcome::RolledBack) => (Tone::Back, format!("↩ Rolled back in {took}; {overview}")),
-        Some(DeploymentOutcome::Failed) => (Tone::Bad, format!("✗ Failed after {took}; {overview}")),
-        Some(DeploymentOutcome::Stuck) => (Tone::Bad, format!("✗ Stuck after {took}: a person is needed; {overview}")),
-        None => (Tone::Bad, format!("✗ Not done after {took}; {overview}")),
+pub(super) fn fleet_ended(plan: &Plan, whole: Whole, took: Duration, stand: &Stand<'_>) -> Vec<Line> {
+    let (took, overview, release) = (duration(took), stand.overview, &plan.release);
+    let (tone, text) = match whole {
+        Whole::Divided => return divided(plan, &took, (&stand.done, &stand.not_done), &format!("; {overview}")),
+        Whole::Done | Whole::Unchanged | Whole::Skipped => {
+            (Tone::Good, format!("✓ {}; {overview}", deployed(plan, &took)))
+        }
+        Whole::RolledBack => {
+            let back = stand.original.map_or_else(
+                || format!("hosts are back on the releases that they had, {release} is live on none"),
+                |original| format!("release {original} is live and healthy again, {release} is not"),
+            );
+            (Tone::Back, format!("↩ Rolled back in {took}: {back}; {overview}"))
+        }
+        Whole::Failed => (Tone::Bad, format!("✗ Failed after {took}; {overview}")),
+        Whole::Stuck => (Tone::Bad, format!("✗ Stuck after {took}: a person is needed; {overview}")),
+        Whole::InDoubt => {
+            let lost = named(&stand.lost);
+            (Tone::Bad, format!("✗ In doubt after {took}: how it ends on {lost} is not known; {overview}"))
+        }
+        Whole::NotDone => (Tone::Bad, format!("✗ Not done after {took}; {overview}")),
     };
-    Line::whole(tone, text)
+    [Line::whole(tone, text)].into_iter().chain(missing(plan, whole, &stand.missing)).collect()
+}
+
+/// What is left to be done where hosts were left out.
+fn missing(plan: &Plan, whole: Whole, hosts: &[&str]) -> Option<Line> {
+    let again = match plan.kind {
+        PlanKind::Deploy => "deploy",
+        PlanKind::Rollback => "roll back",
+        PlanKind::Restart => "restart",
+    };
+    let text = format!("  ! left out, and as before: {}; {again} again once it can be reached", named(hosts));
+    (whole == Whole::Skipped).then(|| Line::whole(Tone::Warning, text))
+}
+
+/// What runs differs from host to host.
+fn divided(plan: &Plan, took: &str, (live_on, not_on): (&[&str], &[&str]), overview: &str) -> Vec<Line> {
+    let (release, environment) = (&plan.release, &plan.environment);
+    let (live_on, not_on) = (named(live_on), named(not_on));
+    let before = plan.original.as_ref().map_or_else(String::new, |original| format!(" ({original})"));
+    vec![
+        Line::whole(
+            Tone::Bad,
+            format!("✗ Divided after {took}: release {release} stays on {live_on}, and is not on {not_on}{overview}"),
+        ),
+        Line::whole(
+            Tone::Strong,
+            format!(
+                "  make all hosts alike: deploy again, or what was live before{before}: cutover deploy {environment} --commit COMMIT"
+            ),
+        ),
+    ]
+}
+
+/// A few hosts by name.
+fn named(hosts: &[&str]) -> String {
+    let names: Vec<String> = hosts.iter().take(NAMED_COUNT_MAX).map(|host| one_line(host)).collect();
+    let more = hosts.len().saturating_sub(names.len());
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    names.join(", ") + &more
 }
 
 /// Where the rest of the story is, when there is more to know than that it went well.
 pub(super) fn more(plan: &Plan, outcome: DeploymentOutcome) -> Option<Line> {
-    let text = format!("  read more: cutover logs {}", plan.deployment);
-    (outcome != DeploymentOutcome::Deployed).then(|| Line::whole(Tone::Plain, text))
+    (outcome != DeploymentOutcome::Deployed).then(|| read_more(plan))
+}
+
+/// Where the rest of the story is.
+pub(super) fn read_more(plan: &Plan) -> Line {
+    Line::whole(Tone::Plain, format!("  read more: cutover logs {}", plan.deployment))
 }
 
 fn deployed(plan: &Plan, took: &str) -> String {
     let Plan { project, environment, release, .. } = plan;
-    let already_live = plan.original.as_ref() == Some(release);
     match plan.kind {
-        PlanKind::Deploy if already_live => {
+        PlanKind::Deploy if plan.finds_nothing_to_do() => {
             format!("Nothing changed: {project} in {environment} is release {release} already")
         }
         PlanKind::Deploy => format!("Deployed in {took}: {project} in {environment} is release {release}"),
@@ -148,14 +229,14 @@ fn rolled_back(plan: &Plan) -> String {
     }
 }
 
-fn failed(plan: &Plan, seen: Seen) -> String {
+fn failed(plan: &Plan, end: &End<'_>) -> String {
     match &plan.original {
-        Some(original) if seen.down => {
+        Some(original) if end.down => {
             format!("everything is as before: release {original} is current, and its service does not run")
         }
         Some(original) if plan.kind == PlanKind::Restart => format!("release {original} is live as before"),
         Some(original) => format!("nothing that runs was changed; release {original} is live"),
-        None if seen.is_untouched => "nothing that runs was changed; no release is live".to_owned(),
+        None if end.is_untouched => "nothing that runs was changed; no release is live".to_owned(),
         None => "no release was live before, and none is now".to_owned(),
     }
 }

@@ -8,13 +8,13 @@ use cutover_core::event::Event;
 
 /// Puts events into lines, whether they come from one host or from several.
 pub(super) enum Tale {
-    One(Story),
+    One(Box<Story>),
     Several(FleetStory),
 }
 
 impl Tale {
     pub(super) fn new(manner: &Manner) -> Self {
-        Self::One(Story::new(manner))
+        Self::One(Box::new(Story::new(manner)))
     }
 
     /// The lines that an event adds.

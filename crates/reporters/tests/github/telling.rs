@@ -5,6 +5,7 @@ use cutover_core::event::Event;
 use cutover_core::journal::{Entry, Record};
 use cutover_core::next::DeploymentOutcome;
 use cutover_core::plan::{Plan, PlanKind, StepId};
+use cutover_core::rollout::Whole;
 use cutover_core::target::Failure;
 use cutover_reporters::Reporter;
 use cutover_reporters::github::comment::{self, Place, Section};
@@ -160,8 +161,8 @@ fn who_reads_a_comment_is_told_why_and_what_was_said_last() {
     }
     teller.tell(&on("web-2", failed("not healthy within 6s: *no* answer"))).unwrap();
     teller.tell(&on("web-1", failed("told to stop"))).unwrap();
-    let outcome = Some(DeploymentOutcome::RolledBack);
-    teller.tell(&Event::FleetEnded { outcome, at: minute(1), elapsed_ms: 3_200 }).unwrap();
+    let (outcome, whole) = (Some(DeploymentOutcome::RolledBack), Whole::RolledBack);
+    teller.tell(&Event::FleetEnded { outcome, whole, at: minute(1), elapsed_ms: 3_200 }).unwrap();
 
     let comment = &world.github.comments(7)[0].1;
     let why = "web-2: not healthy within 6s: &#42;no&#42; answer\n<details><summary>What was said last</summary>\n\
@@ -222,8 +223,8 @@ fn a_change_of_several_hosts_is_one_deployment() {
     }
     teller.tell(&on("web-1", ended(DeploymentOutcome::Deployed))).unwrap();
     assert_eq!(states(&world), [["in_progress"]], "others go on");
-    let outcome = Some(DeploymentOutcome::RolledBack);
-    teller.tell(&Event::FleetEnded { outcome, at: minute(1), elapsed_ms: 3_200 }).unwrap();
+    let (outcome, whole) = (Some(DeploymentOutcome::RolledBack), Whole::RolledBack);
+    teller.tell(&Event::FleetEnded { outcome, whole, at: minute(1), elapsed_ms: 3_200 }).unwrap();
     assert_eq!(states(&world), [["in_progress", "failure"]]);
 }
 
@@ -239,8 +240,8 @@ fn what_a_host_takes_back_first_is_not_the_change_whenever_that_begins() {
         for (host, event) in ["web-1", "web-2", "web-2"].into_iter().zip(order.clone()) {
             teller.tell(&on(host, event)).unwrap();
         }
-        let outcome = Some(DeploymentOutcome::Deployed);
-        teller.tell(&Event::FleetEnded { outcome, at: minute(1), elapsed_ms: 3_200 }).unwrap();
+        let (outcome, whole) = (Some(DeploymentOutcome::Deployed), Whole::Done);
+        teller.tell(&Event::FleetEnded { outcome, whole, at: minute(1), elapsed_ms: 3_200 }).unwrap();
 
         let asked = world.github.received();
         let made: Vec<_> =

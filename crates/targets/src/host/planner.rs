@@ -170,6 +170,10 @@ pub fn restart(wish: &Wish<'_>, release: &ReleaseId, restart: bool) -> Result<Ho
     let mut plan = Builder::new(wish, kind, release.clone())?;
     if restart {
         plan.remarks.extend(unprobed_targets(wish));
+        // On no host is anything restarted unless it can be on all of them.
+        for (target, config) in &wish.targets {
+            plan.push(target, &config.deploy_to, "preflight", Phase::Prepare, Work::Preflight(to_restart(config)));
+        }
         plan.gate(Gate::Switch);
     }
     for (target, config) in &wish.targets {
@@ -557,6 +561,24 @@ fn preflight(config: &HostConfig, subject: &Subject<'_>) -> Preflight {
         awaits_log: config.verify.awaits_log(),
         watches_log: !config.verify.fatal.is_empty(),
         misfits: misfits(config, subject.manifest),
+        remarks: Vec::new(),
+    }
+}
+
+/// What must be right before a service is restarted; nothing is placed, so no room is needed.
+fn to_restart(config: &HostConfig) -> Preflight {
+    let is_unit = matches!(config.service, Some(ServiceConfig::Systemd { .. }));
+    Preflight {
+        bytes: 0,
+        inodes: 0,
+        bytes_free_min: 0,
+        inodes_free_min: 0,
+        programs: is_unit.then(|| "systemctl".to_owned()).into_iter().collect(),
+        linked_files: Vec::new(),
+        service: config.service.clone(),
+        awaits_log: config.verify.awaits_log(),
+        watches_log: !config.verify.fatal.is_empty(),
+        misfits: Vec::new(),
         remarks: Vec::new(),
     }
 }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::deployments::remote::{Errand, Pulse, Trouble, Voice, hear};
 use cutover_core::event::{Event, Nobody, Observer};
+use cutover_core::rollout::Whole;
 use cutover_targets::remote::frame::{ENDED_BYTES_MAX, ENDED_SUM_BYTES_MAX};
 use cutover_targets::remote::patience::Patience;
 use std::sync::Mutex;
@@ -246,7 +247,7 @@ fn a_host_speaks_neither_for_the_others_nor_without_an_end() {
         &[
             Event::Wave { number: 1, count: 2, hosts: vec!["web2".to_owned()] },
             Event::OnHost { host: "web2".to_owned(), happened: Box::new(waiting(1)) },
-            Event::FleetEnded { outcome: None, at: Timestamp::UNIX_EPOCH, elapsed_ms: 0 },
+            Event::FleetEnded { outcome: None, whole: Whole::NotDone, at: Timestamp::UNIX_EPOCH, elapsed_ms: 0 },
             waiting(1),
         ],
     );

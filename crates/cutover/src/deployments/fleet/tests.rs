@@ -1,0 +1,108 @@
+//! What several hosts come to together.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
+
+use super::*;
+use serde_json::json;
+use std::sync::PoisonError;
+
+const TERMS: Terms = Terms { on_unreachable: OnUnreachable::Refuse, brings_release: true };
+
+/// How these hosts, of which nobody waits for another, stand once each has ended as its name says.
+fn standings(hosts: &[&str]) -> Vec<Standing> {
+    let member = |host: &&str| {
+        let order = json!({
+            "project": "shop", "environment": "production", "host": host, "targets": {}, "secret_names": [],
+            "deployment": "20261121T101500-7f3a5c09", "made_at": "2026-11-21T10:15:00Z", "by": "ada", "reason": "",
+            "purpose": "resume", "wait": null, "supersede": false, "task": "resume", "part": null
+        });
+        Member { connection: None, order: serde_json::from_value(order).unwrap() }
+    };
+    let perform = |member: Member, _: Voice<'_>, _: &dyn Observer| {
+        Ok(match member.order.host.as_str() {
+            "idle" => None,
+            "back" => Some(DeploymentOutcome::RolledBack),
+            _ => Some(DeploymentOutcome::Deployed),
+        })
+    };
+    let cancel = Cancel::new();
+    let told = Mutex::new(Vec::new());
+    let fleet = Fleet {
+        rollout: None,
+        observer: &Heard(&told),
+        cancel: &cancel,
+        perform: &perform,
+        brings_one_artifact: true,
+        terms: TERMS,
+    };
+    let end = fleet.run(hosts.iter().map(member).collect());
+    assert_eq!(told.into_inner().unwrap(), [end.whole()], "who watches is told the same");
+    end.standings
+}
+
+/// Hears how the whole ended.
+struct Heard<'a>(&'a Mutex<Vec<Whole>>);
+
+impl Observer for Heard<'_> {
+    fn event(&self, event: &Event) {
+        if let Event::FleetEnded { whole, .. } = event {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(*whole);
+        }
+    }
+}
+
+#[test]
+fn a_host_that_had_nothing_to_do_is_not_called_done() {
+    let (deployed, back) = (DeploymentOutcome::Deployed, DeploymentOutcome::RolledBack);
+    assert_eq!(standings(&["back", "idle"]), [Standing::Ended(back), Standing::Unchanged]);
+    assert_eq!(standings(&["done", "idle"]), [Standing::Ended(deployed), Standing::Unchanged]);
+}
+
+/// How a command ends whose hosts stand so: each that was not begun says why.
+fn conclude(standings: &[Standing], on_unreachable: OnUnreachable) -> Result<Exit, CommandError> {
+    let why = |standing: &Standing| match standing {
+        Standing::Unreachable => Some(CommandError::new(ErrorKind::Unreachable, "cannot reach web-1")),
+        Standing::Refused => Some(CommandError::new(ErrorKind::Locked, "locked by ada")),
+        _ => None,
+    };
+    let hosts = (0..standings.len()).map(|at| format!("web-{at}")).collect();
+    let errors = standings.iter().filter_map(why).collect();
+    let terms = Terms { on_unreachable, ..TERMS };
+    FleetEnd { hosts, standings: standings.to_vec(), errors, terms, disagreement: None }.conclude()
+}
+
+#[test]
+fn each_end_of_the_whole_has_its_exit_code() {
+    use DeploymentOutcome::{Deployed, Failed, RolledBack, Stuck};
+    use OnUnreachable::{Refuse, Skip};
+    use Standing::{Ended, Lost, Refused, Unchanged, Unreachable};
+    let table: &[(&[Standing], OnUnreachable, Exit)] = &[
+        (&[Ended(Deployed), Unchanged], Refuse, Exit::Done),
+        (&[Unchanged, Unchanged], Refuse, Exit::Done),
+        (&[Ended(Deployed), Unreachable], Skip, Exit::Done),
+        (&[Ended(Failed), Unreachable], Skip, Exit::Failed),
+        (&[Unreachable, Refused], Skip, Exit::Locked),
+        (&[Unreachable, Unreachable], Skip, Exit::Unreachable),
+        (&[Ended(Failed), Unreachable], Refuse, Exit::Unreachable),
+        (&[Ended(Failed), Refused], Refuse, Exit::Locked),
+        (&[Ended(Failed), Ended(Failed)], Refuse, Exit::Failed),
+        (&[Ended(RolledBack), Ended(Failed)], Refuse, Exit::RolledBack),
+        // The previous release is not what runs everywhere, nor is the new one.
+        (&[Ended(Deployed), Ended(RolledBack)], Refuse, Exit::Stuck),
+        (&[Ended(Deployed), Ended(Failed)], Refuse, Exit::Stuck),
+        (&[Ended(Stuck), Ended(Deployed), Lost], Refuse, Exit::Stuck),
+        (&[Ended(Deployed), Lost], Refuse, Exit::Unreachable),
+        (&[Ended(RolledBack), Lost], Refuse, Exit::Unreachable),
+    ];
+    for (standings, on_unreachable, exit) in table {
+        let ended = conclude(standings, *on_unreachable).unwrap_or_else(|error| error.exit());
+        assert_eq!(ended, *exit, "{standings:?}");
+    }
+}
+
+#[test]
+fn who_cannot_go_on_for_a_dead_host_is_told_the_way_round_it() {
+    let advice = |standings: &[Standing]| conclude(standings, OnUnreachable::Refuse).unwrap_err().advice();
+    assert!(advice(&[Standing::Unreachable, Standing::Unchanged]).contains("on_unreachable = \"skip\""));
+    assert!(!advice(&[Standing::Refused, Standing::Unchanged]).contains("on_unreachable"));
+}
