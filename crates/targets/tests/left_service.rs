@@ -15,7 +15,7 @@ use service_support::{process, supervisor_args};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::time::Duration;
-use support::{Artifact, Place, command_probe};
+use support::{Artifact, Place, command_probe, plain};
 
 fn v(number: u32) -> Artifact {
     Artifact::of(&format!("{number}").repeat(40), &[("VERSION", &format!("v{number}")), ("stop.sh", "rm -f ../../up")])
@@ -144,4 +144,35 @@ fn a_service_that_takes_over_is_named_with_the_one_that_is_stopped() {
     assert!(!place.path("up").exists());
     let told = remarks(&ended);
     assert!(told[0].ends_with("which this release has no more, but the process of app"), "{told:?}");
+}
+
+#[test]
+fn a_service_that_another_target_takes_over_runs_on_whichever_of_them_goes_first() {
+    for is_first in [false, true] {
+        let mut place = with_live_service();
+        let elsewhere = tempfile::tempdir().unwrap();
+        let mut service = place.config.service.take();
+        if let Some(ServiceConfig::Command { stop, .. }) = &mut service {
+            *stop = CommandLine::Shell(format!("rm -f {}", place.path("up").display()));
+        }
+        let (mut runs, rests) = (plain(place.dir.path()), plain(elsewhere.path()));
+        runs.service.clone_from(&service);
+        (place.config, place.second) = (runs, Some(rests));
+        if is_first {
+            place.config.service = None;
+            place.second.as_mut().unwrap().service.clone_from(&service);
+        }
+        assert_eq!(place.deploy(&v(1)).outcome, Deployed);
+        // Given that it is the other target's from now on.
+        let second = place.second.as_mut().unwrap();
+        std::mem::swap(&mut place.config.service, &mut second.service);
+
+        let ended = place.deploy(&v(2));
+        // Then nobody stops it, and nobody says so; back again as well.
+        assert_eq!(ended.outcome, Deployed);
+        assert!(place.path("up").exists(), "{is_first}");
+        assert!(!remarks(&ended).concat().contains("has no more"), "{:?}", remarks(&ended));
+        assert_eq!(place.rollback(None).outcome, Deployed);
+        assert!(place.path("up").exists(), "{is_first}");
+    }
 }

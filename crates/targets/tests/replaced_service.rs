@@ -5,7 +5,7 @@
 mod service_support;
 mod support;
 
-use cutover_core::config::{CommandLine, ServiceConfig};
+use cutover_core::config::{CommandLine, HostConfig, ServiceConfig};
 use cutover_core::next::DeploymentOutcome::Deployed;
 use cutover_targets::host::SupervisorProgram;
 use cutover_targets::process::{ProcessIdentity, signal};
@@ -13,7 +13,7 @@ use cutover_targets::supervisor;
 use rustix::process::Signal;
 use service_support::{process, supervisor_args, wait_for, written_pid};
 use std::time::Duration;
-use support::{Artifact, Place};
+use support::{Artifact, Place, plain};
 
 fn v(number: u32) -> Artifact {
     Artifact::of(&format!("{number}").repeat(40), &[("VERSION", &format!("v{number}"))])
@@ -57,4 +57,23 @@ fn what_a_process_service_left_behind_is_ended_though_its_supervisor_and_its_mai
     let was_ended = !stray.is_alive();
     supervisor::stop(&place.path(".cutover/process/app")).unwrap();
     assert!(was_ended, "the stray child of the dead supervisor still runs");
+}
+
+#[test]
+fn a_service_that_another_target_took_over_before_is_not_put_down_by_what_replaces_it() {
+    // Given a service of "web", which "app" has from now on.
+    let mut place = Place::new();
+    let elsewhere = tempfile::tempdir().unwrap();
+    place.supervisor = SupervisorProgram { program: std::env::current_exe().unwrap(), arguments: supervisor_args() };
+    place.second = Some(HostConfig { service: Some(by_command(&place)), ..plain(elsewhere.path()) });
+    assert_eq!(place.deploy(&v(1)).outcome, Deployed);
+    let run = ServiceConfig::Process(process(CommandLine::Shell("exec sleep 1000".to_owned())));
+    // When another kind of service runs "web", which goes live last.
+    place.config.service = place.second.as_mut().unwrap().service.replace(run);
+    let ended = place.deploy(&v(2));
+    // Then both run.
+    let runs = supervisor::state(&elsewhere.path().join(".cutover/process/web")).unwrap().is_some();
+    supervisor::stop(&elsewhere.path().join(".cutover/process/web")).unwrap();
+    assert_eq!(ended.outcome, Deployed);
+    assert!(runs && place.path("up").exists());
 }

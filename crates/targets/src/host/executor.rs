@@ -3,6 +3,7 @@
 use super::action::{Action, Holding, Verification, Work};
 use super::gate::{self, Coordinator, Nobody};
 use super::layout::Layout;
+use super::left::named;
 use super::site::{Offer, Site, SupervisorProgram};
 use super::standing::explained;
 use super::steps::switch::Verdict;
@@ -10,7 +11,9 @@ use super::steps::{
     assemble, dependencies, env_file, hold, hook, link, preflight, prune, receive, restart, settle, smoke, stop,
     switch, verify,
 };
+use crate::service::Named;
 use cutover_core::config::VerifyConfig;
+use cutover_core::id::TargetName;
 use cutover_core::plan::{Plan, Step};
 use cutover_core::target::{Before, Cause, Failure, Outcome, Progress, Restoration, Target, Unwinding};
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +30,7 @@ pub struct LocalHost<'a> {
     coordinator: &'a dyn Coordinator,
     layouts: BTreeMap<PathBuf, Layout>,
     env_files: BTreeMap<PathBuf, PathBuf>,
+    services: Vec<Named>,
     secret_names: BTreeSet<String>,
     verified: BTreeMap<PathBuf, VerifyConfig>,
 }
@@ -50,17 +54,21 @@ impl<'a> LocalHost<'a> {
             coordinator,
             layouts: layouts.collect(),
             env_files: BTreeMap::new(),
+            services: Vec::new(),
             secret_names: BTreeSet::new(),
             verified: BTreeMap::new(),
         };
         for step in &plan.steps {
-            host.learn(&step.action);
+            host.learn(&step.target, &step.action);
         }
         host
     }
 
     /// What one step says about the others' surroundings.
-    fn learn(&mut self, action: &Action) {
+    fn learn(&mut self, target: &TargetName, action: &Action) {
+        if let Work::Restart(service) = &action.work {
+            self.services.push(named(service, target, &action.deploy_to));
+        }
         if let Work::Hold(Holding { env, .. }) = &action.work {
             self.secret_names.extend(env.secrets.iter().cloned());
             self.env_files.extend(env.path.clone().map(|file| (action.deploy_to.clone(), file)));
@@ -110,6 +118,7 @@ impl<'a> LocalHost<'a> {
             offer: self.offer,
             supervisor: self.supervisor,
             env_file: self.env_files.get(&step.action.deploy_to).cloned(),
+            services: &self.services,
             secret_names: &self.secret_names,
             verify: self.verified.get(&step.action.deploy_to),
         }

@@ -5,6 +5,12 @@ use super::release::Release;
 use crate::service::{Named, Site};
 use cutover_core::config::{HostConfig, ServiceConfig};
 use cutover_core::id::{ReleaseId, TargetName};
+use std::path::Path;
+
+/// A service by its place.
+pub(super) fn named(config: &ServiceConfig, target: &TargetName, deploy_to: &Path) -> Named {
+    Named { config: config.clone(), site: Site::to_look_at(target.clone(), deploy_to) }
+}
 
 /// A service that will not be needed any more.
 pub(super) struct Left {
@@ -13,17 +19,18 @@ pub(super) struct Left {
 }
 
 impl Left {
-    /// What runs the live release of a target, where nothing or another service runs the one to come.
-    pub(super) fn by(target: &TargetName, config: &HostConfig, original: Option<&ReleaseId>) -> Option<Self> {
+    /// What runs the live release of a target, where nothing or another service runs the one to come, and none of the plan's
+    /// targets runs it on.
+    pub(super) fn by(
+        target: &TargetName,
+        config: &HostConfig,
+        original: Option<&ReleaseId>,
+        planned: &[Named],
+    ) -> Option<Self> {
         let live = Release::read(&Layout::new(&config.deploy_to), original?).ok()?;
-        let named = |config: &ServiceConfig, target: &TargetName, to: &HostConfig| Named {
-            config: config.clone(),
-            site: Site::to_look_at(target.clone(), &to.deploy_to),
-        };
-        let old = named(live.service.as_ref()?, live.target.as_ref().unwrap_or(target), config);
-        let new = config.service.as_ref().map(|service| named(service, target, config));
-        let is_kept = new.as_ref().is_some_and(|new| old.is_same(new));
-        (!is_kept).then(|| Self { name: old.told(), successor: new.map(|new| new.told()) })
+        let old = named(live.service.as_ref()?, live.target.as_ref().unwrap_or(target), &config.deploy_to);
+        let new = config.service.as_ref().map(|service| named(service, target, &config.deploy_to));
+        (!old.is_among(planned)).then(|| Self { name: old.told(), successor: new.map(|new| new.told()) })
     }
 
     /// Whether nothing takes over from it.

@@ -10,9 +10,10 @@ use super::executor::HostPlan;
 use super::fitness::misfits;
 use super::gate::Await;
 use super::layout::Layout;
-use super::left::Left;
+use super::left::{Left, named};
 use super::release::{Release, ReleaseState, linked};
 use super::unprobed::{unprobed, unprobed_release};
+use crate::service::Named;
 use crate::supervisor::ENV_BYTES_MAX;
 use cutover_core::artifact::{Digest, Manifest};
 use cutover_core::config::{CommandLine, HostConfig, OnLostCoordinator, ServiceConfig};
@@ -90,6 +91,7 @@ pub fn deploy(wish: &Wish<'_>, subject: &Subject<'_>) -> Result<HostPlan, Failur
     plan.describe(subject);
     plan.remarks.extend(wish.targets.values().find_map(|config| known_bad(config, &subject.artifact)));
     plan.remarks.extend(unprobed_targets(wish));
+    plan.services.extend(wish.targets.iter().filter_map(|(target, config)| service_of(target, config)));
     for (target, config) in &wish.targets {
         plan.say_what_is_left(target, config);
     }
@@ -121,6 +123,9 @@ pub fn rollback(wish: &Wish<'_>, release: &ReleaseId) -> Result<HostPlan, Failur
         (plan.plan.commit, plan.plan.dirty) = (described.commit, described.dirty);
         plan.plan.subject = described.subject;
         plan.remarks.extend(bad(described.state, release, &described.reason));
+    }
+    for (target, config) in &wish.targets {
+        plan.services.extend(service_of(target, &as_it_was(config, release)?));
     }
     for (target, config) in &wish.targets {
         let as_it_was = as_it_was(config, release)?;
@@ -338,9 +343,15 @@ fn new_release(wish: &Wish<'_>, commit: &str) -> Result<ReleaseId, Failure> {
     Err(Failure::new("name the release: every number is taken"))
 }
 
+fn service_of(target: &TargetName, config: &HostConfig) -> Option<Named> {
+    config.service.as_ref().map(|service| named(service, target, &config.deploy_to))
+}
+
 struct Builder<'a> {
     wish: &'a Wish<'a>,
     plan: HostPlan,
+    /// What will run on this host: none of these is left behind, whichever target it comes from.
+    services: Vec<Named>,
     /// What the first step that can say it will say.
     remarks: Vec<String>,
 }
@@ -373,7 +384,7 @@ impl<'a> Builder<'a> {
             fleet: wish.part.as_ref().map(|part| part.hosts.clone()).unwrap_or_default(),
             steps: Vec::new(),
         };
-        Ok(Self { wish, plan, remarks: wish.remarks.clone() })
+        Ok(Self { wish, plan, services: Vec::new(), remarks: wish.remarks.clone() })
     }
 
     fn describe(&mut self, subject: &Subject<'_>) {
@@ -494,13 +505,13 @@ impl<'a> Builder<'a> {
     }
 
     fn say_what_is_left(&mut self, target: &TargetName, config: &HostConfig) {
-        let left = Left::by(target, config, self.plan.original.as_ref());
+        let left = Left::by(target, config, self.plan.original.as_ref(), &self.services);
         self.remarks.extend(left.map(|left| left.remark(target)));
     }
 
     /// What nothing takes over from is stopped while its release is still there: its own commands may come with that.
     fn stop_what_is_left(&mut self, target: &TargetName, config: &HostConfig) {
-        let left = Left::by(target, config, self.plan.original.as_ref());
+        let left = Left::by(target, config, self.plan.original.as_ref(), &self.services);
         if left.is_some_and(|left| left.has_no_successor()) {
             self.push(target, &config.deploy_to, "stop", Phase::Live, Work::Stop);
         }

@@ -56,6 +56,8 @@ pub(crate) struct Site<'a> {
     pub(crate) offer: Option<&'a Offer<'a>>,
     pub(crate) supervisor: &'a SupervisorProgram,
     pub(crate) env_file: Option<PathBuf>,
+    /// What the plan runs on this host, whichever target it is of.
+    pub(crate) services: &'a [service::Named],
     pub(crate) secret_names: &'a BTreeSet<String>,
     /// How the release's health will be observed.
     pub(crate) verify: Option<&'a VerifyConfig>,

@@ -45,7 +45,8 @@ pub(crate) fn apply(
     let record = RestartRecord { deployment: site.deployment.clone(), mark: before.mark };
     let json = serde_json::to_vec(&record).map_err(|e| Failure::new(format!("encode the restart's record: {e}")))?;
     write_atomic(&site.layout.restart_record(site.target), &json, 0o600).map_err(disk)?;
-    let remark = replaced(site, config).map_or(Ok(None), |replaced| put_down(replaced.as_ref(), progress))?;
+    let left = replaced(site, config).filter(|replaced| !replaced.is_among(site.services));
+    let remark = left.map_or(Ok(None), |left| put_down(left.open().as_ref(), progress))?;
     let service = service::open(config, &site.service_site());
     service.restart(progress)?;
     Ok(Outcome { warnings: remark.into_iter().collect(), ..Outcome::changed(service.state()?.description) })
@@ -60,9 +61,9 @@ fn put_down(replaced: &dyn Service, progress: &dyn Progress) -> Result<Option<St
 }
 
 /// The service that ran the live release, when the release to come runs in another one.
-fn replaced(site: &Site<'_>, config: &ServiceConfig) -> Option<Box<dyn Service>> {
+fn replaced(site: &Site<'_>, config: &ServiceConfig) -> Option<service::Named> {
     let new = service::Named { config: config.clone(), site: site.service_site() };
-    site.original_service().filter(|old| !old.is_same(&new)).map(|old| old.open())
+    site.original_service().filter(|old| !old.is_same(&new))
 }
 
 /// Where the log stood before this deployment restarted the service; None when it did not.
