@@ -205,6 +205,22 @@ fn a_service_that_ignores_term_is_killed_with_everything_it_left() {
 }
 
 #[test]
+fn what_outlived_the_supervisor_and_the_main_process_is_of_the_service_wherever_it_works() {
+    let place = Place::new();
+    let script = r#"(cd / && exec setsid sh -c 'echo $$ > "$0/stray"; exec sleep 1000' "$OLDPWD") & exec sleep 1000"#;
+    let service = place.shell(script);
+    service.restart(&Told::default()).unwrap();
+    let stray = written_pid(&place.release().join("stray"));
+    let told = place.told();
+    for process in [&told.supervisor, told.child.as_ref().unwrap()] {
+        signal(process.pid, Signal::KILL);
+        wait_for("it is gone", || !process.is_alive());
+    }
+
+    assert_eq!(service.processes().unwrap(), [stray.pid].into());
+}
+
+#[test]
 fn a_service_is_given_time_to_end_well() {
     let place = Place::new();
     let service = place.shell("trap 'echo bye; exit 0' TERM; echo ready; while :; do sleep 0.01; done");

@@ -136,7 +136,9 @@ impl Service for ProcessService {
     fn processes(&self) -> Result<BTreeSet<u32>, Failure> {
         Ok(match self.account()? {
             Account::None => BTreeSet::new(),
-            Account::Told(told) => family(&told),
+            Account::Told(told) if told.supervisor.is_alive() => family(&told),
+            // A worker that outlived its main process descends from nobody who is known.
+            Account::Told(told) => family(&told).into_iter().chain(supervisor::left_by(self.place.dir())).collect(),
             Account::Lost(traces) => traces.family,
         })
     }

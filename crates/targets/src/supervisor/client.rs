@@ -152,6 +152,11 @@ fn end_orphans(place: &Place, stop_timeout: Duration) -> Result<(), SupervisorEr
     Err(SupervisorError::Unkillable(orphans(place).into_iter().collect()))
 }
 
+/// The living processes of a service whose supervisor is gone: those that the next start or stop of it ends.
+pub fn left_by(dir: &Path) -> BTreeSet<u32> {
+    orphans(&Place::new(dir))
+}
+
 fn orphans(place: &Place) -> BTreeSet<u32> {
     let mut found = with_variable(SERVICE_MARK, &place.dir().to_string_lossy());
     // One that took its environment away is still known by its identity.

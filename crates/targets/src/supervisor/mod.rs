@@ -24,7 +24,7 @@ mod run;
 mod service_process;
 
 pub use account::{Account, Traces, account};
-pub use client::{Launch, spawn, state, stop};
+pub use client::{Launch, left_by, spawn, state, stop};
 pub use dotenv::{ENV_BYTES_MAX, EnvFileError, InvalidEnvFile, parse_env, read_env_file};
 pub use error::SupervisorError;
 pub use place::{Phase, Place, Spec, SupervisorState};
