@@ -122,6 +122,16 @@ fn a_second_deployment_keeps_the_first_as_previous_and_shares_what_is_unchanged(
 }
 
 #[test]
+fn a_restart_has_nothing_to_do_with_what_previous_is() {
+    let place = Place::new();
+    assert_eq!(place.deploy(&v(1)).outcome, Deployed);
+    std::fs::create_dir(place.path("previous")).unwrap();
+
+    assert_eq!(place.restart().outcome, Deployed);
+    assert!(failure(&place.deploy(&v(2))).contains("is a directory and no link"), "a deployment has");
+}
+
+#[test]
 fn a_previous_link_that_leads_nowhere_counts_as_none_and_is_back_when_a_deployment_fails() {
     for (number, target) in ["/srv/old/releases/7", "./releases/7"].into_iter().enumerate() {
         let mut place = Place::new();

@@ -11,6 +11,7 @@ use crate::host::standing::obstacle;
 use crate::service::{self, Service};
 use cutover_core::config::ServiceConfig;
 use cutover_core::moment::moment;
+use cutover_core::plan::PlanKind;
 use cutover_core::size;
 use cutover_core::target::{Failure, FailureKind, Outcome};
 use cutover_disk::free_space;
@@ -20,7 +21,11 @@ use std::path::{Path, PathBuf};
 /// Checks everything and reports everything that is wrong at once.
 pub(crate) fn apply(site: &Site<'_>, preflight: &Preflight) -> Result<Outcome, Failure> {
     linked(&site.layout.current())?;
-    previous_release(site.layout)?;
+    // A restart switches nothing, so that it has nothing to do with what was live before.
+    let switches = site.kind != PlanKind::Restart;
+    if switches {
+        previous_release(site.layout)?;
+    }
     let room = check_room(site, preflight)?;
     let service = preflight.service.as_ref().map(|config| service::open(config, &site.service_site()));
     let files = missing_files(site.layout, &preflight.linked_files);
@@ -37,7 +42,7 @@ pub(crate) fn apply(site: &Site<'_>, preflight: &Preflight) -> Result<Outcome, F
     let mut outcome = Outcome::unchanged(room);
     outcome.warnings.extend(ports);
     outcome.warnings.extend(preflight.remarks.iter().cloned());
-    outcome.warnings.extend(stray_warning(site));
+    outcome.warnings.extend(stray_warning(site).filter(|_| switches));
     outcome.warnings.extend(clock_warning(site).into_iter().chain(log_warning(service.as_deref(), preflight)));
     Ok(outcome)
 }
