@@ -1,7 +1,7 @@
 //! Finding the processes of a command by what they carry in their environment, which survives whatever became of their
 //! parents and their group. Only who takes it away by himself is not found.
 
-use crate::stat::{stat_of, with_variable};
+use crate::stat::{stat_of, with_variable_anywhere};
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -35,12 +35,12 @@ impl Mark {
 
     /// Whether nobody carries it any more.
     pub(crate) fn is_gone(&self) -> bool {
-        with_variable(MARK_VARIABLE, &self.0).is_empty()
+        with_variable_anywhere(MARK_VARIABLE, &self.0).is_empty()
     }
 
     /// Tells whoever carries it to end.
     pub(crate) fn terminate(&self) {
-        signal_all(&with_variable(MARK_VARIABLE, &self.0), Signal::TERM);
+        signal_all(&with_variable_anywhere(MARK_VARIABLE, &self.0), Signal::TERM);
     }
 
     /// Kills whoever carries it.
@@ -53,7 +53,7 @@ impl Mark {
 pub fn kill_marked(name: &str, value: &str) {
     let began = Instant::now();
     loop {
-        let mut found = with_variable(name, value);
+        let mut found = with_variable_anywhere(name, value);
         found.remove(&std::process::id());
         if found.is_empty() || began.elapsed() > KILL_GRACE {
             return;

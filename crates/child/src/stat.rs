@@ -97,8 +97,20 @@ pub fn descendants(root: u32) -> BTreeSet<u32> {
     found
 }
 
-/// Living processes that were started with this environment variable.
+/// Living processes of this machine, or this container, that were started with this environment variable.
+///
+/// Another container may have the same paths, and its processes' marks then name the same place: they are not of this one
+/// (`pid_namespaces(7)`). One whose container cannot be seen counts.
 pub fn with_variable(name: &str, value: &str) -> BTreeSet<u32> {
+    let namespace = |pid: &str| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
+    let own = namespace("self");
+    let is_here =
+        |pid: &u32| namespace(&pid.to_string()).is_none_or(|theirs| own.as_ref().is_none_or(|own| theirs == *own));
+    with_variable_anywhere(name, value).into_iter().filter(is_here).collect()
+}
+
+/// Living processes that were started with this environment variable, also those of containers that are seen from here.
+pub(crate) fn with_variable_anywhere(name: &str, value: &str) -> BTreeSet<u32> {
     let wanted = format!("{name}={value}");
     let has = |pid: &u32| {
         let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
@@ -137,6 +149,7 @@ pub fn command_of(pid: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Read;
 
     fn kill(pid: u32) {
         let pid = rustix::process::Pid::from_raw(pid.cast_signed()).unwrap();
@@ -157,6 +170,31 @@ mod tests {
         for text in ["", "42", "42 (a)", "42 (a) ", "x (a) S 1 1 1", "42 (a) S 1 42 42 0"] {
             assert_eq!(parse_stat(text), None, "{text:?}");
         }
+    }
+
+    #[test]
+    fn who_carries_a_mark_in_another_pid_namespace_is_not_of_this_one() {
+        let (name, value) = ("CUTOVER_TEST_NAMESPACE", std::process::id().to_string());
+        let marked = |program: &str, args: &[&str]| {
+            let mut command = std::process::Command::new(program);
+            command.args(args).env(name, &value).stdout(std::process::Stdio::piped()).spawn()
+        };
+        // Given one process here and, where this user may make one, one in a namespace of its own.
+        let mut here = marked("sleep", &["60"]).unwrap();
+        let inside =
+            ["--user", "--map-root-user", "--pid", "--fork", "--kill-child", "sh", "-c", "echo; exec sleep 60"];
+        let mut there = marked("unshare", &inside).unwrap();
+        let is_there = there.stdout.as_mut().unwrap().read(&mut [0]).unwrap() == 1;
+
+        let (found, anywhere) = (with_variable(name, &value), with_variable_anywhere(name, &value));
+
+        let in_the_other = if is_there { descendants(there.id()) } else { BTreeSet::new() };
+        for child in [&mut here, &mut there] {
+            let _ended = child.kill();
+            child.wait().unwrap();
+        }
+        assert!(found.contains(&here.id()));
+        assert!(found.is_disjoint(&in_the_other) && anywhere.is_superset(&in_the_other), "{found:?} {in_the_other:?}");
     }
 
     #[test]
