@@ -5,13 +5,15 @@
 mod service_support;
 mod support;
 
-use cutover_core::config::{CommandLine, HostConfig, ServiceConfig};
+use cutover_core::config::{CommandLine, HostConfig, ProbeConfig, ProbeKind, ProbeOwner, ServiceConfig};
 use cutover_core::next::DeploymentOutcome::Deployed;
 use cutover_targets::host::SupervisorProgram;
 use cutover_targets::process::{ProcessIdentity, signal};
 use cutover_targets::supervisor;
 use rustix::process::Signal;
 use service_support::{process, supervisor_args, wait_for, written_pid};
+use std::net::TcpListener;
+use std::path::Path;
 use std::time::Duration;
 use support::{Artifact, Place, plain};
 
@@ -66,6 +68,9 @@ fn a_service_that_another_target_took_over_before_is_not_put_down_by_what_replac
     let elsewhere = tempfile::tempdir().unwrap();
     place.supervisor = SupervisorProgram { program: std::env::current_exe().unwrap(), arguments: supervisor_args() };
     place.second = Some(HostConfig { service: Some(by_command(&place)), ..plain(elsewhere.path()) });
+    for config in [&mut place.config].into_iter().chain(&mut place.second) {
+        config.verify.within = Duration::from_millis(300);
+    }
     assert_eq!(place.deploy(&v(1)).outcome, Deployed);
     let run = ServiceConfig::Process(process(CommandLine::Shell("exec sleep 1000".to_owned())));
     // When another kind of service runs "web", which goes live last.
@@ -76,4 +81,33 @@ fn a_service_that_another_target_took_over_before_is_not_put_down_by_what_replac
     supervisor::stop(&elsewhere.path().join(".cutover/process/web")).unwrap();
     assert_eq!(ended.outcome, Deployed);
     assert!(runs && place.path("up").exists());
+}
+
+/// A process that listens at a port, and is asked there.
+fn listening(deploy_to: &Path, port: u16) -> HostConfig {
+    let script = format!("import socket, time; s = socket.create_server(('127.0.0.1', {port})); time.sleep(1000)");
+    let command = CommandLine::Argv(vec!["python3".into(), "-c".into(), script]);
+    let kind = ProbeKind::Tcp { address: format!("127.0.0.1:{port}"), timeout: Duration::from_secs(5) };
+    let mut config = HostConfig { service: Some(ServiceConfig::Process(process(command))), ..plain(deploy_to) };
+    config.verify.within = Duration::from_secs(20);
+    config.verify.probes = vec![ProbeConfig { name: "port".into(), owner: ProbeOwner::Release, kind }];
+    config
+}
+
+#[test]
+fn a_port_that_another_target_lets_go_of_first_is_taken_over() {
+    let [old, new] = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let [old, new] = [old, new].map(|listener| listener.local_addr().unwrap().port());
+    let (mut place, elsewhere) = (Place::new(), tempfile::tempdir().unwrap());
+    place.supervisor = SupervisorProgram { program: std::env::current_exe().unwrap(), arguments: supervisor_args() };
+    // Given "app" at a port, and nothing of "web", which goes live after it.
+    (place.config, place.second) = (listening(place.dir.path(), old), Some(plain(elsewhere.path())));
+    assert_eq!(place.deploy(&v(1)).outcome, Deployed);
+    // When "app" moves to another port and "web" takes this one.
+    (place.config, place.second) = (listening(place.dir.path(), new), Some(listening(elsewhere.path(), old)));
+    let ended = place.deploy(&v(2));
+
+    supervisor::stop(&elsewhere.path().join(".cutover/process/web")).unwrap();
+    supervisor::stop(&place.path(".cutover/process/app")).unwrap();
+    assert_eq!(ended.outcome, Deployed, "{:?}", ended.records);
 }

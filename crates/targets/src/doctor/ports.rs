@@ -28,6 +28,17 @@ pub(crate) struct Taken {
     pub(crate) fix: &'static str,
     /// Whether no service that is started now can have it as well: it is known who has it, and they share it with nobody.
     pub(crate) for_sure: bool,
+    /// Where it is.
+    pub(crate) at: SocketAddr,
+    /// Who holds each socket there that is not the service's.
+    holders: Vec<BTreeSet<u32>>,
+}
+
+impl Taken {
+    /// Whether it is free once these processes have let go of it.
+    pub(crate) fn is_held_by(&self, processes: &BTreeSet<u32>) -> bool {
+        self.holders.iter().all(|pids| !pids.is_disjoint(processes))
+    }
 }
 
 /// The ports of these probes that somebody else has than the service.
@@ -41,13 +52,29 @@ fn seen(
     layout: &Layout,
     service: &dyn Service,
 ) -> Vec<(SocketAddr, Result<&'static str, Taken>)> {
-    let probes = verify.probes.iter().filter(|probe| probe.owner == ProbeOwner::Release);
-    let ports: BTreeSet<SocketAddr> = probes.filter_map(address).flatten().filter(|at| is_local(at.ip())).collect();
+    let ports = asked(verify);
     if ports.is_empty() {
         return Vec::new();
     }
     let ours = Ours::of(name, layout, service);
     ports.into_iter().map(|at| (at, port(at, &ours))).collect()
+}
+
+/// The ports of this machine at which the release must answer.
+pub(crate) fn asked(verify: &VerifyConfig) -> BTreeSet<SocketAddr> {
+    let probes = verify.probes.iter().filter(|probe| probe.owner == ProbeOwner::Release);
+    probes.filter_map(address).flatten().filter(|at| is_local(at.ip())).collect()
+}
+
+/// The processes of a target: its service's, and those of what runs the live release, where that is another one.
+pub(crate) fn members(name: &TargetName, layout: &Layout, service: Option<&dyn Service>) -> BTreeSet<u32> {
+    let mut members = service.and_then(|service| service.processes().ok()).unwrap_or_default();
+    let live = linked(&layout.current()).ok().flatten().and_then(|live| Release::read(layout, &live).ok());
+    if let Some(Release { service: Some(config), target, .. }) = live {
+        let site = Site::to_look_at(target.unwrap_or_else(|| name.clone()), layout.root());
+        members.extend(open(&config, &site).processes().unwrap_or_default());
+    }
+    members
 }
 
 fn told(at: SocketAddr, seen: Result<&'static str, Taken>) -> Finding {
@@ -65,12 +92,7 @@ struct Ours {
 
 impl Ours {
     fn of(name: &TargetName, layout: &Layout, service: &dyn Service) -> Self {
-        let mut members = service.processes().unwrap_or_default();
-        let live = linked(&layout.current()).ok().flatten().and_then(|live| Release::read(layout, &live).ok());
-        if let Some(Release { service: Some(config), target, .. }) = live {
-            let site = Site::to_look_at(target.unwrap_or_else(|| name.clone()), layout.root());
-            members.extend(open(&config, &site).processes().unwrap_or_default());
-        }
+        let members = members(name, layout, Some(service));
         let deploy_to = layout.root().canonicalize().unwrap_or_else(|_| layout.root().to_owned());
         Self { members, deploy_to }
     }
@@ -114,7 +136,8 @@ fn port(at: SocketAddr, ours: &Ours) -> Result<&'static str, Taken> {
     if listeners.is_empty() {
         return Ok("is free: nothing runs there yet");
     }
-    let Some(stranger) = listeners.iter().find(|listener| !ours.have(listener)) else {
+    let strangers: Vec<&Listener> = listeners.iter().filter(|listener| !ours.have(listener)).collect();
+    let Some(stranger) = strangers.first() else {
         return Ok("is answered by the service");
     };
     let (pids, _) = holders(stranger.inode, None);
@@ -124,7 +147,9 @@ fn port(at: SocketAddr, ours: &Ours) -> Result<&'static str, Taken> {
     let fix = "end it, give the service another port, or let the probe ask the port that this service listens on (another environment's \
                may answer here); `owner = \"any\"` when a proxy is meant to answer";
     let what = format!("{at} is taken by {who}, which is no part of the service");
-    Err(Taken { what, fix, for_sure: !pids.is_empty() && is_exclusive(stranger.address) })
+    let for_sure = !pids.is_empty() && is_exclusive(stranger.address);
+    let holders = strangers.iter().map(|stranger| holders(stranger.inode, None).0.into_iter().collect()).collect();
+    Err(Taken { what, fix, for_sure, at, holders })
 }
 
 #[cfg(test)]

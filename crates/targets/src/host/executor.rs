@@ -118,6 +118,7 @@ impl<'a> LocalHost<'a> {
             offer: self.offer,
             supervisor: self.supervisor,
             env_file: self.env_files.get(&step.action.deploy_to).cloned(),
+            steps: &self.plan.steps,
             services: &self.services,
             secret_names: &self.secret_names,
             verify: self.verified.get(&step.action.deploy_to),

@@ -1,5 +1,6 @@
 //! One target's place on this host, as a step sees it.
 
+use super::action::Action;
 use super::layout::Layout;
 use super::release::Release;
 use crate::service;
@@ -8,7 +9,7 @@ use cutover_core::artifact::{BlobSource, Digest, Manifest};
 use cutover_core::config::VerifyConfig;
 use cutover_core::id::{DeploymentId, ProjectName, ReleaseId, TargetName};
 use cutover_core::mask::Masker;
-use cutover_core::plan::PlanKind;
+use cutover_core::plan::{PlanKind, Step};
 use cutover_core::secret::Secret;
 use cutover_disk::read_regular;
 use jiff::Timestamp;
@@ -56,6 +57,8 @@ pub(crate) struct Site<'a> {
     pub(crate) offer: Option<&'a Offer<'a>>,
     pub(crate) supervisor: &'a SupervisorProgram,
     pub(crate) env_file: Option<PathBuf>,
+    /// All that the plan does on this host.
+    pub(crate) steps: &'a [Step<Action>],
     /// What the plan runs on this host, whichever target it is of.
     pub(crate) services: &'a [service::Named],
     pub(crate) secret_names: &'a BTreeSet<String>,

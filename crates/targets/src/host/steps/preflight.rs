@@ -2,7 +2,7 @@
 
 use super::hold::old_service;
 use crate::doctor::ports;
-use crate::host::action::Preflight;
+use crate::host::action::{Preflight, Verification, Work};
 use crate::host::current::{no_way_back, other_project};
 use crate::host::layout::Layout;
 use crate::host::release::{Release, disk, io, linked, previous_release, stray};
@@ -16,6 +16,8 @@ use cutover_core::size;
 use cutover_core::target::{Failure, FailureKind, Outcome};
 use cutover_disk::free_space;
 use rustix::fs::Access;
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 /// Checks everything and reports everything that is wrong at once.
@@ -156,9 +158,37 @@ fn taken_ports(
     let (Some(service), Some(verify)) = (service, site.verify) else { return Default::default() };
     let is_new = matches!(config, Some(ServiceConfig::Process(_))) && service.state().is_ok_and(|state| !state.active);
     let taken = ports::taken((site.target, verify), site.layout, service);
-    let (sure, unsure): (Vec<_>, Vec<_>) = taken.into_iter().partition(|taken| is_new && taken.for_sure);
+    let (mut sure, mut unsure) = (Vec::new(), Vec::new());
+    for taken in taken {
+        let (leave, stay) = neighbours(site, taken.at);
+        if taken.is_held_by(&leave) {
+            continue;
+        }
+        let is_sure = is_new && taken.for_sure && !taken.is_held_by(&stay);
+        if is_sure { sure.push(taken) } else { unsure.push(taken) }
+    }
     let refused = sure.into_iter().map(|taken| Failure::new(taken.what).hint(taken.fix)).collect();
     (refused, unsure.into_iter().map(|taken| format!("{}: {}", taken.what, taken.fix)).collect())
+}
+
+/// The processes of the plan's other targets on this host: of those that are stopped or started anew before this target's service is
+/// started and have no need of this port then, and of all others, of which that is not known.
+fn neighbours(site: &Site<'_>, at: SocketAddr) -> (BTreeSet<u32>, BTreeSet<u32>) {
+    let (mut leave, mut stay, mut is_before) = (BTreeSet::new(), BTreeSet::new(), true);
+    for step in site.steps {
+        let Work::Verify(Verification { service, verify }) = &step.action.work else { continue };
+        if step.target == *site.target {
+            is_before = false;
+            continue;
+        }
+        let layout = Layout::new(&step.action.deploy_to);
+        let place = service::Site::to_look_at(step.target.clone(), layout.root());
+        let service = service.as_ref().map(|config| service::open(config, &place));
+        let leaves = is_before && !ports::asked(verify).contains(&at);
+        let side = if leaves { &mut leave } else { &mut stay };
+        side.extend(ports::members(&step.target, &layout, service.as_deref()));
+    }
+    (leave, stay)
 }
 
 /// Without the log fatal lines go unseen: people should know, and the probes still judge.
