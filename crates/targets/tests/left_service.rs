@@ -156,7 +156,9 @@ fn a_service_that_another_target_takes_over_runs_on_whichever_of_them_goes_first
             *stop = CommandLine::Shell(format!("rm -f {}", place.path("up").display()));
         }
         let (mut runs, mut rests) = (plain(place.dir.path()), plain(elsewhere.path()));
-        (runs.verify.within, rests.verify.within) = (Duration::from_millis(300), Duration::from_millis(300));
+        for config in [&mut runs, &mut rests] {
+            config.verify.probes = vec![command_probe("true")];
+        }
         runs.service.clone_from(&service);
         (place.config, place.second) = (runs, Some(rests));
         if is_first {

@@ -15,7 +15,7 @@ use service_support::{process, supervisor_args, wait_for, written_pid};
 use std::net::TcpListener;
 use std::path::Path;
 use std::time::Duration;
-use support::{Artifact, Place, plain};
+use support::{Artifact, Place, command_probe, plain};
 
 fn v(number: u32) -> Artifact {
     Artifact::of(&format!("{number}").repeat(40), &[("VERSION", &format!("v{number}"))])
@@ -69,7 +69,7 @@ fn a_service_that_another_target_took_over_before_is_not_put_down_by_what_replac
     place.supervisor = SupervisorProgram { program: std::env::current_exe().unwrap(), arguments: supervisor_args() };
     place.second = Some(HostConfig { service: Some(by_command(&place)), ..plain(elsewhere.path()) });
     for config in [&mut place.config].into_iter().chain(&mut place.second) {
-        config.verify.within = Duration::from_millis(300);
+        config.verify.probes = vec![command_probe("true")];
     }
     assert_eq!(place.deploy(&v(1)).outcome, Deployed);
     let run = ServiceConfig::Process(process(CommandLine::Shell("exec sleep 1000".to_owned())));
