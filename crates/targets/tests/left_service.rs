@@ -179,3 +179,33 @@ fn a_service_that_another_target_takes_over_runs_on_whichever_of_them_goes_first
         assert!(place.path("up").exists(), "{is_first}");
     }
 }
+
+#[test]
+fn a_service_that_another_target_took_over_first_is_started_again_on_the_way_back() {
+    // Given a service of "web", and another one of "app".
+    let mut place = with_live_service();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let dir = place.dir.path().display().to_string();
+    let shell = |line: &str| CommandLine::Shell(line.replace("DIR", &dir));
+    let service = |name: &str| ServiceConfig::Command {
+        restart: shell(&format!("echo {name} in $(cat VERSION) >> DIR/record; touch DIR/{name}")),
+        stop: shell(&format!("rm -f DIR/{name}")),
+        status: shell(&format!("test -e DIR/{name}")),
+        pid_file: None,
+        timeout: Duration::from_secs(10),
+    };
+    let mut second = plain(elsewhere.path());
+    second.verify = place.config.verify.clone();
+    (place.config.service, second.service) = (Some(service("two")), Some(service("one")));
+    place.config.verify.probes = vec![command_probe("true")];
+    place.second = Some(second);
+    assert_eq!(place.deploy(&v(2)).outcome, Deployed);
+    fs::write(place.path("record"), "").unwrap();
+    // When "app", which goes live first, takes it over, and "web" is not healthy.
+    place.config.service = place.second.as_mut().unwrap().service.take();
+    let ended = place.deploy(&v(3));
+    // Then both run as before.
+    assert_eq!(ended.outcome, RolledBack);
+    assert_eq!(place.read("record"), "one in v3\none in v2\ntwo in v2\n");
+    assert!(place.path("one").exists() && place.path("two").exists());
+}

@@ -8,7 +8,7 @@ use cutover_core::id::{ReleaseId, TargetName};
 use std::path::Path;
 
 /// A service by its place.
-pub(super) fn named(config: &ServiceConfig, target: &TargetName, deploy_to: &Path) -> Named {
+pub(in crate::host) fn named(config: &ServiceConfig, target: &TargetName, deploy_to: &Path) -> Named {
     Named { config: config.clone(), site: Site::to_look_at(target.clone(), deploy_to) }
 }
 

@@ -2,13 +2,15 @@
 //! does: links and env file are as they were by then, so the old release is brought to life and seen healthy.
 
 use super::way_back::WayBack;
-use crate::host::action::Holding;
+use crate::host::action::{Action, Holding, Work};
 use crate::host::current::no_way_back;
+use crate::host::left::named;
 use crate::host::release::linked;
 use crate::host::site::Site;
 use crate::service::{self, Service, ServiceState};
 use cutover_core::config::ServiceConfig;
 use cutover_core::id::ReleaseId;
+use cutover_core::plan::Step;
 use cutover_core::target::{Before, Failure, Outcome, Progress, Restoration, Unwinding};
 use serde::{Deserialize, Serialize};
 
@@ -55,13 +57,24 @@ pub(crate) fn restore(
     };
     let service = service.as_ref();
     match &before.service {
-        Some(was) if was.active && way.is_untouched(was, &service.state()?) => {
+        Some(was) if was.active && !was_taken_over(site) && way.is_untouched(was, &service.state()?) => {
             way.kept_running(service).map(Restoration::from)
         }
         Some(was) if was.active => way.revive(service).map(Restoration::from),
         Some(was) if was.wanted && before.live.is_some() => Ok(way.try_to_revive(service)),
         Some(_) | None => way.stay_down(service),
     }
+}
+
+/// Whether another target of the plan had started this one's service anew before it was looked at: what ran then was the new release.
+fn was_taken_over(site: &Site<'_>) -> bool {
+    let is_here = |step: &&Step<Action>| step.target == *site.target && matches!(step.action.work, Work::Hold(_));
+    let before = site.steps.iter().take_while(|step| !is_here(step));
+    let restarted = before.filter_map(|step| {
+        let Work::Restart(service) = &step.action.work else { return None };
+        Some(named(service, &step.target, &step.action.deploy_to))
+    });
+    site.original_service().is_some_and(|old| old.is_among(&restarted.collect::<Vec<_>>()))
 }
 
 /// The service as the live release has it; as the new one has it when nothing is live.
