@@ -163,3 +163,15 @@ fn releases_that_cannot_be_listed_are_not_taken_for_none() {
     assert_eq!((ran.code, ran.stdout.as_str()), (1, ""), "{ran:?}");
     assert!(ran.stderr.contains("error: read DIR/srv/releases: Too many levels"), "{ran:?}");
 }
+
+#[test]
+fn a_service_whose_state_cannot_be_read_is_not_passed_over_when_it_is_to_be_stopped() {
+    let sandbox = Sandbox::new();
+    sandbox.host("service.process.command = [\"sleep\", \"1000\"]", "");
+    spoil(&sandbox.path().join("srv/.cutover/process/api"));
+
+    let ran = sandbox.run(&["app", "production", "stop"]);
+
+    assert_eq!((ran.code, ran.stdout.as_str()), (1, ""), "{}", ran.told());
+    assert!(ran.stderr.contains("Too many levels"), "{}", ran.told());
+}
