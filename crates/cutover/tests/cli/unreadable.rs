@@ -70,6 +70,12 @@ fn journals_that_cannot_be_read_are_said_with_the_history_and_the_status() {
         "{history:?}"
     );
     assert!(status.stdout.contains("read DIR/srv/.cutover/journal/done: Too many levels"), "{status:?}");
+    for command in ["history", "metrics"] {
+        let told = sandbox.run(&[command, "--json"]).json();
+        let incomplete = told["incomplete"].as_array().unwrap();
+        let why = incomplete.first().and_then(|why| why.as_str()).unwrap_or_default();
+        assert!(incomplete.len() == 1 && why.contains("/srv/.cutover/journal/done: "), "{command}: {told}");
+    }
 }
 
 #[test]
