@@ -8,30 +8,39 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// How the last deployments ended on the hosts where they did.
 #[derive(Debug, Default)]
-pub(super) struct Earlier(BTreeMap<DeploymentId, BTreeMap<String, Standing>>);
+pub(super) struct Earlier(BTreeMap<DeploymentId, BTreeMap<String, End>>);
+
+/// How a deployment ended on a host.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct End {
+    pub(super) standing: Standing,
+    /// Whether another release was to be brought live there.
+    pub(super) switches: bool,
+}
 
 impl Earlier {
     /// Notes how a deployment ended on its hosts, as each of them says itself.
     pub(super) fn note(&mut self, deployment: DeploymentId, parts: &[Part]) {
         let ends = parts.iter().filter_map(|part| {
             let host = (*part.plan.hosts().first()?).to_owned();
-            Some((host, standing(part)?))
+            Some((host, End { standing: standing(part)?, switches: part.plan.steps.iter().any(|step| step.switches) }))
         });
         self.0.insert(deployment, ends.collect());
     }
 
     /// The deployments that have settled on a host. What is resumed of these must go forward on the others.
     pub(super) fn settled(&self) -> BTreeSet<DeploymentId> {
-        let has_settled = |ends: &BTreeMap<String, Standing>| {
-            ends.values().any(|end| matches!(end, Standing::Unchanged | Standing::Ended(DeploymentOutcome::Deployed)))
+        let has_settled = |ends: &BTreeMap<String, End>| {
+            ends.values()
+                .any(|end| matches!(end.standing, Standing::Unchanged | Standing::Ended(DeploymentOutcome::Deployed)))
         };
         self.0.iter().filter(|(_, ends)| has_settled(ends)).map(|(deployment, _)| deployment.clone()).collect()
     }
 
-    /// How a host on which nothing is unfinished stands in what others resume: as it ended there, in the newest of these.
-    pub(super) fn standing(&self, host: &str, resumed: &BTreeSet<DeploymentId>) -> Standing {
+    /// How what others resume had ended on a host on which nothing is unfinished: the newest of these.
+    pub(super) fn end(&self, host: &str, resumed: &BTreeSet<DeploymentId>) -> End {
         let ended = resumed.iter().rev().find_map(|deployment| self.0.get(deployment)?.get(host));
-        ended.copied().unwrap_or(Standing::Unchanged)
+        ended.copied().unwrap_or(End { standing: Standing::Unchanged, switches: false })
     }
 }
 
@@ -63,12 +72,12 @@ mod tests {
         let (deployment, mut earlier) = (parts[0].plan.deployment.clone(), Earlier::default());
         earlier.note(deployment.clone(), &parts);
         let resumed = BTreeSet::from([deployment]);
-        let standing = |host| earlier.standing(host, &resumed);
+        let standing = |host| earlier.end(host, &resumed).standing;
 
         assert_eq!(standing("back"), Standing::Ended(DeploymentOutcome::RolledBack));
         assert_eq!(standing("done"), Standing::Ended(DeploymentOutcome::Deployed));
         assert_eq!([standing("idle"), standing("dead"), standing("new")], [Standing::Unchanged; 3]);
-        assert_eq!(earlier.standing("back", &BTreeSet::new()), Standing::Unchanged, "it is not what is resumed");
+        assert_eq!(earlier.end("back", &BTreeSet::new()).standing, Standing::Unchanged, "it is not what is resumed");
         assert_eq!(earlier.settled(), resumed);
     }
 

@@ -1,7 +1,7 @@
 //! Coordinates a change of several hosts: each makes it under its own law, and waits for the others at two gates.
 
 use super::contact::Contacts;
-use super::earlier::Earlier;
+use super::earlier::{Earlier, End};
 use super::order::Order;
 use super::remote::{Host, Says, Told, Undone, Voice};
 use crate::error::{CommandError, ErrorKind};
@@ -10,6 +10,7 @@ use cutover_core::config::OnUnreachable;
 use cutover_core::event::{Event, Observer};
 use cutover_core::id::DeploymentId;
 use cutover_core::next::DeploymentOutcome;
+use cutover_core::plan::Plan;
 use cutover_core::rollout::{Gate, Next, Rollout, Standing, Terms, Whole, Word, outcome};
 use cutover_core::target::Cancel;
 use jiff::Timestamp;
@@ -69,10 +70,11 @@ pub(super) struct FleetEnd {
 /// What is heard of one host.
 enum News {
     Says(Says),
-    /// It begins with this, and whether there is nothing to do.
+    /// It begins with this; whether there is nothing to do, and whether another release is brought live.
     Begun {
         deployment: DeploymentId,
         is_idle: bool,
+        switches: bool,
     },
     Over(Result<Option<DeploymentOutcome>, Undone>),
 }
@@ -116,7 +118,10 @@ impl Fleet<'_> {
         let say = |news| drop(tell.send((at, news)));
         let (words, host) = (Mutex::new(words), member.order.host.clone());
         let tell = |says| say(News::Says(says));
-        let begun = |deployment, is_idle| say(News::Begun { deployment, is_idle });
+        let begun = |plan: &Plan| {
+            let (deployment, is_idle) = (plan.deployment.clone(), plan.finds_nothing_to_do());
+            say(News::Begun { deployment, is_idle, switches: plan.steps.iter().any(|step| step.switches) });
+        };
         let observer = OnHost { host, inner: self.observer, begun: &begun };
         let voice = Voice::Coordinator { words: &words, tell: &tell };
         say(News::Over((self.perform)(member, voice, &observer)));
@@ -130,10 +135,10 @@ struct OnHost<'a, F> {
     begun: &'a F,
 }
 
-impl<F: Fn(DeploymentId, bool) + Sync> Observer for OnHost<'_, F> {
+impl<F: Fn(&Plan) + Sync> Observer for OnHost<'_, F> {
     fn event(&self, event: &Event) {
         if let Event::Began { plan, .. } = event {
-            (self.begun)(plan.deployment.clone(), plan.finds_nothing_to_do());
+            (self.begun)(plan);
         }
         self.inner.event(&Event::OnHost { host: self.host.clone(), happened: Box::new(event.clone()) });
     }
@@ -154,6 +159,8 @@ struct Coordinator<'f> {
     artifacts: Vec<Option<String>>,
     /// Which of them found nothing to do.
     idle: Vec<bool>,
+    /// Which of them bring another release live.
+    switching: Vec<bool>,
     /// Which of them had nothing unfinished: how they stand depends on what the others have resumed.
     aside: Vec<usize>,
     /// The deployments that were begun or taken up.
@@ -187,6 +194,7 @@ impl<'f> Coordinator<'f> {
             voices,
             artifacts,
             idle: vec![false; count],
+            switching: vec![false; count],
             aside: Vec::new(),
             begun: BTreeSet::new(),
             paused: 0,
@@ -356,9 +364,14 @@ impl<'f> Coordinator<'f> {
         }
         for at in std::mem::take(&mut self.aside) {
             self.end.standings[at] = Standing::Preparing;
-            let standing = self.fleet.earlier.standing(&self.end.hosts[at], &self.begun);
+            let End { standing, switches } = self.fleet.earlier.end(&self.end.hosts[at], &self.begun);
+            self.switching[at] = switches;
             self.stands(at, standing, "");
         }
+        // Who has only restarted what it had is as it was, whatever becomes of the others: the history says the same.
+        let stays = Standing::Ended(DeploymentOutcome::Deployed);
+        let brings = self.end.standings.iter().zip(&self.switching).any(|(end, switches)| *end == stays && *switches);
+        self.end.terms.brings_release &= brings;
         self.end
     }
 
@@ -375,8 +388,8 @@ impl<'f> Coordinator<'f> {
 
     fn take(&mut self, at: usize, news: News) {
         let (standing, why) = match news {
-            News::Begun { deployment, is_idle } => {
-                self.idle[at] = is_idle;
+            News::Begun { deployment, is_idle, switches } => {
+                (self.idle[at], self.switching[at]) = (is_idle, switches);
                 self.begun.insert(deployment);
                 return;
             }

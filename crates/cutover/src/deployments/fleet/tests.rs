@@ -27,7 +27,10 @@ fn ended(hosts: &[&str], earlier: &Earlier) -> FleetEnd {
     };
     let perform = |member: Member, _: Voice<'_>, observer: &dyn Observer| {
         if member.order.host != "idle" {
-            let plan = Box::new(Story::new(1).host(&member.order.host).deployed().0);
+            let mut plan = Box::new(Story::new(1).host(&member.order.host).deployed().0);
+            if member.order.host == "restarted" {
+                plan.steps.retain(|step| !step.switches);
+            }
             observer.event(&Event::Began { plan, resumed: true, at: Timestamp::now() });
         }
         Ok(match member.order.host.as_str() {
@@ -89,6 +92,15 @@ fn a_resumption_is_divided_where_a_host_had_ended_otherwise_before() {
     assert_eq!(taken_back, (vec![Standing::Ended(deployed), Standing::Ended(back)], Whole::Divided));
     let alike = resumed("done", Story::deployed);
     assert_eq!(alike, (vec![Standing::Ended(deployed), Standing::Ended(deployed)], Whole::Done));
+}
+
+#[test]
+fn a_host_that_has_only_restarted_what_it_had_divides_nothing() {
+    let whole = |hosts: &[&str]| ended(hosts, &Earlier::default()).whole();
+    assert_eq!(whole(&["done", "back"]), Whole::Divided);
+    assert_eq!(whole(&["restarted", "back"]), Whole::RolledBack);
+    assert_eq!(whole(&["restarted", "done", "back"]), Whole::Divided);
+    assert_eq!(whole(&["restarted", "done"]), Whole::Done);
 }
 
 /// How a command ends whose hosts stand so: each that was not begun says why.
