@@ -18,7 +18,7 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::{env, path};
 
 /// The config's name.
@@ -34,6 +34,8 @@ pub(crate) struct Context {
     pub(crate) output: Output,
     /// Why the shared store did not say who vouches for an artifact: it is not asked that again.
     pub(crate) store_silence: OnceLock<String>,
+    /// Why the history may lack deployments, as far as that was met.
+    gaps: Mutex<Vec<String>>,
     config: Option<PathBuf>,
     project: OnceLock<Project>,
     memory: OnceLock<Memory>,
@@ -56,7 +58,8 @@ impl Context {
     /// A context for these flags, in the current directory.
     pub(crate) fn new(global: &GlobalArgs, output: Output) -> Self {
         let (store_silence, project, memory) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
-        Self { output, store_silence, config: global.config.clone(), project, memory }
+        let gaps = Mutex::new(Vec::new());
+        Self { output, store_silence, gaps, config: global.config.clone(), project, memory }
     }
 
     /// The config that `--config` names.
@@ -191,13 +194,28 @@ impl Context {
     pub(crate) fn recall<T>(&self, ask: impl Fn(&SqliteStore) -> Result<T, StoreError>) -> Result<T, CommandError> {
         let layouts = self.layouts()?;
         for fault in layouts.iter().filter_map(journals_fault) {
-            self.output.warn(&format!("the history may lack deployments: {fault}"));
+            self.note_gap(fault);
         }
         let asked = |store: &SqliteStore| {
             layouts.iter().try_for_each(|layout| catch_up(store, layout))?;
             ask(store)
         };
         Ok(self.memory()?.ask(asked)?)
+    }
+
+    /// Says why the history may lack deployments, and keeps it for [`Self::gaps`].
+    pub(crate) fn note_gap(&self, why: String) {
+        self.output.warn(&format!("the history may lack deployments: {why}"));
+        let mut gaps = self.gaps.lock().unwrap_or_else(PoisonError::into_inner);
+        if !gaps.contains(&why) {
+            gaps.push(why);
+        }
+    }
+
+    /// Why what was asked of the history may not be all that was: machines are told that with the answer.
+    pub(crate) fn gaps(&self) -> Vec<String> {
+        let noted = self.gaps.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        noted.into_iter().chain(self.memory.get().and_then(Memory::gap)).collect()
     }
 
     /// Whether there is a history on this machine; none is made.

@@ -59,6 +59,15 @@ impl Memory {
         }
     }
 
+    /// Why only what is in journals is known, where that is so.
+    pub(crate) fn gap(&self) -> Option<String> {
+        let history = self.history.lock().unwrap_or_else(PoisonError::into_inner);
+        match &history.as_ref()?.grade {
+            Grade::Empty(why) => Some(why.told.clone()),
+            Grade::File { .. } | Grade::Copy(_) => None,
+        }
+    }
+
     /// The answer, and why it is not the file's.
     fn ask_graded<T>(
         &self,

@@ -170,7 +170,7 @@ impl AppArgs {
 
     /// Says, to somebody at a terminal, that what is run elsewhere has none.
     pub(super) fn warn_of_no_terminal(&self, context: &Context) {
-        if self.runs_a_command() && !is_asked_from_elsewhere() && io::stdin().is_terminal() {
+        if self.command().is_some() && !is_asked_from_elsewhere() && io::stdin().is_terminal() {
             let way = "pass what it needs as arguments, or use `ssh -t`";
             context
                 .output
@@ -178,9 +178,12 @@ impl AppArgs {
         }
     }
 
-    /// Whether what it runs has an exit code of its own.
-    pub(super) fn runs_a_command(&self) -> bool {
-        matches!(self.verb, Verb::Exec { .. })
+    /// The command that it runs, with an exit code of its own.
+    pub(super) fn command(&self) -> Option<&[String]> {
+        match &self.verb {
+            Verb::Exec { command, .. } => Some(command),
+            Verb::Logs { .. } | Verb::Restart { .. } | Verb::Stop { .. } | Verb::Start { .. } => None,
+        }
     }
 
     /// Whether it goes on until it is stopped.

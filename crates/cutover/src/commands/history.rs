@@ -22,7 +22,8 @@ use jiff::Timestamp;
 /// For a named environment its hosts are asked first, so that other people's deployments are there too;
 /// otherwise it is what this machine knows. A narrow terminal leaves columns out. `cutover logs DEPLOYMENT` tells the whole story of one.
 ///
-/// With --json: {"v":1,"deployments":[…],"next":"…"}; give "next" to --before for the next page. Whatever ended well has the
+/// With --json: {"v":1,"deployments":[…],"next":"…","incomplete":[…]}; give "next" to --before for the next page; "incomplete"
+/// says why deployments may be missing, and is empty where none are known to be. Whatever ended well has the
 /// "outcome" "deployed", also where its "kind" is "rollback" or "restart": these are shown as done.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
@@ -93,7 +94,9 @@ impl HistoryArgs {
         let page = context.recall(|store| store.history(&filter, usize::from(self.limit)))?;
         context.warn_of_unknown(self.environment.as_ref())?;
         if context.output.json {
-            context.output.json(&serde_json::json!({ "v": 1, "deployments": page.rows, "next": page.next }))?;
+            let (rows, next, gaps) = (&page.rows, &page.next, context.gaps());
+            let told = serde_json::json!({ "v": 1, "deployments": rows, "next": next, "incomplete": gaps });
+            context.output.json(&told)?;
         } else {
             context.output.text(&text(&page, context.now(), context.output.width))?;
         }

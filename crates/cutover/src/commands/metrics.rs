@@ -21,8 +21,9 @@ use std::ops::ControlFlow;
 /// many samples (n) it rests; under five there is "not enough data", which is more than a number
 /// from two lucky deployments would say. docs/metrics.md defines each one.
 ///
-/// With --json: {"v":1,"environment":…,"metrics":{…}}; a figure is {"n":…,"value":…}, its value null
-/// when there is not enough data. Times are milliseconds, rates are from 0 to 1.
+/// With --json: {"v":1,"environment":…,"metrics":{…},"incomplete":[…]}; a figure is {"n":…,"value":…}, its value null
+/// when there is not enough data. Times are milliseconds, rates are from 0 to 1. "incomplete" says why deployments may be
+/// missing; where it is empty, nothing is known to be.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
   cutover metrics production    the last 30 days
@@ -47,8 +48,10 @@ impl MetricsArgs {
         let metrics = self.measure(context, Window { since: self.since.before(now), until: now })?;
         context.warn_of_unknown(self.environment.as_ref())?;
         if context.output.json {
-            let environment = &self.environment;
-            context.output.json(&serde_json::json!({ "v": 1, "environment": environment, "metrics": metrics }))?;
+            let (environment, gaps) = (&self.environment, context.gaps());
+            let told =
+                serde_json::json!({ "v": 1, "environment": environment, "metrics": metrics, "incomplete": gaps });
+            context.output.json(&told)?;
         } else {
             context.output.text(&text(&metrics))?;
         }

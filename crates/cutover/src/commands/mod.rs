@@ -183,7 +183,11 @@ impl Command {
             }
         };
         let hosts = if let Self::App(args) = self { args.hosts(context)? } else { only.host.clone() };
-        let tells_codes = matches!(self, Self::App(args) if args.runs_a_command());
+        let command = if let Self::App(args) = self { args.command() } else { None };
+        if let Some(command) = command {
+            there::set_apart(&mut args, command);
+        }
+        let tells_codes = command.is_some();
         let (hosts, leaves, unheard) = (&hosts, &leaves, &unheard);
         let inquiry = Inquiry { environment, hosts, args: &args, streams, follows, tells_codes, leaves, unheard };
         // What is answered here is masked here already.

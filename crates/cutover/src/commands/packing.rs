@@ -14,10 +14,10 @@ use cutover_core::mask::Masker;
 use cutover_core::record;
 use cutover_core::secret::{GITHUB_TOKEN_VARIABLE, Secret};
 use cutover_core::store::{Scope, Store};
+use cutover_disk::read_regular;
 use cutover_reporters::one_line;
 use std::collections::{HashSet, VecDeque};
 use std::fs::File;
-use std::io::{self, Read};
 use std::path::Path;
 
 /// How many of the build command's last lines an error shows.
@@ -188,15 +188,14 @@ pub(super) fn known_secrets(project: &Project) -> Masker {
 fn value(project: &Project, source: &SecretSource) -> Option<Secret> {
     match source {
         SecretSource::Variable(name) => std::env::var(name).ok().map(Secret::new),
-        SecretSource::File(path) => read(&project.dir.join(path)).ok().map(Secret::new),
+        SecretSource::File(path) => read(&project.dir.join(path)).map(Secret::new),
         SecretSource::Command(_) => None,
     }
 }
 
-fn read(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    File::open(path)?.take(SECRET_BYTES_MAX).read_to_string(&mut text)?;
-    Ok(text)
+/// A pipe is not waited for: what wants nothing but to mask is not kept by it.
+fn read(path: &Path) -> Option<String> {
+    String::from_utf8(read_regular(path, SECRET_BYTES_MAX).ok()?).ok()
 }
 
 /// Shows what the build command says when that is wanted, and keeps its end for an error.
@@ -233,5 +232,28 @@ impl PackObserver for Listener<'_> {
             self.last.pop_front();
         }
         self.last.push_back(line);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+    use std::process::Command;
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    #[test]
+    fn a_secret_s_file_that_is_a_pipe_keeps_nobody_waiting() {
+        let folder = tempfile::tempdir().unwrap();
+        let [pipe, file] = ["pipe", "file"].map(|name| folder.path().join(name));
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        fs::write(&file, "made up for this test").unwrap();
+        let (tell, told) = channel();
+
+        std::thread::spawn(move || tell.send([read(&pipe), read(&file)]));
+
+        let read = told.recv_timeout(Duration::from_secs(30)).expect("it waits for the pipe");
+        assert_eq!(read, [None, Some("made up for this test".to_owned())]);
     }
 }

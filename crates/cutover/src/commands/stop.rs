@@ -30,7 +30,7 @@ pub(super) fn stop(
     for (name, config, layout) in chosen {
         let Some(service) = &config.service else { continue };
         let service = session.service(name, config, service, layout);
-        if is_nothing_live(layout) && !service.state().is_ok_and(|state| state.active || state.wanted) {
+        if is_nothing_live(layout) && service.state().is_ok_and(|state| !state.active && !state.wanted) {
             pass_over(context, name)?;
             continue;
         }

@@ -35,7 +35,7 @@ pub(super) fn catch_up(context: &Context, session: &Session<'_>) -> Result<(), C
     let (all, unheard) = ask(&hands, session.connect()?, &orders);
     session.remember(&all);
     for error in unheard {
-        context.output.warn(&format!("the history may lack deployments: {}", error.message()));
+        context.note_gap(error.message().to_owned());
     }
     Ok(())
 }

@@ -1,17 +1,21 @@
 //! Coordinates a change of several hosts: each makes it under its own law, and waits for the others at two gates.
 
 use super::contact::Contacts;
+use super::earlier::{Earlier, End};
 use super::order::Order;
 use super::remote::{Host, Says, Told, Undone, Voice};
 use crate::error::{CommandError, ErrorKind};
 use crate::exit::Exit;
 use cutover_core::config::OnUnreachable;
 use cutover_core::event::{Event, Observer};
+use cutover_core::id::DeploymentId;
 use cutover_core::next::DeploymentOutcome;
+use cutover_core::plan::Plan;
 use cutover_core::rollout::{Gate, Next, Rollout, Standing, Terms, Whole, Word, outcome};
 use cutover_core::target::Cancel;
 use jiff::Timestamp;
 use rustix::time::{ClockId, clock_gettime};
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
@@ -45,6 +49,8 @@ pub(super) struct Fleet<'a> {
     pub(super) brings_one_artifact: bool,
     /// What the end of the whole depends on besides its hosts.
     pub(super) terms: Terms,
+    /// How what is resumed had ended on hosts where nothing of it is unfinished.
+    pub(super) earlier: &'a Earlier,
 }
 
 /// Has one host do its part; gives how it ended, or None when there was nothing to do.
@@ -64,9 +70,11 @@ pub(super) struct FleetEnd {
 /// What is heard of one host.
 enum News {
     Says(Says),
-    /// It begins, and whether there is nothing to do.
+    /// It begins with this; whether there is nothing to do, and whether another release is brought live.
     Begun {
+        deployment: DeploymentId,
         is_idle: bool,
+        switches: bool,
     },
     Over(Result<Option<DeploymentOutcome>, Undone>),
 }
@@ -110,7 +118,10 @@ impl Fleet<'_> {
         let say = |news| drop(tell.send((at, news)));
         let (words, host) = (Mutex::new(words), member.order.host.clone());
         let tell = |says| say(News::Says(says));
-        let begun = |is_idle| say(News::Begun { is_idle });
+        let begun = |plan: &Plan| {
+            let (deployment, is_idle) = (plan.deployment.clone(), plan.finds_nothing_to_do());
+            say(News::Begun { deployment, is_idle, switches: plan.steps.iter().any(|step| step.switches) });
+        };
         let observer = OnHost { host, inner: self.observer, begun: &begun };
         let voice = Voice::Coordinator { words: &words, tell: &tell };
         say(News::Over((self.perform)(member, voice, &observer)));
@@ -124,10 +135,10 @@ struct OnHost<'a, F> {
     begun: &'a F,
 }
 
-impl<F: Fn(bool) + Sync> Observer for OnHost<'_, F> {
+impl<F: Fn(&Plan) + Sync> Observer for OnHost<'_, F> {
     fn event(&self, event: &Event) {
         if let Event::Began { plan, .. } = event {
-            (self.begun)(plan.finds_nothing_to_do());
+            (self.begun)(plan);
         }
         self.inner.event(&Event::OnHost { host: self.host.clone(), happened: Box::new(event.clone()) });
     }
@@ -148,6 +159,12 @@ struct Coordinator<'f> {
     artifacts: Vec<Option<String>>,
     /// Which of them found nothing to do.
     idle: Vec<bool>,
+    /// Which of them bring another release live.
+    switching: Vec<bool>,
+    /// Which of them had nothing unfinished: how they stand depends on what the others have resumed.
+    aside: Vec<usize>,
+    /// The deployments that were begun or taken up.
+    begun: BTreeSet<DeploymentId>,
     /// For how many waves the pause has passed.
     paused: usize,
     /// The wave before which a pause passes, and until when.
@@ -177,6 +194,9 @@ impl<'f> Coordinator<'f> {
             voices,
             artifacts,
             idle: vec![false; count],
+            switching: vec![false; count],
+            aside: Vec::new(),
+            begun: BTreeSet::new(),
             paused: 0,
             pausing: None,
             wave: 0,
@@ -342,6 +362,16 @@ impl<'f> Coordinator<'f> {
         while let Ok((at, news)) = self.news.recv() {
             self.take(at, news);
         }
+        for at in std::mem::take(&mut self.aside) {
+            self.end.standings[at] = Standing::Preparing;
+            let End { standing, switches } = self.fleet.earlier.end(&self.end.hosts[at], &self.begun);
+            self.switching[at] = switches;
+            self.stands(at, standing, "");
+        }
+        // Who has only restarted what it had is as it was, whatever becomes of the others: the history says the same.
+        let stays = Standing::Ended(DeploymentOutcome::Deployed);
+        let brings = self.end.standings.iter().zip(&self.switching).any(|(end, switches)| *end == stays && *switches);
+        self.end.terms.brings_release &= brings;
         self.end
     }
 
@@ -358,8 +388,9 @@ impl<'f> Coordinator<'f> {
 
     fn take(&mut self, at: usize, news: News) {
         let (standing, why) = match news {
-            News::Begun { is_idle } => {
-                self.idle[at] = is_idle;
+            News::Begun { deployment, is_idle, switches } => {
+                (self.idle[at], self.switching[at]) = (is_idle, switches);
+                self.begun.insert(deployment);
                 return;
             }
             News::Says(Says::AtGate(gate, artifact)) => {
@@ -369,6 +400,11 @@ impl<'f> Coordinator<'f> {
             News::Says(Says::Present { asked_at, gate }) => {
                 let standing = self.contacts.answered(at, self.end.standings[at], asked_at, gate);
                 (standing, "it waits no longer".to_owned())
+            }
+            News::Over(Ok(None)) if self.fleet.rollout.is_none() => {
+                self.end.standings[at] = Standing::Unchanged;
+                self.aside.push(at);
+                return;
             }
             News::Over(Ok(None)) => (Standing::Unchanged, String::new()),
             News::Over(Ok(Some(DeploymentOutcome::Deployed))) if self.idle[at] => (Standing::Unchanged, String::new()),

@@ -10,6 +10,7 @@ pub(crate) mod audit;
 mod conductor;
 mod contact;
 mod draft;
+mod earlier;
 mod fleet;
 mod gone;
 mod hands;

@@ -5,6 +5,7 @@ use super::agents::agents;
 use super::ahead::sift;
 use super::apart::assert_apart;
 use super::conductor::open_service;
+use super::earlier::Earlier;
 use super::fleet::{Fleet, FleetEnd, Member};
 use super::gone::Gone;
 use super::hands::{Hands, Job, Stock};
@@ -29,7 +30,7 @@ use cutover_core::id::{DeploymentId, EnvironmentName, ProjectName, TargetName};
 use cutover_core::mask::MASKABLE_LENGTH_MIN;
 use cutover_core::next::DeploymentOutcome;
 use cutover_core::plan::{Plan, PlanKind};
-use cutover_core::record::{Part as RecordPart, gather, split, summarize, unite};
+use cutover_core::record::{Part as RecordPart, gather, split, unite};
 use cutover_core::rollout::{Rollout, Terms};
 use cutover_core::store::{Filter, KEPT_COUNT, Standing, Store, StoreError};
 use cutover_core::target::Failure;
@@ -229,13 +230,13 @@ impl<'a> Session<'a> {
         let ears = Ears { near: &tee, far: github.as_ref().map(DeploymentVoice::tee) };
         let ended = Mutex::new(Vec::new());
         let keep = |one: &Ended| ended.lock().unwrap_or_else(PoisonError::into_inner).push(one.clone());
-        let orders = self.settled(task).and_then(|settled| self.orders(purpose, task, &settled));
-        let how = orders.and_then(|orders| {
+        let how = self.earlier(task).and_then(|earlier| {
+            let orders = self.orders(purpose, task, &earlier.settled())?;
             let auditor = self.auditor(hands.stock.as_ref(), &ears);
             let mut members: Vec<Member> =
                 connections.into_iter().zip(orders).map(|(connection, order)| Member { connection, order }).collect();
             if members.len() > 1 {
-                let end = self.coordinate(members, self.terms(task), &hands, &auditor, &keep);
+                let end = self.coordinate(members, self.terms(task), &earlier, &hands, &auditor, &keep);
                 return Ok(How::Several(Box::new(end)));
             }
             let Some(Member { connection, order }) = members.pop() else { return Ok(How::One(None)) };
@@ -282,6 +283,7 @@ impl<'a> Session<'a> {
         &self,
         members: Vec<Member>,
         terms: Terms,
+        earlier: &Earlier,
         hands: &Hands<'_>,
         observer: &dyn Observer,
         ended: &(dyn Fn(&Ended) + Sync),
@@ -294,7 +296,8 @@ impl<'a> Session<'a> {
             hands.perform(member.connection, &Job { order: &member.order, voice, observer, ended: &ended })
         };
         let brings_one_artifact = members.iter().all(|member| member.order.task.names_what_it_brings());
-        Fleet { rollout, observer, cancel: &CANCEL, perform: &perform, brings_one_artifact, terms }.run(members)
+        Fleet { rollout, observer, cancel: &CANCEL, perform: &perform, brings_one_artifact, terms, earlier }
+            .run(members)
     }
 
     fn auditor<'s>(&'s self, stock: Option<&'s Stock>, inner: &'s dyn Observer) -> Auditor<'s> {
@@ -352,25 +355,20 @@ impl<'a> Session<'a> {
         Ok(orders.collect())
     }
 
-    /// Which of the last deployments have settled on one of several hosts, as the hosts say themselves. What is resumed
-    /// of these must go forward on the others.
-    fn settled(&self, task: &Task) -> Result<BTreeSet<DeploymentId>, CommandError> {
+    /// How the last deployments ended where one of several hosts is to be resumed, as the hosts say themselves.
+    fn earlier(&self, task: &Task) -> Result<Earlier, CommandError> {
         if !matches!(task, Task::Resume) || self.places.len() == 1 {
-            return Ok(BTreeSet::new());
+            return Ok(Earlier::default());
         }
         catch_up(self.context, self)?;
         let filter = self.filter()?;
-        let has_settled =
-            |part: &RecordPart| summarize(&part.plan, &part.records).outcome == Some(DeploymentOutcome::Deployed);
         self.context.recall(|store| {
-            let mut settled = BTreeSet::new();
+            let mut earlier = Earlier::default();
             for row in store.history(&filter, RESUMED_COUNT_MAX)?.rows {
                 let parts = split(&store.plan(&row.deployment)?, &store.entries(&row.deployment)?);
-                if parts.iter().any(has_settled) {
-                    settled.insert(row.deployment);
-                }
+                earlier.note(row.deployment, &parts);
             }
-            Ok(settled)
+            Ok(earlier)
         })
     }
 

@@ -205,6 +205,15 @@ fn pass_on_errors(errors: Option<ChildStderr>, label: &str) {
     let _left_out = io::copy(&mut errors, &mut io::sink());
 }
 
+/// Puts `--` before the command with which a command line ends: flags in it are its own, whatever they are called.
+pub(crate) fn set_apart(args: &mut Vec<String>, command: &[String]) {
+    args.truncate(args.len().saturating_sub(command.len()));
+    if args.last().is_none_or(|last| last != "--") {
+        args.push("--".to_owned());
+    }
+    args.extend_from_slice(command);
+}
+
 /// A command line without [`LEFT_OUT`].
 fn stripped(args: &[String]) -> Vec<String> {
     let (mut kept, mut args) = (Vec::new(), args.iter());
@@ -298,5 +307,20 @@ mod tests {
         assert_eq!(strip("status production --host web1 --host=web2"), "status production");
         assert_eq!(strip("-C/srv --config=a.toml --color never app test logs -n 5"), "app test logs -n 5");
         assert_eq!(strip("app test exec -- ls -C x --config y"), "app test exec -- ls -C x --config y");
+    }
+
+    #[test]
+    fn a_command_keeps_its_flags_with_and_without_two_dashes_before_it() {
+        let travels = |line: &str, command: &str| {
+            let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
+            let mut args = words(line);
+            set_apart(&mut args, &words(command));
+            stripped(&args).join(" ")
+        };
+        let command = "git -C /srv log --color always -- --host";
+        for dashes in ["", "-- "] {
+            let line = format!("app test exec --host web-1 {dashes}{command}");
+            assert_eq!(travels(&line, command), format!("app test exec -- {command}"));
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Which artifact of the shared store a revision means.
 
-use super::provenance::{ask, first_signed, is_fine_here, judge, known_signers, signing_key};
+use super::provenance::{ask, first_signed, is_fine_here, judge, known_signers, signing_key, would_count};
 use super::{needed, open, take};
 use crate::context::Context;
 use crate::error::{CommandError, ErrorKind};
@@ -54,18 +54,20 @@ pub(crate) fn of_revision(context: &Context, revision: &Revision<'_>) -> Result<
     Ok(Some(signed_there(context, &commit)?.unwrap_or(refused)))
 }
 
-/// What is deployed instead of what would be packed here, where `signers` are named and there is no key here to sign that with: an
-/// artifact of the commit that one of them has signed. An error before anything is packed where there is none; None where packing is
+/// What is deployed instead of what would be packed here, where `signers` are named and no key of one of them is here: an artifact of
+/// the commit that one of them has signed. An error before anything is packed where there is none; None where packing is
 /// of use.
 pub(crate) fn signed_instead(context: &Context, source: &PackSource) -> Result<Option<Artifact>, CommandError> {
     let project = context.project()?;
-    if known_signers(project)?.is_none() {
-        return Ok(None);
-    }
+    let Some(signers) = known_signers(project)? else { return Ok(None) };
     let revision = match source {
         PackSource::WorkTree => return Err(unsignable("it has uncommitted changes, which nobody signs")),
-        PackSource::Commit(_) if signing_key(project).is_some() => return Ok(None),
         PackSource::Commit(revision) => revision,
+    };
+    let why = match signing_key(project) {
+        Some(key) if would_count(&key, &signers) => return Ok(None),
+        Some(_) => "the key here is of none of the config's `signers`",
+        None => "there is no key here that could sign it",
     };
     // What is wrong with the revision, packing says better.
     let Ok(commit) = commit_of(context, &Revision::Any(revision)) else { return Ok(None) };
@@ -73,7 +75,6 @@ pub(crate) fn signed_instead(context: &Context, source: &PackSource) -> Result<O
     if here.is_some() {
         return Ok(here);
     }
-    let why = "there is no key here that could sign it";
     match ask_for_signed(context, &commit) {
         Ok((found, Some(chosen))) => take_of_several(context, &needed(context)?, &found, &chosen).map(Some),
         Ok((_, None)) => Err(unsignable(why)),

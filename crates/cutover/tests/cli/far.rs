@@ -89,6 +89,17 @@ fn a_host_may_be_named_behind_the_command_and_without_who_logs_in() {
 }
 
 #[test]
+fn a_command_elsewhere_keeps_flags_that_are_called_like_ours() {
+    let sandbox = near_and_far();
+    let command = ["echo", "git", "-C", "/srv", "log", "--color", "always", "--host", "db"];
+    let args = [&["app", "production", "exec", "--host", "far.test"], &command[..]].concat();
+
+    let ran = sandbox.ran(&cutover(&sandbox, env!("CARGO_BIN_EXE_cutover"), &args).output().unwrap());
+
+    assert_eq!((ran.code, ran.stdout.trim_end()), (0, "git -C /srv log --color always --host db"), "{}", ran.told());
+}
+
+#[test]
 fn of_several_hosts_each_where_a_command_failed_is_named_with_its_exit_code() {
     let sandbox = near_and_far();
 

@@ -289,4 +289,22 @@ fn many_deployments_make_figures() {
     ");
     let json = sandbox.run(&["metrics", "--json", "--since", "2020-01-01"]).json();
     assert_eq!(json["metrics"]["change_failure_rate"]["value"], 0.25);
+    assert_eq!(json["incomplete"], serde_json::json!([]));
+}
+
+#[test]
+fn machines_are_told_that_a_history_knows_only_what_is_in_journals() {
+    let sandbox = remembering(&[recent(1).deployed()]);
+    // Given what a newer version wrote: the schema's version stands in the header.
+    let file = sandbox.data_dir().join("history.db");
+    let mut bytes = fs::read(&file).unwrap();
+    bytes[60..64].copy_from_slice(&99_u32.to_be_bytes());
+    fs::write(&file, bytes).unwrap();
+
+    for command in ["history", "metrics"] {
+        let ran = sandbox.run(&[command, "--json"]);
+        let told = ran.json();
+        assert_eq!(ran.code, 0, "{}", ran.told());
+        assert!(told["incomplete"][0].as_str().unwrap().contains("has schema version 99"), "{command}: {told}");
+    }
 }

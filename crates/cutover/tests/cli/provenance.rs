@@ -135,6 +135,26 @@ fn without_a_key_what_was_signed_of_the_commit_is_deployed_and_nothing_packed_an
 }
 
 #[test]
+fn with_a_key_whose_signature_does_not_count_it_is_as_without_one() {
+    let (sandbox, builder) = signing();
+    let stranger = key(&sandbox, "stranger");
+
+    let refused = with_key(&sandbox, &stranger, &["deploy", "production"]);
+
+    assert_eq!(refused.status.code(), Some(5), "{refused:?}");
+    assert!(told(&refused).contains("the key here is of none of the config's `signers`"), "{refused:?}");
+    assert!(told(&refused).contains("nothing was packed"), "{refused:?}");
+
+    let signed = build_signed(&sandbox, &builder);
+    forget(&sandbox);
+    let deployed = with_key(&sandbox, &stranger, &["deploy", "production"]);
+
+    assert!(deployed.status.success(), "{deployed:?}");
+    let signed = format!("artifact {} is signed by builds@example.org", &signed[..12]);
+    assert!(told(&deployed).contains(&signed), "{deployed:?}");
+}
+
+#[test]
 fn what_is_built_says_whether_it_is_signed() {
     let (sandbox, builder) = signing();
     let json = |output: Output| serde_json::from_slice::<Value>(&output.stdout).unwrap()["signed"].clone();

@@ -70,6 +70,12 @@ fn journals_that_cannot_be_read_are_said_with_the_history_and_the_status() {
         "{history:?}"
     );
     assert!(status.stdout.contains("read DIR/srv/.cutover/journal/done: Too many levels"), "{status:?}");
+    for command in ["history", "metrics"] {
+        let told = sandbox.run(&[command, "--json"]).json();
+        let incomplete = told["incomplete"].as_array().unwrap();
+        let why = incomplete.first().and_then(|why| why.as_str()).unwrap_or_default();
+        assert!(incomplete.len() == 1 && why.contains("/srv/.cutover/journal/done: "), "{command}: {told}");
+    }
 }
 
 #[test]
@@ -162,4 +168,16 @@ fn releases_that_cannot_be_listed_are_not_taken_for_none() {
 
     assert_eq!((ran.code, ran.stdout.as_str()), (1, ""), "{ran:?}");
     assert!(ran.stderr.contains("error: read DIR/srv/releases: Too many levels"), "{ran:?}");
+}
+
+#[test]
+fn a_service_whose_state_cannot_be_read_is_not_passed_over_when_it_is_to_be_stopped() {
+    let sandbox = Sandbox::new();
+    sandbox.host("service.process.command = [\"sleep\", \"1000\"]", "");
+    spoil(&sandbox.path().join("srv/.cutover/process/api"));
+
+    let ran = sandbox.run(&["app", "production", "stop"]);
+
+    assert_eq!((ran.code, ran.stdout.as_str()), (1, ""), "{}", ran.told());
+    assert!(ran.stderr.contains("Too many levels"), "{}", ran.told());
 }

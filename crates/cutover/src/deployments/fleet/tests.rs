@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on should stop")]
 
 use super::*;
+use cutover_core::record::Part;
+use cutover_testkit::Story;
 use serde_json::json;
 use std::sync::PoisonError;
 
@@ -10,6 +12,11 @@ const TERMS: Terms = Terms { on_unreachable: OnUnreachable::Refuse, brings_relea
 
 /// How these hosts, of which nobody waits for another, stand once each has ended as its name says.
 fn standings(hosts: &[&str]) -> Vec<Standing> {
+    ended(hosts, &Earlier::default()).standings
+}
+
+/// How a resumption on these hosts ends.
+fn ended(hosts: &[&str], earlier: &Earlier) -> FleetEnd {
     let member = |host: &&str| {
         let order = json!({
             "project": "shop", "environment": "production", "host": host, "targets": {}, "secret_names": [],
@@ -18,7 +25,14 @@ fn standings(hosts: &[&str]) -> Vec<Standing> {
         });
         Member { connection: None, order: serde_json::from_value(order).unwrap() }
     };
-    let perform = |member: Member, _: Voice<'_>, _: &dyn Observer| {
+    let perform = |member: Member, _: Voice<'_>, observer: &dyn Observer| {
+        if member.order.host != "idle" {
+            let mut plan = Box::new(Story::new(1).host(&member.order.host).deployed().0);
+            if member.order.host == "restarted" {
+                plan.steps.retain(|step| !step.switches);
+            }
+            observer.event(&Event::Began { plan, resumed: true, at: Timestamp::now() });
+        }
         Ok(match member.order.host.as_str() {
             "idle" => None,
             "back" => Some(DeploymentOutcome::RolledBack),
@@ -34,10 +48,11 @@ fn standings(hosts: &[&str]) -> Vec<Standing> {
         perform: &perform,
         brings_one_artifact: true,
         terms: TERMS,
+        earlier,
     };
     let end = fleet.run(hosts.iter().map(member).collect());
     assert_eq!(told.into_inner().unwrap(), [end.whole()], "who watches is told the same");
-    end.standings
+    end
 }
 
 /// Hears how the whole ended.
@@ -56,6 +71,36 @@ fn a_host_that_had_nothing_to_do_is_not_called_done() {
     let (deployed, back) = (DeploymentOutcome::Deployed, DeploymentOutcome::RolledBack);
     assert_eq!(standings(&["back", "idle"]), [Standing::Ended(back), Standing::Unchanged]);
     assert_eq!(standings(&["done", "idle"]), [Standing::Ended(deployed), Standing::Unchanged]);
+}
+
+#[test]
+fn a_resumption_is_divided_where_a_host_had_ended_otherwise_before() {
+    let (deployed, back) = (DeploymentOutcome::Deployed, DeploymentOutcome::RolledBack);
+    let resumed = |host: &str, told: fn(Story) -> cutover_testkit::Told| {
+        let (plan, records) = told(Story::new(1).host("idle"));
+        let (deployment, mut earlier) = (plan.deployment.clone(), Earlier::default());
+        earlier.note(deployment, &[Part { plan, records }]);
+        // Whoever has nothing unfinished says so first, and last.
+        let ends = [ended(&["idle", host], &earlier), ended(&[host, "idle"], &earlier)];
+        assert_eq!(ends[0].whole(), ends[1].whole());
+        (ends[0].standings.clone(), ends[0].whole())
+    };
+
+    let went_on = resumed("done", Story::rolled_back);
+    assert_eq!(went_on, (vec![Standing::Ended(back), Standing::Ended(deployed)], Whole::Divided));
+    let taken_back = resumed("back", Story::deployed);
+    assert_eq!(taken_back, (vec![Standing::Ended(deployed), Standing::Ended(back)], Whole::Divided));
+    let alike = resumed("done", Story::deployed);
+    assert_eq!(alike, (vec![Standing::Ended(deployed), Standing::Ended(deployed)], Whole::Done));
+}
+
+#[test]
+fn a_host_that_has_only_restarted_what_it_had_divides_nothing() {
+    let whole = |hosts: &[&str]| ended(hosts, &Earlier::default()).whole();
+    assert_eq!(whole(&["done", "back"]), Whole::Divided);
+    assert_eq!(whole(&["restarted", "back"]), Whole::RolledBack);
+    assert_eq!(whole(&["restarted", "done", "back"]), Whole::Divided);
+    assert_eq!(whole(&["restarted", "done"]), Whole::Done);
 }
 
 /// How a command ends whose hosts stand so: each that was not begun says why.
