@@ -32,7 +32,8 @@ pub struct Agent {
 ///
 /// Whatever the user's shell is, it only has to run `sh`. The script first looks for the agents by name. When it has
 /// none, it says which machine it is, passes over the first flight (its length stands in its first line), takes as many
-/// bytes as the agent has, and puts them in place by a rename.
+/// bytes as the agent has, and puts them in place at once. One that somebody else has put there meanwhile stays: it may run
+/// already, and a process whose file was replaced cannot find it any more.
 pub fn command(agents: &[Agent]) -> String {
     let names = agents.iter().map(|agent| agent.digest.to_string()).collect::<Vec<_>>().join(" ");
     let sizes: String =
@@ -45,7 +46,9 @@ pub fn command(agents: &[Agent]) -> String {
          IFS= read -r n || exit 9; \
          u=$(umask); umask 077; mkdir -p $d || exit 9; \
          head -c $((n+s)) | tail -c $s >$d/.$f.$$ && [ $(wc -c <$d/.$f.$$) -eq $s ] && \
-         chmod 700 $d/.$f.$$ && mv -f $d/.$f.$$ $d/$f || {{ rm -f $d/.$f.$$; exit 9; }}; \
+         chmod 700 $d/.$f.$$ && \
+         {{ ln $d/.$f.$$ $d/$f 2>/dev/null || [ -x $d/$f ] || mv -f $d/.$f.$$ $d/$f; }} && rm -f $d/.$f.$$ || \
+         {{ rm -f $d/.$f.$$; exit 9; }}; \
          umask $u; exec $d/$f agent serve"
     );
     format!("exec sh -c '{script}'")
@@ -132,7 +135,7 @@ mod tests {
     use super::*;
     use std::fs;
     use std::io::Write;
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
     use std::process::{Command, Stdio};
 
     /// A script in the agent's place, which says what it was given, and how private it makes files.
@@ -149,7 +152,8 @@ mod tests {
         let mut shell = Command::new("sh");
         shell.args(["-c", &command(agents)]).env("HOME", home).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = shell.spawn().unwrap();
-        child.stdin.take().unwrap().write_all(input).unwrap();
+        // One that ends before it has read all of it closes its end.
+        let _ = child.stdin.take().unwrap().write_all(input);
         let output = child.wait_with_output().unwrap();
         (String::from_utf8(output.stdout).unwrap(), output.status.code())
     }
@@ -173,6 +177,29 @@ mod tests {
         assert_eq!(said_then, format!("cutover-agent 1\nagent serve {umask} 6\nflight"));
         let placed = dir.path().join(AGENTS_DIR).join(agent.digest.to_string());
         assert_eq!(fs::metadata(placed).unwrap().permissions().mode() & 0o777, 0o700);
+    }
+
+    #[test]
+    fn an_agent_that_somebody_else_has_put_there_meanwhile_is_not_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let agent = agent(dir.path(), &machine());
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &command(std::slice::from_ref(&agent))]).env("HOME", dir.path());
+        let mut child = shell.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        // Given one that has found none, and another that was quicker.
+        let mut said = io::BufReader::new(child.stdout.take().unwrap());
+        assert!(read_line(&mut said).unwrap().starts_with(MISSING));
+        let upload = [b"6\nflight", AGENT.as_bytes()].concat();
+        run(dir.path(), std::slice::from_ref(&agent), &upload);
+        let agents = dir.path().join(AGENTS_DIR);
+        let inode = || fs::metadata(agents.join(agent.digest.to_string())).unwrap().ino();
+        let placed = inode();
+
+        child.stdin.take().unwrap().write_all(&upload).unwrap();
+
+        assert_eq!(greeting(&mut said).unwrap(), Greeting::Agent);
+        child.wait().unwrap();
+        assert_eq!((inode(), fs::read_dir(&agents).unwrap().count()), (placed, 1));
     }
 
     #[test]
