@@ -3,7 +3,7 @@
 use super::hold::old_service;
 use crate::doctor::ports;
 use crate::host::action::{Preflight, Verification, Work};
-use crate::host::current::{no_way_back, other_project};
+use crate::host::current::{live, no_way_back, other_project};
 use crate::host::layout::Layout;
 use crate::host::release::{Release, disk, io, linked, previous_release, stray};
 use crate::host::site::Site;
@@ -34,10 +34,10 @@ pub(crate) fn apply(site: &Site<'_>, preflight: &Preflight) -> Result<Outcome, F
     let files = files.map(|file| format!("linked file {} is missing: put it there", file.display()));
     let missing = missing_programs(preflight).chain(files);
     let missing = missing.chain(preflight.misfits.iter().cloned()).map(Failure::new);
-    let live = other_project(site.layout, site.project).into_iter().chain(nowhere_to_go_back(site, preflight));
+    let standing = other_project(site.layout, site.project).into_iter().chain(nowhere_to_go_back(site, preflight));
     let (taken, ports) = taken_ports(site, preflight.service.as_ref(), service.as_deref());
     let service_faults = service_faults(service.as_deref(), preflight);
-    let faults: Vec<Failure> = live.chain(missing).chain(service_faults).chain(taken).collect();
+    let faults: Vec<Failure> = standing.chain(missing).chain(service_faults).chain(taken).collect();
     if !faults.is_empty() {
         return Err(all_of(&faults));
     }
@@ -58,6 +58,9 @@ fn stray_warning(site: &Site<'_>) -> Option<String> {
 
 /// Why what runs could not be brought back. `hold` looks once more, before anything that is live is touched.
 fn nowhere_to_go_back(site: &Site<'_>, preflight: &Preflight) -> Option<Failure> {
+    if live(site.layout).is_some() {
+        return None;
+    }
     let service = old_service(site, preflight.service.as_ref());
     // One that cannot be looked at is told of as such.
     let state = service.and_then(|service| service.state().ok());
@@ -156,8 +159,11 @@ fn taken_ports(
     service: Option<&dyn Service>,
 ) -> (Vec<Failure>, Vec<String>) {
     let (Some(service), Some(verify)) = (service, site.verify) else { return Default::default() };
-    let is_new = matches!(config, Some(ServiceConfig::Process(_))) && service.state().is_ok_and(|state| !state.active);
     let taken = ports::taken((site.target, verify), site.layout, service);
+    if taken.is_empty() {
+        return Default::default();
+    }
+    let is_new = matches!(config, Some(ServiceConfig::Process(_))) && service.state().is_ok_and(|state| !state.active);
     let (mut sure, mut unsure) = (Vec::new(), Vec::new());
     for taken in taken {
         let (leave, stay) = neighbours(site, taken.at);
