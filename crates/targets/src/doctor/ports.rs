@@ -2,8 +2,7 @@
 
 use super::Finding;
 use crate::host::{Layout, Release, linked};
-use crate::process::is_exclusive;
-use crate::process::{Listener, command_of, cwd_of, holders, listeners_at, uid_of};
+use crate::process::{Listener, command_of, cwd_of, holders, is_exclusive, listeners_at, uid_of};
 use crate::service::{Service, Site, open};
 use crate::verify::is_local;
 use cutover_core::config::{HostConfig, ProbeConfig, ProbeKind, ProbeOwner, VerifyConfig};

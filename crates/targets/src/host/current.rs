@@ -153,19 +153,7 @@ mod tests {
             fs::create_dir_all(directory).unwrap();
             let child = Command::new("sleep").arg("60").current_dir(directory).spawn().unwrap();
             let main = ProcessIdentity::of(child.id());
-            let state = ServiceState {
-                active: true,
-                failed: false,
-                wanted: true,
-                description: String::new(),
-                main,
-                restart_count: 0,
-                crash_looping: false,
-                last_end: None,
-                since: None,
-                memory_bytes: None,
-                cpu_ms: None,
-            };
+            let state = ServiceState { active: true, wanted: true, main, ..ServiceState::inactive("", false) };
             Self(child, state)
         }
     }

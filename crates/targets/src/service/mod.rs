@@ -60,7 +60,7 @@ pub struct ServiceState {
 
 impl ServiceState {
     /// Nothing runs, and nothing shall.
-    fn inactive(description: &str, failed: bool) -> Self {
+    pub(crate) fn inactive(description: &str, failed: bool) -> Self {
         Self {
             active: false,
             failed,
