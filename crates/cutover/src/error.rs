@@ -13,7 +13,7 @@ use cutover_artifacts::{ArtifactError, BuildError};
 use cutover_child::GitError;
 use cutover_core::id::InvalidId;
 use cutover_core::store::StoreError;
-use cutover_disk::DiskError;
+use cutover_disk::{DiskError, is_no_space};
 use cutover_reporters::{in_environment, one_line};
 use serde::{Deserialize, Serialize};
 use std::error::Error;
@@ -246,9 +246,7 @@ impl CommandError {
     #[must_use]
     pub(crate) fn advise_on_space(self, source: Option<&(dyn Error + 'static)>) -> Self {
         let mut chain = std::iter::successors(source, |error| (*error).source()).take(CAUSE_COUNT_MAX);
-        let full =
-            |error: &io::Error| matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
-        let is_full = chain.any(|error| error.downcast_ref().is_some_and(full));
+        let is_full = chain.any(|error| error.downcast_ref().is_some_and(is_no_space));
         if is_full { self.hint("free some space (df -h; df -i), then try again") } else { self }
     }
 

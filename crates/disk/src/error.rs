@@ -16,6 +16,11 @@ pub struct DiskError {
     pub source: io::Error,
 }
 
+/// Whether a file system has no room left for this user or for all, by space, inodes or quota.
+pub fn is_no_space(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
 impl DiskError {
     /// Names the operation and the path of a failure.
     pub fn new(operation: &'static str, path: &Path, source: impl Into<io::Error>) -> Self {
@@ -24,7 +29,7 @@ impl DiskError {
 
     /// Whether the file system has no room left, by space, inodes or quota.
     pub fn is_no_space(&self) -> bool {
-        matches!(self.source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+        is_no_space(&self.source)
     }
 
     /// Whether the path does not exist.

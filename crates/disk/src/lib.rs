@@ -20,7 +20,7 @@ mod tree;
 pub use blob::Blob;
 pub use content::{digest_of_file, read_bounded, read_regular};
 pub use copy::copy_content;
-pub use error::{BlobError, DiskError};
+pub use error::{BlobError, DiskError, is_no_space};
 pub use file::{overwrite_in_place, replace_symlink, sync_dir, sync_file_system, write_atomic, write_unsynced};
 pub use link::Linked;
 pub use space::{FreeSpace, free_space};

@@ -3,6 +3,7 @@
 use super::beneath::{Chain, Found, in_made, is_absent, is_odd, is_partial, open_file, walk};
 use super::objects::{Content, Listed, ObjectError, Objects, Side, checked, copy, is_sound};
 use super::spare;
+use cutover_disk::is_no_space;
 use jiff::{SignedDuration, Timestamp};
 use rustix::fs::{AtFlags, FileType, Stat, unlinkat};
 use std::fs::{self, File};
@@ -110,7 +111,7 @@ impl Objects for Directory {
         // What is empty has room on a disk that is full, as far as that can have more files at all.
         let mark = || in_made(&self.root, &parts, |chain| chain.write(file_name, |file| file.sync_all()));
         spare::within(&self.root, mark).map_err(|error| match self.failed(format!("write {name}"), &error) {
-            ObjectError::Failed { doing, place, why } if spare::is_full(&error) => {
+            ObjectError::Failed { doing, place, why } if is_no_space(&error) => {
                 ObjectError::Refused { doing, place, why, hint: NO_MARK_HINT }
             }
             failed => failed,

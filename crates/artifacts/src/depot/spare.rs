@@ -2,6 +2,7 @@
 //! room for none.
 
 use super::beneath::{Chain, is_absent};
+use cutover_disk::is_no_space;
 use rustix::fs::{AtFlags, statat, unlinkat};
 use std::io;
 use std::path::Path;
@@ -21,14 +22,9 @@ pub(super) fn keep(root: &Path) {
 /// Does what needs room for one file more; where there is none, in that of the spare one.
 pub(super) fn within(root: &Path, mut act: impl FnMut() -> io::Result<()>) -> io::Result<()> {
     match act() {
-        Err(error) if is_full(&error) && give_up(root) => act(),
+        Err(error) if is_no_space(&error) && give_up(root) => act(),
         done => done,
     }
-}
-
-/// Whether there is no room for what was to be written, for this user or for all.
-pub(super) fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 fn give_up(root: &Path) -> bool {
@@ -61,7 +57,7 @@ mod tests {
             count += 1;
             Err(Errno::NOSPC.into())
         });
-        assert!(is_full(&failed.unwrap_err()) && count == 2, "it is asked for once more, and no further: {count}");
+        assert!(is_no_space(&failed.unwrap_err()) && count == 2, "it is asked for once more, and no further: {count}");
         keep(dir.path());
         assert!(within(dir.path(), || Err(Errno::IO.into())).is_err());
         assert!(spare.exists(), "it is for nothing else");

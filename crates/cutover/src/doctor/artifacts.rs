@@ -6,7 +6,7 @@ use crate::error::CommandError;
 use cutover_artifacts::SigningKey;
 use cutover_core::config::ArtifactStoreKind;
 use cutover_core::secret::SIGNING_KEY_VARIABLE;
-use cutover_disk::read_regular;
+use cutover_disk::{is_no_space, read_regular};
 use cutover_targets::doctor::Finding;
 use rustix::fs::{Access, access};
 use std::fs;
@@ -46,8 +46,7 @@ fn data(dir: &Path) -> Finding {
         return match keeps(nearest) {
             Ok(()) => Finding::fine("data", format!("{} can be written to", dir.display())),
             Err(error) => {
-                let is_full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
-                let room = if is_full { "make room there, or " } else { "" };
+                let room = if is_no_space(&error) { "make room there, or " } else { "" };
                 let fix = format!("{room}let CUTOVER_HOME name a directory in which files can be kept");
                 Finding::failed("data", cannot(format!("{}: {error}", nearest.display())), fix)
             }

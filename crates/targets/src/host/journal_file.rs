@@ -6,12 +6,13 @@ use cutover_core::journal::{
     Chain, Entry, Header, JOURNAL_BYTES_MAX, Journal, JournalError, Record, Recorded, decode, header,
 };
 use cutover_core::plan::{Plan, PlanKind};
+use cutover_disk::is_no_space;
 use jiff::Timestamp;
 use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fs::{File, OpenOptions};
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -165,8 +166,7 @@ impl FileJournal {
 
 /// Whether it is for want of room.
 fn is_full(error: &JournalError) -> bool {
-    let is_of_room = |error: &io::Error| matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
-    matches!(error, JournalError::Io { source, .. } if is_of_room(source))
+    matches!(error, JournalError::Io { source, .. } if is_no_space(source))
 }
 
 impl Journal for FileJournal {

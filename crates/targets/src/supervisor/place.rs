@@ -4,7 +4,7 @@ use super::SupervisorError;
 use crate::process::ProcessIdentity;
 use crate::service::LogPlace;
 use cutover_core::config::ProcessConfig;
-use cutover_disk::overwrite_in_place;
+use cutover_disk::{is_no_space, overwrite_in_place};
 use jiff::Timestamp;
 use rustix::fs::{CWD, Mode, OFlags};
 use serde::de::DeserializeOwned;
@@ -140,7 +140,7 @@ impl Place {
         };
         let written = match write() {
             // The old release must come back on a full disk too. Whoever reads meanwhile looks again.
-            Err(error) if is_full(&error) => overwrite_in_place(&path, &bytes).map_err(|_| error),
+            Err(error) if is_no_space(&error) => overwrite_in_place(&path, &bytes).map_err(|_| error),
             other => other,
         };
         written.map_err(SupervisorError::file("write", &path))
@@ -193,10 +193,6 @@ impl Place {
     fn control(&self) -> PathBuf {
         self.0.join("control")
     }
-}
-
-fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 /// For files that only this user may read.
