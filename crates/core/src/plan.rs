@@ -169,6 +169,11 @@ impl<A> Plan<A> {
         self.kind == PlanKind::Deploy && self.original.as_ref() == Some(&self.release)
     }
 
+    /// Whether it brings another release live.
+    pub fn switches(&self) -> bool {
+        self.steps.iter().any(|step| step.switches)
+    }
+
     /// The step with this id.
     pub fn step(&self, id: StepId) -> Option<&Step<A>> {
         self.steps.get(id.0 as usize)

@@ -61,6 +61,17 @@ impl Story {
         self
     }
 
+    /// Waits for the other hosts before it prunes: as a part of a deployment to several.
+    #[must_use]
+    pub fn waiting_for_others(mut self) -> Self {
+        let place = self.plan.steps.len() - 1;
+        self.plan.steps.insert(place, story_step(0, "await-others", Phase::Live));
+        for (id, step) in (0..).zip(&mut self.plan.steps) {
+            step.id = StepId(id);
+        }
+        self
+    }
+
     /// Goes to another environment.
     #[must_use]
     pub fn environment(mut self, environment: &str) -> Self {
@@ -91,7 +102,9 @@ impl Story {
 
     /// Everything goes well.
     pub fn deployed(self) -> Told {
-        self.tell(vec![started(0), applied(0), started(1), applied(1), started(2), applied(2)])
+        let entries = (0..).zip(&self.plan.steps).flat_map(|(step, _)| [started(step), applied(step)]);
+        let entries = entries.collect();
+        self.tell(entries)
     }
 
     /// What it was to deploy is live already, unchanged: it only looked.

@@ -3,7 +3,7 @@
 use cutover_core::id::DeploymentId;
 use cutover_core::next::DeploymentOutcome;
 use cutover_core::record::{Part, summarize};
-use cutover_core::rollout::Standing;
+use cutover_core::rollout::{Gate, Standing};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How the last deployments ended on the hosts where they did.
@@ -16,6 +16,30 @@ pub(super) struct End {
     pub(super) standing: Standing,
     /// Whether another release was to be brought live there.
     pub(super) switches: bool,
+    /// Whether it was to wait there until all hosts were healthy.
+    waits: bool,
+}
+
+impl End {
+    /// How a deployment ended where it had nothing to do.
+    const IDLE: Self = Self { standing: Standing::Unchanged, switches: false, waits: false };
+
+    fn of(part: &Part) -> Option<Self> {
+        let steps = &part.plan.steps;
+        let waits = steps.iter().any(|step| step.name == Gate::Settle.step_name());
+        let outcome = summarize(&part.plan, &part.records).outcome?;
+        let is_one_of_several = part.plan.fleet.len() > 1;
+        let is_idle = part.plan.finds_nothing_to_do() || is_one_of_several && !waits;
+        if is_idle && outcome == DeploymentOutcome::Deployed {
+            return Some(Self::IDLE);
+        }
+        Some(Self { standing: Standing::Ended(outcome), switches: part.plan.switches(), waits })
+    }
+
+    /// Whether all hosts were healthy, as far as this one tells. One that had nothing to do did not wait for the others.
+    fn has_settled(&self) -> bool {
+        self.waits && self.standing == Standing::Ended(DeploymentOutcome::Deployed)
+    }
 }
 
 impl Earlier {
@@ -23,52 +47,55 @@ impl Earlier {
     pub(super) fn note(&mut self, deployment: DeploymentId, parts: &[Part]) {
         let ends = parts.iter().filter_map(|part| {
             let host = (*part.plan.hosts().first()?).to_owned();
-            Some((host, End { standing: standing(part)?, switches: part.plan.steps.iter().any(|step| step.switches) }))
+            Some((host, End::of(part)?))
         });
         self.0.insert(deployment, ends.collect());
     }
 
     /// The deployments that have settled on a host. What is resumed of these must go forward on the others.
     pub(super) fn settled(&self) -> BTreeSet<DeploymentId> {
-        let has_settled = |ends: &BTreeMap<String, End>| {
-            ends.values()
-                .any(|end| matches!(end.standing, Standing::Unchanged | Standing::Ended(DeploymentOutcome::Deployed)))
-        };
-        self.0.iter().filter(|(_, ends)| has_settled(ends)).map(|(deployment, _)| deployment.clone()).collect()
+        self.0
+            .iter()
+            .filter(|(_, ends)| ends.values().any(End::has_settled))
+            .map(|(deployment, _)| deployment.clone())
+            .collect()
     }
 
     /// How what others resume had ended on a host on which nothing is unfinished: the newest of these.
     pub(super) fn end(&self, host: &str, resumed: &BTreeSet<DeploymentId>) -> End {
         let ended = resumed.iter().rev().find_map(|deployment| self.0.get(deployment)?.get(host));
-        ended.copied().unwrap_or(End { standing: Standing::Unchanged, switches: false })
+        ended.copied().unwrap_or(End::IDLE)
     }
-}
-
-/// How a host stands whose part has ended.
-fn standing(part: &Part) -> Option<Standing> {
-    let outcome = summarize(&part.plan, &part.records).outcome?;
-    let is_idle = outcome == DeploymentOutcome::Deployed && part.plan.finds_nothing_to_do();
-    Some(if is_idle { Standing::Unchanged } else { Standing::Ended(outcome) })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use cutover_core::plan::Plan;
+    use cutover_core::record::{split, unite};
     use cutover_testkit::{Story, Told};
 
-    fn part(story: Story, host: &str, tell: fn(Story) -> Told) -> Part {
-        let (plan, records) = tell(story.host(host));
-        Part { plan, records }
+    type Tell = fn(Story) -> Told;
+
+    /// What several hosts tell of one deployment, as it is read from one that was united.
+    fn parts(told: &[(&str, Tell)]) -> Vec<Part> {
+        let fleet: Vec<String> = told.iter().map(|(host, _)| (*host).to_owned()).collect();
+        let part = |(host, tell): &(&str, Tell)| {
+            let (plan, records) = tell(Story::new(1).waiting_for_others().host(host));
+            Part { plan: Plan { fleet: fleet.clone(), ..plan }, records }
+        };
+        let (plan, records) = unite(told.iter().map(part).collect()).unwrap();
+        split(&plan, &records)
     }
 
     #[test]
     fn a_host_with_nothing_unfinished_stands_as_the_resumed_deployment_ended_there() {
-        let parts = [
-            part(Story::new(1), "back", Story::rolled_back),
-            part(Story::new(1), "done", Story::deployed),
-            part(Story::new(1), "idle", Story::nothing_to_do),
-            part(Story::new(1), "dead", Story::unfinished),
-        ];
+        let parts = parts(&[
+            ("back", Story::rolled_back),
+            ("done", Story::deployed),
+            ("idle", Story::nothing_to_do),
+            ("dead", Story::unfinished),
+        ]);
         let (deployment, mut earlier) = (parts[0].plan.deployment.clone(), Earlier::default());
         earlier.note(deployment.clone(), &parts);
         let resumed = BTreeSet::from([deployment]);
@@ -83,7 +110,16 @@ mod tests {
 
     #[test]
     fn what_went_back_wherever_it_ended_has_settled_nowhere() {
-        let parts = [part(Story::new(1), "back", Story::rolled_back), part(Story::new(1), "dead", Story::unfinished)];
+        let parts = parts(&[("back", Story::rolled_back), ("dead", Story::unfinished)]);
+        let mut earlier = Earlier::default();
+        earlier.note(parts[0].plan.deployment.clone(), &parts);
+
+        assert_eq!(earlier.settled(), BTreeSet::new());
+    }
+
+    #[test]
+    fn a_host_that_had_nothing_to_do_says_nothing_of_the_others() {
+        let parts = parts(&[("idle", Story::nothing_to_do), ("dead", Story::unfinished)]);
         let mut earlier = Earlier::default();
         earlier.note(parts[0].plan.deployment.clone(), &parts);
 

@@ -120,7 +120,7 @@ impl Fleet<'_> {
         let tell = |says| say(News::Says(says));
         let begun = |plan: &Plan| {
             let (deployment, is_idle) = (plan.deployment.clone(), plan.finds_nothing_to_do());
-            say(News::Begun { deployment, is_idle, switches: plan.steps.iter().any(|step| step.switches) });
+            say(News::Begun { deployment, is_idle, switches: plan.switches() });
         };
         let observer = OnHost { host, inner: self.observer, begun: &begun };
         let voice = Voice::Coordinator { words: &words, tell: &tell };
@@ -364,7 +364,7 @@ impl<'f> Coordinator<'f> {
         }
         for at in std::mem::take(&mut self.aside) {
             self.end.standings[at] = Standing::Preparing;
-            let End { standing, switches } = self.fleet.earlier.end(&self.end.hosts[at], &self.begun);
+            let End { standing, switches, .. } = self.fleet.earlier.end(&self.end.hosts[at], &self.begun);
             self.switching[at] = switches;
             self.stands(at, standing, "");
         }
