@@ -24,6 +24,13 @@ fn v(number: u32) -> Artifact {
 /// A place whose live release runs in a service that is a file: it "runs" while the file is there, and what was done to it is
 /// on record. It is stopped by a script of the release.
 fn with_live_service() -> Place {
+    let place = with_service();
+    assert_eq!(place.deploy(&v(1)).outcome, Deployed);
+    place
+}
+
+/// The same before anything is live.
+fn with_service() -> Place {
     let mut place = Place::new();
     let dir = place.dir.path().display().to_string();
     let shell = |line: &str| CommandLine::Shell(line.replace("DIR", &dir));
@@ -36,7 +43,6 @@ fn with_live_service() -> Place {
     });
     place.config.verify.within = Duration::from_millis(300);
     place.config.verify.probes = vec![command_probe("grep -qv v3 VERSION")];
-    assert_eq!(place.deploy(&v(1)).outcome, Deployed);
     place
 }
 
@@ -136,8 +142,8 @@ fn a_service_that_takes_over_is_named_with_the_one_that_is_stopped() {
     let mut place = with_live_service();
     place.supervisor = SupervisorProgram { program: std::env::current_exe().unwrap(), arguments: supervisor_args() };
     place.config.service = Some(ServiceConfig::Process(process(CommandLine::Shell("exec sleep 1000".to_owned()))));
-
-    let ended = place.deploy(&v(2));
+    // The script that stops the old one does not come with the new release.
+    let ended = place.deploy(&Artifact::of(&"2".repeat(40), &[("VERSION", "v2")]));
 
     supervisor::stop(&place.path(".cutover/process/app")).unwrap();
     assert_eq!(ended.outcome, Deployed);
@@ -208,4 +214,79 @@ fn a_service_that_another_target_took_over_first_is_started_again_on_the_way_bac
     assert_eq!(ended.outcome, RolledBack);
     assert_eq!(place.read("record"), "one in v3\none in v2\ntwo in v2\n");
     assert!(place.path("one").exists() && place.path("two").exists());
+}
+
+/// Says which release started it, and whose, and runs as long as a file is there.
+fn recorded(place: &Place, name: &str) -> ServiceConfig {
+    let dir = place.dir.path().display().to_string();
+    let shell = |line: &str| CommandLine::Shell(line.replace("DIR", &dir).replace("NAME", name));
+    ServiceConfig::Command {
+        restart: shell("echo NAME in $(cat VERSION) of $(cat ../../whose) >> DIR/record; touch DIR/NAME"),
+        stop: shell("rm -f DIR/NAME"),
+        status: shell("test -e DIR/NAME"),
+        pid_file: None,
+        timeout: Duration::from_secs(10),
+    }
+}
+
+#[test]
+fn a_service_that_another_target_took_over_later_is_started_again_where_it_was() {
+    // Given a service of "app" that has no process of which it is known.
+    let mut place = with_live_service();
+    let elsewhere = tempfile::tempdir().unwrap();
+    fs::write(place.path("whose"), "app").unwrap();
+    fs::write(elsewhere.path().join("whose"), "web").unwrap();
+    let mut second = plain(elsewhere.path());
+    second.verify = place.config.verify.clone();
+    place.config.service = Some(recorded(&place, "one"));
+    place.config.verify.probes = vec![command_probe("true")];
+    place.second = Some(second);
+    assert_eq!(place.deploy(&v(2)).outcome, Deployed);
+    fs::write(place.path("record"), "").unwrap();
+    // When "web", which goes live after it, takes it over and is not healthy.
+    place.second.as_mut().unwrap().service = place.config.service.take();
+    let ended = place.deploy(&v(3));
+    // Then it runs as "app" started it.
+    assert_eq!(ended.outcome, RolledBack);
+    assert_eq!(place.read("record"), "one in v3 of web\none in v2 of app\n");
+}
+
+#[test]
+fn the_same_words_in_two_places_are_two_services() {
+    let mut place = Place::new();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let shell = |line: &str| CommandLine::Shell(line.to_owned());
+    let service = ServiceConfig::Command {
+        restart: shell("touch ../../up"),
+        stop: shell("rm -f ../../up"),
+        status: shell("test -e ../../up"),
+        pid_file: None,
+        timeout: Duration::from_secs(10),
+    };
+    let mut second = plain(elsewhere.path());
+    (place.config.service, second.service) = (Some(service.clone()), Some(service));
+    for config in [&mut place.config, &mut second] {
+        config.verify.probes = vec![command_probe("true")];
+    }
+    place.second = Some(second);
+    assert_eq!(place.deploy(&v(1)).outcome, Deployed);
+
+    place.config.service = None;
+    let ended = place.deploy(&v(2));
+
+    assert_eq!(ended.outcome, Deployed);
+    let run = [place.path("up").exists(), elsewhere.path().join("up").exists()];
+    assert_eq!(run, [false, true]);
+    assert_eq!(remarks(&ended).len(), 1, "{:?}", remarks(&ended));
+}
+
+#[test]
+fn a_first_release_that_is_not_healthy_is_stopped_by_the_script_that_came_with_it() {
+    let place = with_service();
+
+    let ended = place.deploy(&v(3));
+
+    assert_eq!(ended.outcome, Failed);
+    assert!(!place.path("up").exists() && place.live().is_none());
+    assert_eq!(place.read("record"), "restart in v3\nstop in v3\n");
 }

@@ -3,7 +3,7 @@
 use super::action::{Action, Holding, Verification, Work};
 use super::gate::{self, Coordinator, Nobody};
 use super::layout::Layout;
-use super::left::named;
+use super::left::Planned;
 use super::site::{Offer, Site, SupervisorProgram};
 use super::standing::explained;
 use super::steps::switch::Verdict;
@@ -11,7 +11,6 @@ use super::steps::{
     assemble, dependencies, env_file, hold, hook, link, preflight, prune, receive, restart, settle, smoke, stop,
     switch, verify,
 };
-use crate::service::Named;
 use cutover_core::config::VerifyConfig;
 use cutover_core::id::TargetName;
 use cutover_core::plan::{Plan, Step};
@@ -30,7 +29,7 @@ pub struct LocalHost<'a> {
     coordinator: &'a dyn Coordinator,
     layouts: BTreeMap<PathBuf, Layout>,
     env_files: BTreeMap<PathBuf, PathBuf>,
-    services: Vec<Named>,
+    services: Vec<Planned>,
     secret_names: BTreeSet<String>,
     verified: BTreeMap<PathBuf, VerifyConfig>,
 }
@@ -67,7 +66,8 @@ impl<'a> LocalHost<'a> {
     /// What one step says about the others' surroundings.
     fn learn(&mut self, target: &TargetName, action: &Action) {
         if let Work::Restart(service) = &action.work {
-            self.services.push(named(service, target, &action.deploy_to));
+            let original = self.plan.original.as_ref();
+            self.services.push(Planned::new(service, target, &action.deploy_to, original));
         }
         if let Work::Hold(Holding { env, .. }) = &action.work {
             self.secret_names.extend(env.secrets.iter().cloned());

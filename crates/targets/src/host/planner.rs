@@ -10,10 +10,9 @@ use super::executor::HostPlan;
 use super::fitness::misfits;
 use super::gate::Await;
 use super::layout::Layout;
-use super::left::{Left, named};
+use super::left::{Left, Planned};
 use super::release::{Release, ReleaseState, linked};
 use super::unprobed::{unprobed, unprobed_release};
-use crate::service::Named;
 use crate::supervisor::ENV_BYTES_MAX;
 use cutover_core::artifact::{Digest, Manifest};
 use cutover_core::config::{CommandLine, HostConfig, OnLostCoordinator, ServiceConfig};
@@ -91,7 +90,7 @@ pub fn deploy(wish: &Wish<'_>, subject: &Subject<'_>) -> Result<HostPlan, Failur
     plan.describe(subject);
     plan.remarks.extend(wish.targets.values().find_map(|config| known_bad(config, &subject.artifact)));
     plan.remarks.extend(unprobed_targets(wish));
-    plan.services.extend(wish.targets.iter().filter_map(|(target, config)| service_of(target, config)));
+    wish.targets.iter().for_each(|(target, config)| plan.will_run(target, config));
     for (target, config) in &wish.targets {
         plan.say_what_is_left(target, config);
     }
@@ -125,7 +124,7 @@ pub fn rollback(wish: &Wish<'_>, release: &ReleaseId) -> Result<HostPlan, Failur
         plan.remarks.extend(bad(described.state, release, &described.reason));
     }
     for (target, config) in &wish.targets {
-        plan.services.extend(service_of(target, &as_it_was(config, release)?));
+        plan.will_run(target, &as_it_was(config, release)?);
     }
     for (target, config) in &wish.targets {
         let as_it_was = as_it_was(config, release)?;
@@ -343,15 +342,11 @@ fn new_release(wish: &Wish<'_>, commit: &str) -> Result<ReleaseId, Failure> {
     Err(Failure::new("name the release: every number is taken"))
 }
 
-fn service_of(target: &TargetName, config: &HostConfig) -> Option<Named> {
-    config.service.as_ref().map(|service| named(service, target, &config.deploy_to))
-}
-
 struct Builder<'a> {
     wish: &'a Wish<'a>,
     plan: HostPlan,
     /// What will run on this host: none of these is left behind, whichever target it comes from.
-    services: Vec<Named>,
+    services: Vec<Planned>,
     /// What the first step that can say it will say.
     remarks: Vec<String>,
 }
@@ -504,15 +499,22 @@ impl<'a> Builder<'a> {
         self.push(target, &config.deploy_to, "hold", Phase::Live, Work::Hold(holding));
     }
 
+    fn will_run(&mut self, target: &TargetName, config: &HostConfig) {
+        let original = self.plan.original.as_ref();
+        let service = config.service.as_ref();
+        self.services.extend(service.map(|service| Planned::new(service, target, &config.deploy_to, original)));
+    }
+
     fn say_what_is_left(&mut self, target: &TargetName, config: &HostConfig) {
         let left = Left::by(target, config, self.plan.original.as_ref(), &self.services);
         self.remarks.extend(left.map(|left| left.remark(target)));
     }
 
-    /// What nothing takes over from is stopped while its release is still there: its own commands may come with that.
+    /// What is left behind is stopped while its release is still there, where nothing takes over from it or its own commands stop it,
+    /// which may come with that.
     fn stop_what_is_left(&mut self, target: &TargetName, config: &HostConfig) {
         let left = Left::by(target, config, self.plan.original.as_ref(), &self.services);
-        if left.is_some_and(|left| left.has_no_successor()) {
+        if left.is_some_and(|left| left.ends_before()) {
             self.push(target, &config.deploy_to, "stop", Phase::Live, Work::Stop);
         }
     }

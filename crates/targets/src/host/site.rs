@@ -2,6 +2,7 @@
 
 use super::action::Action;
 use super::layout::Layout;
+use super::left::Planned;
 use super::release::Release;
 use crate::service;
 use crate::supervisor::{ENV_BYTES_MAX, parse_env};
@@ -60,7 +61,7 @@ pub(crate) struct Site<'a> {
     /// All that the plan does on this host.
     pub(crate) steps: &'a [Step<Action>],
     /// What the plan runs on this host, whichever target it is of.
-    pub(crate) services: &'a [service::Named],
+    pub(crate) services: &'a [Planned],
     pub(crate) secret_names: &'a BTreeSet<String>,
     /// How the release's health will be observed.
     pub(crate) verify: Option<&'a VerifyConfig>,
@@ -95,6 +96,11 @@ impl Site<'_> {
         let Release { target, service, .. } = self.original_release()?;
         let site = service::Site { name: target.unwrap_or_else(|| self.target.clone()), ..self.service_site() };
         Some(service::Named { config: service?, site })
+    }
+
+    /// Whether one of the plan's targets runs it on.
+    pub(crate) fn is_run_on(&self, old: &service::Named) -> bool {
+        self.services.iter().any(|planned| planned.runs_on(old))
     }
 
     /// The environment's variables as the host has them: staged for this deployment, else live, else as the release was

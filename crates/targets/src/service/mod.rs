@@ -219,15 +219,9 @@ impl Named {
         }
     }
 
-    /// Whether it is one of these.
-    pub(crate) fn is_among(&self, services: &[Self]) -> bool {
-        services.iter().any(|other| self.is_same(other))
-    }
-
     /// Whether both are one service, perhaps with other options: restarting it then replaces what runs.
     ///
-    /// Commands have no name of their own, so that a place's commands are taken for one service's, and so are those of two places
-    /// that are stopped by the same words.
+    /// Commands have no name of their own, and run where their release is: a place's commands are taken for one service's.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         let is_one_place = self.site.deploy_to == other.site.deploy_to;
         match (&self.config, &other.config) {
@@ -236,38 +230,18 @@ impl Named {
                 ServiceConfig::Systemd { unit: other_unit, scope: other_scope, .. },
             ) => unit == other_unit && scope == other_scope,
             (ServiceConfig::Process(_), ServiceConfig::Process(_)) => is_one_place && self.site.name == other.site.name,
-            (ServiceConfig::Command { stop, .. }, ServiceConfig::Command { stop: other_stop, .. }) => {
-                is_one_place || stop == other_stop
-            }
+            (ServiceConfig::Command { .. }, ServiceConfig::Command { .. }) => is_one_place,
             (ServiceConfig::Systemd { .. } | ServiceConfig::Command { .. } | ServiceConfig::Process(_), _) => false,
         }
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use cutover_core::config::CommandLine;
-    use std::time::Duration;
-
-    fn by_commands(stop: &str, deploy_to: &str) -> Named {
-        let shell = |line: &str| CommandLine::Shell(line.to_owned());
-        let config = ServiceConfig::Command {
-            restart: shell("start"),
-            stop: shell(stop),
-            status: shell("status"),
-            pid_file: None,
-            timeout: Duration::from_secs(1),
-        };
-        Named { config, site: Site::to_look_at(TargetName::new("web").unwrap(), Path::new(deploy_to)) }
-    }
-
-    #[test]
-    fn commands_of_two_places_are_one_service_where_the_same_words_stop_it() {
-        let web = by_commands("ctl stop web", "/srv/web");
-
-        assert!(web.is_same(&by_commands("ctl halt web", "/srv/web")));
-        assert!(web.is_same(&by_commands("ctl stop web", "/srv/api")));
-        assert!(!web.is_same(&by_commands("ctl stop api", "/srv/api")));
+    /// Whether both are stopped by the same words, which may mean one service wherever these are said.
+    pub(crate) fn is_stopped_alike(&self, other: &Self) -> bool {
+        match (&self.config, &other.config) {
+            (ServiceConfig::Command { stop, .. }, ServiceConfig::Command { stop: other_stop, .. }) => {
+                stop == other_stop
+            }
+            (ServiceConfig::Systemd { .. } | ServiceConfig::Command { .. } | ServiceConfig::Process(_), _) => false,
+        }
     }
 }

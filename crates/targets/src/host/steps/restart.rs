@@ -1,6 +1,7 @@
 //! Restart: the service is started anew on the release.
 
 use super::hook::log_file;
+use crate::host::action::Work;
 use crate::host::release::{disk, read_json};
 use crate::host::site::Site;
 use crate::service::{self, LogMark, Retired, Service, ServiceState};
@@ -45,7 +46,7 @@ pub(crate) fn apply(
     let record = RestartRecord { deployment: site.deployment.clone(), mark: before.mark };
     let json = serde_json::to_vec(&record).map_err(|e| Failure::new(format!("encode the restart's record: {e}")))?;
     write_atomic(&site.layout.restart_record(site.target), &json, 0o600).map_err(disk)?;
-    let left = replaced(site, config).filter(|replaced| !replaced.is_among(site.services));
+    let left = replaced(site, config).filter(|replaced| !site.is_run_on(replaced) && !is_stopped_before(site));
     let remark = left.map_or(Ok(None), |left| put_down(left.open().as_ref(), progress))?;
     let service = service::open(config, &site.service_site());
     service.restart(progress)?;
@@ -66,6 +67,11 @@ fn replaced(site: &Site<'_>, config: &ServiceConfig) -> Option<service::Named> {
     site.original_service().filter(|old| !old.is_same(&new))
 }
 
+/// Whether a step of its own has stopped what ran, while its release was still live.
+fn is_stopped_before(site: &Site<'_>) -> bool {
+    site.steps.iter().any(|step| step.target == *site.target && matches!(step.action.work, Work::Stop))
+}
+
 /// Where the log stood before this deployment restarted the service; None when it did not.
 pub(crate) fn mark(site: &Site<'_>) -> Option<LogMark> {
     let record: RestartRecord = read_json(&site.layout.restart_record(site.target)).ok()?;
@@ -73,7 +79,8 @@ pub(crate) fn mark(site: &Site<'_>) -> Option<LogMark> {
 }
 
 /// Keeps the log of the failed start before it is lost. The service itself is brought back by `hold`, once links
-/// and env file are as they were; where that is another one, this one is put down here.
+/// and env file are as they were; where that is another one, or none, this one is put down here, while its release, with which its
+/// commands may come, is still live.
 pub(crate) fn restore(
     site: &Site<'_>,
     config: &ServiceConfig,
@@ -83,7 +90,8 @@ pub(crate) fn restore(
     let before: RestartBefore = before.decode()?;
     let service = service::open(config, &site.service_site());
     let kept = keep_log(site, service.as_ref(), &before.mark);
-    if replaced(site, config).is_some() && !before.service.active {
+    let is_new = site.original_service().is_none() || replaced(site, config).is_some();
+    if is_new && !before.service.active {
         service.stop(progress)?;
     }
     Ok(kept)

@@ -6,7 +6,7 @@ use cutover_core::target::{Failure, Outcome, Progress};
 
 /// Stops it. Who may not do that says so, and what does: nothing depends on it any more.
 pub(crate) fn apply(site: &Site<'_>, progress: &dyn Progress) -> Result<Outcome, Failure> {
-    let left = site.original_service().filter(|left| !left.is_among(site.services));
+    let left = site.original_service().filter(|left| !site.is_run_on(left));
     let Some(left) = left else { return Ok(Outcome::unchanged("no service is left behind")) };
     let name = left.told();
     Ok(match left.open().retire(progress)? {

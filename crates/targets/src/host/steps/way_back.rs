@@ -26,7 +26,9 @@ pub(super) struct WayBack<'a> {
 impl WayBack<'_> {
     /// What did not run shall not run now. That is no health, and the law must not take it for some.
     pub(super) fn stay_down(&self, service: &dyn Service) -> Result<Restoration, Failure> {
-        if self.unwinding.went_on {
+        // Where `restart` stopped it already, the commands that did may be gone with their release.
+        let is_down = service.state().is_ok_and(|state| !state.active && !state.wanted);
+        if self.unwinding.went_on && !is_down {
             service.stop(self.progress)?;
         }
         Ok(Restoration { note: "the service does not run, as before".to_owned(), down: true })
