@@ -94,3 +94,20 @@ fn a_sound_environment_is_used_again() {
 
     assert!(marker.exists());
 }
+
+#[test]
+fn the_environment_of_a_release_that_cannot_be_read_is_not_pruned() {
+    let tools = tempfile::tempdir().unwrap();
+    let Some(place) = place(tools.path()) else { return };
+    place.deploy(&v(1, "# one"));
+    let interpreter = live_interpreter(&place);
+    place.deploy(&v(2, "# two"));
+    let previous = place.path("previous").canonicalize().unwrap();
+    std::fs::write(previous.join("release.json"), "").unwrap();
+
+    assert_eq!(place.restart().outcome, Deployed);
+    let ended = place.deploy(&v(2, "# three"));
+
+    assert_eq!(ended.outcome, Deployed);
+    assert!(interpreter.exists());
+}

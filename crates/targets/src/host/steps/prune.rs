@@ -33,7 +33,7 @@ pub(crate) fn apply(site: &Site<'_>, retention: &Retention) -> Result<Outcome, F
     }
     let kept: Vec<Release> = releases.iter().filter(|release| !doomed.contains(release)).cloned().collect();
     remove_partials(site.layout)?;
-    remove_environments(site.layout, &kept)?;
+    remove_environments(site.layout)?;
     remove_manifests(site.layout, &kept)?;
     remove_env_copies(site.layout)?;
     remove_env_backups(site, retention)?;
@@ -100,11 +100,11 @@ fn remove_partials(layout: &Layout) -> Result<(), Failure> {
         .try_for_each(|path| remove_tree(&path).map_err(disk))
 }
 
-/// Removes dependency environments that no kept release links to.
-fn remove_environments(layout: &Layout, kept: &[Release]) -> Result<(), Failure> {
-    let used: HashSet<_> = kept
+/// Removes dependency environments that no release links to, whether it can be read or not.
+fn remove_environments(layout: &Layout) -> Result<(), Failure> {
+    let used: HashSet<_> = entries(&layout.releases())
         .iter()
-        .filter_map(|release| std::fs::read_link(layout.release(&release.id).join(super::dependencies::LINK)).ok())
+        .filter_map(|release| std::fs::read_link(release.join(super::dependencies::LINK)).ok())
         .filter_map(|target| target.file_name().map(ToOwned::to_owned))
         .collect();
     let unused = entries(&layout.own().join("envs"))
