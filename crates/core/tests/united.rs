@@ -37,6 +37,18 @@ fn one_part_alone_stays_what_it_is() {
 }
 
 #[test]
+fn a_host_that_only_restarts_makes_no_restart_of_the_whole() {
+    let mut restart = part(Story::new(1).host("one").kind(PlanKind::Restart).deployed());
+    restart.plan.steps.iter_mut().for_each(|step| step.switches = false);
+    restart.plan.release = restart.plan.original.clone().unwrap();
+    let deploy = part(Story::new(1).host("two").deployed());
+
+    let (plan, _) = unite(vec![restart, deploy.clone()]).unwrap();
+
+    assert_eq!((plan.kind, plan.release), (PlanKind::Deploy, deploy.plan.release));
+}
+
+#[test]
 fn a_clock_that_jumped_on_one_host_keeps_that_hosts_order() {
     let mut parts = three();
     parts[0].records[2].at -= SignedDuration::from_hours(24);
