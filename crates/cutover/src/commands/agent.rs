@@ -7,7 +7,7 @@ use crate::error::{CommandError, ErrorKind};
 use crate::exit::Exit;
 use crate::setup;
 use clap::{Args, Subcommand};
-use cutover_targets::remote::bootstrap::{AGENTS_DIR, prune};
+use cutover_targets::remote::bootstrap::{AGENTS_DIR, mark_as_used, prune};
 use std::io::{BufReader, stdin, stdout};
 use std::path::{Path, PathBuf};
 
@@ -59,6 +59,9 @@ fn serve() -> Result<Exit, CommandError> {
     let _leads_one_already = rustix::process::setsid();
     watch_signals().map_err(|error| failed(&error))?;
     let supervisor = supervisor()?;
+    if agents_of(&supervisor.program).is_some() {
+        mark_as_used(&supervisor.program);
+    }
     let asked =
         agent::serve(BufReader::new(stdin()), stdout(), &supervisor, &CANCEL).map_err(|error| failed(&error))?;
     match asked {
@@ -72,7 +75,12 @@ fn serve() -> Result<Exit, CommandError> {
 
 /// Every version of a client leaves an agent behind.
 fn prune_agents(own: &Path) {
-    if let Some(dir) = own.parent().filter(|dir| dir.ends_with(AGENTS_DIR)) {
+    if let Some(dir) = agents_of(own) {
         prune(dir, own);
     }
+}
+
+/// The directory of agents that a client put this one into.
+fn agents_of(own: &Path) -> Option<&Path> {
+    own.parent().filter(|dir| dir.ends_with(AGENTS_DIR))
 }

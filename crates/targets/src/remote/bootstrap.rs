@@ -117,7 +117,13 @@ fn read_line(reader: &mut impl BufRead) -> io::Result<String> {
 /// How many files besides the one in use are kept: a service's supervisor may have been started by an older agent.
 const KEPT_COUNT: usize = 5;
 
-/// Removes all files of a directory of agents, or of configs that questions came with, but the newest few and `own`.
+/// Notes that an agent is in use, so that others that end meanwhile keep it. It starts itself again for a service.
+pub fn mark_as_used(own: &Path) {
+    // It runs without that as well.
+    let _ = std::fs::File::open(own).and_then(|file| file.set_modified(std::time::SystemTime::now()));
+}
+
+/// Removes all files of a directory of agents, or of configs that questions came with, but those of late use and `own`.
 pub fn prune(dir: &Path, own: &Path) {
     let Ok(entries) = std::fs::read_dir(dir) else { return };
     let others = entries.filter_map(Result::ok).filter(|entry| entry.path() != own);
@@ -233,6 +239,22 @@ mod tests {
         assert_eq!(greet("This account is not available.\n"), Greeting::Other("This account is not available.".into()));
         assert_eq!(greet(""), Greeting::Other(String::new()));
         assert_eq!(greet(&"noise\n".repeat(1000)), Greeting::Other("noise".into()));
+    }
+
+    #[test]
+    fn an_agent_that_another_one_uses_is_not_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |number: usize| dir.path().join(number.to_string());
+        for number in 0..10 {
+            let at = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(number as u64);
+            fs::File::create(path(number)).unwrap().set_modified(at).unwrap();
+        }
+
+        mark_as_used(&path(1));
+        prune(dir.path(), &path(0));
+
+        let left: Vec<usize> = (0..10).filter(|number| path(*number).exists()).collect();
+        assert_eq!(left, [0, 1, 6, 7, 8, 9]);
     }
 
     #[test]
