@@ -4,6 +4,7 @@ use super::HostArgs;
 use super::alike;
 use super::health::{self, Health, Patient};
 use super::words;
+use crate::bounded::Bounded;
 use crate::context::Context;
 use crate::deployments::{
     Gone, Place, Unfinished, journals_fault,
@@ -201,7 +202,7 @@ fn environments(answer: &str) -> Result<Vec<Value>, serde_json::Error> {
 fn see(context: &Context, name: &EnvironmentName, config: &EnvironmentConfig, is_json: bool) -> Seen {
     let args: Vec<String> = ["status", name.as_str()].into_iter().map(str::to_owned).collect();
     let json = is_json.then(|| "--json".to_owned());
-    let (mut answer, unheard) = (Vec::new(), Mutex::new(Vec::new()));
+    let (mut answer, unheard) = (Bounded::default(), Mutex::new(Vec::new()));
     let args = [args, json.into_iter().collect()].concat();
     let note = |host: &str, error: &CommandError| {
         let status = EnvironmentStatus { host: Some(host.to_owned()), ..unseen(name, why(error, name)) };
@@ -212,6 +213,7 @@ fn see(context: &Context, name: &EnvironmentName, config: &EnvironmentConfig, is
     let inquiry = Inquiry { environment, hosts: &[], args, streams, follows, tells_codes, leaves, unheard: &note };
     let asked = there::ask(context, &inquiry, &mut answer);
     let unheard = unheard.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let answer = answer.bytes;
     let told = (!answer.is_empty()).then(|| Told::There(String::from_utf8_lossy(&answer).into_owned()));
     match (asked, told) {
         // What the reachable hosts said is told whatever the others did.
