@@ -179,7 +179,7 @@ pub(super) fn deployment(artifact: &Artifact, restart: bool) -> Task {
 pub(crate) fn find_artifact(
     context: &Context,
     what: &WhatArgs,
-    instead: fn(&Context, &PackSource) -> Result<Option<Artifact>, CommandError>,
+    instead: impl Fn(&Context, &PackSource) -> Result<Option<Artifact>, CommandError>,
 ) -> Result<Artifact, CommandError> {
     let named_revision = what.tag.as_deref().map(Revision::Tag).or(what.commit.as_deref().map(Revision::Any));
     if let Some(revision) = &named_revision

@@ -10,6 +10,7 @@ use crate::error::CommandError;
 use crate::exit::Exit;
 use clap::Args;
 use cutover_artifacts::Artifact;
+use std::cell::RefCell;
 
 /// Show what a deployment would do and what would change; touch nothing
 ///
@@ -42,9 +43,13 @@ impl PlanArgs {
     pub(super) fn run(&self, context: &Context) -> Result<Exit, CommandError> {
         let (session, unknown) = Session::open_for_look(context, &self.environment)?;
         let connections = session.connect()?;
+        let unsignable = RefCell::new(None);
         let artifact = find_artifact(context, &self.what, |context, source| {
             // Why a deployment would be refused is told below.
-            Ok(depot::signed_instead(context, source).unwrap_or_default())
+            Ok(depot::signed_instead(context, source).unwrap_or_else(|error| {
+                unsignable.replace(Some(error));
+                None
+            }))
         })?;
         let seen = session.preview(connections, &artifact, &deployment(&artifact, false), false)?;
         let rest = previews::tell(context, seen)?;
@@ -58,9 +63,9 @@ impl PlanArgs {
             context.output.warn(&format!("a deployment would be refused: {}", listed(&lacking)));
         }
         // What a deployment would sign needs no signature yet.
-        if !depot::can_sign(context, &artifact)?
-            && let Err(error) = depot::judge(context, &artifact)
-        {
+        let is_signed_then = depot::can_sign(context, &artifact)?;
+        let unsigned = if is_signed_then { unsignable.take() } else { depot::judge(context, &artifact).err() };
+        if let Some(error) = unsigned {
             context.output.warn(&format!("a deployment would be refused: {}", error.message()));
         }
         rest.tell(context)

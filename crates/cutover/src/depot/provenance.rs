@@ -24,10 +24,12 @@ pub(crate) fn signing_key(project: &Project) -> Option<SigningKey> {
     given.map(|key| SigningKey::Key(Secret::new(key))).or_else(|| file().map(SigningKey::File))
 }
 
-/// Whether a signature by the key here would be one that counts: by one of these signers. A key that cannot sign is not judged.
+/// Whether a signature by the key here would be one that counts: by one of these signers. A key that cannot sign is not judged, nor one
+/// whose signature cannot be looked at here.
 pub(super) fn would_count(key: &SigningKey, signers: &Path) -> bool {
     const TRIAL: &[u8] = b"whether this key is one of the signers'";
-    sign(key, TRIAL).map_or(true, |signature| verify(signers, TRIAL, &signature).is_ok())
+    let judged = sign(key, TRIAL).and_then(|signature| verify(signers, TRIAL, &signature));
+    !matches!(judged, Err(SigningError::Unverified(_)))
 }
 
 /// Whether this machine may sign what it says of an artifact: it packed a commit itself, knows how, and has a key.

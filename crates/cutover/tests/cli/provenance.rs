@@ -144,6 +144,10 @@ fn with_a_key_whose_signature_does_not_count_it_is_as_without_one() {
     assert_eq!(refused.status.code(), Some(5), "{refused:?}");
     assert!(told(&refused).contains("the key here is of none of the config's `signers`"), "{refused:?}");
     assert!(told(&refused).contains("nothing was packed"), "{refused:?}");
+    let planned = with_key(&sandbox, &stranger, &["plan", "production"]);
+    assert!(planned.status.success(), "{planned:?}");
+    let warning = "a deployment would be refused: nobody would vouch for what is packed here: the key here is of none";
+    assert!(told(&planned).contains(warning), "{planned:?}");
 
     let signed = build_signed(&sandbox, &builder);
     forget(&sandbox);
