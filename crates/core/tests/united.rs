@@ -81,6 +81,11 @@ fn a_host_that_had_it_already_does_not_make_a_change_of_the_others_none() {
     assert_eq!((changed.release.as_str(), changed.is_change()), ("r2", true));
     let started = row(Story::new(1).host("two").kind(PlanKind::Restart).deployed());
     assert_eq!(started.kind, PlanKind::Restart);
+    let (mut restarted, records) = Story::new(1).host("two").kind(PlanKind::Restart).deployed();
+    restarted.steps.retain(|step| !step.switches);
+    let went = part(Story::new(1).host("three").kind(PlanKind::Rollback).deployed());
+    let (plan, _) = unite(vec![part((restarted, records)), went]).unwrap();
+    assert_eq!(plan.kind, PlanKind::Rollback);
     let nothing = row(Story::new(1).host("two").nothing_to_do());
     assert!(!nothing.is_change());
 }

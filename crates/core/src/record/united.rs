@@ -52,8 +52,8 @@ pub fn gather(parts: Vec<Part>) -> Vec<Vec<Part>> {
     all
 }
 
-/// Makes one plan and one journal of several hosts' parts; what is said of the whole is what the first one says that had something
-/// to do.
+/// Makes one plan and one journal of several hosts' parts; what is said of the whole is what the first one says that brings a
+/// release live, else the first one that had something to do.
 /// None when there are none. A single part stays what it is.
 ///
 /// The entries of each host keep their order; between hosts, their times decide.
@@ -61,7 +61,9 @@ pub fn unite(mut parts: Vec<Part>) -> Option<(Plan, Vec<Record>)> {
     if parts.len() < 2 {
         return parts.pop().map(|part| (part.plan, part.records));
     }
-    let head = parts.iter().find(|part| !part.plan.finds_nothing_to_do()).or(parts.first())?;
+    let switches = |part: &&Part| part.plan.steps.iter().any(|step| step.switches);
+    let acts = |part: &&Part| !part.plan.finds_nothing_to_do();
+    let head = parts.iter().find(switches).or_else(|| parts.iter().find(acts)).or(parts.first())?;
     let mut plan = Plan { steps: Vec::new(), ..head.plan.clone() };
     let mut journals = Vec::new();
     for part in parts {

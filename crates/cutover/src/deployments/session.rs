@@ -26,7 +26,7 @@ use crate::output::Output;
 use cutover_core::artifact::{Digest, Manifest};
 use cutover_core::config::{EnvironmentConfig, HostConfig, OnUnreachable, RolloutConfig, ServiceConfig};
 use cutover_core::event::{Event, Observer};
-use cutover_core::id::{DeploymentId, EnvironmentName, ProjectName, TargetName};
+use cutover_core::id::{DeploymentId, EnvironmentName, ProjectName, ReleaseId, TargetName};
 use cutover_core::mask::MASKABLE_LENGTH_MIN;
 use cutover_core::next::DeploymentOutcome;
 use cutover_core::plan::{Plan, PlanKind};
@@ -70,6 +70,8 @@ pub(crate) struct Session<'a> {
     pub(crate) wait: Option<Duration>,
     /// Whether older waiters give up for this one.
     pub(crate) supersede: bool,
+    /// The release at which a rollback leaves a host of several, by its name.
+    pub(super) stays_at: BTreeMap<String, ReleaseId>,
     by: String,
     supervisor: SupervisorProgram,
 }
@@ -134,6 +136,7 @@ impl<'a> Session<'a> {
             promoted_from: None,
             wait: None,
             supersede: false,
+            stays_at: BTreeMap::new(),
             by: asker(),
             supervisor: supervisor()?,
         })
@@ -342,6 +345,7 @@ impl<'a> Session<'a> {
             wait: self.wait,
             supersede: self.supersede,
             task: task.clone(),
+            stays_at: self.stays_at.get(place.host).cloned(),
             settled: settled.clone(),
             part: waits.then(|| Part {
                 plan: FleetPart {

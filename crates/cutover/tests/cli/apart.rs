@@ -1,0 +1,104 @@
+//! A rollback of several hosts that are not alike: this machine by two names, with a directory each.
+
+use crate::sandbox::{Ran, Sandbox};
+use std::fs;
+use std::path::PathBuf;
+
+/// Version 1 on both hosts. A release is healthy on a host unless it has a file that says otherwise.
+fn two_hosts() -> Sandbox {
+    let sandbox = Sandbox::new();
+    let srv = sandbox.path().join("srv").display().to_string();
+    let target = |name: &str| {
+        format!(
+            "[targets.{name}.host]\ndeploy_to = \"{srv}/{name}\"\ndisk_free_min = \"0 B\"\ninodes_free_min = 0\n\
+             verify = {{ within = \"1s\", probes = [{{ command.run = [\"test\", \"!\", \"-e\", \"bad-on-{name}\"] }}] }}\n"
+        )
+    };
+    let config = format!(
+        "name = \"shop\"\n{}{}[environments.production]\nhosts = {{ near = [\"localhost\"], far = [\"far.test\"] }}\n\
+         rollout = {{ canary = 1, on_failure = \"keep\" }}\n",
+        target("near"),
+        target("far")
+    );
+    sandbox.write("cutover.toml", &config);
+    sandbox.commit("Say where it goes");
+    let home = sandbox.path().join("far");
+    fs::create_dir(&home).unwrap();
+    sandbox.script("ssh", &format!("for last; do :; done; HOME={} exec sh -c \"$last\"", home.display()));
+    let first = run(&sandbox, &["deploy", "production"]);
+    assert_eq!(first.code, 0, "{}", first.told());
+    sandbox
+}
+
+/// The same with a version 2 that stays on the far host only.
+fn divided() -> Sandbox {
+    let sandbox = two_hosts();
+    let second = deploy_v2(&sandbox, "near");
+    assert_eq!(second.code, 4, "{}", second.told());
+    sandbox
+}
+
+/// Deploys a version 2 that is not healthy on this host.
+fn deploy_v2(sandbox: &Sandbox, bad_on: &str) -> Ran {
+    sandbox.write("app.py", "print('v2')\n");
+    sandbox.write(&format!("bad-on-{bad_on}"), "");
+    sandbox.commit("Sell more things");
+    run(sandbox, &["deploy", "production"])
+}
+
+fn run(sandbox: &Sandbox, args: &[&str]) -> Ran {
+    let mut command = sandbox.cutover(args);
+    let usual = std::env::var("PATH").unwrap();
+    command.env("PATH", format!("{}:{usual}", sandbox.bin().display()));
+    sandbox.ran(&command.output().unwrap())
+}
+
+fn current(sandbox: &Sandbox, target: &str) -> PathBuf {
+    sandbox.path().join("srv").join(target).join("current")
+}
+
+/// What is live on both.
+fn live(sandbox: &Sandbox) -> [String; 2] {
+    ["near", "far"].map(|target| fs::read_to_string(current(sandbox, target).join("app.py")).unwrap())
+}
+
+/// The release that is live on the near host.
+fn release(sandbox: &Sandbox) -> String {
+    let link = fs::read_link(current(sandbox, "near")).unwrap();
+    link.file_name().unwrap().to_str().unwrap().to_owned()
+}
+
+const V1: &str = "print('v1')\n";
+const V2: &str = "print('v2')\n";
+
+#[test]
+fn hosts_that_are_divided_come_together_on_the_release_that_some_never_left() {
+    let sandbox = divided();
+    assert_eq!(live(&sandbox), [V1, V2]);
+    let stayed = fs::symlink_metadata(current(&sandbox, "near")).unwrap().modified().unwrap();
+
+    let back = run(&sandbox, &["rollback", "production"]);
+
+    assert_eq!((back.code, live(&sandbox)), (0, [V1, V1].map(str::to_owned)), "{}", back.told());
+    assert!(back.stdout.contains("1 unchanged"), "{}", back.told());
+    assert_eq!(fs::symlink_metadata(current(&sandbox, "near")).unwrap().modified().unwrap(), stayed);
+    let history = run(&sandbox, &["history", "production"]);
+    let last = history.stdout.lines().find(|line| line.contains("rollback"));
+    assert!(last.is_some_and(|row| row.contains("✓ done")), "{}", history.told());
+    // It is the first release: there is none before it on either.
+    let again = run(&sandbox, &["rollback", "production"]);
+    assert!(again.code == 1 && again.stderr.contains("no earlier release"), "{}", again.told());
+}
+
+#[test]
+fn hosts_that_are_divided_come_together_on_a_release_that_is_named() {
+    let sandbox = divided();
+    let release = release(&sandbox);
+
+    let back = run(&sandbox, &["rollback", "production", &release]);
+
+    assert_eq!((back.code, live(&sandbox)), (0, [V1, V1].map(str::to_owned)), "{}", back.told());
+    // Now all have it, and that is refused as on one host.
+    let again = run(&sandbox, &["rollback", "production", &release]);
+    assert!(again.code == 2 && again.stderr.contains("is live already"), "{}", again.told());
+}
