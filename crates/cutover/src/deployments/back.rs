@@ -8,6 +8,7 @@ use crate::error::{CommandError, ErrorKind};
 use cutover_core::id::ReleaseId;
 use cutover_core::journal::Entry;
 use cutover_core::next::{DeploymentOutcome, stopped};
+use cutover_core::plan::PlanKind;
 use cutover_core::target::Failure;
 use cutover_targets::host::planner::last_good_before;
 use cutover_targets::host::{Action, HostPlan, Layout, Release, linked, open_journals, read_journal};
@@ -24,6 +25,8 @@ pub(super) struct Outlook {
     goal: Option<Known>,
     /// Whether a deployment is unfinished, or at work.
     is_unfinished: bool,
+    /// Whether it is at its goal as soon as that one was taken back.
+    arrives: bool,
 }
 
 /// A release and what it was made of.
@@ -41,20 +44,25 @@ impl Outlook {
         let Some((_, config, layout)) = place.layouts().next() else { return Ok(Self::default()) };
         let unfinished = unfinished(&place)?;
         let is_unfinished = unfinished.is_some();
-        let live = match unfinished {
-            None => linked(&layout.current())?,
-            Some((plan, DeploymentOutcome::Deployed)) => Some(plan.release),
-            Some((plan, DeploymentOutcome::RolledBack | DeploymentOutcome::Failed)) => plan.original,
+        let (live, before) = match unfinished {
+            None => (linked(&layout.current())?, None),
+            Some((plan, DeploymentOutcome::Deployed)) => (Some(plan.release), None),
+            // A rollback to no release in particular is done with that, as on a host of its own.
+            Some((plan, DeploymentOutcome::RolledBack)) if plan.kind == PlanKind::Deploy && named.is_none() => {
+                (None, plan.original)
+            }
+            Some((plan, DeploymentOutcome::RolledBack | DeploymentOutcome::Failed)) => (plan.original, None),
             Some((plan, DeploymentOutcome::Stuck)) => {
                 return Err(Failure::new(format!("deployment {} is stuck", plan.deployment)).into());
             }
         };
-        let goal = match named {
+        let arrives = before.is_some();
+        let goal = before.or_else(|| match named {
             Some(named) => find(&layout, named).ok(),
             None => last_good_before(config, &order.project, live.as_ref()).ok(),
-        };
+        });
         let known = |release: Option<ReleaseId>| release.and_then(|release| Known::read(&layout, release));
-        Ok(Self { live: known(live), goal: known(goal), is_unfinished })
+        Ok(Self { live: known(live), goal: known(goal), is_unfinished, arrives })
     }
 
     fn is_at(&self, artifact: &str) -> bool {
@@ -68,6 +76,9 @@ impl Outlook {
     /// Where it stays when all go to this artifact; None where it has to go there.
     fn stays_at(&self, artifact: &str) -> Option<&ReleaseId> {
         let (live, goal) = (self.live.as_ref(), self.goal.as_ref());
+        if self.arrives {
+            return goal.map(|goal| &goal.release);
+        }
         // Two releases can have one artifact: who would go from the one to the other does that.
         let stays = self.is_at(artifact) && (!self.goes_to(artifact) || live == goal);
         live.filter(|_| stays).map(|live| &live.release)
@@ -116,7 +127,7 @@ pub(super) fn agree(hosts: &[(String, Outlook)], is_whole: bool) -> Result<BTree
         return if is_known { Err(apart(hosts)) } else { Ok(BTreeMap::new()) };
     };
     // What is live everywhere is refused as on one host.
-    if all(&|seen| seen.stays_at(goal).is_some()) {
+    if all(&|seen| !seen.arrives && seen.stays_at(goal).is_some()) {
         return Ok(BTreeMap::new());
     }
     Ok(hosts.iter().filter_map(|(host, seen)| Some((host.clone(), seen.stays_at(goal)?.clone()))).collect())

@@ -491,7 +491,7 @@ impl FleetEnd {
     }
 
     /// How it ended as a whole.
-    fn whole(&self) -> Whole {
+    pub(super) fn whole(&self) -> Whole {
         Whole::of(&self.standings, self.terms)
     }
 

@@ -102,3 +102,50 @@ fn hosts_that_are_divided_come_together_on_a_release_that_is_named() {
     let again = run(&sandbox, &["rollback", "production", &release]);
     assert!(again.code == 2 && again.stderr.contains("is live already"), "{}", again.told());
 }
+
+/// Three versions on both hosts, of which the last was not brought to its end on these.
+fn died_on(hosts: &[&str]) -> Sandbox {
+    let sandbox = two_hosts();
+    assert_eq!(deploy_v2(&sandbox, "none").code, 0);
+    sandbox.write("app.py", "print('v3')\n");
+    sandbox.commit("Sell everything");
+    assert_eq!(run(&sandbox, &["deploy", "production"]).code, 0);
+    hosts.iter().for_each(|target| reopen_before_it_was_verified(&sandbox, target));
+    sandbox
+}
+
+#[test]
+fn hosts_whose_deployment_died_when_it_was_live_go_back_from_that_and_no_further() {
+    let sandbox = died_on(&["near", "far"]);
+
+    let first = run(&sandbox, &["rollback", "production"]);
+
+    assert_eq!((first.code, live(&sandbox)), (0, [V2, V2].map(str::to_owned)), "{}", first.told());
+    let told =
+        format!("was unfinished and was taken back: {} is live and healthy; `cutover rollback", release(&sandbox));
+    assert!(first.stderr.contains(&told), "{}", first.told());
+    // Once more goes one further.
+    let second = run(&sandbox, &["rollback", "production"]);
+    assert_eq!((second.code, live(&sandbox)), (0, [V1, V1].map(str::to_owned)), "{}", second.told());
+}
+
+#[test]
+fn a_host_that_had_finished_goes_back_to_where_the_others_are_taken_back_to() {
+    let sandbox = died_on(&["near"]);
+
+    let back = run(&sandbox, &["rollback", "production"]);
+
+    assert_eq!((back.code, live(&sandbox)), (0, [V2, V2].map(str::to_owned)), "{}", back.told());
+}
+
+/// Makes the last deployment of a host look as if it had been killed while it was verified.
+fn reopen_before_it_was_verified(sandbox: &Sandbox, target: &str) {
+    let journals = sandbox.path().join("srv").join(target).join(".cutover/journal");
+    let done = fs::read_dir(journals.join("done")).unwrap().map(|entry| entry.unwrap().path());
+    let last = done.max_by_key(|path| path.metadata().unwrap().modified().unwrap()).unwrap();
+    let text = fs::read_to_string(&last).unwrap();
+    let kept: String = text.split_inclusive('\n').take_while(|line| !line.contains("1 probe passed")).collect();
+    assert!(kept.len() < text.len(), "{text}");
+    fs::write(journals.join("open").join(last.file_name().unwrap()), kept).unwrap();
+    fs::remove_file(last).unwrap();
+}

@@ -11,7 +11,12 @@ fn host(live: &str, goal: &str) -> Outlook {
         let (release, artifact) = text.split_once('=').unwrap_or((text, text));
         (text != "-").then(|| Known { release: ReleaseId::new(release).unwrap(), artifact: artifact.to_owned() })
     };
-    Outlook { live: known(live), goal: known(goal), is_unfinished: false }
+    Outlook { live: known(live), goal: known(goal), is_unfinished: false, arrives: false }
+}
+
+/// A host that is back at this release as soon as what is unfinished there was taken back.
+fn arriving(goal: &str) -> Outlook {
+    Outlook { is_unfinished: true, arrives: true, ..host("-", goal) }
 }
 
 /// Where each host stays, in their order; `-` is said of those that go.
@@ -44,6 +49,14 @@ fn hosts_that_are_there_already_stay() {
     for (hosts, expected) in table {
         assert_eq!(stays(&hosts).as_deref(), Ok(expected), "{hosts:?}");
     }
+}
+
+#[test]
+fn hosts_go_no_further_than_what_takes_them_back_by_itself() {
+    assert_eq!(stays(&[arriving("r1"), arriving("r1")]).as_deref(), Ok("r1 r1"));
+    // One was not switched yet, or went back already; one has settled.
+    assert_eq!(stays(&[arriving("r1"), host("r1", "r0")]).as_deref(), Ok("r1 r1"));
+    assert_eq!(stays(&[host("r2", "r1"), arriving("r1")]).as_deref(), Ok("- r1"));
 }
 
 #[test]
