@@ -6,12 +6,17 @@ use std::path::PathBuf;
 
 /// Version 1 on both hosts. A release is healthy on a host unless it has a file that says otherwise.
 fn two_hosts() -> Sandbox {
+    two_hosts_with("")
+}
+
+/// The same with this key of both targets.
+fn two_hosts_with(key: &str) -> Sandbox {
     let sandbox = Sandbox::new();
     let srv = sandbox.path().join("srv").display().to_string();
     let target = |name: &str| {
         format!(
             "[targets.{name}.host]\ndeploy_to = \"{srv}/{name}\"\ndisk_free_min = \"0 B\"\ninodes_free_min = 0\n\
-             verify = {{ within = \"1s\", probes = [{{ command.run = [\"test\", \"!\", \"-e\", \"bad-on-{name}\"] }}] }}\n"
+             {key}\nverify = {{ within = \"1s\", soak = \"0s\", probes = [{{ command.run = [\"test\", \"!\", \"-e\", \"bad-on-{name}\"] }}] }}\n"
         )
     };
     let config = format!(
@@ -32,7 +37,10 @@ fn two_hosts() -> Sandbox {
 
 /// The same with a version 2 that stays on the far host only.
 fn divided() -> Sandbox {
-    let sandbox = two_hosts();
+    divide(two_hosts())
+}
+
+fn divide(sandbox: Sandbox) -> Sandbox {
     let second = deploy_v2(&sandbox, "near");
     assert_eq!(second.code, 4, "{}", second.told());
     sandbox
@@ -101,6 +109,33 @@ fn hosts_that_are_divided_come_together_on_a_release_that_is_named() {
     // Now all have it, and that is refused as on one host.
     let again = run(&sandbox, &["rollback", "production", &release]);
     assert!(again.code == 2 && again.stderr.contains("is live already"), "{}", again.told());
+}
+
+#[test]
+fn the_service_of_a_host_that_stays_runs_on_and_is_started_where_it_does_not() {
+    let sandbox = divide(two_hosts_with("service.process.command = [\"sleep\", \"1000\"]"));
+    let near = || {
+        let state = sandbox.path().join("srv/near/.cutover/process/near");
+        cutover_targets::supervisor::state(&state).unwrap().unwrap().child.map(|child| child.pid)
+    };
+    let runs = near();
+    assert!(runs.is_some());
+
+    let back = run(&sandbox, &["rollback", "production"]);
+
+    assert_eq!((back.code, live(&sandbox)), (0, [V1, V1].map(str::to_owned)), "{}", back.told());
+    assert_eq!(near(), runs);
+
+    // Once more, from where it does not run.
+    sandbox.write("app.py", "print('v3')\n");
+    sandbox.commit("Sell even more things");
+    assert_eq!(run(&sandbox, &["deploy", "production"]).code, 4);
+    assert_eq!(run(&sandbox, &["app", "production", "stop", "--target", "near"]).code, 0);
+    let back = run(&sandbox, &["rollback", "production"]);
+    assert_eq!((back.code, live(&sandbox)), (0, [V1, V1].map(str::to_owned)), "{}", back.told());
+    let status = run(&sandbox, &["status", "production"]);
+    assert_eq!(run(&sandbox, &["app", "production", "stop"]).code, 0);
+    assert_eq!(status.stdout.matches("active (running)").count(), 2, "{}", status.told());
 }
 
 /// Three versions on both hosts, of which the last was not brought to its end on these.
