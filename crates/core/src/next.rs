@@ -80,6 +80,22 @@ pub fn next<A>(plan: &Plan<A>, journal: &[Entry]) -> Next {
     Replay::of(plan, journal).next(plan)
 }
 
+/// How a deployment ends that is stopped where its journal does, should all come back that is restored.
+pub fn stopped<A>(plan: &Plan<A>, journal: &[Entry]) -> DeploymentOutcome {
+    let mut replay = Replay::of(plan, journal);
+    replay.resume();
+    replay.cancelled |= !replay.is_committed(plan);
+    // Each step is restored once at most.
+    loop {
+        match replay.next(plan) {
+            Next::Restore(step) => replay.set(step, StepState::Restored),
+            Next::Done(outcome) => return outcome,
+            // What is not taken back goes on to its end.
+            Next::Start(_) | Next::Apply(_) => return DeploymentOutcome::Deployed,
+        }
+    }
+}
+
 /// What the step that is restored now may know of the whole way back.
 pub fn unwinding<A>(plan: &Plan<A>, journal: &[Entry], step: StepId) -> Unwinding {
     let replay = Replay::of(plan, journal);

@@ -37,18 +37,6 @@ fn one_part_alone_stays_what_it_is() {
 }
 
 #[test]
-fn a_host_that_only_restarts_makes_no_restart_of_the_whole() {
-    let mut restart = part(Story::new(1).host("one").kind(PlanKind::Restart).deployed());
-    restart.plan.steps.iter_mut().for_each(|step| step.switches = false);
-    restart.plan.release = restart.plan.original.clone().unwrap();
-    let deploy = part(Story::new(1).host("two").deployed());
-
-    let (plan, _) = unite(vec![restart, deploy.clone()]).unwrap();
-
-    assert_eq!((plan.kind, plan.release), (PlanKind::Deploy, deploy.plan.release));
-}
-
-#[test]
 fn a_clock_that_jumped_on_one_host_keeps_that_hosts_order() {
     let mut parts = three();
     parts[0].records[2].at -= SignedDuration::from_hours(24);
@@ -93,6 +81,11 @@ fn a_host_that_had_it_already_does_not_make_a_change_of_the_others_none() {
     assert_eq!((changed.release.as_str(), changed.is_change()), ("r2", true));
     let started = row(Story::new(1).host("two").kind(PlanKind::Restart).deployed());
     assert_eq!(started.kind, PlanKind::Restart);
+    let (mut restarted, records) = Story::new(1).host("two").kind(PlanKind::Restart).deployed();
+    restarted.steps.retain(|step| !step.switches);
+    let went = part(Story::new(1).host("three").kind(PlanKind::Rollback).deployed());
+    let (plan, _) = unite(vec![part((restarted, records)), went]).unwrap();
+    assert_eq!(plan.kind, PlanKind::Rollback);
     let nothing = row(Story::new(1).host("two").nothing_to_do());
     assert!(!nothing.is_change());
 }

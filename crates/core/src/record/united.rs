@@ -52,8 +52,8 @@ pub fn gather(parts: Vec<Part>) -> Vec<Vec<Part>> {
     all
 }
 
-/// Makes one plan and one journal of several hosts' parts; what is said of the whole is what the first one says that switches, or
-/// else that has something to do.
+/// Makes one plan and one journal of several hosts' parts; what is said of the whole is what the first one says that brings a
+/// release live, else the first one that had something to do.
 /// None when there are none. A single part stays what it is.
 ///
 /// The entries of each host keep their order; between hosts, their times decide.

@@ -7,7 +7,7 @@
 use DeploymentOutcome::{Deployed, Failed, RolledBack, Stuck};
 use Next::Done;
 use cutover_core::journal::Entry;
-use cutover_core::next::{DeploymentOutcome, Next, RESUME_COUNT_MAX, next, unwinding};
+use cutover_core::next::{DeploymentOutcome, Next, RESUME_COUNT_MAX, next, stopped, unwinding};
 use cutover_core::plan::{Phase, Plan, Reversal, Step, StepId};
 use cutover_core::target::{Before, Cause, Failure, Outcome, Unwinding};
 use cutover_testkit::{plan, step};
@@ -174,6 +174,22 @@ fn a_cancellation_after_everything_live_was_applied_comes_too_late() {
         "p w s",
         &[("S0 A0 S1 A1 C", start(2)), ("S0 A0 S1 A1 S2 C", apply(2)), ("S0 A0 S1 A1 S2 A2 C", Done(Deployed))],
     );
+}
+
+#[test]
+fn how_a_deployment_ends_that_is_stopped_is_known_beforehand() {
+    let ends = |steps: &str, entries: &str| stopped(&plan_of(steps), &journal_of(entries));
+    for entries in ["", "S0", "S0 A0"] {
+        assert_eq!(ends("p w l s", entries), Failed, "{entries}");
+    }
+    // Also one whose way back had begun, or had failed and is tried again.
+    for entries in ["S0 A0 S1", "S0 A0 S1 A1 S2", "S0 A0 S1 A1 S2 F2 R2", "S0 A0 S1 F1 X1"] {
+        assert_eq!(ends("p w l s", entries), RolledBack, "{entries}");
+    }
+    for entries in ["S0 A0 S1 A1 S2 A2", "S0 A0 S1 A1 S2 A2 S3"] {
+        assert_eq!(ends("p w l s", entries), Deployed, "{entries}");
+    }
+    assert_eq!(ends("p i w s", "S0 A0 S1"), Stuck);
 }
 
 #[test]

@@ -15,6 +15,7 @@ use clap::Args;
 /// rollback chooses it by itself; it can still be named. Where a deployment was left unfinished after its
 /// release had been live, it is taken back, and that is all. Naming one that was made after the live
 /// one undoes a rollback: it is good again once it is healthy, and what is left is not marked.
+/// Of several hosts, those that are on it already stay as they are.
 /// Nothing is built or received, so it takes about as long as the service's restart. A release that
 /// turns out not to be healthy is taken back, and what was live before the rollback is live again.
 ///
@@ -46,6 +47,8 @@ impl RollbackArgs {
         session.reason = masked(context, &session, &self.reason)?;
         session.wait = self.waiting.limit();
         session.supersede = self.waiting.supersede();
-        session.change("rollback", &Task::Rollback { release: self.release.clone() })
+        let task = Task::Rollback { release: self.release.clone() };
+        session.look_back(&task)?;
+        session.change("rollback", &task)
     }
 }

@@ -4,6 +4,7 @@
 
 mod flight;
 
+use super::back::Outlook;
 use super::conductor::Conductor;
 use super::draft::Draft;
 use super::letter::{Answer, AtGate, Present, Question, Untold};
@@ -140,6 +141,7 @@ fn see(sight: &Sight, supervisor: &SupervisorProgram) -> Result<Vec<u8>, Command
             let draft = Draft { order, variables, supervisor };
             serde_json::to_vec(&Previewed::of(&draft, manifest, *rehearse)?)
         }
+        Sight::Back { order } => serde_json::to_vec(&Outlook::of(order)?),
         Sight::Variables { targets, variables } => serde_json::to_vec(&compare_variables(targets, variables)?),
     };
     Ok(view?)

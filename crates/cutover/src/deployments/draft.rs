@@ -40,7 +40,10 @@ impl Draft<'_> {
                 }
             }
             (Task::Deploy { artifact, .. }, None) => Err(not_offered(&artifact.to_string())),
-            (Task::Rollback { release }, _) => rollback(&place, wish, release.as_deref()),
+            (Task::Rollback { release }, _) => match self.stays(&place)? {
+                Some(live) => Ok(self.unchanged(wish, live, false)?),
+                None => rollback(&place, wish, release.as_deref()),
+            },
             (Task::Start, _) => {
                 let live = pass_over_what_is_not_live(&mut wish)?;
                 Ok(self.start(wish, &live)?)
@@ -96,6 +99,17 @@ impl Draft<'_> {
             format!("{unit} is not what cutover.toml asks for now, {why}: {advice}")
         };
         outdated_units(project, environment, targets).into_iter().map(told).collect()
+    }
+
+    /// The release at which a rollback leaves the place, where all of it is there.
+    fn stays(&self, place: &Place<'_>) -> Result<Option<&ReleaseId>, Failure> {
+        let release = self.order.stays_at.as_ref();
+        for (_, _, layout) in place.layouts() {
+            if linked(&layout.current())?.as_ref() != release {
+                return Ok(None);
+            }
+        }
+        Ok(release)
     }
 
     /// Looks at every service.
@@ -205,7 +219,7 @@ fn passed_over(release: &Unreadable) -> String {
 }
 
 /// The one release whose id is this or begins with it. One that can't be read is found, too: the plan says why.
-fn find(layout: &Layout, named: &str) -> Result<ReleaseId, CommandError> {
+pub(super) fn find(layout: &Layout, named: &str) -> Result<ReleaseId, CommandError> {
     let Listing { releases, unreadable } = Listing::of(layout)?;
     let readable = releases.into_iter().rev().map(|release| release.id);
     let ids: Vec<ReleaseId> = readable.chain(unreadable.into_iter().map(|release| release.id)).collect();

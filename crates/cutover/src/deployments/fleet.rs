@@ -70,10 +70,10 @@ pub(super) struct FleetEnd {
 /// What is heard of one host.
 enum News {
     Says(Says),
-    /// It begins with this; whether there is nothing to do, and whether another release is brought live.
+    /// It begins with this; of what artifact where there is nothing to do, and whether another release is brought live.
     Begun {
         deployment: DeploymentId,
-        is_idle: bool,
+        idle_at: Option<String>,
         switches: bool,
     },
     Over(Result<Option<DeploymentOutcome>, Undone>),
@@ -119,8 +119,8 @@ impl Fleet<'_> {
         let (words, host) = (Mutex::new(words), member.order.host.clone());
         let tell = |says| say(News::Says(says));
         let begun = |plan: &Plan| {
-            let (deployment, is_idle) = (plan.deployment.clone(), plan.finds_nothing_to_do());
-            say(News::Begun { deployment, is_idle, switches: plan.switches() });
+            let idle_at = plan.finds_nothing_to_do().then(|| plan.artifact.clone());
+            say(News::Begun { deployment: plan.deployment.clone(), idle_at, switches: plan.switches() });
         };
         let observer = OnHost { host, inner: self.observer, begun: &begun };
         let voice = Voice::Coordinator { words: &words, tell: &tell };
@@ -155,7 +155,7 @@ struct Coordinator<'f> {
     end: FleetEnd,
     news: Receiver<(usize, News)>,
     voices: Vec<Sender<Told>>,
-    /// What each host is about to bring live.
+    /// What each host is about to bring live, or has already.
     artifacts: Vec<Option<String>>,
     /// Which of them found nothing to do.
     idle: Vec<bool>,
@@ -388,8 +388,10 @@ impl<'f> Coordinator<'f> {
 
     fn take(&mut self, at: usize, news: News) {
         let (standing, why) = match news {
-            News::Begun { deployment, is_idle, switches } => {
-                (self.idle[at], self.switching[at]) = (is_idle, switches);
+            News::Begun { deployment, idle_at, switches } => {
+                (self.idle[at], self.switching[at]) = (idle_at.is_some(), switches);
+                // Who is there already says so at no gate.
+                self.artifacts[at] = idle_at;
                 self.begun.insert(deployment);
                 return;
             }
@@ -488,7 +490,7 @@ impl FleetEnd {
     }
 
     /// How it ended as a whole.
-    fn whole(&self) -> Whole {
+    pub(super) fn whole(&self) -> Whole {
         Whole::of(&self.standings, self.terms)
     }
 

@@ -30,7 +30,7 @@ impl Letter {
     pub(super) fn targets(&self) -> Option<&BTreeMap<TargetName, HostConfig>> {
         match self {
             Self::Change(change) => Some(&change.order.targets),
-            Self::Look(Look::Plan { order, .. }) => Some(&order.targets),
+            Self::Look(Look::Plan { order, .. } | Look::Back { order }) => Some(&order.targets),
             Self::Look(Look::Variables { targets, .. }) => Some(targets),
             Self::Setup(order) => Some(&order.wish.targets),
             Self::Question(_) => None,
@@ -64,18 +64,23 @@ pub(super) struct Change {
     pub(super) has_ahead: bool,
 }
 
-/// What is to be told of a deployment that nobody makes. The environment's variables follow.
+/// What is to be told of a deployment that nobody makes.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Look {
-    /// What it would do. The manifest follows, too.
+    /// What it would do. The environment's variables follow, and the manifest.
     Plan {
         /// What would be asked for.
         order: Box<Order>,
         /// Whether to check besides all that can be checked beforehand.
         rehearse: bool,
     },
-    /// Which variables would be different.
+    /// Where a rollback would find the host, and to what it would go.
+    Back {
+        /// What would be asked for.
+        order: Box<Order>,
+    },
+    /// Which variables would be different. The environment's variables follow.
     Variables {
         /// The environment's targets on the host.
         targets: BTreeMap<TargetName, HostConfig>,

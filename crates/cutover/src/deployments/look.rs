@@ -1,5 +1,6 @@
 //! Looks at what a deployment would do on each of an environment's hosts. Nothing is changed.
 
+use super::back::{Outlook, agree};
 use super::draft::Draft;
 use super::letter::{Letter, Look};
 use super::order::{Order, Task};
@@ -46,6 +47,25 @@ impl Session<'_> {
             flight(&letter, Some(&variables.values), Some(manifest), None)
         };
         Ok(self.in_waves(see(self.places(), connections, &near, &flight), &orders))
+    }
+
+    /// Finds out at which release a rollback leaves which of several hosts, since the others go back to it.
+    pub(crate) fn look_back(&mut self, task: &Task) -> Result<(), CommandError> {
+        if self.places().len() < 2 {
+            return Ok(());
+        }
+        let orders = self.orders("look where to go back to", task, &BTreeSet::new())?;
+        let near = |at: usize| Outlook::of(&orders[at]);
+        let flight = |at: usize| {
+            let order = Box::new(orders[at].clone());
+            flight(&Letter::Look(Look::Back { order }), None, None, None)
+        };
+        let seen = see(self.places(), self.connect()?, &near, &flight);
+        // Who was not seen says why when it is asked to go back.
+        let hosts: Vec<(String, Outlook)> =
+            seen.into_iter().filter_map(|seen| Some((seen.host, seen.seen.ok()?))).collect();
+        self.stays_at = agree(&hosts, hosts.len() == orders.len())?;
+        Ok(())
     }
 
     /// Which variables a deployment would change on each host.

@@ -7,6 +7,7 @@ mod agents;
 mod ahead;
 mod apart;
 pub(crate) mod audit;
+mod back;
 mod conductor;
 mod contact;
 mod draft;

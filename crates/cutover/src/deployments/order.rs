@@ -3,7 +3,7 @@
 use super::place::Place;
 use cutover_core::artifact::Digest;
 use cutover_core::config::HostConfig;
-use cutover_core::id::{DeploymentId, EnvironmentName, ProjectName, TargetName};
+use cutover_core::id::{DeploymentId, EnvironmentName, ProjectName, ReleaseId, TargetName};
 use cutover_targets::host::lock::Holder;
 use cutover_targets::host::planner::FleetPart;
 use cutover_targets::host::transaction::Recovery;
@@ -48,6 +48,9 @@ pub(crate) struct Order {
     pub(crate) task: Task,
     /// The host's part where it is one of several that wait for each other.
     pub(crate) part: Option<Part>,
+    /// The release at which a rollback leaves this host, should it be live: the one that the others go back to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) stays_at: Option<ReleaseId>,
     /// Deployments that have settled on another host: what is resumed of them goes forward.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub(crate) settled: BTreeSet<DeploymentId>,

@@ -26,12 +26,12 @@ use crate::output::Output;
 use cutover_core::artifact::{Digest, Manifest};
 use cutover_core::config::{EnvironmentConfig, HostConfig, OnUnreachable, RolloutConfig, ServiceConfig};
 use cutover_core::event::{Event, Observer};
-use cutover_core::id::{DeploymentId, EnvironmentName, ProjectName, TargetName};
+use cutover_core::id::{DeploymentId, EnvironmentName, ProjectName, ReleaseId, TargetName};
 use cutover_core::mask::MASKABLE_LENGTH_MIN;
 use cutover_core::next::DeploymentOutcome;
 use cutover_core::plan::{Plan, PlanKind};
 use cutover_core::record::{Part as RecordPart, gather, split, unite};
-use cutover_core::rollout::{Rollout, Terms};
+use cutover_core::rollout::{Rollout, Terms, Whole};
 use cutover_core::store::{Filter, KEPT_COUNT, Standing, Store, StoreError};
 use cutover_core::target::Failure;
 use cutover_reporters::Tee;
@@ -70,6 +70,8 @@ pub(crate) struct Session<'a> {
     pub(crate) wait: Option<Duration>,
     /// Whether older waiters give up for this one.
     pub(crate) supersede: bool,
+    /// The release at which a rollback leaves a host of several, by its name.
+    pub(super) stays_at: BTreeMap<String, ReleaseId>,
     by: String,
     supervisor: SupervisorProgram,
 }
@@ -134,6 +136,7 @@ impl<'a> Session<'a> {
             promoted_from: None,
             wait: None,
             supersede: false,
+            stays_at: BTreeMap::new(),
             by: asker(),
             supervisor: supervisor()?,
         })
@@ -197,12 +200,19 @@ impl<'a> Session<'a> {
             How::One(None) => self.say_nothing_unfinished(),
             How::One(Some(outcome)) => Ok(outcome.into()),
             How::Several(end) if ended.all.is_empty() && end.is_quiet() => self.say_nothing_unfinished(),
-            How::Several(end) => end.conclude(),
+            How::Several(end) => {
+                if end.whole() == Whole::Unchanged && matches!(task, Task::Rollback { release: None }) {
+                    self.say_taken_back(&ended.all);
+                }
+                end.conclude()
+            }
         }
     }
 
+    /// Says that what was unfinished was taken back, and that this was all.
     fn say_taken_back(&self, all: &[Ended]) {
-        let Some(Plan { deployment, original, .. }) = all.last().map(|ended| &ended.plan) else { return };
+        let taken_back = all.iter().rev().find(|ended| ended.outcome == DeploymentOutcome::RolledBack);
+        let Some(Plan { deployment, original, .. }) = taken_back.map(|ended| &ended.plan) else { return };
         let live = original.as_ref().map_or_else(String::new, |release| format!(": {release} is live and healthy"));
         let once_more = format!("`cutover rollback {}` once more goes one further", self.place().name);
         self.context.output.warn(&format!("{deployment} was unfinished and was taken back{live}; {once_more}"));
@@ -342,6 +352,7 @@ impl<'a> Session<'a> {
             wait: self.wait,
             supersede: self.supersede,
             task: task.clone(),
+            stays_at: self.stays_at.get(place.host).cloned(),
             settled: settled.clone(),
             part: waits.then(|| Part {
                 plan: FleetPart {

@@ -1,6 +1,7 @@
 //! The commands as a user meets them: real processes in a sandbox, what they print and how they end.
 #![allow(clippy::unwrap_used, reason = "a sandbox that cannot be made is a broken test")]
 
+mod apart;
 mod app;
 mod artifact;
 mod build;

@@ -255,11 +255,18 @@ fn env_is_current(wish: &Wish<'_>, config: &HostConfig, layout: &Layout) -> bool
 
 /// The release that a rollback without a name goes to: the last good one of this project before the live one.
 pub fn last_good(config: &HostConfig, project: &ProjectName) -> Result<ReleaseId, Failure> {
+    last_good_before(config, project, linked(&Layout::new(&config.deploy_to).current())?.as_ref())
+}
+
+/// The same once this one is live.
+pub fn last_good_before(
+    config: &HostConfig,
+    project: &ProjectName,
+    live: Option<&ReleaseId>,
+) -> Result<ReleaseId, Failure> {
     let layout = Layout::new(&config.deploy_to);
-    let live = linked(&layout.current())?;
     let releases = Release::list(&layout);
     let live_seq = live
-        .as_ref()
         .and_then(|live| releases.iter().find(|release| release.id == *live))
         .map_or(u64::MAX, |release| release.seq);
     let mut newest_foreign = None;

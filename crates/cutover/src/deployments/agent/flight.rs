@@ -30,6 +30,8 @@ pub(super) struct Request {
 pub(super) enum Sight {
     /// What a deployment would do.
     Plan { order: Box<Order>, rehearse: bool, variables: Variables, manifest: Manifest },
+    /// Where a rollback would find the host.
+    Back { order: Box<Order> },
     /// Which variables would be different.
     Variables { targets: BTreeMap<TargetName, HostConfig>, variables: Variables },
 }
@@ -122,14 +124,16 @@ fn read_request(reader: &mut impl Read, change: Change) -> io::Result<Request> {
 }
 
 fn read_sight(reader: &mut impl Read, look: Look) -> io::Result<Sight> {
-    let variables = expect(reader, Kind::Variables)?;
     match look {
+        Look::Back { order } => Ok(Sight::Back { order }),
         Look::Plan { order, rehearse } => {
+            let variables = expect(reader, Kind::Variables)?;
             let variables = unpack_variables(&order.secret_names, Some(&variables))?;
             let manifest = unpack_manifest(&expect(reader, Kind::Manifest)?)?;
             Ok(Sight::Plan { order, rehearse, variables, manifest })
         }
         Look::Variables { targets, secret_names } => {
+            let variables = expect(reader, Kind::Variables)?;
             Ok(Sight::Variables { targets, variables: unpack_variables(&secret_names, Some(&variables))? })
         }
     }

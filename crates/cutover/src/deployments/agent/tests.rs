@@ -199,6 +199,7 @@ fn order(sites: &[(&str, PathBuf)], artifact: Digest) -> Order {
             restart: false,
         },
         part: None,
+        stays_at: None,
         settled: Default::default(),
     }
 }

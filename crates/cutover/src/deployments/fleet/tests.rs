@@ -15,16 +15,18 @@ fn standings(hosts: &[&str]) -> Vec<Standing> {
     ended(hosts, &Earlier::default()).standings
 }
 
+/// A host that is asked for something.
+fn member(host: &&str) -> Member {
+    let order = json!({
+        "project": "shop", "environment": "production", "host": host, "targets": {}, "secret_names": [],
+        "deployment": "20261121T101500-7f3a5c09", "made_at": "2026-11-21T10:15:00Z", "by": "ada", "reason": "",
+        "purpose": "resume", "wait": null, "supersede": false, "task": "resume", "part": null
+    });
+    Member { connection: None, order: serde_json::from_value(order).unwrap() }
+}
+
 /// How a resumption on these hosts ends.
 fn ended(hosts: &[&str], earlier: &Earlier) -> FleetEnd {
-    let member = |host: &&str| {
-        let order = json!({
-            "project": "shop", "environment": "production", "host": host, "targets": {}, "secret_names": [],
-            "deployment": "20261121T101500-7f3a5c09", "made_at": "2026-11-21T10:15:00Z", "by": "ada", "reason": "",
-            "purpose": "resume", "wait": null, "supersede": false, "task": "resume", "part": null
-        });
-        Member { connection: None, order: serde_json::from_value(order).unwrap() }
-    };
     let perform = |member: Member, _: Voice<'_>, observer: &dyn Observer| {
         if member.order.host != "idle" {
             let mut plan = Box::new(Story::new(1).host(&member.order.host).deployed().0);
@@ -101,6 +103,37 @@ fn a_host_that_has_only_restarted_what_it_had_divides_nothing() {
     assert_eq!(whole(&["restarted", "back"]), Whole::RolledBack);
     assert_eq!(whole(&["restarted", "done", "back"]), Whole::Divided);
     assert_eq!(whole(&["restarted", "done"]), Whole::Done);
+}
+
+#[test]
+fn hosts_that_go_back_to_something_else_than_one_that_stays_has_are_told_to_stop() {
+    let stays = Story::new(1).host("stays").nothing_to_do().0;
+    let rolled_back_to = |artifact: &str| {
+        let perform = |member: Member, voice: Voice<'_>, observer: &dyn Observer| {
+            let Voice::Coordinator { tell, .. } = voice else { unreachable!() };
+            if member.order.host == "stays" {
+                observer.event(&Event::Began { plan: Box::new(stays.clone()), resumed: false, at: Timestamp::now() });
+                return Ok(Some(DeploymentOutcome::Deployed));
+            }
+            tell(Says::AtGate(Gate::Switch, artifact.to_owned()));
+            Ok(Some(DeploymentOutcome::Failed))
+        };
+        let (cancel, earlier, told) = (Cancel::new(), Earlier::default(), Mutex::new(Vec::new()));
+        let fleet = Fleet {
+            rollout: None,
+            observer: &Heard(&told),
+            cancel: &cancel,
+            perform: &perform,
+            brings_one_artifact: false,
+            terms: TERMS,
+            earlier: &earlier,
+        };
+        fleet.run([&"stays", &"goes"].map(member).into()).conclude().map_err(|error| error.message().to_owned())
+    };
+
+    let apart = Err("stays and goes would go back to different artifacts".to_owned());
+    assert_eq!(rolled_back_to("another"), apart);
+    assert_eq!(rolled_back_to(&stays.artifact), Ok(Exit::Failed));
 }
 
 /// How a command ends whose hosts stand so: each that was not begun says why.

@@ -58,6 +58,7 @@ fn order() -> Order {
         supersede: false,
         task: Task::Restart,
         part: None,
+        stays_at: None,
         settled: Default::default(),
     }
 }

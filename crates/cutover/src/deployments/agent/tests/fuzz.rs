@@ -114,6 +114,14 @@ fn look(site: &Path, files: &Files) -> Vec<Vec<u8>> {
     frames(&preamble(7), &sender.into_inner())
 }
 
+/// What a client says that wants to know where a rollback would go.
+fn look_back(site: &Path) -> Vec<Vec<u8>> {
+    let sender = Sender::new(Vec::new());
+    let order = Order { task: Task::Rollback { release: None }, ..order(&[("app", site.to_owned())], Digest::of(b"")) };
+    sender.send_json(Kind::Order, &Letter::Look(Look::Back { order: Box::new(order) })).unwrap();
+    frames(&preamble(7), &sender.into_inner())
+}
+
 /// What a client says that has no artifact.
 fn plain_conversation(site: &Path, task: Task) -> Vec<Vec<u8>> {
     let sender = Sender::new(Vec::new());
@@ -148,7 +156,9 @@ fn stays_in(site: &Path, said: &[u8]) -> bool {
     match serde_json::from_slice(&letter) {
         Ok(Letter::Change(change)) => change.order.targets.values().all(|target| target.deploy_to == site),
         Ok(Letter::Look(look)) => match look {
-            Look::Plan { order, .. } => order.targets.values().all(|target| target.deploy_to == site),
+            Look::Plan { order, .. } | Look::Back { order } => {
+                order.targets.values().all(|target| target.deploy_to == site)
+            }
             Look::Variables { targets, .. } => targets.values().all(|target| target.deploy_to == site),
         },
         Ok(Letter::Question(_) | Letter::Setup(_)) | Err(_) => true,
@@ -202,6 +212,7 @@ fn an_agent_comes_to_no_harm_by_what_a_client_says() {
         (false, prelude.clone()),
         (true, update),
         (true, look(&site, &second)),
+        (true, look_back(&site)),
         (true, plain_conversation(&site, Task::Rollback { release: Some("2026".into()) })),
         (true, plain_conversation(&site, Task::Restart)),
         (false, plain_conversation(&site, Task::Resume)),

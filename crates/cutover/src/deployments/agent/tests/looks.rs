@@ -85,6 +85,28 @@ fn a_plan_is_told_as_it_would_be_carried_out_and_nothing_is_touched() {
 }
 
 #[test]
+fn where_a_rollback_would_go_is_told_and_nothing_is_touched() {
+    static CANCEL: Cancel = Cancel::new();
+    let files = Files::new();
+    let dir = deployed(&files);
+    let before = listing(dir.path());
+    let order = order(&[("app", dir.path().join("site"))], Digest::of(b""));
+    let order = Box::new(Order { task: Task::Rollback { release: None }, ..order });
+
+    let bed = Bed::start_in(dir, &CANCEL);
+    bed.to_agent.send_json(Kind::Order, &Letter::Look(Look::Back { order })).unwrap();
+    let mut said = Vec::new();
+    let (dir, mut from_agent) = (bed.dir, bed.from_agent);
+    from_agent.read_to_end(&mut said).unwrap();
+
+    let seen: serde_json::Value = view(&said);
+    assert_eq!(seen["live"]["artifact"], files.manifest().id().to_string(), "{seen}");
+    // There is none before it.
+    assert_eq!((&seen["goal"], &seen["is_unfinished"]), (&serde_json::Value::Null, &false.into()), "{seen}");
+    assert_eq!(listing(dir.path()), before);
+}
+
+#[test]
 fn what_a_plan_would_be_refused_for_is_told_with_it() {
     static CANCEL: Cancel = Cancel::new();
     let manifest = Files::new().manifest();
