@@ -115,6 +115,19 @@ fn what_changed_on_one_host_is_no_less_changed_because_another_one_had_it() {
 }
 
 #[test]
+fn what_is_started_or_restarted_is_not_called_switched() {
+    let healthy = |story: Story| said(Whole::Done, vec![(Standing::Healthy, Some(story.unfinished()))]);
+    assert_snapshot!(healthy(story(1).starting()), @"
+      web-1  ✓ started and healthy in 1m 00s
+    ✓ Started in 12.2s: shop in production is release r4; 1 hosts: 1 healthy
+    ");
+    assert_snapshot!(healthy(story(1).kind(PlanKind::Restart)), @"
+      web-1  ✓ restarted and healthy in 1m 00s
+    ✓ Restarted in 12.2s: shop in production is release r4; 1 hosts: 1 healthy
+    ");
+}
+
+#[test]
 fn a_host_that_was_restarted_and_restarted_back_is_not_called_unchanged() {
     let restart = |number: u32, is_done: bool| {
         let story = story(number).kind(PlanKind::Restart);

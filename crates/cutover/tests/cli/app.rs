@@ -197,7 +197,10 @@ fn a_service_that_was_stopped_stays_so_until_it_is_started_or_something_is_deplo
     assert_eq!(app("stop").told(), "exit 0\napi: did not run; it is stopped\n");
 
     let started = app("start");
-    assert!(started.code == 0 && started.stdout.contains("✓ Restarted in "), "{started:?}");
+    assert!(started.code == 0 && started.stdout.contains("\n✓ Started in "), "{started:?}");
+    assert!(started.stdout.starts_with("Starting shop in production: "), "{started:?}");
+    let history = sandbox.run(&["history", "production"]).stdout;
+    assert!(history.contains("  start  ") && !history.contains("  restart  "), "{history}");
     let (pid, again) = (main(), app("start"));
     assert!(again.code == 0 && again.stdout.contains("✓ Nothing changed: "), "{again:?}");
     assert_eq!(main(), pid, "what runs is left alone");

@@ -9,7 +9,7 @@ use cutover_core::event::Event;
 use cutover_core::id::ReleaseId;
 use cutover_core::journal::Entry;
 use cutover_core::next::DeploymentOutcome;
-use cutover_core::plan::Plan;
+use cutover_core::plan::{Plan, PlanKind};
 use cutover_core::rollout::{Standing, Whole};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
@@ -127,7 +127,7 @@ impl FleetStory {
         let (tone, text) = match standing {
             Standing::Staged => (Tone::Plain, format!("staged in {took}")),
             Standing::Healthy if before == Standing::Silent => (Tone::Plain, "answers again".to_owned()),
-            Standing::Healthy => (Tone::Good, format!("✓ switched and healthy in {took}")),
+            Standing::Healthy => (Tone::Good, format!("✓ {} and healthy in {took}", told.way())),
             Standing::Silent => (Tone::Warning, "has not answered for a while".to_owned()),
             Standing::Unreachable | Standing::Refused | Standing::Leaving | Standing::Lost => {
                 (Tone::Bad, format!("✗ {}{why}", word(standing)))
@@ -178,6 +178,15 @@ impl Told {
     /// The release that was live before.
     fn original(&self) -> Option<&ReleaseId> {
         self.story.plan().and_then(|plan| plan.original.as_ref())
+    }
+
+    /// How it came to run the release.
+    fn way(&self) -> &'static str {
+        match self.story.plan() {
+            Some(plan) if plan.starts => "started",
+            Some(plan) if plan.kind == PlanKind::Restart => "restarted",
+            Some(_) | None => "switched",
+        }
     }
 
     /// How it stands.
