@@ -349,7 +349,7 @@ impl EnvironmentStatus {
 impl TargetStatus {
     fn text(&self, environment: &EnvironmentName, context: &Context) -> String {
         let head = format!("  {}\n", one_line(&format!("{} in {}", self.name, self.deploy_to)));
-        let lines = self.releases(context).into_iter().chain(self.running(context)).chain(self.locks(context));
+        let lines = self.releases(context).into_iter().chain(self.running(environment, context)).chain(self.locks(context));
         head + &lines.chain(self.left(environment, context)).map(|line| format!("    {line}\n")).collect::<String>()
     }
 
@@ -364,7 +364,7 @@ impl TargetStatus {
         lines
     }
 
-    fn running(&self, context: &Context) -> Vec<String> {
+    fn running(&self, environment: &EnvironmentName, context: &Context) -> Vec<String> {
         let paint = context.output.paint();
         let is_well = |state: &ServiceState| state.active && !state.crash_looping;
         let seen = self
@@ -374,7 +374,16 @@ impl TargetStatus {
         let unseen = self.service_error.iter().map(|error| paint.bad(format!("service cannot be seen: {error}")));
         let other = self.service_release.iter();
         let other = other.map(|id| paint.bad(format!("the service runs release {id}, which is not the live one")));
-        seen.chain(unseen).chain(other).chain(self.observed(context)).collect()
+        let stopped = self.is_stopped().then(|| {
+            paint.warning(format!("nothing runs until somebody starts it: cutover app {environment} start"))
+        });
+        seen.chain(stopped).chain(unseen).chain(other).chain(self.observed(context)).collect()
+    }
+
+    /// Whether something is live that somebody stopped. A deployment that is under way may just be starting it.
+    fn is_stopped(&self) -> bool {
+        let is_off = |state: &ServiceState| !state.active && !state.wanted;
+        self.release.is_some() && self.lock.is_none() && self.service.as_ref().is_some_and(is_off)
     }
 
     /// What the probes see.
