@@ -357,6 +357,8 @@ impl TargetStatus {
         let paint = context.output.paint();
         let mut lines: Vec<String> = self.faults.iter().map(|fault| paint.bad(fault)).collect();
         lines.extend(self.release.iter().map(|release| one_line(&release.text(context))));
+        let unverified = self.release.iter().filter(|release| release.is_unverified());
+        lines.extend(unverified.map(|_| paint.warning("not verified yet: it may be taken back")));
         lines.extend(self.nothing_live.then(|| "nothing is live yet".to_owned()));
         // A rollback without a name does not go there.
         let bad = if self.previous_state == Some(ReleaseState::Bad) { ", which is marked bad" } else { "" };
@@ -419,6 +421,11 @@ impl TargetStatus {
 }
 
 impl ReleaseStatus {
+    /// Whether the deployment that switched to it has not been seen to the end.
+    fn is_unverified(&self) -> bool {
+        self.release.as_ref().is_some_and(|release| release.state == ReleaseState::Live)
+    }
+
     fn text(&self, context: &Context) -> String {
         let Some(release) = &self.release else {
             return format!("live: {} (without a readable release.json)", self.id);
