@@ -349,7 +349,8 @@ impl EnvironmentStatus {
 impl TargetStatus {
     fn text(&self, environment: &EnvironmentName, context: &Context) -> String {
         let head = format!("  {}\n", one_line(&format!("{} in {}", self.name, self.deploy_to)));
-        let lines = self.releases(context).into_iter().chain(self.running(environment, context)).chain(self.locks(context));
+        let lines =
+            self.releases(context).into_iter().chain(self.running(environment, context)).chain(self.locks(context));
         head + &lines.chain(self.left(environment, context)).map(|line| format!("    {line}\n")).collect::<String>()
     }
 
@@ -376,9 +377,9 @@ impl TargetStatus {
         let unseen = self.service_error.iter().map(|error| paint.bad(format!("service cannot be seen: {error}")));
         let other = self.service_release.iter();
         let other = other.map(|id| paint.bad(format!("the service runs release {id}, which is not the live one")));
-        let stopped = self.is_stopped().then(|| {
-            paint.warning(format!("nothing runs until somebody starts it: cutover app {environment} start"))
-        });
+        let stopped = self
+            .is_stopped()
+            .then(|| paint.warning(format!("nothing runs until somebody starts it: cutover app {environment} start")));
         seen.chain(stopped).chain(unseen).chain(other).chain(self.observed(context)).collect()
     }
 
