@@ -113,6 +113,31 @@ fn of_several_hosts_each_where_a_command_failed_is_named_with_its_exit_code() {
 }
 
 #[test]
+fn what_several_hosts_have_live_is_told_of_each_and_promoted() {
+    let sandbox = near_and_far();
+    let run = |args: &[&str]| sandbox.ran(&cutover(&sandbox, env!("CARGO_BIN_EXE_cutover"), args).output().unwrap());
+
+    let told = run(&["status"]);
+    let json = run(&["status", "--json"]).json();
+
+    for host in ["localhost   ", "ada@far.test"] {
+        assert!(told.stdout.contains(&format!("{host} | production\n{host} |   api in ")), "{}", told.told());
+        assert!(told.stdout.contains(&format!("\n{host} |     live: ")), "{}", told.told());
+    }
+    assert!(!told.stdout.contains("the hosts have not the same live"), "{}", told.told());
+    let environments = json["environments"].as_array().unwrap();
+    let hosts: Vec<_> = environments.iter().map(|environment| environment["host"].as_str().unwrap()).collect();
+    assert_eq!(hosts, ["localhost", "ada@far.test"], "{json}");
+    assert!(environments.iter().all(|environment| environment.get("words").is_none()), "{json}");
+
+    let copy = sandbox.path().join("copy").display().to_string();
+    let copy = format!("[environments.copy]\nhosts.api = [\"localhost\"]\ntargets.api.host.deploy_to = \"{copy}\"\n");
+    sandbox.write("cutover.toml", &format!("{}\n{copy}", sandbox.config()));
+    let promoted = run(&["promote", "production", "copy"]);
+    assert_eq!(promoted.code, 0, "{}", promoted.told());
+}
+
+#[test]
 fn a_status_ends_alike_where_no_agent_is_for_a_host_or_for_one_of_several() {
     let sandbox = far("");
     sandbox.script("ssh", &arm(&sandbox));
