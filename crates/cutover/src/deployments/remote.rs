@@ -260,6 +260,9 @@ impl Host {
         }
         // What answers may have nothing to say for long: logs are followed, commands run.
         patience.set(Duration::MAX);
+        if let Some(begun) = hearing.begun {
+            begun.store(true, Ordering::SeqCst);
+        }
         let pipe = launch.into_pipe();
         if hearing.is_endless {
             breathe(pipe);
@@ -278,6 +281,8 @@ pub(super) struct Hearing<'a> {
     pub(super) is_endless: bool,
     /// What stands before each line that the host says on standard error.
     pub(super) label: &'a str,
+    /// Set once the host has been reached, and answers.
+    pub(super) begun: Option<&'a AtomicBool>,
 }
 
 /// Gives a sign of life again and again, until nobody wants one any more.
