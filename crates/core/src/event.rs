@@ -60,6 +60,11 @@ pub enum Event {
         /// How many wait before this one.
         ahead_count: u32,
     },
+    /// A host at work has said nothing for a while, or speaks again.
+    Silent {
+        /// For how many seconds; 0 once it speaks again.
+        seconds: u64,
+    },
     /// A change of several hosts begins.
     Fleet {
         /// The hosts, in the config's order.

@@ -106,6 +106,9 @@ pub struct Plan<A = serde_json::Value> {
     /// Whether a rollback goes to a release that was made after the live one: it takes nothing back, it undoes a rollback.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forward: bool,
+    /// Whether a restart starts what did not run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub starts: bool,
     /// The environment that had verified the artifact, where it was promoted from one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub promoted_from: Option<EnvironmentName>,

@@ -111,6 +111,7 @@ fn name(event: &Event) -> String {
         | Event::Output { .. }
         | Event::Probed { .. }
         | Event::Waiting { .. }
+        | Event::Silent { .. }
         | Event::Fleet { .. }
         | Event::OnHost { .. }
         | Event::Stands { .. }

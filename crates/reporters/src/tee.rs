@@ -104,6 +104,7 @@ fn may_be_dropped(event: &Event) -> bool {
         Event::Began { .. }
         | Event::Recorded { .. }
         | Event::Ended { .. }
+        | Event::Silent { .. }
         | Event::Fleet { .. }
         | Event::Stands { .. }
         | Event::Wave { .. }

@@ -115,6 +115,51 @@ fn what_changed_on_one_host_is_no_less_changed_because_another_one_had_it() {
 }
 
 #[test]
+fn a_host_that_says_nothing_is_told_of_once_and_so_is_that_it_answers_again() {
+    let host = "web-1".to_owned();
+    let on = |event: Event| Event::OnHost { host: host.clone(), happened: Box::new(event) };
+    let stands = |standing| Event::Stands { host: host.clone(), standing, why: String::new(), at: minute(2) };
+    let mut out = Vec::new();
+    let mut plain = Plain::new(&mut out, Manner::default());
+    for event in [
+        Event::Fleet { hosts: vec![host.clone(), "web-2".to_owned()], at: minute(1) },
+        on(Event::Silent { seconds: 10 }),
+        stands(Standing::Silent),
+        stands(Standing::Healthy),
+        on(Event::Silent { seconds: 0 }),
+    ] {
+        plain.tell(&event).unwrap();
+    }
+    drop(plain);
+    assert_eq!(String::from_utf8(out).unwrap(), "  web-1  has been silent for 10 s\n  web-1  answers again\n");
+}
+
+#[test]
+fn a_host_alone_that_says_nothing_is_told_of_by_name() {
+    let (plan, _) = story(1).unfinished();
+    let mut out = Vec::new();
+    let mut plain = Plain::new(&mut out, Manner::default());
+    plain.tell(&Event::Began { plan: Box::new(plan), resumed: false, at: minute(1) }).unwrap();
+    [10, 0].into_iter().for_each(|seconds| plain.tell(&Event::Silent { seconds }).unwrap());
+    drop(plain);
+    let said = String::from_utf8(out).unwrap();
+    assert!(said.ends_with("… web-1 has been silent for 10 s\n… web-1 answers again\n"), "{said}");
+}
+
+#[test]
+fn what_is_started_or_restarted_is_not_called_switched() {
+    let healthy = |story: Story| said(Whole::Done, vec![(Standing::Healthy, Some(story.unfinished()))]);
+    assert_snapshot!(healthy(story(1).starting()), @"
+      web-1  ✓ started and healthy in 1m 00s
+    ✓ Started in 12.2s: shop in production is release r4; 1 hosts: 1 healthy
+    ");
+    assert_snapshot!(healthy(story(1).kind(PlanKind::Restart)), @"
+      web-1  ✓ restarted and healthy in 1m 00s
+    ✓ Restarted in 12.2s: shop in production is release r4; 1 hosts: 1 healthy
+    ");
+}
+
+#[test]
 fn a_host_that_was_restarted_and_restarted_back_is_not_called_unchanged() {
     let restart = |number: u32, is_done: bool| {
         let story = story(number).kind(PlanKind::Restart);

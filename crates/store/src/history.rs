@@ -73,7 +73,7 @@ pub(crate) fn each(
     let sql = format!(
         "SELECT id, kind, project, environment, release, original, artifact, commit_hash, subject, committed_at, dirty,
             asker, reason, began_at, ended_at, outcome, switched, cancelled, elapsed_ms, failed_step, error,
-            forward, promoted_from, hosts, divided
+            forward, promoted_from, hosts, divided, starts
         FROM deployments {} ORDER BY began_at DESC, id DESC {limit}",
         conditions.clause()
     );
@@ -156,5 +156,6 @@ fn deployment_row(row: &Row<'_>) -> Result<DeploymentRow, Fault> {
         // Taken from the plan, which is kept: one cell that cannot be read must not close the whole history.
         hosts: serde_json::from_str(&columns.plain::<String>()?).unwrap_or_default(),
         divided: columns.plain()?,
+        starts: columns.plain()?,
     })
 }

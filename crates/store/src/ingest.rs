@@ -72,11 +72,11 @@ fn known(connection: &Connection, id: &DeploymentId) -> Result<Option<i64>, Faul
 fn put_row(connection: &Connection, row: &DeploymentRow) -> Result<i64, Fault> {
     let sql = "INSERT INTO deployments (id, kind, project, environment, release, original, artifact, commit_hash,
             subject, committed_at, dirty, asker, reason, began_at, ended_at, outcome, switched, cancelled, elapsed_ms,
-            failed_step, error, forward, promoted_from, hosts, divided)
+            failed_step, error, forward, promoted_from, hosts, divided, starts)
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,
-            ?23, ?24, ?25)
+            ?23, ?24, ?25, ?26)
         ON CONFLICT (id) DO UPDATE SET kind = ?2, release = ?5, original = ?6, ended_at = ?15, outcome = ?16, switched = ?17, cancelled = ?18,
-            elapsed_ms = ?19, failed_step = ?20, error = ?21, hosts = ?24, divided = ?25
+            elapsed_ms = ?19, failed_step = ?20, error = ?21, hosts = ?24, divided = ?25, starts = ?26
         RETURNING number";
     let values = params![
         row.deployment.as_str(),
@@ -104,6 +104,7 @@ fn put_row(connection: &Connection, row: &DeploymentRow) -> Result<i64, Fault> {
         row.promoted_from.as_ref().map(|from| from.as_str()),
         serde_json::to_string(&row.hosts)?,
         row.divided,
+        row.starts,
     ];
     Ok(connection.prepare(sql)?.query_row(values, |row| row.get(0))?)
 }

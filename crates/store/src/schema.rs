@@ -7,7 +7,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 pub(crate) const VERSION: i64 = MIGRATIONS.len() as i64;
 
 /// Migration number n leads from version n to n + 1. They are never changed once released.
-const MIGRATIONS: [&str; 7] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7];
+const MIGRATIONS: [&str; 8] = [VERSION_1, VERSION_2, VERSION_3, VERSION_4, VERSION_5, VERSION_6, VERSION_7, VERSION_8];
 
 const VERSION_1: &str = "
 CREATE TABLE deployments (
@@ -142,6 +142,9 @@ UPDATE deployments SET hosts = (
 
 /// Whether a release stays on some of its hosts only. Of older deployments nobody asked.
 const VERSION_7: &str = "ALTER TABLE deployments ADD COLUMN divided INTEGER NOT NULL DEFAULT 0;";
+
+/// Whether a restart started what did not run. Of older ones nobody asked.
+const VERSION_8: &str = "ALTER TABLE deployments ADD COLUMN starts INTEGER NOT NULL DEFAULT 0;";
 
 /// The version of the file; the one thing that every opening reads.
 pub(crate) fn version(connection: &Connection) -> Result<i64, Fault> {

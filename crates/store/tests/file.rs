@@ -87,7 +87,7 @@ fn a_newer_file_is_refused_and_left_alone() {
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
     let bytes = fs::read(&path).unwrap();
     let error = SqliteStore::open(&path).unwrap_err();
-    assert!(matches!(error, StoreError::TooNew { found: 99, supported: 7, .. }), "{error}");
+    assert!(matches!(error, StoreError::TooNew { found: 99, supported: 8, .. }), "{error}");
     assert_eq!(fs::read(&path).unwrap(), bytes);
 }
 
@@ -281,7 +281,7 @@ fn an_older_file_learns_the_hosts_of_what_it_remembers() {
         let changed = old.execute("UPDATE plans SET plan = ?2 WHERE deployment = ?1", (deployment, plan)).unwrap();
         assert_eq!(changed, 1);
     }
-    let columns = ["forward", "promoted_from", "hosts", "divided"];
+    let columns = ["forward", "promoted_from", "hosts", "divided", "starts"];
     columns
         .iter()
         .for_each(|column| old.execute_batch(&format!("ALTER TABLE deployments DROP COLUMN {column}")).unwrap());

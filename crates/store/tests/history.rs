@@ -376,6 +376,16 @@ fn a_rollback_that_undoes_one_is_remembered_as_such() {
 }
 
 #[test]
+fn a_start_is_remembered_as_one() {
+    let (_folder, store) = fresh();
+    for (plan, records) in [Story::new(1).starting().deployed(), Story::new(2).kind(PlanKind::Restart).deployed()] {
+        store.ingest(&plan, &records).unwrap();
+    }
+    let rows = store.history(&Filter::default(), 2).unwrap().rows;
+    assert_eq!(rows.iter().map(|row| row.starts).collect::<Vec<_>>(), [false, true]);
+}
+
+#[test]
 fn where_an_artifact_was_promoted_from_is_remembered() {
     let (_folder, store) = fresh();
     let (plan, records) = Story::new(1).deployed();

@@ -2,11 +2,16 @@
 
 mod support;
 
-use cutover_core::config::{CommandLine, Config, HookConfig, MigrateConfig, ServiceConfig, SystemdScope, TargetConfig};
+use cutover_core::config::{
+    CommandLine, Config, HookConfig, MigrateConfig, OnLostCoordinator, ServiceConfig, SystemdScope, TargetConfig,
+};
 use cutover_core::journal::Entry;
 use cutover_core::next::DeploymentOutcome::{Deployed, Failed, RolledBack, Stuck};
 use cutover_core::record::summarize;
+use cutover_core::rollout::Gate;
 use cutover_core::secret::Secret;
+use cutover_targets::host::gate::{Coordinator, Heard, Nobody, WaitingHost};
+use cutover_targets::host::planner::FleetPart;
 use cutover_targets::host::transaction::Ended;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
@@ -618,4 +623,35 @@ fn a_port_that_somebody_else_has_is_refused_before_anything_is_done_where_the_se
     let tried = command.deploy(&v(1));
     assert!(!failure(&tried).contains("preflight"), "{}", failure(&tried));
     assert!(warnings(&tried).iter().any(|warning| warning.contains("is no part of the service")), "{tried:?}");
+}
+
+/// A client that lets hosts switch, and is gone when they are healthy.
+struct GoneOnceSwitched;
+
+impl Coordinator for GoneOnceSwitched {
+    fn wait_at(&self, waiting: &WaitingHost<'_>, _stopped: &dyn Fn() -> bool) -> Heard {
+        match waiting.gate {
+            Gate::Switch => Heard::Go,
+            Gate::Settle => Heard::Lost,
+        }
+    }
+}
+
+#[test]
+fn a_healthy_release_is_not_blamed_for_a_client_that_is_gone() {
+    let mut place = Place::new();
+    let hosts = ["localhost", "web-2"].map(str::to_owned).to_vec();
+    let first = place.deploy(&v(1));
+    place.part = Some(FleetPart { hosts, migrates: false, on_lost: OnLostCoordinator::Restore });
+    place.coordinator = Box::new(GoneOnceSwitched);
+
+    let taken_back = place.deploy(&v(2));
+    let is_kept = place.path(&format!("releases/{}", taken_back.plan.release)).exists();
+    (place.part, place.coordinator) = (None, Box::new(Nobody));
+    let again = place.deploy(&v(2));
+
+    assert_eq!((taken_back.outcome, again.outcome), (RolledBack, Deployed));
+    assert_eq!(taken_back.plan.original, Some(first.plan.release));
+    assert!(!is_kept, "only what was found bad is kept to be looked at");
+    assert!(!warnings(&again).iter().any(|warning| warning.contains("marked bad")), "{:?}", warnings(&again));
 }

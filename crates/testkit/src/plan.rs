@@ -22,6 +22,7 @@ pub fn plan<A>(steps: Vec<Step<A>>) -> Plan<A> {
         made_at: start(),
         fleet: Vec::new(),
         forward: false,
+        starts: false,
         promoted_from: None,
         steps,
     }

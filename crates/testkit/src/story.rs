@@ -48,6 +48,7 @@ impl Story {
             made_at: minute(number),
             fleet: Vec::new(),
             forward: false,
+            starts: false,
             promoted_from: None,
             steps,
         };
@@ -83,6 +84,13 @@ impl Story {
     #[must_use]
     pub fn kind(mut self, kind: PlanKind) -> Self {
         self.plan.kind = kind;
+        self
+    }
+
+    /// Starts what did not run.
+    #[must_use]
+    pub fn starting(mut self) -> Self {
+        (self.plan.kind, self.plan.starts) = (PlanKind::Restart, true);
         self
     }
 

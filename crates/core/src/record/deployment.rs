@@ -73,6 +73,9 @@ pub struct DeploymentRecord {
     /// Whether it is a rollback to a release that was made after that one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forward: bool,
+    /// Whether a restart starts what did not run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub starts: bool,
     /// The artifact's id.
     pub artifact: String,
     /// Full commit hash; empty when there is none.

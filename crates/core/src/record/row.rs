@@ -29,6 +29,9 @@ pub struct DeploymentRow {
     /// Whether it is a rollback to a release that was made after that one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forward: bool,
+    /// Whether a restart starts what did not run.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub starts: bool,
     /// The artifact's id.
     pub artifact: String,
     /// Full commit hash; empty when there is none.
@@ -97,6 +100,7 @@ impl From<&DeploymentRecord> for DeploymentRow {
             release: record.release.clone(),
             original: record.original.clone(),
             forward: record.forward,
+            starts: record.starts,
             artifact: record.artifact.clone(),
             commit: record.commit.clone(),
             subject: record.subject.clone(),

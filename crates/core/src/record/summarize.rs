@@ -201,6 +201,7 @@ pub(super) fn blank(plan: &Plan) -> DeploymentRecord {
         release: plan.release.clone(),
         original: plan.original.clone(),
         forward: plan.forward,
+        starts: plan.starts,
         artifact: plan.artifact.clone(),
         commit: plan.commit.clone(),
         subject: plan.subject.clone(),

@@ -1,60 +1,76 @@
 //! Whether several hosts serve the same, from what each of them says.
 
+use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// What stands before a host's live release, and what separates its commit from the rest.
-const LIVE: &str = "live: ";
-const SEPARATOR: &str = " · ";
-/// What stands where a deployment is at work: until it ends, hosts may well differ.
-const LOCKED: &str = "locked by ";
-
-/// Whether hosts have different commits live, in the words of their `status`, each line with its host. Releases of one commit may have
-/// different names on different hosts.
-pub(super) fn differ(said: &str) -> bool {
-    let mut live: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    let mut target = BTreeMap::new();
-    for (host, line) in said.lines().filter_map(|line| line.split_once(" | ")) {
-        match line.strip_prefix("    ") {
-            Some(line) if line.starts_with(LOCKED) => return false,
-            Some(line) => {
-                if let Some(commit) = line.strip_prefix(LIVE).and_then(commit) {
-                    live.entry(target.get(host).copied().unwrap_or_default()).or_default().push(commit);
-                }
-            }
-            None => {
-                target.insert(host, line);
-            }
-        }
+/// Whether hosts have different commits live, by what their `status` tells of each. Releases of one commit may have different names on
+/// different hosts. While a deployment is at work nothing is said: until it ends, hosts may well differ.
+pub(super) fn differ(hosts: &[Value]) -> bool {
+    let targets = || hosts.iter().filter_map(|host| host["targets"].as_array()).flatten();
+    if targets().any(|target| !target["lock"].is_null()) {
+        return false;
     }
-    live.values().any(|commits| commits.windows(2).any(|pair| pair[0] != pair[1]))
+    let mut live: BTreeMap<&str, &str> = BTreeMap::new();
+    targets().any(|target| {
+        let Some((name, code)) = target["name"].as_str().zip(code(&target["release"])) else { return false };
+        *live.entry(name).or_insert(code) != code
+    })
 }
 
-/// The commit of `20261121101500-a1b2c3d · a1b2c3d Fix the cart · 3h ago`.
-fn commit(release: &str) -> Option<&str> {
-    Some(release.split_once(SEPARATOR)?.1.rsplit_once(SEPARATOR)?.0)
+/// What names the code of a release: its commit, or its artifact where it has more or less than a commit. None where it cannot be read.
+fn code(release: &Value) -> Option<&str> {
+    let commit = release["commit"].as_str().filter(|commit| !commit.is_empty());
+    commit.filter(|_| release["dirty"] != true).or_else(|| release["artifact"].as_str())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
-    fn status(host: &str, release: &str, commit: &str, more: &str) -> String {
-        ["production", "  app in /opt/shop", &format!("    live: {release} · {commit} Fix · the cart · 3h ago"), more]
-            .map(|line| format!("{host} | {line}\n"))
-            .concat()
+    fn host(release: &Value) -> Value {
+        json!({ "name": "production", "targets": [{ "name": "app", "release": release, "lock": null }] })
+    }
+
+    fn release(id: &str, commit: &str, artifact: &str) -> Value {
+        json!({ "id": id, "commit": commit, "dirty": false, "artifact": artifact })
     }
 
     #[test]
     fn hosts_with_other_commits_differ_and_with_other_names_of_one_do_not() {
-        let one = status("web-1 ", "r1", "a1b2c3d", "    before it: r0");
-        assert!(differ(&(one.clone() + &status("web-10", "r2", "b1b2c3d", "    before it: r1"))));
-        assert!(!differ(&(one.clone() + &status("web-10", "r2", "a1b2c3d", "    before it: r1"))));
-        assert!(!differ(&one));
+        let one = host(&release("r1", "c1", "a1"));
+        assert!(differ(&[one.clone(), host(&release("r2", "c2", "a2"))]));
+        assert!(!differ(&[one.clone(), host(&release("r2", "c1", "a2"))]));
+        assert!(!differ(std::slice::from_ref(&one)));
+        // Nothing is known of a release that cannot be read, or of a host where nothing is live.
+        assert!(!differ(&[one, host(&json!({ "id": "r2" })), host(&Value::Null)]));
+    }
+
+    #[test]
+    fn what_is_of_no_commit_alone_is_compared_by_its_content() {
+        let dirty = |artifact: &str| {
+            let mut release = release("r1", "c1", artifact);
+            release["dirty"] = true.into();
+            host(&release)
+        };
+        for [one, other] in
+            [[dirty("a1"), dirty("a2")], ["a1", "a2"].map(|artifact| host(&release("r1", "", artifact)))]
+        {
+            assert!(differ(&[one.clone(), other]) && !differ(&[one.clone(), one]));
+        }
+    }
+
+    #[test]
+    fn another_target_is_another_thing() {
+        let mut worker = host(&release("r2", "c2", "a2"));
+        worker["targets"][0]["name"] = "worker".into();
+        assert!(!differ(&[host(&release("r1", "c1", "a1")), worker]));
     }
 
     #[test]
     fn while_a_deployment_is_at_work_nothing_is_said() {
-        let locked = status("web-2", "r2", "b1b2c3d", "    locked by ada since just now: deploy");
-        assert!(!differ(&(status("web-1", "r1", "a1b2c3d", "") + &locked)));
+        let mut locked = host(&release("r2", "c2", "a2"));
+        locked["targets"][0]["lock"] = json!({ "by": "ada" });
+        assert!(!differ(&[host(&release("r1", "c1", "a1")), locked]));
     }
 }

@@ -24,7 +24,8 @@ use jiff::Timestamp;
 ///
 /// With --json: {"v":1,"deployments":[…],"next":"…","incomplete":[…]}; give "next" to --before for the next page; "incomplete"
 /// says why deployments may be missing, and is empty where none are known to be. Whatever ended well has the
-/// "outcome" "deployed", also where its "kind" is "rollback" or "restart": these are shown as done.
+/// "outcome" "deployed", also where its "kind" is "rollback" or "restart": these are shown as done. A restart that
+/// started what did not run has "starts":true.
 #[derive(Debug, Args)]
 #[command(after_long_help = "Examples:
   cutover history                          the last 20, of all environments
@@ -147,7 +148,7 @@ fn cells(row: &DeploymentRow, host: String, now: Timestamp) -> [String; 10] {
         words::ago(row.began_at, now),
         row.environment.to_string(),
         host,
-        words::kind(row.kind).to_owned(),
+        words::kind(row.kind, row.starts).to_owned(),
         words::end(row).to_owned(),
         row.release.to_string(),
         words::took(row.elapsed_ms),

@@ -139,7 +139,12 @@ impl Story {
         let paint = context.output.paint();
         let ended = if self.record.divided().is_empty() { words::outcome(*outcome) } else { words::DIVIDED };
         let mut text = format!("{} {}\n", paint.strong(format!("deployment {deployment}")), ended);
-        text += &format!("  {} by {} at {}\n", words::kind(self.record.kind), one_line(by), words::moment(*began_at));
+        text += &format!(
+            "  {} by {} at {}\n",
+            words::kind(self.record.kind, self.record.starts),
+            one_line(by),
+            words::moment(*began_at)
+        );
         if !reason.is_empty() {
             text += &format!("  reason: {}\n", one_line(reason));
         }

@@ -59,13 +59,19 @@ pub(crate) struct StatusArgs {
     pub(super) environment: Option<String>,
     #[command(flatten)]
     pub(super) only: HostArgs,
+    /// Says the same in words too: for who asks from another machine, and tells people
+    #[arg(long, hide = true)]
+    words: bool,
 }
 
-/// An environment as it is told: looked at here, or in the words of the machine that it is on.
+/// An environment as it is told: looked at here, or what the machines said that it is on, a line each.
 enum Told {
     Here(EnvironmentStatus),
     There(String),
 }
+
+/// The key under which a host says the same in words.
+const WORDS: &str = "words";
 
 /// An environment, those of its hosts that could not be asked, and what that means for how the command ends.
 struct Seen {
@@ -134,7 +140,8 @@ impl StatusArgs {
         let seen: Vec<Seen> =
             environments.into_iter().map(|(name, config)| see(context, name, config, context.output.json)).collect();
         if context.output.json {
-            let statuses = seen.iter().map(Seen::json).collect::<Result<Vec<_>, _>>()?;
+            let words = self.words.then_some(context);
+            let statuses = seen.iter().map(|seen| seen.json(words)).collect::<Result<Vec<_>, _>>()?;
             context.output.json(&serde_json::json!({ "v": 1, "environments": statuses.concat() }))?;
         } else {
             let text: String = seen.iter().map(|seen| seen.text(context)).collect();
@@ -148,7 +155,7 @@ impl StatusArgs {
 /// What `--json` tells of an environment, each of its hosts with its targets, or with the reason why it could not be asked.
 pub(super) fn seen(context: &Context, environment: &str) -> Result<Vec<Value>, CommandError> {
     let (name, config) = context.environment(environment)?;
-    Ok(see(context, name, config, true).json()?)
+    Ok(see(context, name, config, true).json(None)?)
 }
 
 impl Seen {
@@ -156,8 +163,8 @@ impl Seen {
         Self { told: Some(told), unheard: Vec::new(), exit }
     }
 
-    fn json(&self) -> Result<Vec<Value>, serde_json::Error> {
-        let mut all = self.told.as_ref().map_or_else(|| Ok(Vec::new()), Told::json)?;
+    fn json(&self, words: Option<&Context>) -> Result<Vec<Value>, serde_json::Error> {
+        let mut all = self.told.as_ref().map_or_else(|| Ok(Vec::new()), |told| told.json(words))?;
         for status in &self.unheard {
             all.push(serde_json::to_value(status)?);
         }
@@ -166,44 +173,82 @@ impl Seen {
 
     fn text(&self, context: &Context) -> String {
         let told = self.told.as_ref().map_or_else(String::new, |told| told.text(context));
-        let told = if alike::differ(&told) { told + &context.output.paint().warning(DIFFER) + "\n" } else { told };
         told + &self.unheard.iter().map(|status| status.text(context)).collect::<String>()
     }
 }
 
 impl Told {
-    fn json(&self) -> Result<Vec<Value>, serde_json::Error> {
+    /// As data; with what it takes to say so, in words too.
+    fn json(&self, words: Option<&Context>) -> Result<Vec<Value>, serde_json::Error> {
         match self {
-            Self::Here(status) => Ok(vec![serde_json::to_value(status)?]),
+            Self::Here(status) => {
+                let mut told = serde_json::to_value(status)?;
+                if let Some(context) = words {
+                    told[WORDS] = status.text(context).into();
+                }
+                Ok(vec![told])
+            }
             // A line for each host.
-            Self::There(text) => Ok(text.lines().map(environments).collect::<Result<Vec<_>, _>>()?.concat()),
+            Self::There(answers) => {
+                Ok(answers.lines().map(|line| environments(line).1).collect::<Result<Vec<_>, _>>()?.concat())
+            }
         }
     }
 
     fn text(&self, context: &Context) -> String {
         match self {
             Self::Here(status) => status.text(context),
-            Self::There(text) => text.clone(),
+            Self::There(answers) => {
+                let (text, told) = in_words(answers);
+                if alike::differ(&told) { text + &context.output.paint().warning(DIFFER) + "\n" } else { text }
+            }
         }
     }
 }
 
-/// The environments of one host's answer, each with the host where there are several.
-fn environments(answer: &str) -> Result<Vec<Value>, serde_json::Error> {
-    let mut answer: Value = serde_json::from_str(answer)?;
-    let mut environments = answer["environments"].as_array_mut().map(std::mem::take).unwrap_or_default();
-    if let Some(host) = answer.get("host") {
-        environments.iter_mut().for_each(|environment| environment["host"] = host.clone());
+/// What hosts answered in words, each line behind the name of its host where there are several, and as data.
+fn in_words(answers: &str) -> (String, Vec<Value>) {
+    let (mut text, mut all) = (String::new(), Vec::new());
+    for line in answers.lines() {
+        match environments(line) {
+            // What it failed at.
+            (label, Ok(told)) if told.is_empty() => {
+                let answer: Value = serde_json::from_str(&line[label.len()..]).unwrap_or_default();
+                let why = answer["error"]["message"].as_str().map_or_else(|| line[label.len()..].to_owned(), one_line);
+                text.extend([label, &why, "\n"]);
+            }
+            (label, Ok(told)) => {
+                let words = told.iter().filter_map(|told| told[WORDS].as_str()).flat_map(str::lines);
+                text.extend(words.map(|words| format!("{label}{words}\n")));
+                all.extend(told);
+            }
+            // Something else is passed on as it is.
+            (_, Err(_)) => text.extend([line, "\n"]),
+        }
     }
-    Ok(environments)
+    (text, all)
+}
+
+/// What stands before one host's answer, which is its name where there are several, and the environments that it tells of, each with
+/// the host then.
+fn environments(answer: &str) -> (&str, Result<Vec<Value>, serde_json::Error>) {
+    let (label, answer) = answer.split_at(answer.find('{').unwrap_or(answer.len()));
+    let told = serde_json::from_str(answer).map(|mut answer: Value| {
+        let mut told = answer["environments"].as_array_mut().map(std::mem::take).unwrap_or_default();
+        let labelled = label.split_once(" | ").map(|(host, _)| host.trim_end().into());
+        if let Some(host) = answer.get("host").cloned().or(labelled) {
+            told.iter_mut().for_each(|environment| environment["host"] = host.clone());
+        }
+        told
+    });
+    (label, told)
 }
 
 /// Looks at an environment where it is; one whose machine cannot be reached hides none of the others.
 fn see(context: &Context, name: &EnvironmentName, config: &EnvironmentConfig, is_json: bool) -> Seen {
-    let args: Vec<String> = ["status", name.as_str()].into_iter().map(str::to_owned).collect();
-    let json = is_json.then(|| "--json".to_owned());
+    let mut args = ["status", name.as_str(), "--json"].map(str::to_owned).to_vec();
+    args.extend((!is_json).then(|| "--words".to_owned()));
     let (mut answer, unheard) = (Bounded::default(), Mutex::new(Vec::new()));
-    let args = [args, json.into_iter().collect()].concat();
     let note = |host: &str, error: &CommandError| {
         let status = EnvironmentStatus { host: Some(host.to_owned()), ..unseen(name, why(error, name)) };
         unheard.lock().unwrap_or_else(PoisonError::into_inner).push(status);
@@ -351,7 +396,8 @@ impl EnvironmentStatus {
 impl TargetStatus {
     fn text(&self, environment: &EnvironmentName, context: &Context) -> String {
         let head = format!("  {}\n", one_line(&format!("{} in {}", self.name, self.deploy_to)));
-        let lines = self.releases(context).into_iter().chain(self.running(context)).chain(self.locks(context));
+        let lines =
+            self.releases(context).into_iter().chain(self.running(environment, context)).chain(self.locks(context));
         head + &lines.chain(self.left(environment, context)).map(|line| format!("    {line}\n")).collect::<String>()
     }
 
@@ -359,6 +405,8 @@ impl TargetStatus {
         let paint = context.output.paint();
         let mut lines: Vec<String> = self.faults.iter().map(|fault| paint.bad(fault)).collect();
         lines.extend(self.release.iter().map(|release| one_line(&release.text(context))));
+        let unverified = self.release.iter().filter(|release| release.is_unverified());
+        lines.extend(unverified.map(|_| paint.warning("not verified yet: it may be taken back")));
         lines.extend(self.nothing_live.then(|| "nothing is live yet".to_owned()));
         // A rollback without a name does not go there.
         let bad = if self.previous_state == Some(ReleaseState::Bad) { ", which is marked bad" } else { "" };
@@ -366,7 +414,7 @@ impl TargetStatus {
         lines
     }
 
-    fn running(&self, context: &Context) -> Vec<String> {
+    fn running(&self, environment: &EnvironmentName, context: &Context) -> Vec<String> {
         let paint = context.output.paint();
         let is_well = |state: &ServiceState| state.active && !state.crash_looping;
         let seen = self
@@ -376,7 +424,16 @@ impl TargetStatus {
         let unseen = self.service_error.iter().map(|error| paint.bad(format!("service cannot be seen: {error}")));
         let other = self.service_release.iter();
         let other = other.map(|id| paint.bad(format!("the service runs release {id}, which is not the live one")));
-        seen.chain(unseen).chain(other).chain(self.observed(context)).collect()
+        let stopped = self
+            .is_stopped()
+            .then(|| paint.warning(format!("nothing runs until somebody starts it: cutover app {environment} start")));
+        seen.chain(stopped).chain(unseen).chain(other).chain(self.observed(context)).collect()
+    }
+
+    /// Whether something is live that somebody stopped. A deployment that is under way may just be starting it.
+    fn is_stopped(&self) -> bool {
+        let is_off = |state: &ServiceState| !state.active && !state.wanted;
+        self.release.is_some() && self.lock.is_none() && self.service.as_ref().is_some_and(is_off)
     }
 
     /// What the probes see.
@@ -412,6 +469,11 @@ impl TargetStatus {
 }
 
 impl ReleaseStatus {
+    /// Whether the deployment that switched to it has not been seen to the end.
+    fn is_unverified(&self) -> bool {
+        self.release.as_ref().is_some_and(|release| release.state == ReleaseState::Live)
+    }
+
     fn text(&self, context: &Context) -> String {
         let Some(release) = &self.release else {
             return format!("live: {} (without a readable release.json)", self.id);
@@ -480,5 +542,18 @@ mod tests {
         assert_eq!(other_release(service.0.id(), &layout, Some(&old)), Some(new.clone()));
         assert_eq!(other_release(service.0.id(), &layout, Some(&new)), None);
         assert_eq!(other_release(stranger.0.id(), &layout, Some(&old)), None);
+    }
+
+    #[test]
+    fn what_hosts_answer_is_told_in_their_words_and_read_as_data() {
+        let told = |label: &str, word: &str| {
+            format!("{label}{{\"environments\":[{{\"name\":\"production\",\"words\":\"{word}\\n  fine\\n\"}}]}}\n")
+        };
+
+        let failed = "web-2  | {\"error\":{\"message\":\"no such user\"}}\n";
+        let (text, data) = in_words(&(told("web-1  | ", "up") + "web-10 | what?\n" + failed + &told("", "alone")));
+
+        assert_eq!(text, "web-1  | up\nweb-1  |   fine\nweb-10 | what?\nweb-2  | no such user\nalone\n  fine\n");
+        assert_eq!(data.iter().map(|told| told["host"].as_str()).collect::<Vec<_>>(), [Some("web-1"), None]);
     }
 }

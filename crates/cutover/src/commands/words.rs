@@ -38,8 +38,9 @@ pub(crate) fn end(row: &DeploymentRow) -> &'static str {
 }
 
 /// What a deployment was made for.
-pub(super) fn kind(kind: PlanKind) -> &'static str {
+pub(super) fn kind(kind: PlanKind, starts: bool) -> &'static str {
     match kind {
+        PlanKind::Restart if starts => "start",
         PlanKind::Deploy => "deploy",
         PlanKind::Rollback => "rollback",
         PlanKind::Restart => "restart",

@@ -138,7 +138,7 @@ impl Draft<'_> {
             return planner::restart(&wish, live, false);
         }
         wish.targets.retain(|name, _| down.contains(name));
-        planner::restart(&wish, live, true)
+        Ok(HostPlan { starts: true, ..planner::restart(&wish, live, true)? })
     }
 
     /// Whether a target has a service, and it does not run. One that cannot be looked at is taken for one that does not.

@@ -268,7 +268,7 @@ impl<'f> Coordinator<'f> {
         for (at, word) in words {
             // Who does not listen any more says why it is over.
             let _heard = self.voices[*at].send(self.told(*word));
-            self.end.standings[*at] = match word {
+            let standing = match word {
                 Word::Go(Gate::Switch) => {
                     self.contacts.switches(*at);
                     Standing::Switching
@@ -276,6 +276,8 @@ impl<'f> Coordinator<'f> {
                 Word::Go(Gate::Settle) => Standing::Settling,
                 Word::Stop => Standing::Stopping,
             };
+            self.end.standings[*at] = standing;
+            self.tell(*at, standing, "");
         }
     }
 
@@ -416,6 +418,12 @@ impl<'f> Coordinator<'f> {
         self.stands(at, standing, &why);
     }
 
+    /// Tells how a host stands from now on: what comes next takes its time from here.
+    fn tell(&self, at: usize, standing: Standing, why: &str) {
+        let (host, why) = (self.end.hosts[at].clone(), why.to_owned());
+        self.fleet.observer.event(&Event::Stands { host, standing, why, at: Timestamp::now() });
+    }
+
     /// Notes how a host stands, and tells it when that is new.
     fn stands(&mut self, at: usize, standing: Standing, why: &str) {
         if self.end.standings[at] == standing {
@@ -427,8 +435,7 @@ impl<'f> Coordinator<'f> {
             // Should it hear that, it knows sooner.
             let _heard = self.voices[at].send(self.told(Word::Stop));
         }
-        let (host, why) = (self.end.hosts[at].clone(), why.to_owned());
-        self.fleet.observer.event(&Event::Stands { host, standing, why, at: Timestamp::now() });
+        self.tell(at, standing, why);
         self.compare();
     }
 

@@ -260,6 +260,9 @@ impl Host {
         }
         // What answers may have nothing to say for long: logs are followed, commands run.
         patience.set(Duration::MAX);
+        if let Some(begun) = hearing.begun {
+            begun.store(true, Ordering::SeqCst);
+        }
         let pipe = launch.into_pipe();
         if hearing.is_endless {
             breathe(pipe);
@@ -278,6 +281,8 @@ pub(super) struct Hearing<'a> {
     pub(super) is_endless: bool,
     /// What stands before each line that the host says on standard error.
     pub(super) label: &'a str,
+    /// Set once the host has been reached, and answers.
+    pub(super) begun: Option<&'a AtomicBool>,
 }
 
 /// Gives a sign of life again and again, until nobody wants one any more.
@@ -400,7 +405,7 @@ fn converse<W: Write + Send>(
     to: W,
     from: &mut impl Read,
     errand: &Errand<'_>,
-    pulse: &Pulse,
+    pulse: &Pulse<'_>,
     hang_up: impl FnOnce(),
 ) -> Result<Option<DeploymentOutcome>, Trouble> {
     let (sender, over, voice) = (Sender::new(to), AtomicBool::new(false), errand.voice);
@@ -437,7 +442,7 @@ fn fall_silent(talking: &[ScopedJoinHandle<'_, ()>]) -> bool {
 pub(super) fn hear(
     from: &mut impl Read,
     errand: &Errand<'_>,
-    pulse: &Pulse,
+    pulse: &Pulse<'_>,
     ask: &dyn Fn(Lacking),
 ) -> Result<Option<DeploymentOutcome>, Trouble> {
     let mut remarks = Remarks::default();
@@ -450,7 +455,7 @@ pub(super) fn hear(
 fn hear_out(
     from: &mut impl Read,
     errand: &Errand<'_>,
-    pulse: &Pulse,
+    pulse: &Pulse<'_>,
     ask: &dyn Fn(Lacking),
     remarks: &mut Remarks,
 ) -> Result<Option<DeploymentOutcome>, Trouble> {
@@ -535,8 +540,9 @@ fn tell(observer: &dyn Observer, payload: &[u8], allowance: &mut Allowance) -> R
         | Event::Recorded { .. }
         | Event::Probed { .. }
         | Event::Waiting { .. } => allowance.remember(payload.len())?,
-        // Of several hosts only the coordinator speaks, which is here.
-        Event::Fleet { .. }
+        // Of several hosts only the coordinator speaks, which is here. Whoever speaks is not silent.
+        Event::Silent { .. }
+        | Event::Fleet { .. }
         | Event::OnHost { .. }
         | Event::Stands { .. }
         | Event::Wave { .. }
@@ -558,7 +564,7 @@ fn at_gate(payload: &[u8]) -> Result<Says, Trouble> {
     Ok(Says::AtGate(gate, artifact))
 }
 
-fn present(payload: &[u8], pulse: &Pulse) -> Result<Says, Trouble> {
+fn present(payload: &[u8], pulse: &Pulse<'_>) -> Result<Says, Trouble> {
     let Present { asked_ms, gate } = serde_json::from_slice(payload)?;
     let asked_at =
         pulse.answered(asked_ms).ok_or_else(|| Trouble::Lost("it answered what was not asked".to_owned()))?;
@@ -572,14 +578,14 @@ fn pass_on(voice: Voice<'_>, says: Says) {
 }
 
 /// Passes on what the host is told, until it is over. What cannot be sent is noticed by whoever reads.
-fn speak<W: Write>(sender: &Sender<W>, voice: Voice<'_>, pulse: &Pulse, over: &AtomicBool) {
+fn speak<W: Write>(sender: &Sender<W>, voice: Voice<'_>, pulse: &Pulse<'_>, over: &AtomicBool) {
     match voice {
         Voice::Cancel(cancel) => pass_on_cancel(sender, cancel, pulse, over),
         Voice::Coordinator { words, .. } => pass_on_words(sender, words, pulse, over),
     }
 }
 
-fn pass_on_cancel<W: Write>(sender: &Sender<W>, cancel: &Cancel, pulse: &Pulse, over: &AtomicBool) {
+fn pass_on_cancel<W: Write>(sender: &Sender<W>, cancel: &Cancel, pulse: &Pulse<'_>, over: &AtomicBool) {
     let (mut is_told, mut asked_at) = (false, Instant::now());
     while !over.load(Ordering::SeqCst) {
         if cancel.is_cancelled() && !is_told {
@@ -591,7 +597,7 @@ fn pass_on_cancel<W: Write>(sender: &Sender<W>, cancel: &Cancel, pulse: &Pulse, 
     }
 }
 
-fn pass_on_words<W: Write>(sender: &Sender<W>, words: &Mutex<Receiver<Told>>, pulse: &Pulse, over: &AtomicBool) {
+fn pass_on_words<W: Write>(sender: &Sender<W>, words: &Mutex<Receiver<Told>>, pulse: &Pulse<'_>, over: &AtomicBool) {
     let mut asked_at = Instant::now();
     each_word(words, over, |word| {
         let _sent = match word {

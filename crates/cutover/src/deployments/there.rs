@@ -20,6 +20,7 @@ use std::os::unix::process::CommandExt;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::process::{ChildStderr, Command, Stdio};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, PoisonError};
 
 /// Flags that are about places here, and those that the answering command gets anew; all take a value.
@@ -84,7 +85,7 @@ pub(crate) fn ask(
         [place] if !place.is_here() => {
             let host = connect(context, place.host, &supervisor()?)?;
             let question = question(context, place.host, words(context, inquiry.args))?;
-            let hearing = Hearing { is_endless: inquiry.follows, label: "" };
+            let hearing = Hearing { is_endless: inquiry.follows, ..Hearing::default() };
             host.ask(&Letter::Question(question), hearing, output).map(Some)
         }
         places => ask_several(context, inquiry, places, output).map(Some),
@@ -130,8 +131,13 @@ fn ask_several(
         let ask = move |(far, question): (Result<Option<Host>, CommandError>, Question)| {
             scope.spawn(move || {
                 let mut lines = Lines::new(&question.host, width, voice.json, shared);
-                let hearing = Hearing { is_endless, label: &label(&question.host, width) };
+                let begun = AtomicBool::new(false);
+                let hearing = Hearing { is_endless, label: &label(&question.host, width), begun: Some(&begun) };
                 let code = far.map_or_else(Err, |far| ask_one(far, question.clone(), hearing, &mut lines));
+                if is_endless && begun.into_inner() && is_lost(&code) {
+                    told_code(inquiry, &question.host, width, code);
+                    give_up(shared);
+                }
                 (lines.finish(), told_code(inquiry, &question.host, width, code))
             })
         };
@@ -145,6 +151,18 @@ fn ask_several(
         worst = worst.max(code);
     }
     Ok(worst)
+}
+
+/// Whether a host that had answered cannot be heard any more.
+fn is_lost(code: &Result<i32, CommandError>) -> bool {
+    matches!(code, Err(error) if error.kind() == ErrorKind::Unreachable)
+}
+
+/// Ends this process where what follows has no end: who thinks that all hosts are followed must not go on without one. The others'
+/// answers end with their connections, and no line is cut.
+fn give_up(shared: Option<&Mutex<&mut (dyn Write + Send)>>) -> ! {
+    let _whole = shared.map(|output| output.lock().unwrap_or_else(PoisonError::into_inner));
+    std::process::exit(Exit::Unreachable as i32)
 }
 
 /// The exit code of one of several hosts, told where that is of interest.

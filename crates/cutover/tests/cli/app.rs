@@ -192,12 +192,21 @@ fn a_service_that_was_stopped_stays_so_until_it_is_started_or_something_is_deplo
     let is_active = || service()["active"].as_bool().unwrap();
     let main = || service()["main"]["pid"].as_u64().unwrap();
 
+    let told = |args: &[&str]| sandbox.run(args).stdout;
+    let (hint, ill) = ("cutover app production start", "does not run");
+    assert!(!told(&["status"]).contains(hint) && !told(&["doctor", "production"]).contains(ill));
     assert_eq!(app("stop").told(), "exit 0\napi: stopped\n");
     assert!(!is_active());
+    assert!(told(&["status"]).contains("    nothing runs until somebody starts it: cutover app production start\n"));
+    let doctor = told(&["doctor", "production"]);
+    assert!(doctor.contains(ill) && doctor.contains(hint) && !doctor.contains("everything is well"), "{doctor}");
     assert_eq!(app("stop").told(), "exit 0\napi: did not run; it is stopped\n");
 
     let started = app("start");
-    assert!(started.code == 0 && started.stdout.contains("✓ Restarted in "), "{started:?}");
+    assert!(started.code == 0 && started.stdout.contains("\n✓ Started in "), "{started:?}");
+    assert!(started.stdout.starts_with("Starting shop in production: "), "{started:?}");
+    let history = sandbox.run(&["history", "production"]).stdout;
+    assert!(history.contains("  start  ") && !history.contains("  restart  "), "{history}");
     let (pid, again) = (main(), app("start"));
     assert!(again.code == 0 && again.stdout.contains("✓ Nothing changed: "), "{again:?}");
     assert_eq!(main(), pid, "what runs is left alone");

@@ -1,6 +1,6 @@
 //! Another machine, as far as one can be had without one: an `ssh` that gives a shell with a home of its own.
 
-use crate::sandbox::{Ran, Sandbox};
+use crate::sandbox::{Ran, Sandbox, await_that};
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
 use std::path::PathBuf;
@@ -110,6 +110,63 @@ fn of_several_hosts_each_where_a_command_failed_is_named_with_its_exit_code() {
     assert_eq!(missing.code, 127, "{}", missing.told());
     assert_eq!(missing.stderr.matches(" | exit code 127\n").count(), 2, "{}", missing.told());
     assert!(missing.stderr.contains("run no-such-program in "), "{}", missing.told());
+}
+
+#[test]
+fn what_several_hosts_have_live_is_told_of_each_and_promoted() {
+    let sandbox = near_and_far();
+    let run = |args: &[&str]| sandbox.ran(&cutover(&sandbox, env!("CARGO_BIN_EXE_cutover"), args).output().unwrap());
+
+    let told = run(&["status"]);
+    let json = run(&["status", "--json"]).json();
+
+    for host in ["localhost   ", "ada@far.test"] {
+        assert!(told.stdout.contains(&format!("{host} | production\n{host} |   api in ")), "{}", told.told());
+        assert!(told.stdout.contains(&format!("\n{host} |     live: ")), "{}", told.told());
+    }
+    assert!(!told.stdout.contains("the hosts have not the same live"), "{}", told.told());
+    let environments = json["environments"].as_array().unwrap();
+    let hosts: Vec<_> = environments.iter().map(|environment| environment["host"].as_str().unwrap()).collect();
+    assert_eq!(hosts, ["localhost", "ada@far.test"], "{json}");
+    assert!(environments.iter().all(|environment| environment.get("words").is_none()), "{json}");
+
+    let copy = sandbox.path().join("copy").display().to_string();
+    let copy = format!("[environments.copy]\nhosts.api = [\"localhost\"]\ntargets.api.host.deploy_to = \"{copy}\"\n");
+    sandbox.write("cutover.toml", &format!("{}\n{copy}", sandbox.config()));
+    let promoted = run(&["promote", "production", "copy"]);
+    assert_eq!(promoted.code, 0, "{}", promoted.told());
+}
+
+#[test]
+fn who_follows_several_hosts_does_not_go_on_when_one_is_lost() {
+    // Given a service on two hosts, each of which says something.
+    let sandbox = Sandbox::new();
+    sandbox.host("service.process.command = \"echo up; exec sleep 1000\"\nverify.soak = \"100ms\"", "");
+    assert_eq!(sandbox.run(&["deploy", "production"]).code, 0);
+    let both = sandbox.config().replace("[\"localhost\"]", "[\"localhost\", \"ada@far.test\"]");
+    sandbox.write("cutover.toml", &both);
+    let dir = sandbox.path().display().to_string();
+    fs::create_dir(sandbox.path().join("far")).unwrap();
+    sandbox
+        .script("ssh", &format!("for last; do :; done; echo $$ > {dir}/ssh.pid; HOME={dir}/far exec sh -c \"$last\""));
+    let follow = ["app", "production", "logs", "-f"];
+    let out = fs::File::create(sandbox.path().join("out")).unwrap();
+    let mut command = cutover(&sandbox, env!("CARGO_BIN_EXE_cutover"), &follow);
+    let mut child = command.stdout(out).stderr(Stdio::piped()).spawn().unwrap();
+    let told = || fs::read_to_string(sandbox.path().join("out")).unwrap();
+    await_that("both are followed", || {
+        ["localhost    | up\n", "ada@far.test | up\n"].iter().all(|up| told().contains(up))
+    });
+
+    // When the connection to one breaks.
+    let ssh: i32 = fs::read_to_string(sandbox.path().join("ssh.pid")).unwrap().trim().parse().unwrap();
+    kill_process(Pid::from_raw(ssh).unwrap(), Signal::KILL).unwrap();
+
+    await_that("it ends", || child.try_wait().unwrap().is_some());
+    let ran = sandbox.ran(&child.wait_with_output().unwrap());
+    assert_eq!(ran.code, 7, "{}", ran.told());
+    assert!(ran.stderr.contains("lost the connection to ada@far.test"), "{}", ran.told());
+    sandbox.stop_service();
 }
 
 #[test]

@@ -84,6 +84,21 @@ fn an_unfinished_deployment_says_where_it_stopped() {
 }
 
 #[test]
+fn a_live_release_that_is_not_verified_yet_is_told_as_such() {
+    let sandbox = Sandbox::deployable("");
+    assert_eq!(sandbox.run(&["deploy", "production"]).code, 0);
+    let current = sandbox.path().join("srv/current/release.json");
+    let described = fs::read_to_string(&current).unwrap();
+    let is_told = || sandbox.run(&["status"]).stdout.contains("\n    not verified yet: it may be taken back\n");
+    assert!(!is_told());
+
+    // As it is from the switch to the end of the deployment.
+    fs::write(&current, described.replace("\"state\": \"good\"", "\"state\": \"live\"")).unwrap();
+
+    assert!(is_told());
+}
+
+#[test]
 fn a_journal_that_cannot_be_read_is_said_with_the_way_on() {
     let sandbox = Sandbox::deployable("");
     assert_eq!(sandbox.run(&["deploy", "production"]).code, 0);

@@ -21,11 +21,12 @@ impl Ran {
     /// Fails the test unless it tells how it ended in exactly one line, which begins like this.
     #[track_caller]
     pub(crate) fn concludes(self, beginning: &str) -> Self {
-        const CONCLUSIONS: [&str; 8] = [
+        const CONCLUSIONS: [&str; 9] = [
             "✓ Deployed",
             "✓ Nothing changed",
             "✓ Rolled back",
             "✓ Restarted",
+            "✓ Started",
             "↩ Rolled back",
             "✗ Failed",
             "✗ Stuck",

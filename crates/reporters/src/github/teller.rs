@@ -194,6 +194,7 @@ impl Reporter for DeploymentTeller {
             | Event::Output { .. }
             | Event::Probed { .. }
             | Event::Waiting { .. }
+            | Event::Silent { .. }
             | Event::Fleet { .. }
             | Event::Stands { .. }
             | Event::Wave { .. } => {}

@@ -9,7 +9,7 @@ use cutover_core::event::Event;
 use cutover_core::id::ReleaseId;
 use cutover_core::journal::Entry;
 use cutover_core::next::DeploymentOutcome;
-use cutover_core::plan::Plan;
+use cutover_core::plan::{Plan, PlanKind};
 use cutover_core::rollout::{Standing, Whole};
 use jiff::Timestamp;
 use std::collections::BTreeSet;
@@ -34,6 +34,8 @@ struct Told {
     label: String,
     story: Story,
     standing: Standing,
+    /// Whether it was said that it says nothing.
+    is_silent: bool,
     /// Since when it has been on its way to where it gets next.
     since: Timestamp,
 }
@@ -48,6 +50,7 @@ impl FleetStory {
             label: format!("{label:<name_length$}"),
             story: Story::new(manner),
             standing: Standing::Preparing,
+            is_silent: false,
             since: at,
         };
         Self { verbose: manner.verbose, hosts: hosts.iter().zip(labels).map(told).collect(), is_announced: false }
@@ -66,6 +69,7 @@ impl FleetStory {
             | Event::Progressed { .. }
             | Event::Output { .. }
             | Event::Probed { .. }
+            | Event::Silent { .. }
             | Event::Waiting { .. }
             | Event::Ended { .. } => Vec::new(),
         }
@@ -101,6 +105,10 @@ impl FleetStory {
     fn on_host(&mut self, host: &str, happened: &Event) -> Vec<Line> {
         let verbose = self.verbose;
         let Some(told) = self.hosts.iter_mut().find(|told| told.name == host) else { return Vec::new() };
+        if let Event::Silent { seconds } = happened {
+            let silence = Some(*seconds).filter(|seconds| *seconds > 0);
+            return told.silent(silence.is_some(), silence).into_iter().collect();
+        }
         let lines = told.story.tell(happened);
         if let Event::Began { plan, resumed, .. } = happened {
             return self.announce(plan, *resumed);
@@ -126,9 +134,9 @@ impl FleetStory {
         let why = if why.is_empty() { String::new() } else { format!(": {}", one_line(why)) };
         let (tone, text) = match standing {
             Standing::Staged => (Tone::Plain, format!("staged in {took}")),
-            Standing::Healthy if before == Standing::Silent => (Tone::Plain, "answers again".to_owned()),
-            Standing::Healthy => (Tone::Good, format!("✓ switched and healthy in {took}")),
-            Standing::Silent => (Tone::Warning, "has not answered for a while".to_owned()),
+            Standing::Healthy if before == Standing::Silent => return told.silent(false, None).into_iter().collect(),
+            Standing::Healthy => (Tone::Good, format!("✓ {} and healthy in {took}", told.way())),
+            Standing::Silent => return told.silent(true, None).into_iter().collect(),
             Standing::Unreachable | Standing::Refused | Standing::Leaving | Standing::Lost => {
                 (Tone::Bad, format!("✗ {}{why}", word(standing)))
             }
@@ -178,6 +186,28 @@ impl Told {
     /// The release that was live before.
     fn original(&self) -> Option<&ReleaseId> {
         self.story.plan().and_then(|plan| plan.original.as_ref())
+    }
+
+    /// That it says nothing, for how many seconds where that is known, or speaks again. Told once, whoever noticed first.
+    fn silent(&mut self, is_silent: bool, seconds: Option<u64>) -> Option<Line> {
+        if std::mem::replace(&mut self.is_silent, is_silent) == is_silent {
+            return None;
+        }
+        let (tone, text) = match (is_silent, seconds) {
+            (false, _) => (Tone::Plain, "answers again".to_owned()),
+            (true, None) => (Tone::Warning, "has not answered for a while".to_owned()),
+            (true, Some(seconds)) => (Tone::Warning, format!("has been silent for {seconds} s")),
+        };
+        Some(Line::whole(tone, text).of_host(&self.label))
+    }
+
+    /// How it came to run the release.
+    fn way(&self) -> &'static str {
+        match self.story.plan() {
+            Some(plan) if plan.starts => "started",
+            Some(plan) if plan.kind == PlanKind::Restart => "restarted",
+            Some(_) | None => "switched",
+        }
     }
 
     /// How it stands.

@@ -128,6 +128,7 @@ impl Live {
             | Event::Began { .. }
             | Event::Recorded { .. }
             | Event::Waiting { .. }
+            | Event::Silent { .. }
             | Event::Ended { .. }
             | Event::Fleet { .. }
             | Event::Stands { .. }

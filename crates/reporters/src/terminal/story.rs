@@ -83,6 +83,7 @@ impl Story {
             | Event::Stands { .. }
             | Event::Wave { .. }
             | Event::FleetEnded { .. } => Vec::new(),
+            Event::Silent { seconds } => vec![self.silent(*seconds)],
             Event::Waiting { holder, ahead_count } => self.waiting(holder, *ahead_count),
             Event::Ended { outcome, elapsed_ms, .. } => self.ended(*outcome, Duration::from_millis(*elapsed_ms)),
         }
@@ -129,6 +130,16 @@ impl Story {
         }
         self.now = running;
         vec![Line::whole(Tone::Warning, format!("… {label}"))]
+    }
+
+    /// That the host says nothing, or speaks again.
+    fn silent(&self, seconds: u64) -> Line {
+        let host = self.plan.as_ref().and_then(|plan| plan.hosts().first().map(|host| one_line(host)));
+        let host = host.unwrap_or_else(|| "the host".to_owned());
+        match seconds {
+            0 => Line::whole(Tone::Plain, format!("… {host} answers again")),
+            seconds => Line::whole(Tone::Warning, format!("… {host} has been silent for {seconds} s")),
+        }
     }
 
     fn ended(&mut self, outcome: DeploymentOutcome, took: Duration) -> Vec<Line> {

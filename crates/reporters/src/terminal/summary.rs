@@ -28,6 +28,7 @@ fn heading(plan: &Plan, resumed: bool) -> String {
         }
         PlanKind::Deploy => format!("Deploying {project} to {environment}: release {release}"),
         PlanKind::Rollback => format!("Rolling {project} in {environment} back to release {release}"),
+        PlanKind::Restart if plan.starts => format!("Starting {project} in {environment}: release {release}"),
         PlanKind::Restart => format!("Restarting {project} in {environment}: release {release}"),
     };
     let again = if resumed { format!(" (goes on with deployment {})", plan.deployment) } else { String::new() };
@@ -159,6 +160,7 @@ fn missing(plan: &Plan, whole: Whole, hosts: &[&str]) -> Option<Line> {
     let again = match plan.kind {
         PlanKind::Deploy => "deploy",
         PlanKind::Rollback => "roll back",
+        PlanKind::Restart if plan.starts => "start",
         PlanKind::Restart => "restart",
     };
     let text = format!("  ! left out, and as before: {}; {again} again once it can be reached", named(hosts));
@@ -210,6 +212,9 @@ fn deployed(plan: &Plan, took: &str) -> String {
         }
         PlanKind::Deploy => format!("Deployed in {took}: {project} in {environment} is release {release}"),
         PlanKind::Rollback => format!("Rolled back in {took}: {project} in {environment} is release {release} again"),
+        PlanKind::Restart if plan.starts => {
+            format!("Started in {took}: {project} in {environment} is release {release}")
+        }
         PlanKind::Restart => format!("Restarted in {took}: {project} in {environment} is release {release}"),
     }
 }

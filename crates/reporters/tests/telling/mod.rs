@@ -150,6 +150,7 @@ fn plan() -> Plan {
         made_at: start(),
         fleet: Vec::new(),
         forward: false,
+        starts: false,
         promoted_from: None,
         steps: steps.iter().enumerate().map(|(at, (name, phase))| step(at as u32, name, *phase)).collect(),
     }

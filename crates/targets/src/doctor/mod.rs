@@ -7,8 +7,8 @@ pub(crate) mod ports;
 mod python;
 mod unit;
 
-use crate::host::{Layout, own_name, unprobed};
-use crate::service::Service;
+use crate::host::{Layout, linked, own_name, unprobed};
+use crate::service::{Service, ServiceState};
 use crate::setup::Outdated;
 use cutover_core::config::{HostConfig, ServiceConfig};
 use cutover_core::id::{ProjectName, TargetName};
@@ -131,14 +131,20 @@ fn of_service(
         findings.extend(unit::examine(config, unit, *scope, outdated.iter().find(|one| one.unit == *unit)));
         findings.extend(superseded(opened));
     }
-    findings.extend(dead(opened));
+    findings.extend(dead(layout, opened));
     findings.push(log(config, opened, &otherwise));
     findings
 }
 
-/// Whether it is meant to run and does not, or not for long. A deployment would put that right, but nobody should have to wait for one.
-fn dead(service: &dyn Service) -> Option<Finding> {
-    let state = service.state().ok().filter(|state| state.wanted && (state.failed || state.crash_looping))?;
+/// Whether it does not run, or not for long. A deployment would put that right, but nobody should have to wait for one.
+fn dead(layout: &Layout, service: &dyn Service) -> Option<Finding> {
+    let state = service.state().ok()?;
+    if !state.wanted && !state.active {
+        return stopped(layout, &state);
+    }
+    if !(state.failed || state.crash_looping) {
+        return None;
+    }
     if state.crash_looping {
         let what =
             format!("it is in a crash loop, now {}: started again {} times", state.description, state.restart_count);
@@ -150,6 +156,13 @@ fn dead(service: &dyn Service) -> Option<Finding> {
         what,
         "`cutover app ENV restart` starts it; `cutover app ENV logs` tells what it said last",
     ))
+}
+
+/// Whether somebody stopped what is live. Where nothing is, nothing has to run.
+fn stopped(layout: &Layout, state: &ServiceState) -> Option<Finding> {
+    let live = linked(&layout.current()).ok().flatten()?;
+    let what = format!("release {live} is live and does not run, for somebody stopped it: {}", state.description);
+    Some(Finding::warning("service", what, "`cutover app ENV start` starts it"))
 }
 
 /// Whether it runs as it is said to by now.
@@ -235,5 +248,22 @@ mod tests {
         }
         assert!(process[0].1.contains(&format!(" {}`", own.display())), "{process:?}");
         assert!(command[0].1.contains("command.log"), "{command:?}");
+    }
+
+    #[test]
+    fn what_is_live_and_was_stopped_is_told_with_what_starts_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path());
+        let stopped = || {
+            let told = told(dir.path(), "command = { restart = \"true\", stop = \"true\", status = \"false\" }");
+            told.into_iter().find(|(_, fix)| fix.contains("`cutover app ENV start`"))
+        };
+
+        assert_eq!(stopped(), None, "nothing is live");
+        std::fs::create_dir_all(layout.release(&cutover_core::id::ReleaseId::new("r1").unwrap())).unwrap();
+        std::os::unix::fs::symlink("releases/r1", layout.current()).unwrap();
+
+        let (what, _) = stopped().unwrap();
+        assert!(what.starts_with("release r1 is live and does not run"), "{what}");
     }
 }

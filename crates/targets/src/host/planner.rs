@@ -379,6 +379,7 @@ impl<'a> Builder<'a> {
             release,
             original,
             forward: false,
+            starts: false,
             promoted_from: wish.promoted_from.clone(),
             by: wish.by.to_owned(),
             reason: wish.reason.to_owned(),

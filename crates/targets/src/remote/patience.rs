@@ -29,6 +29,8 @@ struct State {
     arrived: AtomicU64,
     /// Whether it takes nothing of what it is told, so that it need not be heard out either.
     is_deaf: AtomicBool,
+    /// For how long who hears it has waited for a word by now.
+    silent_ms: AtomicU64,
     /// Questions that are not answered yet, and what had been sent before each.
     asked: Mutex<VecDeque<(u64, u64)>>,
 }
@@ -61,15 +63,24 @@ impl Patience {
         }
     }
 
-    fn limit(&self) -> Duration {
-        let (sent, arrived) = (self.0.sent.load(Ordering::Relaxed), self.0.arrived.load(Ordering::Relaxed));
-        let under_way = sent.saturating_sub(arrived).min(UNDER_WAY_BYTES_MAX);
-        Duration::from_millis(self.0.limit_ms.load(Ordering::Relaxed))
-            .saturating_add(Duration::from_secs(under_way / SLOWEST_BYTES))
+    /// For how long the host has said nothing though it could have: an answer comes behind all that is under way.
+    pub fn silence(&self) -> Duration {
+        Duration::from_millis(self.0.silent_ms.load(Ordering::Relaxed)).saturating_sub(self.behind())
     }
 
-    /// Waits until the host's end is ready; `what` says what it did not do.
-    fn ready(&self, end: BorrowedFd<'_>, flags: PollFlags, what: &str) -> io::Result<()> {
+    fn limit(&self) -> Duration {
+        Duration::from_millis(self.0.limit_ms.load(Ordering::Relaxed)).saturating_add(self.behind())
+    }
+
+    /// How much later an answer may come because of what is under way.
+    fn behind(&self) -> Duration {
+        let (sent, arrived) = (self.0.sent.load(Ordering::Relaxed), self.0.arrived.load(Ordering::Relaxed));
+        let under_way = sent.saturating_sub(arrived).min(UNDER_WAY_BYTES_MAX);
+        Duration::from_secs(under_way / SLOWEST_BYTES)
+    }
+
+    /// Waits until the host's end is ready; `what` says what it did not do. `waits` is told for how long that takes, again and again.
+    fn ready(&self, end: BorrowedFd<'_>, flags: PollFlags, what: &str, waits: &dyn Fn(Duration)) -> io::Result<()> {
         let mut waited = Duration::ZERO;
         loop {
             let limit = self.limit();
@@ -82,7 +93,10 @@ impl Patience {
             }
             let mut fds = [PollFd::from_borrowed_fd(end, flags)];
             match poll(&mut fds, Timespec::try_from(span).ok().as_ref()) {
-                Ok(0) => waited += span,
+                Ok(0) => {
+                    waited += span;
+                    waits(waited);
+                }
                 // Also an end and an error are something to hear of.
                 Ok(_) => return Ok(()),
                 Err(Errno::INTR) => {}
@@ -111,7 +125,11 @@ impl<R: Read + AsFd> Read for Patient<R> {
         if self.patience.0.is_deaf.load(Ordering::Relaxed) {
             return Err(io::Error::new(io::ErrorKind::TimedOut, "it takes nothing of what it is told"));
         }
-        self.patience.ready(self.pipe.as_fd(), PollFlags::IN, "said nothing")?;
+        let silent = &self.patience.0.silent_ms;
+        let waits =
+            |time: Duration| silent.store(u64::try_from(time.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.patience.ready(self.pipe.as_fd(), PollFlags::IN, "said nothing", &waits)?;
+        waits(Duration::ZERO);
         self.pipe.read(buffer)
     }
 }
@@ -151,7 +169,7 @@ impl<W: Write + AsFd> Write for Weighed<W> {
                     return Ok(count);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    let ready = self.patience.ready(self.pipe.as_fd(), PollFlags::OUT, "taken nothing");
+                    let ready = self.patience.ready(self.pipe.as_fd(), PollFlags::OUT, "taken nothing", &|_| ());
                     is_deaf.store(ready.is_err(), Ordering::Relaxed);
                     ready?;
                 }
@@ -181,13 +199,17 @@ mod tests {
     fn a_host_that_falls_silent_is_not_awaited_for_ever() {
         let (said, mut host) = io::pipe().unwrap();
         host.write_all(b"hi").unwrap();
-        let mut heard = Patient::new(said, Patience::new(Duration::from_millis(50)));
+        let patience = Patience::new(Duration::from_millis(50));
+        let mut heard = Patient::new(said, patience.clone());
         let mut words = [0; 8];
 
         assert_eq!(heard.read(&mut words).unwrap(), 2);
+        assert_eq!(patience.silence(), Duration::ZERO);
         assert_eq!(heard.read(&mut words).unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(patience.silence(), Duration::from_millis(50));
         drop(host);
         assert_eq!(heard.read(&mut words).unwrap(), 0, "an end is no silence");
+        assert_eq!(patience.silence(), Duration::ZERO);
     }
 
     #[test]
@@ -247,6 +269,8 @@ mod tests {
         assert_eq!(patience.limit(), MINUTE);
         host.write_all(&[0; 40_960]).unwrap();
         assert_eq!(patience.limit(), MINUTE + Duration::from_secs(10));
+        patience.0.silent_ms.store(11_000, Ordering::Relaxed);
+        assert_eq!(patience.silence(), Duration::from_secs(1), "for the rest it could not be heard yet");
         host.write_all(&vec![0; 100 << 20]).unwrap();
         assert_eq!(patience.limit(), MINUTE + Duration::from_secs(2048));
     }

@@ -8,9 +8,9 @@ use cutover_core::event::{Event, Observer};
 use cutover_core::id::{DeploymentId, EnvironmentName, ProjectName, ReleaseId, TargetName};
 use cutover_core::secret::Secret;
 use cutover_core::target::{Cancel, Failure};
-use cutover_targets::host::gate::Nobody;
+use cutover_targets::host::gate::{Coordinator, Nobody};
 use cutover_targets::host::lock::{Holder, Waiting};
-use cutover_targets::host::planner::{self, Subject, Wish};
+use cutover_targets::host::planner::{self, FleetPart, Subject, Wish};
 use cutover_targets::host::transaction::{Ended, Recovery, Surroundings, Transaction, TransactionError};
 use cutover_targets::host::{HostPlan, Offer, SupervisorProgram};
 use jiff::Timestamp;
@@ -79,6 +79,9 @@ pub struct Place {
     pub cancel: Cancel,
     /// What supervises `process` services: nothing, unless a test brings it.
     pub supervisor: SupervisorProgram,
+    /// Its part where it is one of several hosts, and who coordinates them: nobody, unless a test brings it.
+    pub part: Option<FleetPart>,
+    pub coordinator: Box<dyn Coordinator>,
     count: AtomicU32,
 }
 
@@ -94,6 +97,8 @@ impl Place {
             secret_names: BTreeSet::new(),
             cancel: Cancel::new(),
             supervisor: SupervisorProgram { program: "/nonexistent".into(), arguments: Vec::new() },
+            part: None,
+            coordinator: Box::new(Nobody),
             count: AtomicU32::new(0),
         }
     }
@@ -195,7 +200,8 @@ impl Place {
         act: impl FnOnce(&Transaction<'_>) -> Result<T, TransactionError>,
     ) -> Result<T, TransactionError> {
         let (cancel, supervisor) = (&self.cancel, &self.supervisor);
-        let surroundings = Surroundings { observer: &Silent, cancel, by: "ann", supervisor, coordinator: &Nobody };
+        let coordinator = &*self.coordinator;
+        let surroundings = Surroundings { observer: &Silent, cancel, by: "ann", supervisor, coordinator };
         let directories: Vec<&Path> = self.targets().map(|config| config.deploy_to.as_path()).collect();
         act(&Transaction::begin(&directories, &holder(), &AT_ONCE, &surroundings)?)
     }
@@ -218,7 +224,7 @@ impl Place {
                 .collect(),
             variables: &self.variables,
             secret_names: self.secret_names.clone(),
-            part: None,
+            part: self.part.clone(),
             remarks: Vec::new(),
         };
         with(&wish)

@@ -4,7 +4,7 @@
 
 use super::*;
 use cutover_core::record::Part;
-use cutover_testkit::Story;
+use cutover_testkit::{RecordingObserver, Story};
 use serde_json::json;
 use std::sync::PoisonError;
 
@@ -15,7 +15,7 @@ fn standings(hosts: &[&str]) -> Vec<Standing> {
     ended(hosts, &Earlier::default()).standings
 }
 
-/// A host that is asked for something.
+/// A host, which is this machine, and what it is asked for.
 fn member(host: &&str) -> Member {
     let order = json!({
         "project": "shop", "environment": "production", "host": host, "targets": {}, "secret_names": [],
@@ -183,4 +183,48 @@ fn who_cannot_go_on_for_a_dead_host_is_told_the_way_round_it() {
     let advice = |standings: &[Standing]| conclude(standings, OnUnreachable::Refuse).unwrap_err().advice();
     assert!(advice(&[Standing::Unreachable, Standing::Unchanged]).contains("on_unreachable = \"skip\""));
     assert!(!advice(&[Standing::Refused, Standing::Unchanged]).contains("on_unreachable"));
+}
+
+#[test]
+fn what_a_host_is_told_is_told_so_that_its_time_does_not_include_that_of_the_wave_before() {
+    let text = "name = \"shop\"\n[environments.production]\nrollout = { canary = 1 }\n";
+    let config = cutover_core::config::Config::parse(text).unwrap();
+    let rollout = Rollout { config: &config.environments.values().next().unwrap().rollout, migrating: None };
+    let perform = |_: Member, voice: Voice<'_>, _: &dyn Observer| {
+        let Voice::Coordinator { words, tell } = voice else { unreachable!("it is one of several") };
+        for gate in [Gate::Switch, Gate::Settle] {
+            tell(Says::AtGate(gate, "a1".to_owned()));
+            assert!(matches!(words.lock().unwrap().recv().unwrap(), Told::Go(to) if to == gate));
+        }
+        Ok(Some(DeploymentOutcome::Deployed))
+    };
+    let told = RecordingObserver::default();
+    let (cancel, earlier) = (Cancel::new(), Earlier::default());
+    let fleet = Fleet {
+        rollout: Some(rollout),
+        observer: &told,
+        cancel: &cancel,
+        perform: &perform,
+        brings_one_artifact: true,
+        terms: TERMS,
+        earlier: &earlier,
+    };
+
+    fleet.run(["web-1", "web-2"].iter().map(member).collect());
+
+    let events = told.events();
+    let stands: Vec<(&str, Standing)> = events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Stands { host, standing, .. } => Some((host.as_str(), *standing)),
+            _ => None,
+        })
+        .collect();
+    let of = |name: &str| stands.iter().filter(|(host, _)| *host == name).map(|(_, it)| *it).collect::<Vec<_>>();
+    let (switching, done) = (Standing::Switching, Standing::Ended(DeploymentOutcome::Deployed));
+    for host in ["web-1", "web-2"] {
+        assert_eq!(of(host), [Standing::Staged, switching, Standing::Healthy, Standing::Settling, done], "{host}");
+    }
+    let at = |host, standing| stands.iter().position(|told| *told == (host, standing));
+    assert!(at("web-1", Standing::Healthy) < at("web-2", switching), "{stands:?}");
 }

@@ -7,9 +7,13 @@ use cutover_core::event::Nobody;
 use cutover_core::id::DeploymentId;
 use cutover_targets::remote::chunk::ChunkSize;
 use cutover_targets::remote::lacking::Lack;
+use cutover_testkit::RecordingObserver;
 use jiff::Timestamp;
 use std::io::pipe;
 use std::path::PathBuf;
+
+/// Nobody is told that a host says nothing.
+const UNHEARD: (&dyn Observer, Duration) = (&Nobody, Duration::MAX);
 
 /// An artifact of one file that compresses to nothing less.
 struct Large(Vec<u8>);
@@ -86,8 +90,8 @@ fn errand<'a>(order: &'a Order, cancel: &'a Cancel) -> Errand<'a> {
 }
 
 /// A host that is asked now and then, and awaited.
-fn pulse() -> Pulse {
-    Pulse::new(Duration::from_secs(1), Patience::new(Duration::MAX))
+fn pulse() -> Pulse<'static> {
+    Pulse::new(Duration::from_secs(1), Patience::new(Duration::MAX), UNHEARD)
 }
 
 #[test]
@@ -145,7 +149,7 @@ fn a_host_that_works_in_silence_is_asked_for_a_sign_of_life_also_once_it_was_tol
     let (cancel, over) = (Cancel::new(), AtomicBool::new(false));
     cancel.cancel();
     let (from_client, to_host) = pipe().unwrap();
-    let (sender, often) = (Sender::new(to_host), Pulse::new(BRIEFLY, Patience::new(Duration::MAX)));
+    let (sender, often) = (Sender::new(to_host), Pulse::new(BRIEFLY, Patience::new(Duration::MAX), UNHEARD));
     let mut heard = Vec::new();
 
     std::thread::scope(|scope| {
@@ -179,7 +183,7 @@ fn a_host_that_has_answered_is_not_awaited_for_what_it_has_heard_by_then() {
     let patience = Patience::new(POLL);
     let nowhere = std::fs::OpenOptions::new().write(true).open("/dev/null").unwrap();
     Weighed::new(nowhere, patience.clone()).unwrap().write_all(&[0; 1 << 20]).unwrap();
-    let (pulse, to_host) = (Pulse::new(Duration::ZERO, patience.clone()), Sender::new(Vec::new()));
+    let (pulse, to_host) = (Pulse::new(Duration::ZERO, patience.clone(), UNHEARD), Sender::new(Vec::new()));
     pulse.ask(&to_host, &mut Instant::now());
     let (_, question) = receive(&mut to_host.into_inner().as_slice()).unwrap().unwrap();
     let (said, host) = pipe().unwrap();
@@ -190,4 +194,28 @@ fn a_host_that_has_answered_is_not_awaited_for_what_it_has_heard_by_then() {
     let heard = hear(&mut Patient::new(said, patience), &errand(&order, &never), &pulse, &|_| {});
 
     assert!(matches!(heard, Err(Trouble::Lost(why)) if why == "it has said nothing for 0 s"));
+}
+
+#[test]
+fn a_silence_is_told_once_it_is_long_and_again_when_it_is_over() {
+    let told = RecordingObserver::default();
+    let pulse = Pulse::new(Duration::ZERO, Patience::new(Duration::MAX), (&told, Duration::from_secs(10)));
+
+    [9, 10, 11, 30, 0, 1, 12].into_iter().map(Duration::from_secs).for_each(|silence| pulse.notice(silence));
+
+    assert_eq!(told.events(), [10, 0, 12].map(|seconds| Event::Silent { seconds }));
+}
+
+#[test]
+fn that_a_host_says_nothing_is_told_before_it_is_let_go_of() {
+    let (order, never, told) = (order(), Cancel::new(), RecordingObserver::default());
+    let (said, _silent) = pipe().unwrap();
+    let patience = Patience::new(Duration::from_millis(1200));
+    let mut said = Patient::new(said, patience.clone());
+    let pulse = Pulse::new(Duration::ZERO, patience, (&told, Duration::from_millis(400)));
+
+    let heard = converse(io::sink(), &mut said, &errand(&order, &never), &pulse, || {});
+
+    assert!(matches!(heard, Err(Trouble::Lost(_))));
+    assert_eq!(told.events().len(), 1, "{:?}", told.events());
 }

@@ -51,7 +51,7 @@ pub(crate) fn apply(site: &Site<'_>, before: &Before) -> Result<Outcome, Failure
 /// What is known of a release that is taken back.
 #[derive(Debug)]
 pub(crate) enum Verdict {
-    /// Nothing: somebody asked to stop.
+    /// Nothing: somebody asked to stop, or nobody was left to say that the other hosts are healthy, too.
     None,
     /// Its service could not be started in this deployment. That may be due to the machine (no such unit, no right to start
     /// it), and says nothing against a release that was good before.
