@@ -5,7 +5,7 @@
 mod service_support;
 mod support;
 
-use cutover_core::config::{CommandLine, ServiceConfig};
+use cutover_core::config::{CommandLine, MigrateConfig, ServiceConfig};
 use cutover_core::journal::{Entry, Record};
 use cutover_core::next::DeploymentOutcome::{Deployed, Failed, RolledBack};
 use cutover_targets::host::transaction::{Ended, Recovery};
@@ -210,10 +210,19 @@ fn a_service_that_another_target_took_over_first_is_started_again_on_the_way_bac
     // When "app", which goes live first, takes it over, and "web" is not healthy.
     place.config.service = place.second.as_mut().unwrap().service.take();
     let ended = place.deploy(&v(3));
-    // Then both run as before.
+    // Then both run as before: the one by its own target, and by the one that had it, which does not know that.
     assert_eq!(ended.outcome, RolledBack);
-    assert_eq!(place.read("record"), "one in v3\none in v2\ntwo in v2\n");
+    assert_eq!(place.read("record"), "one in v3\none in v2\ntwo in v2\none in v2\n");
     assert!(place.path("one").exists() && place.path("two").exists());
+}
+
+fn failing_migration() -> MigrateConfig {
+    MigrateConfig {
+        up: CommandLine::Shell("exit 1".to_owned()),
+        down: Some(CommandLine::Shell("true".to_owned())),
+        compatible: true,
+        timeout: Duration::from_secs(10),
+    }
 }
 
 /// Says which release started it, and whose, and runs as long as a file is there.
@@ -249,6 +258,101 @@ fn a_service_that_another_target_took_over_later_is_started_again_where_it_was()
     // Then it runs as "app" started it.
     assert_eq!(ended.outcome, RolledBack);
     assert_eq!(place.read("record"), "one in v3 of web\none in v2 of app\n");
+}
+
+#[test]
+fn a_service_that_a_target_took_from_a_later_one_is_given_back_though_that_one_had_no_turn() {
+    for own in [None, Some("two")] {
+        let mut place = with_live_service();
+        let elsewhere = tempfile::tempdir().unwrap();
+        fs::write(place.path("whose"), "app").unwrap();
+        fs::write(elsewhere.path().join("whose"), "web").unwrap();
+        // Given that "web" has it, and "app" none or another one.
+        let mut second = plain(elsewhere.path());
+        second.verify.probes = vec![command_probe("true")];
+        second.service = Some(recorded(&place, "one"));
+        place.config.service = own.map(|own| recorded(&place, own));
+        place.second = Some(second);
+        assert_eq!(place.deploy(&v(2)).outcome, Deployed);
+        fs::write(place.path("record"), "").unwrap();
+        // When "app", which goes live first, takes it over and is not healthy.
+        place.config.service = place.second.as_mut().unwrap().service.take();
+        let ended = place.deploy(&v(3));
+        // Then all runs as before.
+        assert_eq!(ended.outcome, RolledBack, "{own:?}");
+        let own = own.map_or_else(String::new, |own| format!("{own} in v2 of app\n"));
+        assert_eq!(place.read("record"), format!("one in v3 of app\n{own}one in v2 of web\n"));
+    }
+}
+
+#[test]
+fn a_service_that_moves_to_a_target_with_one_of_its_own_runs_on() {
+    let mut place = with_live_service();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let mut second = plain(elsewhere.path());
+    (place.config.service, second.service) = (Some(recorded(&place, "two")), Some(recorded(&place, "one")));
+    for config in [&mut place.config, &mut second] {
+        config.verify.probes = vec![command_probe("true")];
+    }
+    place.second = Some(second);
+    assert_eq!(place.deploy(&v(2)).outcome, Deployed);
+
+    place.config.service = place.second.as_mut().unwrap().service.take();
+    let ended = place.deploy(&v(3));
+
+    assert_eq!(ended.outcome, Deployed);
+    assert!(place.path("one").exists());
+    assert_eq!(remarks(&ended), [] as [&str; 0]);
+}
+
+#[test]
+fn a_target_that_comes_beside_another_one_with_the_same_words_takes_nothing_over() {
+    let mut place = with_live_service();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let live = place.config.service.clone();
+    fs::write(place.path("record"), "").unwrap();
+    // Given that "web" comes new, and "app" fails before its service is restarted.
+    let mut second = plain(elsewhere.path());
+    second.verify = place.config.verify.clone();
+    second.service = live;
+    place.second = Some(second);
+    place.config.run.migrate = Some(failing_migration());
+
+    let ended = place.deploy(&v(2));
+
+    assert_eq!(ended.outcome, Failed);
+    assert_eq!(place.read("record"), "");
+}
+
+#[test]
+fn a_service_whose_look_came_with_an_unhealthy_release_is_stopped() {
+    // Given a service that somebody set up, of which only a release can say whether it runs.
+    let mut place = with_service();
+    let dir = place.dir.path().display().to_string();
+    if let Some(ServiceConfig::Command { status, stop, .. }) = &mut place.config.service {
+        *status = CommandLine::Shell("sh status.sh".to_owned());
+        *stop = CommandLine::Shell(format!("rm -f {dir}/up"));
+    }
+    fs::write(place.path("up"), "").unwrap();
+    let files = [("VERSION", "v3"), ("status.sh", "test -e ../../up")];
+
+    let ended = place.deploy(&Artifact::of(&"3".repeat(40), &files));
+
+    assert_eq!(ended.outcome, Failed);
+    assert!(!place.path("up").exists());
+}
+
+#[test]
+fn what_could_not_be_started_need_not_be_stopped() {
+    let mut place = with_service();
+    if let Some(ServiceConfig::Command { restart, stop, .. }) = &mut place.config.service {
+        (*restart, *stop) = (CommandLine::Shell("exit 1".to_owned()), CommandLine::Shell("exit 1".to_owned()));
+    }
+
+    let ended = place.deploy(&v(1));
+
+    assert_eq!(ended.outcome, Failed);
+    assert!(place.live().is_none());
 }
 
 #[test]
@@ -288,5 +392,5 @@ fn a_first_release_that_is_not_healthy_is_stopped_by_the_script_that_came_with_i
 
     assert_eq!(ended.outcome, Failed);
     assert!(!place.path("up").exists() && place.live().is_none());
-    assert_eq!(place.read("record"), "restart in v3\nstop in v3\n");
+    assert_eq!(place.read("record"), "restart in v3\nstop in v3\nstop in\n");
 }

@@ -3,7 +3,6 @@
 use super::action::{Action, Holding, Verification, Work};
 use super::gate::{self, Coordinator, Nobody};
 use super::layout::Layout;
-use super::left::Planned;
 use super::site::{Offer, Site, SupervisorProgram};
 use super::standing::explained;
 use super::steps::switch::Verdict;
@@ -11,6 +10,7 @@ use super::steps::{
     assemble, dependencies, env_file, hold, hook, link, preflight, prune, receive, restart, settle, smoke, stop,
     switch, verify,
 };
+use super::succession::Planned;
 use cutover_core::config::VerifyConfig;
 use cutover_core::id::TargetName;
 use cutover_core::plan::{Plan, Step};

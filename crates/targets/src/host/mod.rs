@@ -24,6 +24,7 @@ mod site;
 mod spare;
 mod standing;
 mod steps;
+mod succession;
 pub mod transaction;
 mod unfinished;
 mod unprobed;

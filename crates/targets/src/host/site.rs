@@ -2,8 +2,8 @@
 
 use super::action::Action;
 use super::layout::Layout;
-use super::left::Planned;
 use super::release::Release;
+use super::succession::Planned;
 use crate::service;
 use crate::supervisor::{ENV_BYTES_MAX, parse_env};
 use cutover_core::artifact::{BlobSource, Digest, Manifest};

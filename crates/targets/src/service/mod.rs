@@ -235,6 +235,12 @@ impl Named {
         }
     }
 
+    /// Whether this is what ran before in its target, with no more than other options: commands also have to stop it by the same words.
+    pub(crate) fn is_kept_from(&self, old: &Self) -> bool {
+        let is_by_commands = matches!(self.config, ServiceConfig::Command { .. });
+        self.is_same(old) && (!is_by_commands || self.is_stopped_alike(old))
+    }
+
     /// Whether both are stopped by the same words, which may mean one service wherever these are said.
     pub(crate) fn is_stopped_alike(&self, other: &Self) -> bool {
         match (&self.config, &other.config) {

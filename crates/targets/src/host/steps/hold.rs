@@ -1,16 +1,16 @@
 //! Hold: remembers what runs before anything live is changed. Taking it back is the last thing that unwinding
 //! does: links and env file are as they were by then, so the old release is brought to life and seen healthy.
 
+use super::restart;
 use super::way_back::WayBack;
-use crate::host::action::{Action, Holding, Work};
+use crate::host::action::Holding;
 use crate::host::current::no_way_back;
-use crate::host::left::{Planned, was_there};
 use crate::host::release::linked;
 use crate::host::site::Site;
-use crate::service::{self, Service, ServiceState};
+use crate::host::succession::{taken, who_takes_over};
+use crate::service::{self, Named, Service, ServiceState};
 use cutover_core::config::ServiceConfig;
 use cutover_core::id::ReleaseId;
-use cutover_core::plan::Step;
 use cutover_core::target::{Before, Failure, Outcome, Progress, Restoration, Unwinding};
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +19,9 @@ use serde::{Deserialize, Serialize};
 struct HoldBefore {
     live: Option<ReleaseId>,
     service: Option<ServiceState>,
+    /// What ran in a target that has its turn later, and is taken over from there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    taken: Option<ServiceState>,
 }
 
 /// Reads what runs. Fails where there would be no way back to it.
@@ -27,7 +30,8 @@ pub(crate) fn capture(site: &Site<'_>, holding: &Holding) -> Result<Before, Fail
     let state = service.as_ref().map(|service| service.state()).transpose()?;
     let live = linked(&site.layout.current())?;
     no_way_back(site.layout, state.as_ref())?;
-    Before::encode(&HoldBefore { live, service: state })
+    let taken = taken_from_later(site, holding).map(|taken| taken.open().state()).transpose()?;
+    Before::encode(&HoldBefore { live, service: state, taken })
 }
 
 /// Does nothing but say what runs.
@@ -52,13 +56,18 @@ pub(crate) fn restore(
 ) -> Result<Restoration, Failure> {
     let before: HoldBefore = before.decode()?;
     let way = WayBack { site, live: before.live.as_ref(), verify: holding.verify.as_ref(), unwinding, progress };
-    let own = old_service(site, holding.service.as_ref()).filter(|_| !is_another_targets(site, holding));
-    let Some(service) = own else {
+    let restored = restore_own(&way, holding, &before)?;
+    give_back(&way, holding, &before)?;
+    Ok(restored)
+}
+
+fn restore_own(way: &WayBack<'_>, holding: &Holding, before: &HoldBefore) -> Result<Restoration, Failure> {
+    let Some(service) = old_service(way.site, holding.service.as_ref()) else {
         return way.without_service().map(Restoration::from);
     };
     let service = service.as_ref();
     match &before.service {
-        Some(was) if was.active && is_untouched(&way, was, &service.state()?) => {
+        Some(was) if was.active && is_untouched(way, was, &service.state()?) => {
             way.kept_running(service).map(Restoration::from)
         }
         Some(was) if was.active => way.revive(service).map(Restoration::from),
@@ -75,31 +84,29 @@ fn is_untouched(way: &WayBack<'_>, was: &ServiceState, now: &ServiceState) -> bo
     !may_be_anothers && way.is_untouched(was, now)
 }
 
-/// Whether other targets of the plan take over this one's service: before it is looked at here, and afterwards.
-fn who_takes_over(site: &Site<'_>) -> (bool, bool) {
-    let Some(old) = site.original_service() else { return (false, false) };
-    let is_here = |step: &Step<Action>| step.target == *site.target && matches!(step.action.work, Work::Hold(_));
-    let takes_over = |step: &Step<Action>| {
-        let Work::Restart(service) = &step.action.work else { return false };
-        let is_other = step.target != *site.target;
-        is_other && Planned::new(service, &step.target, &step.action.deploy_to, site.original).takes_over(&old)
-    };
-    let (before, after) = site.steps.split_at(site.steps.iter().position(is_here).unwrap_or(site.steps.len()));
-    (before.iter().any(takes_over), after.iter().any(takes_over))
+/// What this target takes over from one that has its turn later.
+fn taken_from_later(site: &Site<'_>, holding: &Holding) -> Option<Named> {
+    let taken = taken(site, holding.service.as_ref()?).filter(|taken| taken.is_later)?;
+    Some(taken.service)
 }
 
-/// Whether this target had no service, and the one that it was to get was another target's, which brings it back itself.
-fn is_another_targets(site: &Site<'_>, holding: &Holding) -> bool {
-    let Some(new) = holding.service.as_ref().filter(|_| site.original_service().is_none()) else { return false };
-    let new = Planned::new(new, site.target, site.layout.root(), site.original);
-    let others = site.steps.iter().filter(|step| step.target != *site.target);
-    let others = others.filter(|step| matches!(step.action.work, Work::Hold(_)));
-    let mut theirs = others.filter_map(|step| was_there(&step.target, &step.action.deploy_to, site.original));
-    theirs.any(|old| new.takes_over(&old))
+/// Brings back what this target had taken over: the one that ran it has done so by now where it had its turn at all, but it need not
+/// have had one. That one's words say it, in its place.
+fn give_back(way: &WayBack<'_>, holding: &Holding, before: &HoldBefore) -> Result<(), Failure> {
+    let Some(was) = before.taken.as_ref().filter(|_| restart::mark(way.site).is_some()) else { return Ok(()) };
+    let Some(taken) = taken_from_later(way.site, holding) else { return Ok(()) };
+    let service = taken.open();
+    if !was.active {
+        return way.stay_down(service.as_ref()).map(drop);
+    }
+    let now = service.state()?;
+    let is_untouched = now.active && now.main.is_some() && now.main == was.main;
+    if is_untouched { Ok(()) } else { way.give_back(service.as_ref()) }
 }
 
-/// The service as the live release has it; as the new one has it when nothing is live.
+/// The service as the live release has it; as the new one has it when nothing is live, unless that is another target's by now.
 pub(super) fn old_service(site: &Site<'_>, config: Option<&ServiceConfig>) -> Option<Box<dyn Service>> {
     let recorded = site.original_service().map(|service| service.open());
-    recorded.or_else(|| Some(service::open(config?, &site.service_site())))
+    let new = || config.filter(|config| taken(site, config).is_none());
+    recorded.or_else(|| Some(service::open(new()?, &site.service_site())))
 }

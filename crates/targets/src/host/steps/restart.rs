@@ -4,6 +4,7 @@ use super::hook::log_file;
 use crate::host::action::Work;
 use crate::host::release::{disk, read_json};
 use crate::host::site::Site;
+use crate::host::succession::taken;
 use crate::service::{self, LogMark, Retired, Service, ServiceState};
 use cutover_core::config::ServiceConfig;
 use cutover_core::id::DeploymentId;
@@ -91,7 +92,10 @@ pub(crate) fn restore(
     let service = service::open(config, &site.service_site());
     let kept = keep_log(site, service.as_ref(), &before.mark);
     let is_new = site.original_service().is_none() || replaced(site, config).is_some();
-    if is_new && !before.service.active {
+    // Of what was another target's, `hold` knows how it was there.
+    let is_own = is_new && taken(site, config).is_none();
+    let runs = || service.state().map_or(true, |state| state.active || state.wanted);
+    if is_own && !before.service.active && runs() {
         service.stop(progress)?;
     }
     Ok(kept)

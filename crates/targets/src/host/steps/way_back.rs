@@ -26,10 +26,10 @@ pub(super) struct WayBack<'a> {
 impl WayBack<'_> {
     /// What did not run shall not run now. That is no health, and the law must not take it for some.
     pub(super) fn stay_down(&self, service: &dyn Service) -> Result<Restoration, Failure> {
-        // Where `restart` stopped it already, the commands that did may be gone with their release.
-        let is_down = service.state().is_ok_and(|state| !state.active && !state.wanted);
-        if self.unwinding.went_on && !is_down {
-            service.stop(self.progress)?;
+        if self.unwinding.went_on {
+            let is_down = || service.state().is_ok_and(|state| !state.active && !state.wanted);
+            // Where `restart` stopped it already, the commands that did may be gone with their release.
+            service.stop(self.progress).or_else(|failure| if is_down() { Ok(()) } else { Err(failure) })?;
         }
         Ok(Restoration { note: "the service does not run, as before".to_owned(), down: true })
     }
@@ -82,6 +82,13 @@ impl WayBack<'_> {
             || "what ran before runs again".to_owned(),
             |live| format!("{live} is back and {}", if config.probes.is_empty() { "runs" } else { "healthy" }),
         ))
+    }
+
+    /// Starts another target's service again where that one had it, and sees that it runs.
+    pub(super) fn give_back(&self, service: &dyn Service) -> Result<(), Failure> {
+        let mark = service.log_mark();
+        service.restart(self.progress).map_err(|failure| self.advise(failure))?;
+        self.verify(&only_running(), Some(service), &mark, true)
     }
 
     /// How the release that is live again wants to be verified; as the one that failed, where nothing can be read of it.
