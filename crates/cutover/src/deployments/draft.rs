@@ -10,7 +10,9 @@ use cutover_core::config::HostConfig;
 use cutover_core::id::{ReleaseId, TargetName};
 use cutover_core::target::Failure;
 use cutover_targets::host::planner::{self, Subject, Wish};
-use cutover_targets::host::{HostPlan, Layout, Listing, SupervisorProgram, Unreadable, amiss, linked};
+use cutover_targets::host::{
+    HostPlan, Layout, Listing, Release, ReleaseState, SupervisorProgram, Unreadable, amiss, linked,
+};
 use cutover_targets::setup::{Outdated, outdated_units};
 use std::collections::BTreeSet;
 
@@ -41,7 +43,8 @@ impl Draft<'_> {
             }
             (Task::Deploy { artifact, .. }, None) => Err(not_offered(&artifact.to_string())),
             (Task::Rollback { release }, _) => match self.stays(&place)? {
-                Some(live) => Ok(self.unchanged(wish, live, false)?),
+                // One that nobody has seen healthy is started anew, and seen.
+                Some(live) => Ok(self.unchanged(wish, live, !is_good(&place, live))?),
                 None => rollback(&place, wish, release.as_deref()),
             },
             (Task::Start, _) => {
@@ -216,6 +219,12 @@ fn rollback(place: &Place<'_>, mut wish: Wish<'_>, named: Option<&str>) -> Resul
 /// Nobody knows whether it was good.
 fn passed_over(release: &Unreadable) -> String {
     format!("release {} was passed over, as it cannot be read: {}", release.id, release.why)
+}
+
+/// Whether a release was seen healthy wherever it is live here.
+fn is_good(place: &Place<'_>, live: &ReleaseId) -> bool {
+    let is_good = |release: Release| release.state == ReleaseState::Good;
+    place.layouts().all(|(_, _, layout)| Release::read(&layout, live).is_ok_and(is_good))
 }
 
 /// The one release whose id is this or begins with it. One that can't be read is found, too: the plan says why.

@@ -138,6 +138,22 @@ fn the_service_of_a_host_that_stays_runs_on_and_is_started_where_it_does_not() {
     assert_eq!(status.stdout.matches("active (running)").count(), 2, "{}", status.told());
 }
 
+#[test]
+fn a_host_that_stays_on_what_nobody_has_seen_healthy_is_seen_healthy() {
+    let sandbox = divided();
+    let release = current(&sandbox, "near").canonicalize().unwrap().join("release.json");
+    let text = fs::read_to_string(&release).unwrap();
+    let unseen =
+        text.replace("\"state\":\"good\"", "\"state\":\"live\"").replace("\"state\": \"good\"", "\"state\": \"live\"");
+    assert_ne!(text, unseen);
+    fs::write(&release, unseen).unwrap();
+
+    let back = run(&sandbox, &["rollback", "production"]);
+
+    assert_eq!((back.code, live(&sandbox)), (0, [V1, V1].map(str::to_owned)), "{}", back.told());
+    assert!(back.stdout.contains("restarted and healthy"), "{}", back.told());
+}
+
 /// Three versions on both hosts, of which the last was not brought to its end on these.
 fn died_on(hosts: &[&str]) -> Sandbox {
     let sandbox = two_hosts();
