@@ -115,6 +115,26 @@ fn what_changed_on_one_host_is_no_less_changed_because_another_one_had_it() {
 }
 
 #[test]
+fn what_went_back_beside_a_host_that_had_the_release_is_not_said_to_be_live_nowhere() {
+    let ends = vec![(Standing::Unchanged, Some(story(1).nothing_to_do())), (BACK, Some(story(2).rolled_back()))];
+    assert_snapshot!(said(Whole::RolledBack, ends), @"
+      web-2  ✗ switch 1.00s — probe /health: status 500
+      web-2  ↩ back on r3, healthy
+    ↩ Rolled back in 12.2s: hosts that were switched are back on the releases that they had; 2 hosts: 1 unchanged, 1 rolled back
+      read more: cutover logs d-00004
+    ");
+}
+
+#[test]
+fn what_is_said_of_the_whole_is_said_of_those_who_switch() {
+    let (mut plan, records) = story(1).kind(PlanKind::Restart).deployed();
+    plan.steps.iter_mut().for_each(|step| step.switches = false);
+    let ends = vec![(DONE, Some((plan, records))), (DONE, Some(story(2).deployed()))];
+    let told = said(Whole::Done, ends);
+    assert!(told.contains("✓ Deployed in 12.2s"), "{told}");
+}
+
+#[test]
 fn a_host_that_says_nothing_is_told_of_once_and_so_is_that_it_answers_again() {
     let host = "web-1".to_owned();
     let on = |event: Event| Event::OnHost { host: host.clone(), happened: Box::new(event) };

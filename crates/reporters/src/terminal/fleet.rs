@@ -154,9 +154,10 @@ impl FleetStory {
     }
 
     fn ended(&self, whole: Whole, took: Duration) -> Vec<Line> {
-        // What is said of the whole is said of those who had something to do.
+        // What is said of the whole is said of those who switch, else of those who had something to do.
         let plans = || self.hosts.iter().filter_map(|told| told.story.plan());
-        let Some(plan) = plans().find(|plan| !plan.finds_nothing_to_do()).or_else(|| plans().next()) else {
+        let does_something = || plans().find(|plan| !plan.finds_nothing_to_do());
+        let Some(plan) = plans().find(|plan| plan.switches()).or_else(does_something).or_else(|| plans().next()) else {
             return Vec::new();
         };
         let mut lines = summary::fleet_ended(plan, whole, took, &self.stand(&self.overview()));
@@ -178,6 +179,7 @@ impl FleetStory {
             missing: names(&|standing| standing == Standing::Unreachable),
             lost: names(&|standing| standing == Standing::Lost || !standing.is_over()),
             original: originals.first().copied().flatten().filter(|_| originals.len() == 1),
+            has_idle: self.hosts.iter().any(|told| told.standing == Standing::Unchanged && told.story.plan().is_some()),
         }
     }
 }

@@ -127,6 +127,8 @@ pub(super) struct Stand<'a> {
     pub(super) lost: Vec<&'a str>,
     /// The release to which all went back that did; None where these differ.
     pub(super) original: Option<&'a ReleaseId>,
+    /// Whether some had it before, and keep it.
+    pub(super) has_idle: bool,
 }
 
 /// How a change of several hosts ended, and where they stand.
@@ -138,10 +140,12 @@ pub(super) fn fleet_ended(plan: &Plan, whole: Whole, took: Duration, stand: &Sta
             (Tone::Good, format!("✓ {}; {overview}", deployed(plan, &took)))
         }
         Whole::RolledBack => {
-            let back = stand.original.map_or_else(
-                || format!("hosts are back on the releases that they had, {release} is live on none"),
-                |original| format!("release {original} is live and healthy again, {release} is not"),
-            );
+            let back = match stand.original {
+                // These have the release, or one of the same artifact.
+                _ if stand.has_idle => "hosts that were switched are back on the releases that they had".to_owned(),
+                None => format!("hosts are back on the releases that they had, {release} is live on none"),
+                Some(original) => format!("release {original} is live and healthy again, {release} is not"),
+            };
             (Tone::Back, format!("↩ Rolled back in {took}: {back}; {overview}"))
         }
         Whole::Failed => (Tone::Bad, format!("✗ Failed after {took}; {overview}")),
