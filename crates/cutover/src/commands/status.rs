@@ -263,7 +263,7 @@ fn see(context: &Context, name: &EnvironmentName, config: &EnvironmentConfig, is
     match (asked, told) {
         // What the reachable hosts said is told whatever the others did.
         (Ok(Some(_)), told) if !unheard.is_empty() => Seen { told, unheard, exit: Exit::Unreachable },
-        (Ok(Some(_)), Some(told)) => Seen::of(told, Exit::Done),
+        (Ok(Some(code)), Some(told)) => Seen::of(told, if code == 0 { Exit::Done } else { Exit::Failed }),
         (Ok(Some(code)), None) => {
             Seen::of(Told::Here(unseen(name, format!("the host answered with exit code {code}"))), Exit::Failed)
         }

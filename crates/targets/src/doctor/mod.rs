@@ -161,7 +161,7 @@ fn dead(layout: &Layout, service: &dyn Service) -> Option<Finding> {
 /// Whether somebody stopped what is live. Where nothing is, nothing has to run.
 fn stopped(layout: &Layout, state: &ServiceState) -> Option<Finding> {
     let live = linked(&layout.current()).ok().flatten()?;
-    let what = format!("release {live} is live and does not run, for somebody stopped it: {}", state.description);
+    let what = format!("release {live} is live and does not run: {}", state.description);
     Some(Finding::warning("service", what, "`cutover app ENV start` starts it"))
 }
 
