@@ -343,6 +343,58 @@ fn a_service_whose_look_came_with_an_unhealthy_release_is_stopped() {
 }
 
 #[test]
+fn a_service_that_is_not_seen_to_run_is_stopped_all_the_same() {
+    // Given a service by commands that takes over from a process, and of which nobody sees that it runs.
+    let mut place = with_service();
+    place.supervisor = SupervisorProgram { program: std::env::current_exe().unwrap(), arguments: supervisor_args() };
+    let commands = place.config.service.take();
+    place.config.service = Some(ServiceConfig::Process(process(CommandLine::Shell("exec sleep 1000".to_owned()))));
+    assert_eq!(place.deploy(&v(1)).outcome, Deployed);
+    place.config.service = commands;
+    if let Some(ServiceConfig::Command { status, .. }) = &mut place.config.service {
+        *status = CommandLine::Shell("exit 1".to_owned());
+    }
+
+    let ended = place.deploy(&v(2));
+
+    supervisor::stop(&place.path(".cutover/process/app")).unwrap();
+    assert_eq!(ended.outcome, RolledBack);
+    assert!(!place.path("up").exists());
+}
+
+#[test]
+fn the_same_words_that_move_to_another_place_are_stopped_there_when_they_mean_a_service_of_their_own() {
+    let shell = |line: &str| CommandLine::Shell(line.to_owned());
+    let service = ServiceConfig::Command {
+        restart: shell("touch ../../up"),
+        stop: shell("rm -f ../../up"),
+        status: shell("test -e ../../up"),
+        pid_file: None,
+        timeout: Duration::from_secs(10),
+    };
+    for is_first in [true, false] {
+        let mut place = Place::new();
+        let elsewhere = tempfile::tempdir().unwrap();
+        let (mut first, mut second) = (plain(place.dir.path()), plain(elsewhere.path()));
+        for config in [&mut first, &mut second] {
+            config.verify.probes = vec![command_probe("grep -qv v3 VERSION")];
+            config.verify.within = Duration::from_millis(300);
+        }
+        let owner = if is_first { &mut first } else { &mut second };
+        owner.service = Some(service.clone());
+        (place.config, place.second) = (first, Some(second));
+        assert_eq!(place.deploy(&v(1)).outcome, Deployed);
+        // When the other target has it from now on, and is not healthy.
+        std::mem::swap(&mut place.config.service, &mut place.second.as_mut().unwrap().service);
+        let ended = place.deploy(&v(3));
+        // Then it runs where it ran, and nowhere else.
+        assert_eq!(ended.outcome, RolledBack, "{is_first}");
+        let runs = [place.path("up").exists(), elsewhere.path().join("up").exists()];
+        assert_eq!(runs, [is_first, !is_first], "{is_first}");
+    }
+}
+
+#[test]
 fn what_could_not_be_started_need_not_be_stopped() {
     let mut place = with_service();
     if let Some(ServiceConfig::Command { restart, stop, .. }) = &mut place.config.service {

@@ -4,7 +4,6 @@ use super::hook::log_file;
 use crate::host::action::Work;
 use crate::host::release::{disk, read_json};
 use crate::host::site::Site;
-use crate::host::succession::taken;
 use crate::service::{self, LogMark, Retired, Service, ServiceState};
 use cutover_core::config::ServiceConfig;
 use cutover_core::id::DeploymentId;
@@ -92,11 +91,10 @@ pub(crate) fn restore(
     let service = service::open(config, &site.service_site());
     let kept = keep_log(site, service.as_ref(), &before.mark);
     let is_new = site.original_service().is_none() || replaced(site, config).is_some();
-    // Of what was another target's, `hold` knows how it was there.
-    let is_own = is_new && taken(site, config).is_none();
-    let runs = || service.state().map_or(true, |state| state.active || state.wanted);
-    if is_own && !before.service.active && runs() {
-        service.stop(progress)?;
+    if is_new && !before.service.active {
+        // What could not be started need not be stoppable; what is not seen to run may run all the same.
+        let runs = || service.state().map_or(true, |state| state.active || state.wanted);
+        service.stop(progress).or_else(|failure| if runs() { Err(failure) } else { Ok(()) })?;
     }
     Ok(kept)
 }
