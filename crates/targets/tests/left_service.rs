@@ -225,6 +225,18 @@ fn failing_migration() -> MigrateConfig {
     }
 }
 
+/// Runs as long as a file is there in the place of its target: the same words mean another one elsewhere.
+fn of_its_place() -> ServiceConfig {
+    let shell = |line: &str| CommandLine::Shell(line.to_owned());
+    ServiceConfig::Command {
+        restart: shell("touch ../../up"),
+        stop: shell("rm -f ../../up"),
+        status: shell("test -e ../../up"),
+        pid_file: None,
+        timeout: Duration::from_secs(10),
+    }
+}
+
 /// Says which release started it, and whose, and runs as long as a file is there.
 fn recorded(place: &Place, name: &str) -> ServiceConfig {
     let dir = place.dir.path().display().to_string();
@@ -364,14 +376,7 @@ fn a_service_that_is_not_seen_to_run_is_stopped_all_the_same() {
 
 #[test]
 fn the_same_words_that_move_to_another_place_are_stopped_there_when_they_mean_a_service_of_their_own() {
-    let shell = |line: &str| CommandLine::Shell(line.to_owned());
-    let service = ServiceConfig::Command {
-        restart: shell("touch ../../up"),
-        stop: shell("rm -f ../../up"),
-        status: shell("test -e ../../up"),
-        pid_file: None,
-        timeout: Duration::from_secs(10),
-    };
+    let service = of_its_place();
     for is_first in [true, false] {
         let mut place = Place::new();
         let elsewhere = tempfile::tempdir().unwrap();
@@ -411,14 +416,7 @@ fn what_could_not_be_started_need_not_be_stopped() {
 fn the_same_words_in_two_places_are_two_services() {
     let mut place = Place::new();
     let elsewhere = tempfile::tempdir().unwrap();
-    let shell = |line: &str| CommandLine::Shell(line.to_owned());
-    let service = ServiceConfig::Command {
-        restart: shell("touch ../../up"),
-        stop: shell("rm -f ../../up"),
-        status: shell("test -e ../../up"),
-        pid_file: None,
-        timeout: Duration::from_secs(10),
-    };
+    let service = of_its_place();
     let mut second = plain(elsewhere.path());
     (place.config.service, second.service) = (Some(service.clone()), Some(service));
     for config in [&mut place.config, &mut second] {

@@ -92,11 +92,16 @@ pub(crate) fn restore(
     let kept = keep_log(site, service.as_ref(), &before.mark);
     let is_new = site.original_service().is_none() || replaced(site, config).is_some();
     if is_new && !before.service.active {
-        // What could not be started need not be stoppable; what is not seen to run may run all the same.
-        let runs = || service.state().map_or(true, |state| state.active || state.wanted);
-        service.stop(progress).or_else(|failure| if runs() { Err(failure) } else { Ok(()) })?;
+        put_out(service.as_ref(), progress)?;
     }
     Ok(kept)
+}
+
+/// Stops what shall not run. What could not be started need not be stoppable, nor what was stopped by commands that are gone by now; what
+/// is not seen to run may run all the same, so that it is asked about only afterwards.
+pub(super) fn put_out(service: &dyn Service, progress: &dyn Progress) -> Result<(), Failure> {
+    let is_down = || service.state().is_ok_and(|state| !state.active && !state.wanted);
+    service.stop(progress).or_else(|failure| if is_down() { Ok(()) } else { Err(failure) })
 }
 
 /// Gives where the log lies. Losing it on a full disk must not stop the way back.

@@ -27,9 +27,7 @@ impl WayBack<'_> {
     /// What did not run shall not run now. That is no health, and the law must not take it for some.
     pub(super) fn stay_down(&self, service: &dyn Service) -> Result<Restoration, Failure> {
         if self.unwinding.went_on {
-            let is_down = || service.state().is_ok_and(|state| !state.active && !state.wanted);
-            // Where `restart` stopped it already, the commands that did may be gone with their release.
-            service.stop(self.progress).or_else(|failure| if is_down() { Ok(()) } else { Err(failure) })?;
+            restart::put_out(service, self.progress)?;
         }
         Ok(Restoration { note: "the service does not run, as before".to_owned(), down: true })
     }
